@@ -1,0 +1,65 @@
+"""Everything this package raises.
+
+Misses, refusals and deopts are values (see `seglam_agents.outcome`); an exception means that something is broken.
+
+* SeglamError
+  - TemplateError      a guard template cannot be read; points at the character
+  - PredicateError     a guard's `where` expression uses something it may not
+  - SlotError          a slot type or its options do not exist
+  - SandboxError       the sandbox itself is broken or not available on this machine
+  - StoreError         the store is broken
+    + ConflictError    a compare-and-set write lost against another writer
+    + SchemaError      a stored record is newer than this package, or not a record at all
+  - ModelError         the chat model could not be reached or gave no usable reply
+    + RecordingError   a recorded model was asked something it does not hold
+"""
+
+from __future__ import annotations
+
+
+class SeglamError(Exception):
+    """The root of every error this package raises."""
+
+
+class TemplateError(SeglamError):
+    """A guard template cannot be read."""
+
+    def __init__(self, problem: str, template: str, position: int) -> None:
+        self.problem = problem
+        self.template = template
+        self.position = position
+        start = max(0, position - 40)
+        excerpt = template[start : position + 40]
+        super().__init__(f"{problem} (character {position})\n  {excerpt}\n  {' ' * (position - start)}^")
+
+
+class PredicateError(SeglamError):
+    """A guard's `where` expression cannot be read or uses something it may not."""
+
+
+class SlotError(SeglamError):
+    """A slot type or its options do not exist."""
+
+
+class SandboxError(SeglamError):
+    """The sandbox itself is broken, or cannot work on this machine."""
+
+
+class StoreError(SeglamError):
+    """The store is broken or cannot be reached."""
+
+
+class ConflictError(StoreError):
+    """A compare-and-set write lost against another writer: read again, then retry."""
+
+
+class SchemaError(StoreError):
+    """A stored record cannot be read by this version of the package."""
+
+
+class ModelError(SeglamError):
+    """The chat model could not be reached or gave no usable reply."""
+
+
+class RecordingError(ModelError):
+    """A recorded model was asked something it does not hold."""

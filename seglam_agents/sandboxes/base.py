@@ -1,0 +1,145 @@
+"""`Sandbox`: runs source that nobody trusts, under `Limits`, and says what came of it as an `Execution`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+from seglam_agents.tools import Tool
+from seglam_agents.values import Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one run may use. A sandbox enforces every one of them by its own clock and its own count."""
+
+    seconds: float = 0.5
+    """Interpreter time; the time of tools is the host's and does not count."""
+    memory_bytes: int = 64 * 2**20
+    recursion_depth: int = 200
+    tool_calls: int = 64
+    output_bytes: int = 1_000_000
+    """Size of the returned value as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Source text and the function of it to call."""
+
+    source: str
+    entry: str = "run"
+    tools: tuple[Tool, ...] = ()
+    """The tools that the source may call as ordinary functions; no other name of the host exists in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool with its arguments by name, as the program asked for it."""
+
+    tool: str
+    arguments: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool gave back for a recorded call; `error` is raised inside the program as a RuntimeError."""
+
+    value: Value = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The program ended with a value."""
+
+    value: Value
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The program wants a tool whose result was not recorded."""
+
+    call: ToolCall
+    seconds: float = 0.0
+
+
+FailureKind: TypeAlias = Literal["deopt", "error", "limit", "crash", "syntax", "value"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The program gave up or was stopped.
+
+    `deopt`: it called `deopt(reason)`. `error`: it raised. `limit`: a limit ended it. `crash`: its worker died.
+    `syntax`: it is not in the sandbox's dialect. `value`: it returned something that is no `Value`.
+    """
+
+    kind: FailureKind
+    reason: str
+    seconds: float = 0.0
+
+
+Execution: TypeAlias = Returned | Paused | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a static look at a program found."""
+
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostModule:
+    """Trusted functions of the host that a program may import by name, such as `slots`.
+
+    The functions take and return `Value`s, and must neither block nor have effects.
+    """
+
+    name: str
+    functions: Mapping[str, Callable[..., Value]] = field(default_factory=dict[str, Callable[..., Value]])
+
+
+@runtime_checkable
+class Sandbox(Protocol):
+    """Runs one entry function of one program at a time; safe to call from several threads.
+
+    Every run starts from nothing: no state of an earlier run is visible. Inside, the clock stands still at `now`
+    (or reading it fails where `now` is None), there is no randomness, no file, network, environment or process,
+    and three names of ours exist: the program's tools, `deopt(reason)`, and the importable host modules.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name of the sandbox in reports."""
+        ...
+
+    def check(self, program: Program) -> Sequence[Problem]:
+        """Parse (and where the sandbox can, type-check) a program without running it."""
+        ...
+
+    def run(
+        self,
+        program: Program,
+        arguments: Mapping[str, Value],
+        *,
+        recorded: Sequence[ToolResult] = (),
+        call: Callable[[ToolCall], ToolResult] | None = None,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        now: datetime | None = None,
+    ) -> Execution:
+        """Call `entry(**arguments)`.
+
+        The first `len(recorded)` tool calls are answered from `recorded`, the following ones by `call`; without
+        `call` the run stops there as `Paused`. A failure of the program is a `Failed`; `SandboxError` is raised
+        only when the sandbox itself cannot work.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop every worker. A closed sandbox starts again at its next run."""
+        ...

@@ -1,0 +1,34 @@
+"""`Tool`: what an agent may call, with its effect. Only declared tools exist for a procedure."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from pydantic import Field
+
+from seglam_agents.record import Json, Record, digest
+
+Effect: TypeAlias = Literal["pure", "read", "write"]
+
+
+class Tool(Record):
+    """The signature and the effect of one tool; the function itself stays with the host."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Json] = Field(default_factory=dict[str, Json])
+    """JSON Schema of the arguments object; the order of its properties is the order of positional arguments."""
+    effect: Effect = "write"
+    """The careful default: a tool that says nothing is taken to write."""
+    idempotent: bool = False
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """Names of the arguments, in positional order."""
+        properties = self.parameters.get("properties")
+        return tuple(properties) if isinstance(properties, dict) else ()
+
+    @property
+    def schema_hash(self) -> str:
+        """Changes when the arguments or the effect change: a procedure that used the old ones is stale."""
+        return digest(self.parameters, self.effect, self.idempotent)

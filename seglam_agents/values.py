@@ -1,0 +1,129 @@
+"""The values that slots produce, bodies compute with, and tools exchange; and their JSON form.
+
+Plain Python wherever possible: `int`, `float`, `str`, `bool`, `date`, `time`, `datetime`, `timedelta`, lists and
+dicts of these. Two named tuples carry what a bare number would lose: `Money` its currency, `Quantity` its unit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple, TypeAlias, cast
+
+from seglam_agents.record import Json
+
+
+class Money(NamedTuple):
+    """An amount with its currency as an ISO 4217 code, or the sign itself where the code is unknown."""
+
+    amount: float
+    currency: str
+
+
+class Quantity(NamedTuple):
+    """A number with its canonical unit, such as `Quantity(32, "foot")`."""
+
+    value: float
+    unit: str
+
+
+Scalar: TypeAlias = None | bool | int | float | str | date | time | datetime | timedelta | Money | Quantity
+Value: TypeAlias = "Scalar | Sequence[Value] | Mapping[str, Value]"
+
+NOISE_DIGITS = 9
+"""Decimals kept of a float answer: what lies beyond is the noise of binary fractions."""
+
+
+def encode(value: Value) -> Json:
+    """Return the JSON form of a value; what JSON lacks becomes an object with one `$type` key.
+
+    Raises:
+        TypeError: the value is none of the types of this module.
+    """
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else {"$float": str(value)}
+        case Money():
+            return {"$money": [value.amount, value.currency]}
+        case Quantity():
+            return {"$quantity": [value.value, value.unit]}
+        case datetime():
+            return {"$datetime": value.isoformat()}
+        case date():
+            return {"$date": value.isoformat()}
+        case time():
+            return {"$time": value.isoformat()}
+        case timedelta():
+            return {"$duration": value.total_seconds()}
+        case Mapping():
+            return {str(key): encode(item) for key, item in value.items()}
+        case list() | tuple():
+            return [encode(item) for item in value]
+        case _:
+            raise TypeError(f"a {type(value).__name__} is not a value that a procedure can exchange")
+
+
+def decode(document: Json) -> Value:
+    """Return the value that `encode` wrote."""
+    if isinstance(document, list):
+        return [decode(item) for item in document]
+    if not isinstance(document, dict):
+        return document
+    if len(document) == 1:
+        (tag, content), *_ = document.items()
+        if tag in _DECODERS:
+            return _DECODERS[tag](content)
+    return {key: decode(item) for key, item in document.items()}
+
+
+def tidy(value: Value) -> Value:
+    """Return an answer without the noise of binary fractions: 8.000000000000002 becomes 8."""
+    if isinstance(value, bool) or not isinstance(value, float):
+        return value
+    if not math.isfinite(value):
+        return value
+    rounded = round(value, NOISE_DIGITS)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def same(left: object, right: object, *, tolerance: float = 1e-6) -> bool:
+    """Tell whether two answers are the same, up to the noise of floating point and the spelling of a number."""
+    first, second = as_number(left), as_number(right)
+    if first is not None and second is not None:
+        return math.isclose(first, second, rel_tol=tolerance, abs_tol=tolerance)
+    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        ours, theirs = cast(Sequence[object], left), cast(Sequence[object], right)
+        return len(ours) == len(theirs) and all(same(a, b) for a, b in zip(ours, theirs, strict=True))
+    if isinstance(left, str) and isinstance(right, str):
+        return " ".join(left.split()).casefold() == " ".join(right.split()).casefold()
+    return left == right
+
+
+def as_number(value: object) -> float | None:
+    """Return the number that a value is or spells (`"$1,020"`, `"25%"`, `Money`), else None."""
+    if isinstance(value, (Money, Quantity)):
+        return float(value[0])
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, (int, float)):
+        return float(value)
+    if not isinstance(value, str):
+        return None
+    try:
+        return float(value.strip().strip("$€£¥₹₺₩%").replace(",", ""))
+    except ValueError:
+        return None
+
+
+_DECODERS = {
+    "$float": lambda content: float(content),
+    "$money": lambda content: Money(content[0], content[1]),
+    "$quantity": lambda content: Quantity(content[0], content[1]),
+    "$datetime": lambda content: datetime.fromisoformat(content),
+    "$date": lambda content: date.fromisoformat(content),
+    "$time": lambda content: time.fromisoformat(content),
+    "$duration": lambda content: timedelta(seconds=content),
+}
