@@ -1,1 +1,1 @@
-
+"""Compilers turn what a model said, or what an agent did, into candidate procedures."""

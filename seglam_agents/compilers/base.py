@@ -1,0 +1,105 @@
+"""`Compiler`: from requests (with what is known about them) to a candidate that admission has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from seglam_agents.flow import Flow
+from seglam_agents.procedure import AdmissionReport, Procedure
+from seglam_agents.record import Json
+from seglam_agents.request import Request
+from seglam_agents.tools import Tool
+from seglam_agents.trace import Trace
+from seglam_agents.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A request, with its right answer and the trace of how it was answered where these are known."""
+
+    request: Request
+    answer: Json = None
+    trace: Trace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A stored procedure near to the request, and where its guard stopped."""
+
+    procedure: Procedure
+    stopped: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompileTask:
+    """What a compiler is given."""
+
+    requests: tuple[Known, ...]
+    tools: tuple[Tool, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    """Procedures that it may widen instead of writing a new one."""
+    negatives: tuple[str, ...] = ()
+    """Requests that its guard must decline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A procedure that asks for admission."""
+
+    procedure: Procedure
+    known: tuple[Known, ...]
+    """What it must reproduce: the requests of the task, with known or expected answers."""
+    parent: Procedure | None = None
+
+
+Admit: TypeAlias = Callable[[Candidate], AdmissionReport]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A candidate that was admitted."""
+
+    candidate: Candidate
+    report: AdmissionReport
+    usage: Usage
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """No candidate was admitted."""
+
+    reason: str
+    usage: Usage
+    attempts: int
+    candidate: Candidate | None = None
+    """The last one, where a reply could be read at all."""
+    report: AdmissionReport = AdmissionReport()
+
+
+@dataclass(frozen=True, slots=True)
+class NotCrystallizable:
+    """The compiler says that no code answers requests of this kind."""
+
+    reason: str
+    usage: Usage
+    answer: str | None = None
+    """The model's own answer to the request, given along the way."""
+
+
+Compilation: TypeAlias = Compiled | Rejected | NotCrystallizable
+
+
+class Compiler(Protocol):
+    """Turns requests into a candidate. A compiler that needs no model never yields an `Ask`."""
+
+    @property
+    def name(self) -> str:
+        """How provenance names the compiler."""
+        ...
+
+    def compile(self, task: CompileTask, admit: Admit) -> Flow[Compilation]:
+        """Write candidates until one is admitted, or give up with a reason."""
+        ...

@@ -1,0 +1,270 @@
+"""`ModelCompiler`: one structured request to a chat model, and at most N rounds of repair."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from seglam_agents.compilers.base import (
+    Admit,
+    Candidate,
+    Compilation,
+    Compiled,
+    CompileTask,
+    Known,
+    Neighbour,
+    NotCrystallizable,
+    Rejected,
+)
+from seglam_agents.compilers.prompts import prompt
+from seglam_agents.compilers.reply import Declined, Module, Unreadable, read_reply
+from seglam_agents.errors import PredicateError, TemplateError
+from seglam_agents.flow import Flow, ask, work
+from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.slots import slot_types
+from seglam_agents.models.base import Message
+from seglam_agents.procedure import AdmissionReport, Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
+from seglam_agents.record import digest
+from seglam_agents.sandboxes.dialect import DIALECT
+from seglam_agents.tools import Tool
+from seglam_agents.usage import Usage
+
+MAX_PROMPT_TEXT = 4_000
+"""Characters of one request, or of one recorded tool result, that go into a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCompiler:
+    """Asks a chat model for a module with templates and a body.
+
+    Args:
+        model_name: how provenance names the model.
+        repairs: how often admission's findings go back to the model before it gives up.
+    """
+
+    model_name: str
+    repairs: int = 2
+
+    @property
+    def name(self) -> str:
+        """The name in provenance."""
+        return "model"
+
+    def compile(self, task: CompileTask, admit: Admit) -> Flow[Compilation]:
+        """Ask, admit, and send findings back until the candidate is admitted or the rounds are used up."""
+        messages = compile_messages(task)
+        prompt_hash = digest([(message.role, message.content) for message in messages])
+        usage, last = Usage(), Rejected("the model was not asked", Usage(), 0)
+        for attempt in range(1 + self.repairs):
+            completion = yield from ask(messages, "repair" if attempt else "compile")
+            usage += completion.usage
+            reply = read_reply(completion.text, truncated=completion.truncated)
+            if isinstance(reply, Declined):
+                return NotCrystallizable(reply.reason, usage, reply.answer)
+            candidate = self._candidate(reply, task, prompt_hash, attempt)
+            if isinstance(candidate, Unreadable):
+                finding = candidate.problem
+                last = Rejected(f"unreadable: {finding}", usage, attempt + 1)
+            else:
+                report = yield from work(lambda candidate=candidate: admit(candidate))
+                if report.admitted:
+                    return Compiled(candidate, report, usage, attempt + 1)
+                finding = findings(report)
+                last = Rejected(_reason(report), usage, attempt + 1, candidate, report)
+            messages = [*messages, Message("assistant", completion.text), Message("user", repair_text(finding))]
+        return replace(last, usage=usage)
+
+    def _candidate(
+        self, reply: Module | Unreadable, task: CompileTask, prompt_hash: str, repairs: int
+    ) -> Candidate | Unreadable:
+        if isinstance(reply, Unreadable):
+            return reply
+        provenance = Provenance(
+            compiler=self.name,
+            model=self.model_name,
+            prompt_hash=prompt_hash,
+            trace_ids=tuple(known.trace.id for known in task.requests if known.trace),
+            repairs=repairs,
+            created_at=datetime.now(UTC),
+        )
+        return build_candidate(reply, task, provenance)
+
+
+def compile_messages(task: CompileTask) -> list[Message]:
+    """Return the prompt for a task. The same task gives the same prompt, to the letter."""
+    slots = "\n".join(f"- `{name}` {description}" for name, description in slot_types().items())
+    system = prompt("compile").replace("{slots}", slots).replace("{dialect}", DIALECT)
+    parts = [_requests_part(task.requests)]
+    if task.tools:
+        parts.append(_tools_part(task.tools))
+    if task.neighbours:
+        parts.append(_neighbours_part(task.neighbours))
+    if task.negatives:
+        parts.append("Requests that your guard must decline:\n" + "\n".join(f"- {text}" for text in task.negatives))
+    return [Message("system", system), Message("user", "\n\n".join(parts))]
+
+
+def repair_text(finding: str) -> str:
+    """Return the message that sends findings back."""
+    return f"Refused:\n{finding}\nReply with the whole corrected module, in one Python code block."
+
+
+def findings(report: AdmissionReport) -> str:
+    """Return what failed, for the model to mend."""
+    return "\n".join(f"- {check.name}: {check.evidence}" for check in report.failures)
+
+
+def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -> Candidate | Unreadable:
+    """Make a procedure of a module that the model wrote, or say what does not fit together."""
+    parent = _parent(module, task)
+    if isinstance(parent, Unreadable):
+        return parent
+    module = _merged(module, parent) if parent else module
+    context = tuple(Parameter(name=key, slot=kind, source="context") for key, kind in (module.context or {}).items())
+    try:
+        guard = GuardSource(templates=module.templates, where=module.where, code=module.source if module.has_match else None)
+        parameters = TemplateGuard(guard, context=context).parameters() if module.templates else context
+    except (TemplateError, PredicateError) as error:
+        return Unreadable(f"the guard cannot be read: {error}")
+    known = _known(task.requests, module)
+    if isinstance(known, Unreadable):
+        return known
+    procedure = Procedure(
+        id=parent.id if parent else f"{module.name}-{uuid.uuid4().hex[:8]}",
+        version=parent.version + 1 if parent else 1,
+        name=module.name,
+        description=module.description,
+        scope=task.requests[0].request.scope,
+        guard=guard,
+        body=module.source,
+        parameters=parameters,
+        tools=tuple(_tool_use(tool) for tool in task.tools if _mentions(module.source, tool.name)),
+        examples=_examples(known, parent),
+        counterexamples=parent.counterexamples if parent else (),
+        provenance=provenance.model_copy(update={"parent": parent.key if parent else None}),
+    )
+    return Candidate(procedure, known, parent)
+
+
+_Parent: TypeAlias = Procedure | None | Unreadable
+
+
+def _parent(module: Module, task: CompileTask) -> _Parent:
+    if module.widens is None:
+        return None
+    for neighbour in task.neighbours:
+        if neighbour.procedure.id == module.widens:
+            return neighbour.procedure
+    return Unreadable(f"WIDENS names {module.widens!r}, which is none of the procedures shown")
+
+
+def _merged(module: Module, parent: Procedure) -> Module:
+    """Without a `run` of its own, a widening adds its templates to the parent's and keeps the body."""
+    if module.has_run:
+        return module
+    context = {p.name: p.slot for p in parent.parameters if p.source == "context"}
+    return replace(
+        module,
+        source=parent.body,
+        templates=tuple(dict.fromkeys((*parent.guard.templates, *module.templates))),
+        where=module.where or parent.guard.where,
+        context=module.context or context,
+        description=module.description or parent.description,
+        name=parent.name,
+    )
+
+
+def _known(requests: Sequence[Known], module: Module) -> tuple[Known, ...] | Unreadable:
+    expected = module.expected
+    if expected is not None and len(expected) != len(requests):
+        return Unreadable(f"EXPECTED has {len(expected)} answers for {len(requests)} given requests")
+    if expected is None:
+        if any(known.answer is None for known in requests):
+            return Unreadable("EXPECTED is missing: work out the answer of each given request yourself")
+        return tuple(requests)
+    # What is known beats what the model expects: an answer that was observed is the truth to reproduce.
+    return tuple(
+        replace(known, answer=answer) if known.answer is None else known
+        for known, answer in zip(requests, expected, strict=True)
+    )
+
+
+def _examples(known: Sequence[Known], parent: Procedure | None) -> tuple[Example, ...]:
+    ours = tuple(
+        Example(
+            text=item.request.text,
+            context=item.request.context,
+            answer=item.answer,
+            origin="trace" if item.trace else "request",
+            trace_id=item.trace.id if item.trace else None,
+        )
+        for item in known
+    )
+    inherited = parent.examples if parent else ()
+    return (*inherited, *(example for example in ours if example.text not in {e.text for e in inherited}))
+
+
+def _tool_use(tool: Tool) -> ToolUse:
+    return ToolUse(
+        name=tool.name,
+        effect=tool.effect,
+        idempotent=tool.idempotent,
+        schema_hash=tool.schema_hash,
+        arguments=tool.argument_names,
+    )
+
+
+def _mentions(source: str, name: str) -> bool:
+    return f"{name}(" in source
+
+
+def _reason(report: AdmissionReport) -> str:
+    return "; ".join(f"{check.name}: {check.evidence}" for check in report.failures)[:1000]
+
+
+def _requests_part(requests: Sequence[Known]) -> str:
+    lines = ["Write a procedure for requests of this kind:" if len(requests) == 1 else "Write one procedure for requests like these:"]
+    for number, known in enumerate(requests, 1):
+        lines.append(f"{number}. {_cut(known.request.text)}")
+        if known.request.context:
+            lines.append(f"   context: {json.dumps(known.request.context, ensure_ascii=False)} (declare CONTEXT = {{key: type}})")
+        if known.answer is not None:
+            lines.append(f"   right answer: {json.dumps(known.answer, ensure_ascii=False)}")
+        for step in known.trace.calls if known.trace else ():
+            arguments = ", ".join(f"{key}={value!r}" for key, value in step.arguments.items())
+            lines.append(f"   called {step.tool}({arguments}) -> {_cut(json.dumps(step.result, ensure_ascii=False))}")
+    return "\n".join(lines)
+
+
+def _tools_part(tools: Sequence[Tool]) -> str:
+    lines = ["Tools that `run` may call as functions (declared effects are binding):"]
+    lines += [f"- {tool.name}({', '.join(tool.argument_names)}) [{tool.effect}] {tool.description}" for tool in tools]
+    return "\n".join(lines)
+
+
+def _neighbours_part(neighbours: Sequence[Neighbour]) -> str:
+    parts = [
+        "Stored procedures that are near but declined. If one computes the same thing, widen it instead of writing a new "
+        'one: add WIDENS = "its id", and either give only the additional TEMPLATES with the same slots and no `run` (its '
+        "code is kept), or the whole module anew, general enough for its own examples too. If the method differs, write a "
+        "new procedure; the two guards must not accept each other's requests."
+    ]
+    for neighbour in neighbours:
+        procedure = neighbour.procedure
+        templates = "\n".join(f"    {template!r}," for template in procedure.guard.templates)
+        where = f"WHERE = {procedure.guard.where!r}\n" if procedure.guard.where else ""
+        example = procedure.examples[-1] if procedure.examples else None
+        parts.append(
+            f"id {procedure.id!r}, declined because: {neighbour.stopped}\n```python\nTEMPLATES = [\n{templates}\n]\n{where}"
+            f"{procedure.body.strip()}\n```"
+            + (f"\nIt answered {_cut(example.text)!r} with {example.answer!r}." if example else "")
+        )
+    return "\n\n".join(parts)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_PROMPT_TEXT else text[:MAX_PROMPT_TEXT] + " … (cut)"

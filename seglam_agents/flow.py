@@ -1,0 +1,133 @@
+"""One flow, two drivers: the path of a request is a generator of effects, driven blocking or on an event loop.
+
+The flow itself does no input or output. It yields what it needs (`Ask` the model, do some `Work`, `Wait` for another
+flow) and is sent the result, or the error is thrown into it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar, cast
+
+from seglam_agents.errors import ModelError
+from seglam_agents.models.base import Completion, Message, Model
+from seglam_agents.usage import Purpose
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A model call."""
+
+    messages: tuple[Message, ...]
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Something that blocks: the sandbox, the store. Runs in a thread under an event loop."""
+
+    function: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Another flow that does the same: wait until it is done."""
+
+    future: Future[None]
+    seconds: float
+
+
+Effect: TypeAlias = Ask | Work | Wait
+Flow: TypeAlias = Generator[Effect, object, T]
+
+
+def ask(messages: Sequence[Message], purpose: Purpose) -> Flow[Completion]:
+    """Ask the model from within a flow."""
+    return cast(Completion, (yield Ask(tuple(messages), purpose)))
+
+
+def work(function: Callable[[], T]) -> Flow[T]:
+    """Do something that blocks from within a flow."""
+    return cast(T, (yield Work(function)))
+
+
+def drive(flow: Flow[T], model: Model | None) -> T:
+    """Run a flow to its end in this thread."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                result = _perform(effect, model)
+            except Exception as error:
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(result)
+    except StopIteration as stop:
+        return cast(T, stop.value)
+    finally:
+        flow.close()
+
+
+async def adrive(flow: Flow[T], model: Model | None) -> T:
+    """Run a flow to its end without blocking the event loop."""
+    try:
+        effect = next(flow)
+        while True:
+            try:
+                result = await _aperform(effect, model)
+            except Exception as error:
+                effect = flow.throw(error)
+            else:
+                effect = flow.send(result)
+    except StopIteration as stop:
+        return cast(T, stop.value)
+    finally:
+        flow.close()
+
+
+def _perform(effect: Effect, model: Model | None) -> object:
+    match effect:
+        case Ask(messages=messages):
+            return _required(model).complete(messages)
+        case Work(function=function):
+            return function()
+        case Wait(future=future, seconds=seconds):
+            _wait(future, seconds)
+            return None
+
+
+async def _aperform(effect: Effect, model: Model | None) -> object:
+    match effect:
+        case Ask(messages=messages):
+            return await _required(model).acomplete(messages)
+        case Work(function=function):
+            return await asyncio.to_thread(_without_stop_iteration, function)
+        case Wait(future=future, seconds=seconds):
+            await asyncio.to_thread(_wait, future, seconds)
+            return None
+
+
+def _required(model: Model | None) -> Model:
+    if model is None:
+        raise ModelError("no model was given: pass model=... to ReasoningCache")
+    return model
+
+
+def _wait(future: Future[None], seconds: float) -> None:
+    try:
+        future.result(timeout=seconds)
+    except TimeoutError:
+        return  # The other flow is slow: this one goes its own way.
+
+
+def _without_stop_iteration(function: Callable[[], object]) -> object:
+    # A StopIteration cannot pass through a coroutine; from a flow it would look like its end.
+    try:
+        return function()
+    except StopIteration as error:
+        raise RuntimeError("a blocking function raised StopIteration") from error

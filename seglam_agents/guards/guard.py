@@ -1,0 +1,238 @@
+"""`TemplateGuard`: asks templates whether they accept a request, and with which arguments.
+
+Beyond the whole-request match, four rules that need no template author: one name means one thing (mentions must
+agree); two names mean two things; all money is in one currency unless the body looks at it; and a request that can be
+read in two ways is declined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal, TypeAlias
+
+from seglam_agents.errors import TemplateError
+from seglam_agents.guards.normal import NormalText
+from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
+from seglam_agents.guards.predicate import Predicate, compile_predicate
+from seglam_agents.guards.slots import Slot, slot
+from seglam_agents.guards.template import Literal as LiteralText
+from seglam_agents.guards.template import SlotMention, parse_template
+from seglam_agents.procedure import GuardSource, Parameter
+from seglam_agents.record import Json
+from seglam_agents.values import Money, Value
+
+Stage: TypeAlias = Literal["template", "slot", "mention", "distinct", "currency", "ambiguous", "context", "where", "code"]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The guard applies, with these arguments for the body."""
+
+    arguments: Mapping[str, Value]
+    template: int = 0
+    """Index of the template that matched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The guard does not apply: at which stage it stopped, and why."""
+
+    stage: Stage
+    reason: str
+
+
+Judgement: TypeAlias = Accepted | Declined
+
+
+class TemplateGuard:
+    """A compiled list of templates; immutable and safe to share between threads.
+
+    Args:
+        source: the guard as it is stored.
+        context: the parameters that are bound by keys of the request's context.
+        mixed_currencies: True where the body looks at the currency of each amount itself.
+
+    Raises:
+        TemplateError: a template cannot be read, or a slot has two types.
+        PredicateError: the `where` expression cannot be read.
+    """
+
+    def __init__(
+        self, source: GuardSource, *, context: Iterable[Parameter] = (), mixed_currencies: bool = False
+    ) -> None:
+        self.source = source
+        self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
+        self.slots = _merged_slots(self.patterns)
+        self._context = {parameter.name: parameter.slot for parameter in context}
+        self._where = _predicate(source.where, {*self.slots, *self._context})
+        self._mixed_currencies = mixed_currencies
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Return what the guard binds: the slots of the text first, then the context."""
+        always = frozenset.intersection(*(pattern.template.always() for pattern in self.patterns))
+        text = (Parameter(name=name, slot=kind.name, optional=name not in always) for name, kind in self.slots.items())
+        context = (Parameter(name=name, slot=kind, source="context") for name, kind in self._context.items())
+        return (*text, *context)
+
+    def match(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
+        """Ask every template; several that accept must bind the same arguments."""
+        return self.match_some(range(len(self.patterns)), text, context)
+
+    def match_some(self, which: Iterable[int], text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
+        """Ask the templates with these indexes only (those that an index found)."""
+        accepted: Accepted | None = None
+        declined: Declined | None = None
+        for index in which:
+            judgement = self._match_one(index, text, context or {})
+            if isinstance(judgement, Declined):
+                # The template that came furthest explains best.
+                declined = judgement if declined is None or declined.stage == "template" else declined
+            elif accepted is None:
+                accepted = judgement
+            elif judgement.arguments != accepted.arguments:
+                return Declined("ambiguous", f"templates {accepted.template} and {index} bind different arguments")
+        return accepted or declined or Declined("template", "no template matches")
+
+    def explain(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
+        """Like `match`, but a template that does not match says how far it came. Slower."""
+        judgement = self.match(text, context)
+        if isinstance(judgement, Accepted) or judgement.stage != "template":
+            return judgement
+        return Declined("template", max((_progress(pattern, text.text) for pattern in self.patterns))[1])
+
+    def _match_one(self, index: int, text: NormalText, context: Mapping[str, Json]) -> Judgement:
+        pattern = self.patterns[index]
+        spans = pattern.spans(text.text)
+        if spans is None:
+            return Declined("template", "no template matches")
+        bound = _bind(pattern, spans, text)
+        if isinstance(bound, Declined):
+            return bound
+        arguments: dict[str, Value] = {name: bound.get(name) for name in self.slots}
+        declined = (
+            self._check_distinct(arguments)
+            or self._check_currencies(arguments)
+            or _check_ambiguity(pattern, text, spans)
+            or self._add_context(arguments, context)
+            or self._check_where(arguments)
+        )
+        return declined or Accepted(arguments, index)
+
+    def _check_distinct(self, arguments: Mapping[str, Value]) -> Declined | None:
+        things = [(name, kind) for name, kind in self.slots.items() if kind.name in ("person", "name", "noun")]
+        for (first, kind), (second, _) in combinations(things, 2):
+            left, right = arguments[first], arguments[second]
+            if left is not None and right is not None and kind.same(left, right):
+                return Declined("distinct", f"`{first}` and `{second}` are both {left!r}: two names mean two things")
+        return None
+
+    def _check_currencies(self, arguments: Mapping[str, Value]) -> Declined | None:
+        currencies = {value.currency for value in arguments.values() if isinstance(value, Money)}
+        if len(currencies) > 1 and not self._mixed_currencies:
+            return Declined("currency", f"amounts in {' and '.join(sorted(currencies))}, and the body looks at no currency")
+        return None
+
+    def _add_context(self, arguments: dict[str, Value], context: Mapping[str, Json]) -> Declined | None:
+        if context.keys() != self._context.keys():
+            return Declined("context", f"context has {sorted(context)}, the guard expects {sorted(self._context)}")
+        for name, kind in self._context.items():
+            value = _context_value(kind, context[name])
+            if value is None:
+                return Declined("context", f"context {name!r} is no {kind}: {context[name]!r}")
+            arguments[name] = value
+        return None
+
+    def _check_where(self, arguments: Mapping[str, Value]) -> Declined | None:
+        if self._where is None or self._where.holds(arguments):
+            return None
+        return Declined("where", f"`{self._where.source}` is not true")
+
+
+JSON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "number": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "array": (list,),
+    "object": (dict,),
+}
+"""Types that a context value may have besides those of the slots."""
+
+
+def _context_value(kind: str, value: Json) -> Value:
+    if kind in JSON_TYPES:
+        right = isinstance(value, JSON_TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+        return value if right else None
+    return slot(kind).parse(value) if isinstance(value, str) else None
+
+
+def _bind(pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText) -> dict[str, Value] | Declined:
+    bound: dict[str, Value] = {}
+    for mention, (start, end) in zip(pattern.groups, spans, strict=True):
+        if start < 0:
+            continue
+        kind = mention.slot
+        raw = text.source(start, end) if kind.verbatim else text.text[start:end]
+        value = kind.parse(raw)
+        if value is None:
+            return Declined("slot", f"{raw!r} is no {kind.name} for `{mention.name}`")
+        known = bound.setdefault(mention.name, value)
+        if not kind.same(known, value):
+            return Declined("mention", f"`{mention.name}` is {known!r} first and {value!r} later")
+    return bound
+
+
+def _check_ambiguity(pattern: Pattern, text: NormalText, spans: tuple[tuple[int, int], ...]) -> Declined | None:
+    if pattern.ambiguous(text.text, spans):
+        return Declined("ambiguous", "the request can be read in two ways")
+    return None
+
+
+def _predicate(source: str | None, names: set[str]) -> Predicate | None:
+    if source is None or not source.strip():
+        return None
+    predicate = compile_predicate(source)
+    unknown = predicate.names - names
+    if unknown:
+        raise TemplateError(f"`where` uses {sorted(unknown)}, which no slot binds", source, 0)
+    return predicate
+
+
+def _merged_slots(patterns: Iterable[Pattern]) -> dict[str, Slot]:
+    merged: dict[str, Slot] = {}
+    for pattern in patterns:
+        for name, kind in pattern.template.slots().items():
+            known = merged.setdefault(name, kind)
+            if known.name != kind.name:
+                source = pattern.template.source
+                raise TemplateError(
+                    f"slot {name!r} is {known.name} in one template and {kind.name} in another", source, source.find(name)
+                )
+    return merged
+
+
+def _progress(pattern: Pattern, text: str) -> tuple[int, str]:
+    count, end = prefix_length(pattern.template, text)
+    elements = pattern.template.elements
+    if count >= len(elements):
+        return end, f"matched up to {_tail(text[:end])!r}, then the request goes on: {text[end : end + 40]!r}"
+    match elements[count]:
+        case LiteralText(text=literal):
+            agreed = _agreement(literal, text[end:])
+            at = end + agreed
+            return at, f"matched up to {_tail(text[:at])!r}, then expected {literal[agreed : agreed + 40]!r}, found {text[at : at + 40]!r}"
+        case SlotMention(name=name, slot=kind):
+            return end, f"matched up to {_tail(text[:end])!r}, then {{{name}:{kind.name}}} found {text[end : end + 40]!r}"
+        case _:
+            return end, f"matched up to {_tail(text[:end])!r}, then no alternative fits {text[end : end + 40]!r}"
+
+
+def _agreement(literal: str, text: str) -> int:
+    folded, other = literal.casefold(), text.casefold()
+    return next((i for i, (a, b) in enumerate(zip(folded, other, strict=False)) if a != b), min(len(folded), len(other)))
+
+
+def _tail(text: str) -> str:
+    return text if len(text) <= 40 else "…" + text[-40:]

@@ -1,0 +1,212 @@
+"""From a template to RE2: linear time, whole-request match, and a second opinion against ambiguity.
+
+A template is compiled twice, greedy and ungreedy. Where the two bind different texts, the request can be read in two
+ways, and the guard declines: a wrong argument is worse than a miss.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Protocol, cast
+
+import re2
+
+from seglam_agents.errors import TemplateError
+from seglam_agents.guards.normal import words
+from seglam_agents.guards.template import Choice, Elements, Literal, SlotMention, Template, mentions
+
+MAX_PROGRAM_BYTES = 32 * 2**20
+"""Memory that RE2 may use for one template."""
+
+
+class Matched(Protocol):
+    """The part of a match object that is used here."""
+
+    def span(self, group: int = 0) -> tuple[int, int]:
+        """Return the start and end of a group, (-1, -1) when it took no part."""
+        ...
+
+
+class _Compiled(Protocol):
+    def fullmatch(self, text: str) -> Matched | None: ...
+    def match(self, text: str) -> Matched | None: ...
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A compiled template."""
+
+    template: Template
+    groups: tuple[SlotMention, ...]
+    """The mention that each capturing group binds, in order."""
+    expression: str
+    required: frozenset[str]
+    """Words that every matching request contains, casefolded."""
+
+    @cached_property
+    def greedy(self) -> _Compiled:
+        """The template as it is asked first."""
+        return _compile(self.template, f"(?i){self.expression}")
+
+    @cached_property
+    def lazy(self) -> _Compiled:
+        """The same with the preference of every quantifier turned round: `(?U)` of the RE2 syntax."""
+        return _compile(self.template, f"(?iU){self.expression}")
+
+    def spans(self, text: str) -> tuple[tuple[int, int], ...] | None:
+        """Return the span of each group, or None where the whole text does not match."""
+        matched = self.greedy.fullmatch(text)
+        return self._spans(matched) if matched else None
+
+    def ambiguous(self, text: str, spans: tuple[tuple[int, int], ...]) -> bool:
+        """Tell whether a matching text can also be read in another way."""
+        if not self.groups:
+            return False
+        matched = self.lazy.fullmatch(text)
+        return matched is None or self._spans(matched) != spans
+
+    def _spans(self, matched: Matched) -> tuple[tuple[int, int], ...]:
+        return tuple(matched.span(group + 1) for group in range(len(self.groups)))
+
+
+@lru_cache(maxsize=8192)
+def compile_template(template: Template) -> Pattern:
+    """Compile a template.
+
+    Raises:
+        TemplateError: RE2 refuses the pattern, which then is too large.
+    """
+    pattern = Pattern(
+        template=template,
+        groups=tuple(mentions(template.elements)),
+        expression=_sequence(template.elements),
+        required=_required(template.elements),
+    )
+    _ = pattern.greedy
+    return pattern
+
+
+def prefix_length(template: Template, text: str) -> tuple[int, int]:
+    """Return how many top-level elements match the beginning of a text, and how many characters they take."""
+    low, high, end = 0, len(template.elements), 0
+    while low < high:
+        middle = (low + high + 1) // 2
+        matched = _compile(template, f"(?i){_sequence(template.elements[:middle])}").match(text)
+        if matched:
+            low, end = middle, matched.span()[1]
+        else:
+            high = middle - 1
+    return low, end
+
+
+def _compile(template: Template, expression: str) -> _Compiled:
+    options = re2.Options()
+    options.max_mem = MAX_PROGRAM_BYTES
+    options.log_errors = False
+    try:
+        return cast(_Compiled, re2.compile(expression, options))
+    except re2.error as error:
+        raise TemplateError(f"RE2 refuses the template: {error}", template.source, 0) from error
+
+
+_SPACE = object()
+_CLOSING_PUNCTUATION = tuple(",.;:?!")
+
+
+def _sequence(elements: Elements) -> str:
+    """Join elements so that the space beside an absent option is absent too."""
+    tokens = _tokens(elements)
+    parts: list[str] = []
+    space = False
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        index += 1
+        if token is _SPACE:
+            space = True
+        elif isinstance(token, Choice) and token.optional:
+            text, follower = _branches(token), tokens[index] if index < len(tokens) else None
+            if space and _parts_here(follower):
+                parts.append(f"(?: {text})?")
+                space = False
+            elif not space and follower is _SPACE and not any(part[-1] != "?" for part in parts):
+                parts.append(f"(?:{text} )?")
+                index += 1
+            else:
+                parts.append((" " if space else "") + f"(?:{text})?")
+                space = False
+        else:
+            parts.append((" " if space else "") + _token(token))
+            space = False
+    return "".join(parts) + (" " if space else "")
+
+
+def _tokens(elements: Elements) -> list[object]:
+    """Split the spaces at the edges of literals off, as tokens of their own."""
+    tokens: list[object] = []
+    for element in elements:
+        if not isinstance(element, Literal):
+            tokens.append(element)
+            continue
+        core = element.text.strip(" ")
+        if element.text.startswith(" "):
+            tokens.append(_SPACE)
+        if core:
+            tokens.append(core)
+            if element.text.endswith(" "):
+                tokens.append(_SPACE)
+    return tokens
+
+
+def _parts_here(follower: object) -> bool:
+    """Tell whether the text after an option begins apart from it, so that the option may take its space along."""
+    return follower is None or follower is _SPACE or (isinstance(follower, str) and follower.startswith(_CLOSING_PUNCTUATION))
+
+
+def _token(token: object) -> str:
+    match token:
+        case str():
+            return _literal(token)
+        case SlotMention(slot=slot):
+            return f"({slot.pattern})"
+        case Choice():
+            return _branches(token)
+        case _:
+            raise AssertionError(token)
+
+
+def _branches(choice: Choice) -> str:
+    return f"(?:{'|'.join(_sequence(branch) for branch in choice.branches)})"
+
+
+def _literal(text: str) -> str:
+    """Escape a literal; a comma before a space or at the end may be absent."""
+    escaped = re2.escape(text).replace("\\ ", " ").replace("\\,", ",")
+    return re.sub(r",(?= |$)", ",?", escaped)
+
+
+def _required(elements: Elements, *, inside: bool = False) -> frozenset[str]:
+    """Return the words that a sequence always contains. A word that touches a slot or a branch may go on there."""
+    found: set[str] = set()
+    for index, element in enumerate(elements):
+        match element:
+            case Literal(text=text):
+                glued_before = inside if index == 0 else True
+                glued_after = inside if index == len(elements) - 1 else True
+                found |= words(_without_glued_edges(text, before=glued_before, after=glued_after))
+            case Choice(branches=branches, optional=False):
+                found |= frozenset.intersection(*(_required(branch, inside=True) for branch in branches))
+            case _:
+                pass
+    return frozenset(found)
+
+
+def _without_glued_edges(text: str, *, before: bool, after: bool) -> str:
+    start, end = 0, len(text)
+    while before and start < end and text[start].isalpha():
+        start += 1
+    while after and end > start and text[end - 1].isalpha():
+        end -= 1
+    return text[start:end]

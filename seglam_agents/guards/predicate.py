@@ -1,0 +1,142 @@
+"""The `where` of a guard: one expression over the arguments, read as data and never executed as Python.
+
+Allowed: arguments, constants, comparisons, `and or not`, `+ - * / // %`, `in` over literal tuples, attributes of money
+and quantities (`total.amount`, `total.currency`, `d.value`, `d.unit`), and `len abs min max`. Anything else is a
+`PredicateError` when the guard is compiled.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from seglam_agents.errors import PredicateError
+from seglam_agents.values import Money, Quantity, Value
+
+_Evaluator: TypeAlias = Callable[[Mapping[str, Value]], object]
+
+MAX_EXPRESSION = 500
+"""Characters of an expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """A compiled expression."""
+
+    source: str
+    names: frozenset[str]
+    _evaluate: _Evaluator
+
+    def holds(self, arguments: Mapping[str, Value]) -> bool:
+        """Tell whether the expression is true; an expression that cannot be evaluated is not."""
+        try:
+            return bool(self._evaluate(arguments))
+        except (TypeError, ValueError, ArithmeticError, AttributeError, KeyError):
+            return False
+
+
+def compile_predicate(source: str) -> Predicate:
+    """Compile an expression.
+
+    Raises:
+        PredicateError: it cannot be read, or uses something it may not.
+    """
+    if len(source) > MAX_EXPRESSION:
+        raise PredicateError(f"`where` may have {MAX_EXPRESSION} characters, this has {len(source)}")
+    try:
+        tree = ast.parse(source, mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise PredicateError(f"`where` is no expression: {error}") from error
+    names = frozenset(
+        node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in _FUNCTIONS
+    )
+    return Predicate(source, names, _build(tree.body))
+
+
+_BINARY: dict[type[ast.operator], Callable[[float, float], object]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
+_COMPARE: dict[type[ast.cmpop], Callable[[object, object], object]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: cast(Callable[[object, object], object], operator.lt),
+    ast.LtE: cast(Callable[[object, object], object], operator.le),
+    ast.Gt: cast(Callable[[object, object], object], operator.gt),
+    ast.GtE: cast(Callable[[object, object], object], operator.ge),
+    ast.In: lambda item, items: item in cast(tuple[object, ...], items),
+    ast.NotIn: lambda item, items: item not in cast(tuple[object, ...], items),
+    ast.Is: operator.is_,
+    ast.IsNot: operator.is_not,
+}
+_FUNCTIONS: dict[str, Callable[..., object]] = {"len": len, "abs": abs, "min": min, "max": max}
+_ATTRIBUTES = {"amount": Money, "currency": Money, "value": Quantity, "unit": Quantity}
+
+
+def _build(node: ast.expr) -> _Evaluator:
+    match node:
+        case ast.Constant(value=value) if value is None or isinstance(value, (bool, int, float, str)):
+            return lambda _: value
+        case ast.Name(id=name) if name not in _FUNCTIONS:
+            return lambda arguments: arguments[name]
+        case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
+            parts = [_build(element) for element in elements]
+            return lambda arguments: tuple(part(arguments) for part in parts)
+        case ast.BoolOp():
+            return _boolean(node)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            inner = _build(operand)
+            return lambda arguments: not inner(arguments)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            inner = _build(operand)
+            return lambda arguments: -_number(inner(arguments))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
+            first, second, apply = _build(left), _build(right), _BINARY[type(op)]
+            return lambda arguments: apply(_number(first(arguments)), _number(second(arguments)))
+        case ast.Compare():
+            return _comparison(node)
+        case ast.Attribute(value=value, attr=attribute) if attribute in _ATTRIBUTES:
+            inner, owner = _build(value), _ATTRIBUTES[attribute]
+            return lambda arguments: getattr(_instance(inner(arguments), owner), attribute)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            parts, function = [_build(arg) for arg in args], _FUNCTIONS[name]
+            return lambda arguments: function(*(part(arguments) for part in parts))
+        case _:
+            raise PredicateError(f"`where` may not use {ast.unparse(node)!r}: see the allowed expressions")
+
+
+def _boolean(node: ast.BoolOp) -> _Evaluator:
+    parts = [_build(value) for value in node.values]
+    combine = all if isinstance(node.op, ast.And) else any
+    return lambda arguments: combine(part(arguments) for part in parts)
+
+
+def _comparison(node: ast.Compare) -> _Evaluator:
+    sides = [_build(side) for side in (node.left, *node.comparators)]
+    tests = [_COMPARE[type(op)] for op in node.ops]
+
+    def evaluate(arguments: Mapping[str, Value]) -> bool:
+        values = [side(arguments) for side in sides]
+        return all(test(values[index], values[index + 1]) for index, test in enumerate(tests))
+
+    return evaluate
+
+
+def _number(value: object) -> float:
+    # Numbers only: `*` on a text could be made to fill the memory of the host.
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is no number")
+    return value
+
+
+def _instance(value: object, owner: type) -> object:
+    if not isinstance(value, owner):
+        raise TypeError(f"{value!r} is no {owner.__name__}")
+    return value

@@ -1,0 +1,214 @@
+"""The template syntax: `(split|divide) [a] [bill of] {total:money} (among|between) {n:count} people`.
+
+* `(a|b)` one of several wordings; a branch may be empty. `[a]` or `[a|b]` may be absent.
+* `{name:type}` a slot; `{name}` the same thing mentioned again. Types are those of `seglam_agents.guards.slots`.
+* `\\` before one of `()[]{}|\\` makes it an ordinary character.
+* Everything else is literal text, normalised like the request: case, quotes, spaces, number words and the final
+  full stop do not matter.
+
+The syntax is the one voice assistants use for sample utterances (cf. Rasa, Snips, Home Assistant's hassil).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from seglam_agents.errors import SlotError, TemplateError
+from seglam_agents.guards.normal import normalise_literal
+from seglam_agents.guards.slots import Slot, slot
+
+MAX_TEMPLATE = 8_000
+"""Characters of a template. RE2 programs grow with it, and nobody reviews a longer one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Normalised text that must stand there."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SlotMention:
+    """A slot, or a further mention of it."""
+
+    name: str
+    slot: Slot
+    again: bool
+    """True where only `{name}` is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several branches, or none of them."""
+
+    branches: tuple[Elements, ...]
+    optional: bool
+
+
+Element: TypeAlias = Literal | SlotMention | Choice
+Elements: TypeAlias = tuple[Element, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A template that has been read."""
+
+    source: str
+    elements: Elements
+
+    def slots(self) -> dict[str, Slot]:
+        """Return the slots by name, in order of first mention."""
+        return {mention.name: mention.slot for mention in mentions(self.elements)}
+
+    def always(self) -> frozenset[str]:
+        """Return the names that every request of this template binds."""
+        return _bound(self.elements)
+
+
+@lru_cache(maxsize=4096)
+def parse_template(source: str) -> Template:
+    """Read a template.
+
+    Raises:
+        TemplateError: what is wrong, pointing at the character.
+    """
+    if len(source) > MAX_TEMPLATE:
+        raise TemplateError(f"a template may have {MAX_TEMPLATE} characters, this has {len(source)}", source, MAX_TEMPLATE)
+    elements = _Reader(source).read()
+    if not any(isinstance(element, Literal) and element.text.strip() for element in walk(elements)):
+        raise TemplateError("a template needs some literal text: a bare slot would accept any request", source, 0)
+    return Template(source, elements)
+
+
+def walk(elements: Elements) -> Iterator[Element]:
+    """Yield every element, depth first, in order of the text."""
+    for element in elements:
+        yield element
+        if isinstance(element, Choice):
+            for branch in element.branches:
+                yield from walk(branch)
+
+
+def mentions(elements: Elements) -> Iterator[SlotMention]:
+    """Yield every mention of a slot, in order of the text."""
+    return (element for element in walk(elements) if isinstance(element, SlotMention))
+
+
+def _bound(elements: Elements) -> frozenset[str]:
+    names: set[str] = set()
+    for element in elements:
+        match element:
+            case SlotMention(name=name):
+                names.add(name)
+            case Choice(branches=branches, optional=False):
+                names |= frozenset.intersection(*(_bound(branch) for branch in branches))
+            case _:
+                pass
+    return frozenset(names)
+
+
+_CLOSING = {"(": ")", "[": "]"}
+_SPECIAL = set("()[]{}|\\")
+
+
+class _Reader:
+    """A recursive-descent reader over the characters of one template."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        self._at = 0
+        self._known: dict[str, Slot] = {}
+
+    def read(self) -> Elements:
+        branches = self._branches(until=None, opened=0)
+        if len(branches) > 1:
+            raise self._error("`|` outside of ( ) or [ ]: put the alternatives in parentheses", self._source.index("|"))
+        return branches[0]
+
+    def _branches(self, until: str | None, opened: int) -> list[Elements]:
+        branches: list[Elements] = []
+        elements: list[Element] = []
+        literal: list[str] = []
+
+        def flush() -> None:
+            if literal:
+                elements.append(Literal(normalise_literal("".join(literal))))
+                literal.clear()
+
+        while self._at < len(self._source):
+            character = self._source[self._at]
+            if character == until:
+                self._at += 1
+                flush()
+                return [*branches, tuple(elements)]
+            if character == "|":
+                self._at += 1
+                flush()
+                branches.append(tuple(elements))
+                elements = []
+            elif character in "([{":
+                flush()
+                elements.append(self._slot() if character == "{" else self._choice(character))
+            else:
+                literal.append(self._character())
+        if until is not None:
+            raise self._error(f"`{self._source[opened]}` is never closed by `{until}`", opened)
+        flush()
+        return [*branches, tuple(elements)]
+
+    def _character(self) -> str:
+        character = self._source[self._at]
+        if character == "\\":
+            self._at += 1
+            if self._at >= len(self._source) or self._source[self._at] not in _SPECIAL:
+                raise self._error("`\\` must stand before one of ()[]{}|\\", self._at - 1)
+            character = self._source[self._at]
+        elif character in ")]}":
+            raise self._error(f"`{character}` closes nothing: write \\{character} for the character itself", self._at)
+        self._at += 1
+        return character
+
+    def _choice(self, opening: str) -> Choice:
+        opened = self._at
+        self._at += 1
+        branches = self._branches(until=_CLOSING[opening], opened=opened)
+        filled = tuple(branch for branch in branches if branch)
+        if not filled:
+            raise self._error(f"`{opening}{_CLOSING[opening]}` is empty", opened)
+        return Choice(filled, optional=opening == "[" or len(filled) < len(branches))
+
+    def _slot(self) -> SlotMention:
+        opened = self._at
+        end = self._source.find("}", opened)
+        if end < 0:
+            raise self._error("`{` is never closed by `}`", opened)
+        name, colon, kind = self._source[opened + 1 : end].partition(":")
+        name, kind = name.strip(), kind.strip()
+        if not name.isidentifier() or not name.isascii():
+            raise self._error(f"{name!r} is no slot name: use letters, digits and _", opened + 1)
+        self._at = end + 1
+        if not colon:
+            return self._mention_again(name, opened)
+        return self._mention(name, kind, end - len(kind))
+
+    def _mention_again(self, name: str, opened: int) -> SlotMention:
+        if name not in self._known:
+            raise self._error(f"{{{name}}} has no type: write {{{name}:type}} at its first mention", opened)
+        return SlotMention(name, self._known[name], again=True)
+
+    def _mention(self, name: str, kind: str, position: int) -> SlotMention:
+        try:
+            found = slot(kind)
+        except SlotError as error:
+            raise self._error(str(error), position) from error
+        known = self._known.setdefault(name, found)
+        if known.name != found.name:
+            raise self._error(f"slot {name!r} is {known.name} here and {found.name} there", position)
+        return SlotMention(name, found, again=False)
+
+    def _error(self, problem: str, position: int) -> TemplateError:
+        return TemplateError(problem, self._source, position)

@@ -1,0 +1,129 @@
+"""`Conversation`: one run in a child process, as the host sees it; nothing that the child says is believed.
+
+The child writes one JSON document a line: `{"ask": [name, args, kwargs]}`, to which the host replies `{"value": …}` or
+`{"raise": [kind, message]}`, and in the end `{"done": value}`, `{"deopt": reason}` or `{"failed": [kind, reason]}`. A
+program that forges these can change what comes of its own run, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import Final, cast
+
+from seglam_agents.record import Json
+from seglam_agents.sandboxes.base import Execution, Failed, FailureKind, Limits
+from seglam_agents.sandboxes.exchange import Answer, Answered, HostSide, Raised, Stop
+from seglam_agents.values import Value, decode, encode
+
+_FRAME_OVERHEAD: Final = 65_536
+_KINDS: Final = ("error", "limit", "syntax", "value")
+
+
+class Conversation:
+    """The exchange of one run."""
+
+    def __init__(self, channel: socket.socket, host: HostSide, limits: Limits) -> None:
+        self._channel = channel
+        self._host = host
+        self._limits = limits
+        self._max_frame = 4 * limits.output_bytes + _FRAME_OVERHEAD
+        self._input = bytearray()
+
+    def hold(self, task: Json) -> Execution:
+        """Send the task, answer what the child asks, and return how it ends."""
+        try:
+            self._send(task)
+            while True:
+                frame = self._receive()
+                ending = self._ending(frame)
+                if ending is not None:
+                    return self._host.ended(ending)
+                answer = self._answer(frame)
+                if isinstance(answer, Stop):
+                    return self._host.ended(answer.execution)
+                self._send(_reply(answer))
+        except _BrokenError as error:
+            return self._host.ended(Failed(error.kind, str(error)))
+
+    def _ending(self, frame: dict[str, Json]) -> Execution | None:
+        match frame:
+            case {"done": value}:
+                return self._host.returned(_value(value))
+            case {"deopt": str(reason)}:
+                return Failed("deopt", reason[:500])
+            case {"failed": [str(kind), str(reason)]} if kind in _KINDS:
+                return Failed(cast(FailureKind, kind), reason[:1000])
+            case _:
+                return None
+
+    def _answer(self, frame: dict[str, Json]) -> Answer:
+        match frame:
+            case {"ask": [str(name), [*args], dict(kwargs)]}:
+                named = {key: _value(item) for key, item in kwargs.items()}
+                return self._host.ask(name, [_value(item) for item in args], named)
+            case _:
+                raise _BrokenError("crash", "the process of the program sent something that is no message")
+
+    def _send(self, document: Json) -> None:
+        data = json.dumps(document).encode() + b"\n"
+        try:
+            self._channel.settimeout(self._left())
+            self._channel.sendall(data)
+        except OSError as error:
+            raise self._broken(error) from error
+
+    def _receive(self) -> dict[str, Json]:
+        while (end := self._input.find(b"\n")) < 0:
+            if len(self._input) > self._max_frame:
+                raise _BrokenError("limit", f"more than {self._max_frame:,} bytes of output")
+            self._input += self._read()
+        line = bytes(self._input[:end])
+        del self._input[: end + 1]
+        try:
+            frame = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _BrokenError("crash", f"the process of the program sent no JSON: {error}") from error
+        return cast("dict[str, Json]", frame) if isinstance(frame, dict) else {}
+
+    def _read(self) -> bytes:
+        try:
+            self._channel.settimeout(self._left())
+            data = self._channel.recv(65_536)
+        except OSError as error:
+            raise self._broken(error) from error
+        if not data:
+            raise _BrokenError("crash", "the process of the program died")
+        return data
+
+    def _left(self) -> float:
+        left = self._limits.seconds - self._host.seconds
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+    def _broken(self, error: OSError) -> _BrokenError:
+        if isinstance(error, TimeoutError):
+            return _BrokenError("limit", f"more than {self._limits.seconds} s")
+        return _BrokenError("crash", f"the process of the program died: {error}")
+
+
+class _BrokenError(Exception):
+    """The child broke the rules of the conversation."""
+
+    def __init__(self, kind: FailureKind, reason: str) -> None:
+        self.kind: FailureKind = kind
+        super().__init__(reason)
+
+
+def _value(document: Json) -> Value:
+    try:
+        return decode(document)
+    except (TypeError, ValueError, LookupError, OverflowError, RecursionError) as error:
+        raise _BrokenError("value", f"no value: {error}") from error
+
+
+def _reply(answer: Answered | Raised) -> Json:
+    if isinstance(answer, Answered):
+        return {"value": encode(answer.value)}
+    return {"raise": [answer.kind, answer.message]}

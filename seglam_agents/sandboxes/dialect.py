@@ -1,0 +1,342 @@
+"""The Python of the sandboxes: what a program may use, told to a model (`DIALECT`) and looked for (`look`).
+
+The look is help, not protection: it tells the author of a program at once what the sandboxes would refuse later, or
+what only one of them understands. What protects the host are the sandboxes.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from seglam_agents.sandboxes.base import Problem, Program
+
+ALLOWED_MODULES: Final = (
+    "math",
+    "re",
+    "json",
+    "datetime",
+    "collections",
+    "itertools",
+    "functools",
+    "decimal",
+    "typing",
+    "dataclasses",
+    "bisect",
+    "slots",
+)
+
+DIALECT: Final = """\
+Plain functions over numbers, str, list, tuple, dict, set, and datetime values; Python 3.11 syntax, no async.
+Importable: math, re, json, datetime, collections (Counter, defaultdict, deque, namedtuple), itertools,
+functools (reduce, partial, cache), decimal, typing, dataclasses, bisect, slots. Nothing else exists.
+No clock, randomness, files, network, environment: what the answer depends on is an argument or a tool result.
+Tools are ordinary functions that return their result; a failing tool raises RuntimeError(message).
+Call deopt("why") wherever the request is not of the kind the code was written for; it never returns.
+Return None, bool, int, float, str, date/time values, or lists and dicts (string keys) of these; no set, no Decimal.
+Missing: yield, del, class inheritance (no own exceptions), @property, @staticmethod, @classmethod, async,
+  eval, exec, getattr with computed names, double-underscore attributes, global state between runs.
+Use d.pop(key) for del; a loop or [..][0] for next(generator); lambda s: s.lower() for str.lower as a value.
+re: patterns at module level with re.compile; no re.VERBOSE, no function as replacement; `$` matches only at the end.
+Absent: str.translate, str.format_map, timedelta(hours=1.5) (use minutes=90), json default=, callable(), id(), hash().\
+"""
+
+
+def look(program: Program, modules: Sequence[str] = ()) -> list[Problem]:
+    """Return what a program uses that the sandboxes refuse or lack, each with what to write instead.
+
+    Args:
+        program: the program; names of its tools count as defined.
+        modules: names of host modules that may be imported besides the usual ones.
+    """
+    try:
+        tree = ast.parse(program.source)
+    except SyntaxError as error:
+        return [Problem(error.lineno or 1, f"syntax: {error.msg}")]
+    except (ValueError, RecursionError, MemoryError) as error:
+        return [Problem(1, f"the source cannot be read: {error}")]
+    names = _Names(tree, {tool.name for tool in program.tools})
+    problems = [Problem(1, message) for message in _entry(tree, program.entry)]
+    for node in ast.walk(tree):
+        problems += [Problem(getattr(node, "lineno", 1), message) for message in _messages(node, names, modules)]
+    return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
+
+
+class _Names:
+    """Every name that a program binds somewhere, and what its imports stand for."""
+
+    def __init__(self, tree: ast.Module, tools: set[str]) -> None:
+        self.bound = {"deopt", *tools}
+        self.functions: set[str] = set()
+        self.imported: dict[str, str] = {}
+        for node in ast.walk(tree):
+            self._bind(node)
+        self.bound |= set(self.imported)
+
+    def dotted(self, node: ast.expr) -> str:
+        """Return what a name or an attribute stands for, such as `datetime.datetime.now`, or an empty string."""
+        if isinstance(node, ast.Name):
+            return self.imported.get(node.id, "")
+        if isinstance(node, ast.Attribute):
+            owner = self.dotted(node.value)
+            return f"{owner}.{node.attr}" if owner else ""
+        return ""
+
+    def _bind(self, node: ast.AST) -> None:
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ClassDef(name=name):
+                self.bound.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                self.bound.add(name)
+                self.functions.add(name)
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                self.bound.add(name)
+            case ast.MatchMapping(rest=str(name)):
+                self.bound.add(name)
+            case ast.Import():
+                for alias in node.names:
+                    self.imported[alias.asname or alias.name.partition(".")[0]] = alias.name
+            case ast.ImportFrom():
+                for alias in node.names:
+                    self.imported[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+            case _:
+                pass
+
+
+def _entry(tree: ast.Module, entry: str) -> Iterator[str]:
+    if not any(isinstance(node, ast.FunctionDef) and node.name == entry for node in tree.body):
+        yield f"there is no function {entry}(...) at the top level"
+
+
+def _messages(node: ast.AST, names: _Names, modules: Sequence[str]) -> Iterator[str]:
+    match node:
+        case ast.Import():
+            for alias in node.names:
+                yield from _module(alias.name, modules)
+        case ast.ImportFrom():
+            yield from _from(node, modules)
+        case ast.Attribute():
+            yield from _attribute(node, names)
+        case ast.Name():
+            yield from _name(node, names)
+        case ast.Call():
+            yield from _call(node, names)
+        case ast.ClassDef():
+            yield from _class(node)
+        case _:
+            if message := _SYNTAX.get(type(node).__name__):
+                yield message
+
+
+def _module(name: str, modules: Sequence[str]) -> Iterator[str]:
+    if name not in (*ALLOWED_MODULES, *modules):
+        advice = _INSTEAD_OF_MODULE.get(name, f"use only {', '.join(ALLOWED_MODULES)}")
+        yield f"the module {name} does not exist here: {advice}"
+
+
+def _from(node: ast.ImportFrom, modules: Sequence[str]) -> Iterator[str]:
+    if node.module == "__future__":
+        return
+    yield from _module(node.module or ".", modules)
+    for alias in node.names:
+        if alias.name == "*":
+            yield "import * is not possible: name what you import"
+        if advice := _MISSING.get(f"{node.module}.{alias.name}"):
+            yield f"{node.module}.{alias.name} does not exist here: {advice}"
+
+
+def _attribute(node: ast.Attribute, names: _Names) -> Iterator[str]:
+    if node.attr.startswith("__"):
+        yield f"the attribute {node.attr} cannot be used: double-underscore attributes do not exist here"
+    dotted = names.dotted(node)
+    if advice := _MISSING.get(dotted):
+        yield f"{dotted} does not exist here: {advice}"
+    if advice := _MISSING_METHODS.get(node.attr):
+        yield f".{node.attr} does not exist here: {advice}"
+    if isinstance(node.value, ast.Name) and node.value.id in _BUILTIN_TYPES and node.value.id not in names.bound:
+        allowed = {"fromkeys", "fromhex", "from_bytes"}
+        if node.attr not in allowed and not node.attr.startswith("__"):
+            name = f"{node.value.id}.{node.attr}"
+            yield f"{name} cannot be used through its type: write x.{node.attr}(...), or lambda x: x.{node.attr}()"
+
+
+def _name(node: ast.Name, names: _Names) -> Iterator[str]:
+    name = node.id
+    if name in names.bound or not isinstance(node.ctx, ast.Load):
+        return
+    if advice := _MISSING_BUILTINS.get(name):
+        yield f"{name} does not exist here: {advice}"
+    elif name.startswith("__"):
+        yield f"the name {name} does not exist here"
+    elif not hasattr(builtins, name):
+        yield f"the name {name!r} is defined nowhere: only declared tools and importable modules exist"
+
+
+def _call(node: ast.Call, names: _Names) -> Iterator[str]:
+    dotted = names.dotted(node.func)
+    function = node.func.id if isinstance(node.func, ast.Name) and not dotted else ""
+    if function in {"getattr", "setattr", "hasattr"} and not _plain_attribute(node):
+        yield f"{function}() with a computed or double-underscore name is not possible: use a dict"
+    if function == "next" and node.args and _is_eager(node.args[0]):
+        yield "next() of a generator expression does not work here: use a for loop, or [...][0]"
+    if dotted in {"re.sub"} and len(node.args) > 1 and _is_function(node.args[1], names):
+        yield "re.sub() takes no function here: build the text from re.finditer() with m.start() and m.end()"
+    if dotted.startswith("json.") and {"default", "object_hook", "cls"} & {word.arg for word in node.keywords}:
+        yield "json has no default=, object_hook= and cls= here: convert the values first"
+    if dotted == "datetime.timedelta" and any(_is_float(item) for item in _values(node)):
+        yield "timedelta() takes integers only here: use minutes=90 for hours=1.5"
+    if isinstance(node.func, ast.Attribute) and node.func.attr in {"start", "end", "span"} and _has_text(node):
+        yield f"m.{node.func.attr}() takes the number of a group here, not its name"
+    if function.endswith(("Error", "Exception")) and function not in names.bound and not _one_text(node):
+        yield f"{function}() takes one text here: use an f-string"
+    for passed in _passed_functions(node, function):
+        if isinstance(passed, ast.Attribute) and not names.dotted(passed):
+            yield f"a method is no value here: write lambda x: ….{passed.attr}(x)"
+
+
+def _class(node: ast.ClassDef) -> Iterator[str]:
+    if node.bases or node.keywords:
+        yield f"class {node.name} may not inherit: use plain functions and dicts, or @dataclass; raise ValueError"
+    for part in node.body:
+        if not isinstance(part, ast.FunctionDef):
+            continue
+        if part.decorator_list:
+            yield f"{node.name}.{part.name} may have no decorator: write a plain method or function"
+        if part.name.startswith("__") and part.name not in _CLASS_METHODS:
+            yield f"{part.name} has no effect here: use a method with a plain name"
+
+
+def _plain_attribute(node: ast.Call) -> bool:
+    name = node.args[1] if len(node.args) > 1 else None
+    return isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("__")
+
+
+def _is_eager(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id in {"map", "filter", "zip", "enumerate", "reversed"}
+    return isinstance(node, ast.GeneratorExp)
+
+
+def _is_function(node: ast.expr, names: _Names) -> bool:
+    return isinstance(node, ast.Lambda) or (isinstance(node, ast.Name) and node.id in names.functions)
+
+
+def _is_float(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, float)
+
+
+def _has_text(node: ast.Call) -> bool:
+    return bool(node.args) and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+
+
+def _one_text(node: ast.Call) -> bool:
+    return not node.args or (len(node.args) == 1 and (not isinstance(node.args[0], ast.Constant) or _has_text(node)))
+
+
+def _values(node: ast.Call) -> list[ast.expr]:
+    return [*node.args, *(word.value for word in node.keywords)]
+
+
+def _passed_functions(node: ast.Call, function: str) -> list[ast.expr]:
+    """Return the arguments of a call that are there to be called."""
+    keys = [word.value for word in node.keywords if word.arg == "key"]
+    return keys + node.args[:1] if function in {"map", "filter"} else keys
+
+
+_NO_CLOCK: Final = "there is no clock; take the date or time as an argument"
+_NO_RANDOMNESS: Final = "there is no randomness; a procedure must answer the same again"
+_PLAIN: Final = "use plain functions"
+
+_SYNTAX: Final[Mapping[str, str]] = {
+    "Yield": "yield does not exist here: collect the items in a list and return it",
+    "YieldFrom": "yield does not exist here: collect the items in a list and return it",
+    "Delete": "del does not exist here: use d.pop(key), or build a new list or dict",
+    "AsyncFunctionDef": "async does not exist here: tools are called as ordinary functions",
+    "Await": "await does not exist here: tools are called as ordinary functions",
+    "AsyncFor": "async does not exist here: tools are called as ordinary functions",
+    "AsyncWith": "async does not exist here: tools are called as ordinary functions",
+    "TryStar": "except* does not exist here: use except",
+    "TypeAlias": "the type statement does not exist here: leave it out",
+}
+
+_INSTEAD_OF_MODULE: Final[Mapping[str, str]] = {
+    "random": _NO_RANDOMNESS,
+    "secrets": _NO_RANDOMNESS,
+    "uuid": _NO_RANDOMNESS,
+    "time": _NO_CLOCK,
+    "os": "there are no files, processes and environment",
+    "sys": "there are no files, processes and environment",
+    "pathlib": "there are no files, processes and environment",
+    "asyncio": "tools are called as ordinary functions",
+    "statistics": "write sum(xs) / len(xs), and sorted(xs) for the median",
+    "fractions": "use decimal, or a pair of integers with math.gcd",
+    "string": 'write the letters out, such as "abcdefghijklmnopqrstuvwxyz"',
+    "operator": "write a lambda, such as lambda pair: pair[1]",
+    "enum": "use text constants",
+    "abc": _PLAIN,
+    "copy": "build a new list or dict, such as dict(d) or list(xs)",
+    "textwrap": "use split() and join()",
+    "calendar": "use datetime: date(year, month + 1, 1) - timedelta(days=1) is the last day of a month",
+    "zoneinfo": "use datetime.timezone(timedelta(hours=…)), or a tool",
+    "heapq": "use sorted()",
+    "contextlib": "use try … finally",
+}
+
+_MISSING: Final[Mapping[str, str]] = {
+    "datetime.datetime.now": _NO_CLOCK,
+    "datetime.datetime.today": _NO_CLOCK,
+    "datetime.datetime.utcnow": _NO_CLOCK,
+    "datetime.date.today": _NO_CLOCK,
+    "datetime.datetime.fromtimestamp": "add timedelta(seconds=…) to datetime(1970, 1, 1)",
+    "datetime.datetime.utcfromtimestamp": "add timedelta(seconds=…) to datetime(1970, 1, 1)",
+    "datetime.date.fromtimestamp": "add timedelta(days=…) to date(1970, 1, 1)",
+    "datetime.date.fromordinal": "add timedelta(days=…) to a date",
+    "datetime.date.fromisocalendar": "add timedelta(weeks=…) to a date",
+    "collections.OrderedDict": "use dict, which keeps its order",
+    "collections.ChainMap": "use {**a, **b}",
+    "collections.UserDict": "use dict",
+    "collections.abc": "use typing",
+    "functools.wraps": _PLAIN,
+    "functools.update_wrapper": _PLAIN,
+    "functools.cmp_to_key": "use key= with a tuple",
+    "functools.total_ordering": "use key= with a tuple",
+    "functools.singledispatch": "use if isinstance(…)",
+    "functools.cached_property": _PLAIN,
+    "functools.partialmethod": _PLAIN,
+    "dataclasses.asdict": "write the dict out",
+    "dataclasses.astuple": "write the tuple out",
+    "dataclasses.replace": "make a new instance",
+    "typing.NamedTuple": "use collections.namedtuple",
+    "typing.TypedDict": "use dict",
+    "typing.Protocol": _PLAIN,
+    "re.X": "write the pattern without spaces and comments",
+    "re.VERBOSE": "write the pattern without spaces and comments",
+    "re.subn": "use re.sub(), and len(re.findall()) for the count",
+}
+
+_MISSING_METHODS: Final[Mapping[str, str]] = {
+    "translate": "use replace(), or a join over the characters",
+    "maketrans": "use a dict",
+    "format_map": "use format(**values)",
+    "isocalendar": "compute the week from date.weekday() and the day of the year",
+}
+
+_MISSING_BUILTINS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("eval", "exec", "compile", "__import__"), "code is not made at run time"),
+    **dict.fromkeys(("globals", "locals", "vars", "dir"), "use a dict"),
+    **dict.fromkeys(("open", "input", "breakpoint", "exit", "quit", "help"), "there is nothing outside"),
+    **dict.fromkeys(("super", "staticmethod", "classmethod", "property", "issubclass"), _PLAIN),
+    **dict.fromkeys(("bytearray", "memoryview", "ascii", "delattr", "object"), "use str, list or dict"),
+    **dict.fromkeys(("id", "hash"), "it differs from run to run; compare values"),
+    "callable": "call it, or use isinstance()",
+    "aiter": "async does not exist here",
+    "anext": "async does not exist here",
+}
+
+_BUILTIN_TYPES: Final = frozenset({"str", "list", "dict", "set", "tuple", "int", "float", "bytes"})
+_CLASS_METHODS: Final = frozenset(
+    {"__init__", "__post_init__", "__eq__", "__hash__", "__add__", "__repr__", "__str__", "__getitem__", "__iter__"}
+    | {"__contains__", "__call__", "__bool__", "__enter__", "__exit__"}
+)

@@ -1,0 +1,230 @@
+"""`HostSide`: what a program gets from its host, whatever interpreter it runs in.
+
+A program asks its host for four things: a tool, a function of a host module, the clock, or an end (`deopt`).
+"""
+
+from __future__ import annotations
+
+import builtins
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timezone
+from typing import Final, TypeAlias
+
+from seglam_agents.sandboxes.base import (
+    Execution,
+    Failed,
+    HostModule,
+    Limits,
+    Paused,
+    Program,
+    Returned,
+    ToolCall,
+    ToolResult,
+)
+from seglam_agents.sandboxes.checking import NotAValueError, TooLargeError, checked, plain
+from seglam_agents.tools import Tool
+from seglam_agents.values import Value
+
+MAX_REASON: Final = 500
+MAX_QUESTIONS: Final = 10_000
+"""How often a program may ask its host for anything but tools."""
+NO_CLOCK: Final = "the clock cannot be read here: take the time as an argument"
+
+Call: TypeAlias = Callable[[ToolCall], ToolResult]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The program goes on with this value."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The program goes on with this exception; `kind` is the name of a builtin exception."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The program is not resumed."""
+
+    execution: Execution
+
+
+Answer: TypeAlias = Answered | Raised | Stop
+
+
+class HostSide:
+    """The host of one run: answers what the program asks for, and counts."""
+
+    def __init__(
+        self,
+        program: Program,
+        modules: Mapping[str, HostModule],
+        limits: Limits,
+        recorded: Sequence[ToolResult],
+        call: Call | None,
+        now: datetime | None,
+    ) -> None:
+        self._tools = {tool.name: tool for tool in program.tools}
+        self._modules = modules
+        self._limits = limits
+        self._recorded = recorded
+        self._call = call
+        self._now = now
+        self._tool_calls = 0
+        self._questions = 0
+        self._started = time.perf_counter()
+        self._away = 0.0
+
+    @property
+    def asked(self) -> bool:
+        """Whether the program has asked for anything yet."""
+        return self._questions > 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start of the run, without those spent in tools and host modules."""
+        return max(0.0, time.perf_counter() - self._started - self._away)
+
+    def knows(self, name: str) -> bool:
+        """Tell whether a bare name is one that the host provides."""
+        return name == "deopt" or name in self._tools
+
+    def ask(self, name: str, args: Sequence[object], kwargs: Mapping[str, object]) -> Answer:
+        """Answer a call of a tool, of `deopt`, or of `module.function`."""
+        self._questions += 1
+        if self._questions > MAX_QUESTIONS + self._limits.tool_calls:
+            return Stop(Failed("limit", f"more than {MAX_QUESTIONS:,} calls of host functions"))
+        if name == "deopt":
+            return Stop(Failed("deopt", _reason(args, kwargs)))
+        if name in self._tools:
+            return self._tool(self._tools[name], args, kwargs)
+        module, _, function = name.partition(".")
+        if module in self._modules and function in self._modules[module].functions:
+            return self._module_function(self._modules[module].functions[function], args, kwargs)
+        return Raised("NameError", f"name {name!r} is not defined")
+
+    def clock(self, zone: object = None) -> Answer:
+        """Answer `datetime.now(zone)`."""
+        if self._now is None:
+            return Raised("RuntimeError", NO_CLOCK)
+        return Answered(frozen_now(self._now, zone if isinstance(zone, timezone) else None))
+
+    def today(self) -> Answer:
+        """Answer `date.today()`."""
+        return Raised("RuntimeError", NO_CLOCK) if self._now is None else Answered(self._now.date())
+
+    def returned(self, value: object) -> Execution:
+        """Return how a run that gave this value ends."""
+        try:
+            return Returned(checked(value, self._limits.output_bytes), self.seconds)
+        except TooLargeError as error:
+            return Failed("limit", str(error), self.seconds)
+        except NotAValueError as error:
+            return Failed("value", str(error), self.seconds)
+
+    def ended(self, execution: Execution) -> Execution:
+        """Return an execution with the seconds of this run."""
+        return replace(execution, seconds=self.seconds)
+
+    def _tool(self, tool: Tool, args: Sequence[object], kwargs: Mapping[str, object]) -> Answer:
+        try:
+            call = bind(tool, args, kwargs, self._limits.output_bytes)
+        except TypeError as error:
+            return Raised("TypeError", str(error))
+        self._tool_calls += 1
+        if self._tool_calls > self._limits.tool_calls:
+            return Stop(Failed("limit", f"more than {self._limits.tool_calls} tool calls"))
+        if self._tool_calls <= len(self._recorded):
+            return _tool_answer(call, self._recorded[self._tool_calls - 1])
+        if self._call is None:
+            return Stop(Paused(call))
+        left = time.perf_counter()
+        try:
+            result = self._call(call)
+        finally:
+            self._away += time.perf_counter() - left
+        return _tool_answer(call, result)
+
+    def _module_function(
+        self, function: Callable[..., Value], args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> Answer:
+        left = time.perf_counter()
+        try:
+            size = self._limits.output_bytes
+            values = [checked(item, size) for item in args]
+            named = {key: checked(item, size) for key, item in kwargs.items()}
+            return Answered(plain(function(*values, **named)))
+        except Exception as error:  # whatever the function raises is the program's to handle
+            return Raised(builtin_kind(error), _cut(_message(error)))
+        finally:
+            self._away += time.perf_counter() - left
+
+
+def bind(tool: Tool, args: Sequence[object], kwargs: Mapping[str, object], max_bytes: int) -> ToolCall:
+    """Return the call with all its arguments by name.
+
+    Raises:
+        TypeError: too many, unknown or missing arguments, or one that is no `Value`.
+    """
+    names = tool.argument_names
+    if len(args) > len(names):
+        raise TypeError(f"{tool.name}() takes {len(names)} positional arguments but {len(args)} were given")
+    arguments: dict[str, Value] = {}
+    for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
+        if name in arguments:
+            raise TypeError(f"{tool.name}() got multiple values for argument {name!r}")
+        if name not in names and not tool.parameters.get("additionalProperties"):
+            raise TypeError(f"{tool.name}() got an unexpected argument {name!r}; it takes ({', '.join(names)})")
+        arguments[name] = checked(value, max_bytes)
+    required = tool.parameters.get("required")
+    for name in required if isinstance(required, list) else ():
+        if name not in arguments:
+            raise TypeError(f"{tool.name}() misses its argument {name!r}")
+    return ToolCall(tool.name, arguments)
+
+
+def frozen_now(now: datetime, zone: timezone | None) -> datetime:
+    """Return what `datetime.now(zone)` is where the clock stands still at `now`; a naive `now` counts as UTC."""
+    if zone is None:
+        return now.replace(tzinfo=None)
+    return (now if now.tzinfo else now.replace(tzinfo=UTC)).astimezone(zone)
+
+
+def builtin_kind(error: BaseException) -> str:
+    """Return the name of the nearest builtin class of an exception; ours of no such kind are RuntimeErrors."""
+    for kind in type(error).__mro__:
+        if kind.__module__ == "builtins" and kind.__name__ in _KINDS and getattr(builtins, kind.__name__, None) is kind:
+            return kind.__name__
+    return "RuntimeError"
+
+
+_KINDS: Final = frozenset(
+    {"ValueError", "TypeError", "KeyError", "IndexError", "LookupError", "AttributeError", "NotImplementedError"}
+    | {"ZeroDivisionError", "OverflowError", "ArithmeticError"}
+)
+
+
+def _tool_answer(call: ToolCall, result: ToolResult) -> Answer:
+    if result.error is not None:
+        return Raised("RuntimeError", _cut(result.error))
+    return Answered(plain(result.value))
+
+
+def _reason(args: Sequence[object], kwargs: Mapping[str, object]) -> str:
+    return _cut(str(args[0] if args else kwargs.get("reason", "no reason given")))
+
+
+def _message(error: BaseException) -> str:
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_REASON else text[:MAX_REASON] + "…"

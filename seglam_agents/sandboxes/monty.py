@@ -1,0 +1,382 @@
+"""`MontySandbox`: runs programs in Monty, a Python interpreter written in Rust, in worker processes.
+
+Every run has a session of its own: an interpreter that starts from nothing and is thrown away. Making one costs more
+than most runs, so sessions are made ahead (see `Spares`): blank ones, and for a program that came before also loaded
+ones, in which its module level has already been executed. A loaded session serves one run, as any other.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import types
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Final, NamedTuple, cast
+
+import pydantic_monty as monty
+
+from seglam_agents.errors import SandboxError
+from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
+from seglam_agents.sandboxes.dialect import look
+from seglam_agents.sandboxes.exchange import MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, plain
+from seglam_agents.sandboxes.spares import Spares
+from seglam_agents.values import Value
+
+REQUEST_TIMEOUT: Final = 60.0
+"""Seconds after which a worker that says nothing is killed, whatever the limits of its run: the last backstop."""
+_CHECKOUT_TIMEOUT: Final = 10.0
+_GRACE: Final = 0.5
+_CHECKOUTS_PER_WORKER: Final = 500
+_ARGUMENTS: Final = "_arguments_"
+_PARSED: Final = "parsed"
+_PRELUDE: Final = """\
+_round_ = round
+def round(number, ndigits=None):
+    if ndigits is None:
+        return _round_(number)
+    if isinstance(number, float) and ndigits >= 0:
+        return float(f"{number:.{ndigits}f}")
+    return _round_(number, ndigits)
+"""
+"""Monty scales before it rounds, so that its round(2.675, 2) is 2.68; its formatting rounds as Python does."""
+
+
+class MontySandbox:
+    """A pool of Monty workers; the default sandbox.
+
+    Args:
+        workers: how many worker processes may live at a time, each of 10 to 20 MB; half-used ones included.
+        modules: host modules that programs may import.
+        prepare_ahead: whether to make sessions before they are needed, in a background thread.
+    """
+
+    def __init__(self, *, workers: int = 4, modules: Sequence[HostModule] = (), prepare_ahead: bool = True) -> None:
+        self._workers = workers
+        self._modules = {module.name: module for module in modules}
+        self._ahead = prepare_ahead
+        self._lock = threading.Lock()
+        self._pool: _Pool | None = None
+        self._finaliser: weakref.finalize[..., MontySandbox] | None = None
+        _SANDBOXES.add(self)
+
+    @property
+    def name(self) -> str:
+        """The name of the sandbox in reports."""
+        return "monty"
+
+    def check(self, program: Program) -> Sequence[Problem]:
+        """Parse a program in Monty without running it, and look for what its dialect lacks.
+
+        Monty's own type checker is not asked: it takes correct programs for wrong (an unguarded match object) and
+        misses most of what the dialect lacks.
+        """
+        problems = look(program, tuple(self._modules))
+        return problems or self._live().parse(program.source)
+
+    def run(
+        self,
+        program: Program,
+        arguments: Mapping[str, Value],
+        *,
+        recorded: Sequence[ToolResult] = (),
+        call: Callable[[ToolCall], ToolResult] | None = None,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        now: datetime | None = None,
+    ) -> Execution:
+        """Call `entry(**arguments)` in a session of its own; see `Sandbox.run`."""
+        if not program.entry.isidentifier():
+            return Failed("syntax", f"{program.entry!r} is no name of a function")
+        pool = self._live()
+        host = HostSide(program, self._modules, limits, recorded, call, now)
+        return pool.run(program, {_ARGUMENTS: plain(arguments)}, host, limits)
+
+    def close(self) -> None:
+        """Stop every worker. A closed sandbox starts again at its next run."""
+        with self._lock:
+            finaliser, self._finaliser, self._pool = self._finaliser, None, None
+        if finaliser is not None:
+            finaliser()
+
+    def settle(self) -> None:
+        """Wait until the sessions that are being made ahead are ready: for measurements and tests."""
+        self._live().spares.settle()
+
+    def _live(self) -> _Pool:
+        pool = self._pool
+        if pool is not None:
+            return pool
+        with self._lock:
+            if self._pool is None:
+                self._pool = _Pool(self._workers, self._modules, self._ahead)
+                self._finaliser = weakref.finalize(self, self._pool.close)
+            return self._pool
+
+    def _forget(self) -> None:
+        """Leave the workers to the process that started them: this one is its fork."""
+        self._lock = threading.Lock()
+        if self._finaliser is not None:
+            _ABANDONED.append(self._finaliser.detach())
+        self._finaliser = self._pool = None
+
+
+class _Key(NamedTuple):
+    """What a session was made for; `source` is None for a blank one."""
+
+    source: str | None
+    limits: Limits
+
+
+class _Pool:
+    """The worker processes of one sandbox, and the sessions made ahead in them."""
+
+    def __init__(self, workers: int, modules: Mapping[str, HostModule], ahead: bool) -> None:
+        self._process = _unforked()
+        self._modules = {name: _external(module) for name, module in modules.items()}
+        self._unloadable: set[_Key] = set()
+        self._workers = _started(workers)
+        self.spares: Spares[_Key, monty.MontySession] = Spares(
+            self._prepare, self.end, capacity=workers, ahead=ahead and workers > 1
+        )
+
+    def run(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
+        key, blank = _Key(program.source, limits), _Key(None, limits)
+        known = self.spares.recent(key)
+        taken = self.spares.take(key, blank)
+        session = taken[1] if taken else None
+        wanted = (key,) if taken and taken[0] == key else (blank, *((key,) if known else ()))
+        try:
+            if session is None:
+                session = self.open(limits)
+            call = f"{program.entry}(**{_ARGUMENTS})"
+            code = call if taken and taken[0] == key else f"{program.source}\n{call}"
+            execution = _drive(session, code, inputs, host)
+        finally:
+            self.spares.give_back(session, *wanted)
+        if taken and isinstance(execution, Failed) and execution.kind == "crash" and not host.asked:
+            # The worker may have been dead before the run began, while its session lay ready.
+            return self._run_fresh(program, inputs, host, limits)
+        return execution
+
+    def parse(self, source: str) -> Sequence[Problem]:
+        """Return what Monty's parser refuses."""
+        blank = _Key(None, Limits())
+        taken = self.spares.take(blank)
+        session = taken[1] if taken else None
+        try:
+            session = session or self.open(blank.limits)
+            return _parsed(session, source)
+        finally:
+            self.spares.give_back(session, blank)
+
+    def open(self, limits: Limits) -> monty.MontySession:
+        """Return a session that has run nothing."""
+        session = self._workers.checkout(
+            limits={
+                "max_feed_duration_secs": limits.seconds,
+                "max_memory": limits.memory_bytes,
+                "max_recursion_depth": limits.recursion_depth,
+                "max_suspensions": limits.tool_calls + 2 * MAX_QUESTIONS,
+                "max_total_sleep_secs": 0.0,
+            },
+            os_policy={"sleep": "zero", "datetime": "call_host", "random_start": "call_host"},
+            assert_message_annotations=False,
+            external_modules=self._modules,
+        )
+        try:
+            session.__enter__()
+            session.feed_start(_PRELUDE, print_callback=_discard)
+            return session
+        except (monty.MontyError, OSError, RuntimeError) as error:
+            raise SandboxError(f"a Monty worker could not be started: {error}") from error
+
+    def end(self, session: monty.MontySession) -> None:
+        """Throw a session away; its worker makes the next one from nothing."""
+        if os.getpid() == self._process:
+            with suppress(monty.MontyError, OSError, RuntimeError):
+                session.__exit__(None, None, None)
+
+    def close(self) -> None:
+        """Stop the workers."""
+        if os.getpid() == self._process:
+            self.spares.close()
+            self._workers.__exit__(None, None, None)
+
+    def _run_fresh(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
+        self.spares.take()
+        session = None
+        try:
+            session = self.open(limits)
+            return _drive(session, f"{program.source}\n{program.entry}(**{_ARGUMENTS})", inputs, host)
+        finally:
+            self.spares.give_back(session)
+
+    def _prepare(self, key: _Key) -> monty.MontySession | None:
+        if key in self._unloadable:
+            return None
+        session = self.open(key.limits)
+        if _loaded(session, key.source or "None", key.limits):
+            return session
+        self.end(session)
+        if len(self._unloadable) < 1000:
+            self._unloadable.add(key)
+        return None
+
+
+def _drive(session: monty.MontySession, code: str, inputs: Mapping[str, Value], host: HostSide) -> Execution:
+    """Run code to its end, answering its host calls."""
+    try:
+        snapshot = session.feed_start(code, inputs=dict(inputs), print_callback=_discard)
+        while not isinstance(snapshot, monty.MontyComplete):
+            following = _resumed(snapshot, host)
+            if isinstance(following, Stop):
+                return host.ended(following.execution)
+            snapshot = following
+        return host.returned(snapshot.output)
+    except (monty.MontySyntaxError, monty.MontyRuntimeError, monty.MontyCrashedError) as error:
+        return host.ended(_failure(error))
+    except monty.MontyConversionError as error:
+        raise TypeError(f"the arguments of the program are no values: {error}") from error
+
+
+def _resumed(snapshot: monty.SyncSnapshot, host: HostSide) -> monty.SyncSnapshot | Stop:
+    if isinstance(snapshot, monty.FunctionSnapshot):
+        if snapshot.is_os_function:
+            return _system_call(snapshot, host)
+        return _answered(snapshot, host.ask(snapshot.function_name, snapshot.args, snapshot.kwargs))
+    if isinstance(snapshot, monty.NameLookupSnapshot):
+        name = snapshot.variable_name
+        return snapshot.resume(value=_stand_in(name)) if host.knows(name) else snapshot.resume()
+    return Stop(Failed("error", "await has nothing to wait for: tools are called as ordinary functions"))
+
+
+def _system_call(snapshot: monty.FunctionSnapshot, host: HostSide) -> monty.SyncSnapshot | Stop:
+    match snapshot.function_name:
+        case "import":
+            return snapshot.resume_auto()
+        case "datetime.now":
+            return _answered(snapshot, host.clock(*snapshot.args))
+        case "date.today":
+            return _answered(snapshot, host.today())
+        case _:
+            return snapshot.resume_not_handled()
+
+
+def _answered(snapshot: monty.FunctionSnapshot, answer: Answer) -> monty.SyncSnapshot | Stop:
+    match answer:
+        case Answered(value):
+            return snapshot.resume({"return_value": value})
+        case Raised(kind, message):
+            return snapshot.resume({"exc_type": cast(monty.ExcType, kind), "message": message})
+        case Stop():
+            return answer
+
+
+def _failure(error: monty.MontySyntaxError | monty.MontyRuntimeError | monty.MontyCrashedError) -> Failed:
+    if isinstance(error, monty.MontyCrashedError):
+        return Failed("limit" if error.timed_out else "crash", str(error))
+    inner = error.exception()
+    if isinstance(error, monty.MontySyntaxError) or str(inner).startswith("The monty syntax parser"):
+        return Failed("syntax", str(inner))
+    # An exception that the program itself raised has frames; one by which a limit ended it has none.
+    if isinstance(inner, (MemoryError, RecursionError)) or str(inner).startswith("suspension limit"):
+        return Failed("limit", str(error))
+    if isinstance(inner, TimeoutError) and not error.traceback():
+        return Failed("limit", str(error))
+    return Failed("error", _located(error))
+
+
+def _located(error: monty.MontySyntaxError | monty.MontyRuntimeError) -> str:
+    """Return the message with the line of the program that raised it."""
+    frames = error.traceback()
+    return f"{error} (line {frames[-1].line})" if frames else str(error)
+
+
+def _parsed(session: monty.MontySession, source: str) -> Sequence[Problem]:
+    try:
+        # Monty parses all of a feed before it runs any of it: the first line ends it when all has been parsed.
+        session.feed_start(f"raise SystemExit({_PARSED!r})\n{source}", print_callback=_discard)
+    except (monty.MontySyntaxError, monty.MontyRuntimeError) as error:
+        if str(error.exception()) == _PARSED:
+            return ()
+        line = error.traceback()[-1].line - 1 if error.traceback() else 1
+        return (Problem(max(line, 1), str(error.exception())),)
+    except monty.MontyError as error:
+        return (Problem(1, str(error)),)
+    return ()
+
+
+def _loaded(session: monty.MontySession, source: str, limits: Limits) -> bool:
+    """Execute the module level of a program ahead of its run; False where it asks the host for more than a module."""
+    started = time.perf_counter()
+    try:
+        snapshot = session.feed_start(source, print_callback=_discard)
+        while isinstance(snapshot, monty.FunctionSnapshot) and snapshot.function_name == "import":
+            snapshot = snapshot.resume_auto()
+    except monty.MontyError:
+        return False
+    # The call has the whole limit again, so what took long must not be done ahead.
+    return isinstance(snapshot, monty.MontyComplete) and time.perf_counter() - started < limits.seconds / 5
+
+
+def _started(workers: int) -> monty.Monty:
+    try:
+        return monty.Monty(
+            min_processes=1,
+            max_processes=workers,
+            checkout_timeout=_CHECKOUT_TIMEOUT,
+            request_timeout=REQUEST_TIMEOUT,
+            max_checkouts_per_worker=_CHECKOUTS_PER_WORKER,
+            feed_duration_limit_grace=_GRACE,
+        ).__enter__()
+    except (monty.MontyError, OSError, RuntimeError) as error:
+        raise SandboxError(
+            f"the Monty sandbox cannot start its worker: {error}. Install pydantic-monty (it brings the `monty` "
+            "program), or set MONTY_BIN to that program."
+        ) from error
+
+
+def _unforked() -> int:
+    """Return this process, unless Monty was used before the fork it came from: there every call would hang."""
+    process = os.getpid()
+    if _USERS and process not in _USERS:
+        raise SandboxError(
+            "the Monty sandbox was used in the process that this one is a fork of, and works in no fork after that: "
+            "fork before the first run, or start processes with the methods `spawn` or `forkserver`"
+        )
+    _USERS.add(process)
+    return process
+
+
+def _external(module: HostModule) -> monty.ExternalModule:
+    return monty.ExternalModule({name: _stand_in(name) for name in module.functions})
+
+
+def _stand_in(name: str) -> Callable[..., None]:
+    """Return a function of that name: only the name enters Monty, and each call of it comes back as a snapshot."""
+
+    def function() -> None: ...
+
+    return types.FunctionType(function.__code__, {}, name)
+
+
+def _discard(stream: str, text: str) -> None:
+    """Drop what a program prints."""
+
+
+def _after_fork() -> None:
+    for sandbox in list(_SANDBOXES):
+        sandbox._forget()  # pyright: ignore[reportPrivateUsage]  # same module
+
+
+_SANDBOXES: weakref.WeakSet[MontySandbox] = weakref.WeakSet()
+_USERS: set[int] = set()
+"""The process whose memory this is and that has used Monty, if any has."""
+_ABANDONED: list[object] = []
+"""The parent's pools in a forked child: were they freed there, the parent's workers would be stopped."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
