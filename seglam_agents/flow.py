@@ -14,7 +14,7 @@ from typing import TypeAlias, TypeVar, cast
 
 from seglam_agents.errors import ModelError
 from seglam_agents.models.base import Completion, Message, Model
-from seglam_agents.usage import Purpose
+from seglam_agents.usage import Ledger, Purpose
 
 T = TypeVar("T")
 
@@ -56,13 +56,14 @@ def work(function: Callable[[], T]) -> Flow[T]:
     return cast(T, (yield Work(function)))
 
 
-def drive(flow: Flow[T], model: Model | None) -> T:
+def drive(flow: Flow[T], model: Model | None, ledger: Ledger | None = None) -> T:
     """Run a flow to its end in this thread."""
     try:
         effect = next(flow)
         while True:
             try:
                 result = _perform(effect, model)
+                _book(effect, result, ledger)
             except Exception as error:
                 effect = flow.throw(error)
             else:
@@ -73,13 +74,14 @@ def drive(flow: Flow[T], model: Model | None) -> T:
         flow.close()
 
 
-async def adrive(flow: Flow[T], model: Model | None) -> T:
+async def adrive(flow: Flow[T], model: Model | None, ledger: Ledger | None = None) -> T:
     """Run a flow to its end without blocking the event loop."""
     try:
         effect = next(flow)
         while True:
             try:
                 result = await _aperform(effect, model)
+                _book(effect, result, ledger)
             except Exception as error:
                 effect = flow.throw(error)
             else:
@@ -110,6 +112,11 @@ async def _aperform(effect: Effect, model: Model | None) -> object:
         case Wait(future=future, seconds=seconds):
             await asyncio.to_thread(_wait, future, seconds)
             return None
+
+
+def _book(effect: Effect, result: object, ledger: Ledger | None) -> None:
+    if ledger is not None and isinstance(effect, Ask) and isinstance(result, Completion):
+        ledger.book(effect.purpose, result.usage)
 
 
 def _required(model: Model | None) -> Model:

@@ -1,1 +1,1 @@
-
+"""Admission: everything a candidate must pass before it may serve."""

@@ -1,1 +1,1 @@
-
+"""The command line `seglam`: ask a cache, look into a store, and see a demo."""

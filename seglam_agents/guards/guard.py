@@ -17,13 +17,16 @@ from seglam_agents.guards.normal import NormalText
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
 from seglam_agents.guards.slots import Slot, slot
+from seglam_agents.guards.slots.units import convert
 from seglam_agents.guards.template import Literal as LiteralText
 from seglam_agents.guards.template import SlotMention, parse_template
 from seglam_agents.procedure import GuardSource, Parameter
 from seglam_agents.record import Json
-from seglam_agents.values import Money, Value
+from seglam_agents.values import Money, Quantity, Value
 
-Stage: TypeAlias = Literal["template", "slot", "mention", "distinct", "currency", "ambiguous", "context", "where", "code"]
+Stage: TypeAlias = Literal[
+    "template", "slot", "mention", "distinct", "currency", "unit", "ambiguous", "context", "where", "code"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class TemplateGuard:
         source: the guard as it is stored.
         context: the parameters that are bound by keys of the request's context.
         mixed_currencies: True where the body looks at the currency of each amount itself.
+        mixed_units: True where the body looks at the unit of each quantity itself.
 
     Raises:
         TemplateError: a template cannot be read, or a slot has two types.
@@ -60,7 +64,12 @@ class TemplateGuard:
     """
 
     def __init__(
-        self, source: GuardSource, *, context: Iterable[Parameter] = (), mixed_currencies: bool = False
+        self,
+        source: GuardSource,
+        *,
+        context: Iterable[Parameter] = (),
+        mixed_currencies: bool = False,
+        mixed_units: bool = False,
     ) -> None:
         self.source = source
         self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
@@ -68,6 +77,7 @@ class TemplateGuard:
         self._context = {parameter.name: parameter.slot for parameter in context}
         self._where = _predicate(source.where, {*self.slots, *self._context})
         self._mixed_currencies = mixed_currencies
+        self._mixed_units = mixed_units
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Return what the guard binds: the slots of the text first, then the context."""
@@ -114,7 +124,8 @@ class TemplateGuard:
         declined = (
             self._check_distinct(arguments)
             or self._check_currencies(arguments)
-            or _check_ambiguity(pattern, text, spans)
+            or self._check_units(arguments)
+            or _check_ambiguity(pattern, text, spans, bound)
             or self._add_context(arguments, context)
             or self._check_where(arguments)
         )
@@ -132,6 +143,15 @@ class TemplateGuard:
         currencies = {value.currency for value in arguments.values() if isinstance(value, Money)}
         if len(currencies) > 1 and not self._mixed_currencies:
             return Declined("currency", f"amounts in {' and '.join(sorted(currencies))}, and the body looks at no currency")
+        return None
+
+    def _check_units(self, arguments: Mapping[str, Value]) -> Declined | None:
+        if self._mixed_units:
+            return None
+        quantities = [value for value in arguments.values() if isinstance(value, Quantity)]
+        for first, second in combinations(quantities, 2):
+            if first.unit != second.unit and convert(first, second.unit) is not None:
+                return Declined("unit", f"quantities in {first.unit} and {second.unit}, and the body looks at no unit")
         return None
 
     def _add_context(self, arguments: dict[str, Value], context: Mapping[str, Json]) -> Declined | None:
@@ -184,10 +204,17 @@ def _bind(pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText) 
     return bound
 
 
-def _check_ambiguity(pattern: Pattern, text: NormalText, spans: tuple[tuple[int, int], ...]) -> Declined | None:
-    if pattern.ambiguous(text.text, spans):
-        return Declined("ambiguous", "the request can be read in two ways")
-    return None
+def _check_ambiguity(
+    pattern: Pattern, text: NormalText, spans: tuple[tuple[int, int], ...], bound: Mapping[str, Value]
+) -> Declined | None:
+    other = pattern.other_spans(text.text, spans)
+    if other is None:
+        return None
+    reading = _bind(pattern, other, text)
+    # A second reading counts only where every slot of it holds: "3 thousand apples" is no 3 of "thousand apples".
+    if isinstance(reading, Declined) or reading == bound:
+        return None
+    return Declined("ambiguous", "the request can be read in two ways")
 
 
 def _predicate(source: str | None, names: set[str]) -> Predicate | None:

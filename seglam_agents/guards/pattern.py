@@ -60,12 +60,13 @@ class Pattern:
         matched = self.greedy.fullmatch(text)
         return self._spans(matched) if matched else None
 
-    def ambiguous(self, text: str, spans: tuple[tuple[int, int], ...]) -> bool:
-        """Tell whether a matching text can also be read in another way."""
+    def other_spans(self, text: str, spans: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...] | None:
+        """Return how else a matching text can be read, or None where both readings bind the same."""
         if not self.groups:
-            return False
+            return None
         matched = self.lazy.fullmatch(text)
-        return matched is None or self._spans(matched) != spans
+        other = self._spans(matched) if matched else None
+        return other if other != spans else None
 
     def _spans(self, matched: Matched) -> tuple[tuple[int, int], ...]:
         return tuple(matched.span(group + 1) for group in range(len(self.groups)))

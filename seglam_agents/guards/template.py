@@ -78,7 +78,8 @@ def parse_template(source: str) -> Template:
     """
     if len(source) > MAX_TEMPLATE:
         raise TemplateError(f"a template may have {MAX_TEMPLATE} characters, this has {len(source)}", source, MAX_TEMPLATE)
-    elements = _Reader(source).read()
+    # The final punctuation of a request is dropped when it is normalised, so that of a template is too.
+    elements = _Reader(source.rstrip(" \n.?!")).read()
     if not any(isinstance(element, Literal) and element.text.strip() for element in walk(elements)):
         raise TemplateError("a template needs some literal text: a bare slot would accept any request", source, 0)
     return Template(source, elements)

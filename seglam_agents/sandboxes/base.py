@@ -129,7 +129,7 @@ class Sandbox(Protocol):
         *,
         recorded: Sequence[ToolResult] = (),
         call: Callable[[ToolCall], ToolResult] | None = None,
-        limits: Limits = Limits(),  # noqa: B008  # frozen
+        limits: Limits = Limits(),
         now: datetime | None = None,
     ) -> Execution:
         """Call `entry(**arguments)`.

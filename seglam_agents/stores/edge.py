@@ -44,6 +44,7 @@ from seglam_agents.stores.layout import (
     readable_notes,
     require_length,
     require_revision,
+    storable,
 )
 
 P = ParamSpec("P")
@@ -107,6 +108,8 @@ class EdgeStore:
 
     def versions(self, scope: Scope, procedure_id: str) -> Sequence[Entry]:
         """Return the latest state of every version, oldest first."""
+        if not storable(procedure_id):
+            return []
         payloads = self._payloads(_within(scope, "version", _equal("procedure_id", procedure_id)))
         return sorted(readable_entries(payloads, scope), key=lambda entry: entry.procedure.version)
 
@@ -130,6 +133,8 @@ class EdgeStore:
 
     def notes(self, scope: Scope, kind: str) -> dict[str, dict[str, Json]]:
         """Return all notes of one kind by key."""
+        if not storable(kind):
+            return {}
         return readable_notes(self._payloads(_within(scope, "note", _equal("note_kind", kind))), scope)
 
     def close(self) -> None:
@@ -172,7 +177,8 @@ class EdgeStore:
     def _accept_length(self, length: int) -> None:
         require_length(self._stored_length(), length)
         if self._length is None:
-            # Creating a vector that exists with the same length does nothing, which is what a retry after a kill needs.
+            # A kill may have left the vector without a single point that has one, and of another length.
+            self._call(self._open().update, qe.UpdateOperation.delete_vector_name(VECTOR))
             operation = qe.UpdateOperation.create_dense_vector(VECTOR, length, qe.Distance.Cosine)
             self._call(self._open().update, operation)
             self._length = length

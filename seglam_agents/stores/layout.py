@@ -57,7 +57,7 @@ def note_payload(scope: Scope, kind: str, key: str, document: Mapping[str, Json]
         **_scope_payload("note", scope),
         "note_kind": kind,
         "key": key,
-        "document": _exact_text("the note", document, kind, key),
+        "document": _exact_text("the note", document, kind, key, scope.tenant, scope.agent),
     }
 
 
@@ -118,6 +118,15 @@ def readable_notes(payloads: Iterable[Mapping[str, object] | None], scope: Scope
         except (KeyError, ValueError) as error:
             logger.warning("skipped the note %r of scope %s: %s", fields.get("key"), scope.key, error)
     return notes
+
+
+def storable(text: str) -> bool:
+    """Tell whether text has a UTF-8 form; nothing is ever stored under a name that has none."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def checked_vector(vector: Sequence[float]) -> list[float]:

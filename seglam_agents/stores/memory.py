@@ -14,11 +14,13 @@ from seglam_agents.record import Json
 from seglam_agents.request import Scope
 from seglam_agents.stores.base import Changes, Match
 from seglam_agents.stores.layout import (
+    Payload,
     checked_vector,
     closed,
     dump_entry,
-    load_entry,
+    entry_from,
     note_payload,
+    readable_entries,
     require_length,
     require_revision,
 )
@@ -61,22 +63,23 @@ class MemoryStore:
             shelf = self._shelf(scope)
             head = shelf.heads.get(procedure_id)
             text = shelf.versions.get(procedure_id, {}).get(version) if version is not None else head and head.text
-        return load_entry(text) if text is not None else None
+        return entry_from(_payload(procedure_id, text), scope) if text is not None else None
 
     def changes(self, scope: Scope, since: int = 0) -> Changes:
         """Return what was written in a scope after a revision."""
         with self._lock:
             shelf = self._shelf(scope)
             after = since if since <= shelf.revision else 0
-            heads = sorted((h for h in shelf.heads.values() if h.revision > after), key=lambda head: head.revision)
+            heads = sorted((head.revision, name, head.text) for name, head in shelf.heads.items())
             revision = shelf.revision
-        return Changes(revision, tuple(load_entry(head.text) for head in heads))
+        payloads = [_payload(name, text) for written, name, text in heads if written > after]
+        return Changes(revision, tuple(readable_entries(payloads, scope)))
 
     def versions(self, scope: Scope, procedure_id: str) -> Sequence[Entry]:
         """Return the latest state of every version, oldest first."""
         with self._lock:
             texts = sorted(self._shelf(scope).versions.get(procedure_id, {}).items())
-        return [load_entry(text) for _, text in texts]
+        return readable_entries([_payload(procedure_id, text) for _, text in texts], scope)
 
     def search(self, scope: Scope, vector: Sequence[float], *, limit: int = 8) -> Sequence[Match]:
         """Return the current entries nearest to a vector, nearest first."""
@@ -84,9 +87,10 @@ class MemoryStore:
         with self._lock:
             shelf = self._shelf(scope)
             require_length(self._length, len(unit))
-            scored = [(_dot(unit, head.vector), head.text) for head in shelf.heads.values() if head.vector]
-        scored.sort(key=lambda pair: -pair[0])
-        return [Match(load_entry(text), score) for score, text in scored[:limit]]
+            heads = [(name, head.text, head.vector) for name, head in shelf.heads.items() if head.vector]
+        scored = sorted(((_dot(unit, vector), _payload(name, text)) for name, text, vector in heads), key=_descending)
+        nearest = [(readable_entries([payload], scope), score) for score, payload in scored[:limit]]
+        return [Match(entry, score) for entries, score in nearest for entry in entries]
 
     def put_note(self, scope: Scope, kind: str, key: str, document: dict[str, Json]) -> None:
         """Write a note; the last writer wins."""
@@ -127,6 +131,14 @@ class _Shelf:
     heads: dict[str, _Head] = field(default_factory=dict[str, _Head])
     versions: dict[str, dict[int, str]] = field(default_factory=dict[str, dict[int, str]])
     notes: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+
+
+def _payload(procedure_id: str, text: str) -> Payload:
+    return {"procedure_id": procedure_id, "entry": text}
+
+
+def _descending(scored: tuple[float, Payload]) -> float:
+    return -scored[0]
 
 
 def _unit(vector: list[float]) -> list[float]:

@@ -52,6 +52,7 @@ from seglam_agents.stores.layout import (
     readable_notes,
     require_length,
     require_revision,
+    storable,
 )
 from seglam_agents.stores.ledger import Ledger, Write
 
@@ -124,6 +125,8 @@ class QdrantStore:
 
     def versions(self, scope: Scope, procedure_id: str) -> Sequence[Entry]:
         """Return the latest state of every version, oldest first."""
+        if not storable(procedure_id):
+            return []
         within = _within(scope, "version", _equal("procedure_id", procedure_id))
         entries = readable_entries(self._payloads(self._procedures, within), scope)
         return sorted(entries, key=lambda entry: entry.procedure.version)
@@ -154,6 +157,8 @@ class QdrantStore:
 
     def notes(self, scope: Scope, kind: str) -> dict[str, dict[str, Json]]:
         """Return all notes of one kind by key."""
+        if not storable(kind):
+            return {}
         payloads = self._payloads(self._notes, _within(scope, "note", _equal("note_kind", kind)))
         return readable_notes(payloads, scope)
 

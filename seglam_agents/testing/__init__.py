@@ -1,1 +1,1 @@
-
+"""Contract suites and doubles that third parties can import."""

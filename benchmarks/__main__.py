@@ -1,0 +1,24 @@
+"""Lists the benchmarks."""
+
+from __future__ import annotations
+
+import sys
+
+COMMANDS = {
+    "stream": "send a stream of requests and near misses to a cache, and report what came of it",
+    "hit_latency": "time whole hits among thousands of stored procedures",
+    "prepare": "turn a public data set into the files that `stream` reads",
+}
+
+
+def main() -> int:
+    """Print the commands."""
+    print("Run one with: python -m benchmarks.NAME --help\n")
+    for name, purpose in COMMANDS.items():
+        print(f"  {name:<12} {purpose}")
+    print("\ndocs/benchmarks.md says what each figure means.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

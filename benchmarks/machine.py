@@ -1,0 +1,43 @@
+"""What a measurement was made with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("seglam-agents", "pydantic-monty", "google-re2", "qdrant-edge-py", "pydantic")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that decides an answer or its speed."""
+    packages = {name: _version(name) for name in PACKAGES}
+    return {
+        **packages,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processors": str(os.cpu_count()),
+    }
+
+
+def versions_line(made_with: Mapping[str, str]) -> str:
+    """Return the versions in one line."""
+    return ", ".join(f"{name} {number}" for name, number in made_with.items())
+
+
+def resident_megabytes() -> float:
+    """Return the memory of this process now, without its workers (its peak where the system does not say)."""
+    status = Path("/proc/self/statm")
+    if status.exists():
+        return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,85 @@
+"""`Admission`: refuse by default, report every check.
+
+The letters are those of the design: (a) static, (b) replay, (c) samples in two sandboxes, (d) mutations of requests,
+(f) neighbours, (g) time budget, (h) types. Held-out traces (e) belong to the trace compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from seglam_agents.admission.case import Case
+from seglam_agents.admission.fresh import check_answers, check_budget, check_mutations, check_samples, check_second
+from seglam_agents.admission.replay import check_counterexamples, check_neighbours, check_replay
+from seglam_agents.admission.source import check_alternatives, check_dialect, check_types, check_units
+from seglam_agents.compilers.base import Candidate
+from seglam_agents.errors import SeglamError
+from seglam_agents.executor import Executor
+from seglam_agents.loading import Loaded, load
+from seglam_agents.procedure import AdmissionReport, Check
+from seglam_agents.sandboxes.base import Sandbox
+from seglam_agents.tools import Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Examines candidates.
+
+    Args:
+        executor: runs the bodies, in the sandbox that will serve them.
+        second: another sandbox whose answers must agree; None with `second_reason` where the machine has none.
+        samples: fresh requests a template.
+        mutations: mutated requests a known request.
+        budget_seconds: time that one run of the body may take.
+        seed: of samples and mutations, so that a report can be repeated.
+    """
+
+    executor: Executor
+    second: Sandbox | None = None
+    second_reason: str = "no second sandbox was given"
+    samples: int = 12
+    mutations: int = 120
+    budget_seconds: float = 0.2
+    seed: int = 0
+
+    def examine(
+        self, candidate: Candidate, *, tools: Mapping[str, Tool], others: Sequence[Loaded] = ()
+    ) -> AdmissionReport:
+        """Try a candidate against every check, and report all of them."""
+        try:
+            loaded = load(candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits)
+        except SeglamError as error:
+            return AdmissionReport(checks=(Check(name="loading", verdict="failed", evidence=str(error)),))
+        case = self._case(candidate, loaded, others)
+        static = [check(case) for check in (check_dialect, check_types, check_alternatives, check_units)]
+        if any(check.name in ("dialect", "types") and check.verdict == "failed" for check in static):
+            # What cannot run properly is not run: the findings would all be the same.
+            return AdmissionReport(checks=tuple(static))
+        return AdmissionReport(checks=(*static, *self._run(case)))
+
+    def _case(self, candidate: Candidate, loaded: Loaded, others: Sequence[Loaded]) -> Case:
+        parent = candidate.parent.id if candidate.parent else None
+        return Case(
+            candidate=candidate,
+            loaded=loaded,
+            executor=self.executor,
+            second=self.second,
+            second_reason=self.second_reason,
+            others=[other for other in others if other.procedure.id != parent],
+            seed=self.seed,
+            samples=self.samples,
+            mutations=self.mutations,
+            budget_seconds=self.budget_seconds,
+        )
+
+    def _run(self, case: Case) -> list[Check]:
+        known: tuple[Callable[[Case], Check], ...] = (
+            check_replay,
+            check_counterexamples,
+            check_mutations,
+            check_neighbours,
+        )
+        checks = [check(case) for check in known]
+        sampled, runs = check_samples(case)
+        return [*checks, sampled, check_second(case, runs), check_answers(case, runs), check_budget(case, runs)]

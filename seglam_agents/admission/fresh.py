@@ -1,0 +1,142 @@
+"""Checks on fresh requests: samples of the candidate's own slots, in two sandboxes; and mutations of known requests."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seglam_agents.admission.case import Case, arguments_of, verdict
+from seglam_agents.admission.mutations import ignored
+from seglam_agents.executor import Executor, Final, GiveUp
+from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
+from seglam_agents.guards.normal import normalise
+from seglam_agents.guards.sampling import Sample, samples
+from seglam_agents.procedure import Check
+from seglam_agents.record import Json
+from seglam_agents.values import same
+
+MUTATED_REQUESTS = 3
+"""Known requests that are mutated: further ones of the same templates find the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A fresh sample and what became of it."""
+
+    sample: Sample
+    action: Final | GiveUp
+
+
+def check_mutations(case: Case) -> Check:
+    """A request that was changed in its meaning is declined, or bound to other arguments."""
+    rng = random.Random(case.seed)  # noqa: S311  # reproducible tests, no secrets
+    tried = 0
+    problems: list[str] = []
+    for known in case.candidate.known[-MUTATED_REQUESTS:]:
+        accepts = arguments_of(case, dict(known.request.context))
+        if accepts(known.request.text) is None:
+            continue  # Replay reports it.
+        count, found = ignored(accepts, known.request.text, rng, limit=case.mutations)
+        tried += count
+        problems += [f"{item.mutation.kind} ({item.mutation.change}): {item.reason}" for item in found]
+    return verdict("mutations", problems, tried)
+
+
+def check_samples(case: Case) -> tuple[Check, list[Run]]:
+    """Fresh requests of each template are accepted with the arguments they were made from, and the body runs."""
+    guard = case.loaded.guard
+    if not isinstance(guard, TemplateGuard):
+        return Check(name="samples", verdict="skipped", evidence="the guard is code, which cannot be sampled"), []
+    if case.candidate.procedure.tools or any(p.source == "context" for p in case.candidate.procedure.parameters):
+        return Check(name="samples", verdict="skipped", evidence="the body needs tools or a context"), []
+    rng = random.Random(case.seed)  # noqa: S311
+    drawn = list(samples(guard, rng, each=case.samples))
+    problems: list[str] = []
+    runs: list[Run] = []
+    for sample in drawn:
+        outcome = _try(case, guard, sample)
+        if isinstance(outcome, str):
+            problems.append(outcome)
+        elif outcome:
+            runs.append(outcome)
+    # A few odd draws may fall foul of a rule (two names alike, a text that ends a sentence): the law is about most.
+    problems = problems if len(problems) > len(drawn) // 10 else []
+    finals = sum(isinstance(run.action, Final) for run in runs)
+    return verdict("samples", problems, len(drawn), f"{finals} answered, {len(drawn) - finals} given up or out of bounds"), runs
+
+
+def check_second(case: Case, runs: Sequence[Run]) -> Check:
+    """Two independent sandboxes give the same answers."""
+    if case.second is None:
+        return Check(name="second sandbox", verdict="skipped", evidence=case.second_reason)
+    if not runs:
+        return Check(name="second sandbox", verdict="skipped", evidence="no samples")
+    other = Executor(case.second, case.executor.limits)
+    problems: list[str] = []
+    for run in runs:
+        theirs = other.next_action(case.loaded, run.sample.arguments)
+        if _outcome(theirs) != _outcome(run.action) and not _alike(theirs, run.action):
+            problems.append(f"for {run.sample.text!r}: {case.executor.sandbox.name} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}")
+    return verdict("second sandbox", problems, len(runs))
+
+
+def check_answers(case: Case, runs: Sequence[Run]) -> Check:
+    """The answers of one kind are of one type, and they depend on the arguments: none is baked in."""
+    procedure = case.candidate.procedure
+    if not procedure.parameters and not procedure.tools and not procedure.guard.code:
+        return verdict("answers", ["there is no slot: the answer is baked in, and only this one request can ever be asked"], 1)
+    finals = [run.action for run in runs if isinstance(run.action, Final)]
+    kinds = sorted({_kind(final.answer) for final in finals})
+    problems = [f"answers of different types: {', '.join(kinds)}"] if len(kinds) > 1 else []
+    if len(finals) >= case.samples // 2 and len(finals) > 1 and all(same(f.answer, finals[0].answer) for f in finals):
+        problems.append(f"answers {finals[0].answer!r} whatever the arguments are: compute it from them")
+    return verdict("answers", problems, len(finals), ", ".join(kinds))
+
+
+def check_budget(case: Case, runs: Sequence[Run]) -> Check:
+    """The body is fast: a procedure slower than the model it replaces helps nobody."""
+    if not runs:
+        return Check(name="time budget", verdict="skipped", evidence="no samples")
+    slowest = max(run.action.seconds for run in runs)
+    problems = [] if slowest <= case.budget_seconds else [f"takes {slowest:.3f} s, the budget is {case.budget_seconds} s"]
+    return verdict("time budget", problems, len(runs), f"slowest {slowest * 1000:.2f} ms")
+
+
+def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:
+    judgement = guard.match(normalise(sample.text))
+    if isinstance(judgement, Declined):
+        # Out of the predicate's bounds, or rejected as doubtful: that is what these rules are for.
+        if judgement.stage in ("where", "distinct", "ambiguous", "unit"):
+            return None
+        return f"its own sample {sample.text!r} is declined ({judgement.stage}: {judgement.reason})"
+    if not _same_arguments(guard, judgement, sample):
+        return f"its own sample {sample.text!r} binds {dict(judgement.arguments)!r}, made from {sample.arguments!r}"
+    action = case.executor.next_action(case.loaded, judgement.arguments)
+    if isinstance(action, (Final, GiveUp)):
+        if isinstance(action, GiveUp) and action.reason.startswith(("syntax:", "value:", "crash:", "limit:")):
+            return f"on its own sample {sample.text!r}: {action.reason}"
+        return Run(sample, action)
+    return f"on its own sample {sample.text!r}: calls {action.tool}"
+
+
+def _same_arguments(guard: TemplateGuard, judgement: Accepted, sample: Sample) -> bool:
+    for name, kind in guard.slots.items():
+        bound, made = judgement.arguments.get(name), sample.arguments.get(name)
+        if (bound is None) != (made is None) or (bound is not None and not kind.same(bound, made)):
+            return False
+    return True
+
+
+def _outcome(action: object) -> object:
+    return action.answer if isinstance(action, Final) else type(action).__name__
+
+
+def _alike(left: object, right: object) -> bool:
+    return isinstance(left, Final) and isinstance(right, Final) and same(left.answer, right.answer)
+
+
+def _kind(answer: Json) -> str:
+    if isinstance(answer, bool) or answer is None:
+        return type(answer).__name__
+    return "number" if isinstance(answer, (int, float)) else type(answer).__name__

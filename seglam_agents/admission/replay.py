@@ -1,0 +1,125 @@
+"""Checks against what is known to be right: given requests, recorded traces, counterexamples, neighbours."""
+
+from __future__ import annotations
+
+from seglam_agents.admission.case import Case, answer_of, verdict
+from seglam_agents.compilers.base import Known
+from seglam_agents.executor import Final
+from seglam_agents.guards.guard import Accepted, Declined
+from seglam_agents.procedure import Check
+from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
+from seglam_agents.values import decode, encode, same, tidy
+
+MAX_NEIGHBOURS = 2_000
+"""Examples of other procedures that are asked at most."""
+
+
+def check_replay(case: Case) -> Check:
+    """Each given request, and each example of earlier versions, is accepted and answered as known."""
+    given = {known.request.text: known for known in case.candidate.known}
+    problems = [problem for known in given.values() if (problem := _replay(case, known))]
+    inherited = [example for example in case.examples() if example.text not in given and example.answer is not None]
+    for example in inherited:
+        problem = _compare(case, example.text, dict(example.context), example.answer, "an earlier example")
+        if problem:
+            problems.append(problem)
+    return verdict("replay", problems, len(given) + len(inherited))
+
+
+def check_counterexamples(case: Case) -> Check:
+    """Each request that was found not to belong here is declined."""
+    counterexamples = case.candidate.procedure.counterexamples
+    problems = [
+        f"{example.text!r} must be declined, and is accepted"
+        for example in counterexamples
+        if isinstance(case.judge(example.text, dict(example.context)), Accepted)
+    ]
+    return verdict("counterexamples", problems, len(counterexamples))
+
+
+def check_neighbours(case: Case) -> Check:
+    """Every example of every other procedure is declined or answered alike, and they do the same for this one's."""
+    problems: list[str] = []
+    tried = 0
+    for other in case.others:
+        for example in other.procedure.examples:
+            if tried >= MAX_NEIGHBOURS:
+                break
+            tried += 1
+            ours = case.answer(example.text, dict(example.context))
+            if isinstance(ours, Final) and not same(ours.answer, example.answer):
+                problems.append(
+                    f"accepts {example.text!r} of {other.procedure.name!r} and answers {ours.answer!r}, "
+                    f"where {example.answer!r} is right: make the templates narrower"
+                )
+        for example in case.examples():
+            theirs = answer_of(other, case.executor, example.text, dict(example.context))
+            if isinstance(theirs, Final) and not same(theirs.answer, example.answer):
+                problems.append(f"{other.procedure.name!r} also accepts {example.text!r} and answers {theirs.answer!r}")
+    return verdict("neighbours", problems, tried)
+
+
+def _replay(case: Case, known: Known) -> str | None:
+    if known.trace is None or not known.trace.calls:
+        return _compare(case, known.request.text, dict(known.request.context), known.answer, "the given request")
+    judgement = case.judge(known.request.text, dict(known.request.context))
+    if isinstance(judgement, Declined):
+        return _declined(known.request.text, judgement)
+    return _replay_trace(case, known, judgement)
+
+
+def _replay_trace(case: Case, known: Known, judgement: Accepted) -> str | None:
+    steps = list(known.trace.calls) if known.trace else []
+    mismatches: list[str] = []
+
+    def recorded(call: ToolCall) -> ToolResult:
+        arguments = {name: encode(value) for name, value in call.arguments.items()}
+        if not steps:
+            mismatches.append(f"calls {call.tool}({arguments}) after the trace has ended")
+            return ToolResult(error="no further call was recorded")
+        step = steps.pop(0)
+        if (step.tool, dict(step.arguments)) != (call.tool, arguments):
+            mismatches.append(f"calls {call.tool}({arguments}), the trace has {step.tool}({dict(step.arguments)})")
+        return ToolResult(value=decode(step.result), error=step.error)
+
+    execution = case.executor.sandbox.run(
+        case.loaded.program,
+        case.loaded.call_arguments(judgement.arguments),
+        call=recorded,
+        limits=case.executor.limits,
+    )
+    if mismatches:
+        return f"on the trace of {known.request.text!r}: {mismatches[0]}"
+    if steps:
+        return f"on the trace of {known.request.text!r}: never calls {steps[0].tool}"
+    match execution:
+        case Returned(value=value):
+            answer = encode(tidy(value))
+            return None if same(answer, known.answer) else _wrong(known.request.text, answer, known.answer)
+        case Failed(kind=kind, reason=reason):
+            return f"on the trace of {known.request.text!r}: {kind}: {reason}"
+        case Paused():
+            return f"on the trace of {known.request.text!r}: wants a tool that was not recorded"
+
+
+def _compare(case: Case, text: str, context: dict[str, object], right: object, what: str) -> str | None:
+    judgement = case.judge(text, context)  # pyright: ignore[reportArgumentType]  # JSON of a record
+    if isinstance(judgement, Declined):
+        return f"{what} is declined: {_declined(text, judgement)}"
+    action = case.executor.next_action(case.loaded, judgement.arguments)
+    if not isinstance(action, Final):
+        return f"on {what} {text!r} with {_shown(judgement)}: {action}"
+    return None if same(action.answer, right) else _wrong(text, action.answer, right, _shown(judgement))
+
+
+def _declined(text: str, judgement: Declined) -> str:
+    return f"the guard declines {text!r} ({judgement.stage}: {judgement.reason})"
+
+
+def _wrong(text: str, answer: object, right: object, arguments: str = "") -> str:
+    bound = f" from {arguments}" if arguments else ""
+    return f"answers {answer!r}{bound}, expected {right!r}, for {text!r}: correct the code, or EXPECTED if that is wrong"
+
+
+def _shown(judgement: Accepted) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in judgement.arguments.items())

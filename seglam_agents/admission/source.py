@@ -1,0 +1,71 @@
+"""Checks that look at the source alone: dialect, declared tools, types of `run`, and alternatives that change the meaning."""
+
+from __future__ import annotations
+
+from seglam_agents.admission.alternatives import meaning_changing
+from seglam_agents.admission.case import Case, verdict
+from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.slots.units import read_unit
+from seglam_agents.guards.template import Literal, walk
+from seglam_agents.procedure import Check
+from seglam_agents.sandboxes.base import Program
+
+
+def check_dialect(case: Case) -> Check:
+    """The program uses only what the sandbox has: no clock, randomness, imports or names that were not declared."""
+    programs = [case.loaded.program]
+    if case.candidate.procedure.guard.code:
+        programs.append(Program(case.candidate.procedure.guard.code, "match"))
+    problems = [
+        f"line {problem.line}: {problem.message}"
+        for program in programs
+        for problem in case.executor.sandbox.check(program)
+    ]
+    return verdict("dialect", list(dict.fromkeys(problems)), len(programs))
+
+
+def check_types(case: Case) -> Check:
+    """Every argument of `run` is bound by the guard or the context."""
+    bound = {parameter.name for parameter in case.candidate.procedure.parameters}
+    if case.candidate.procedure.guard.code:
+        return verdict("types", [], 1, "arguments come from `match`")
+    problems = [f"`run` takes {name!r}, which no slot binds" for name in case.loaded.signature if name not in bound]
+    return verdict("types", problems, len(case.loaded.signature))
+
+
+def check_alternatives(case: Case) -> Check:
+    """No alternative or option of a template changes the meaning without being captured."""
+    guard = case.loaded.guard
+    if not isinstance(guard, TemplateGuard):
+        return Check(name="alternatives", verdict="skipped", evidence="the guard is code")
+    problems = [finding for pattern in guard.patterns for finding in meaning_changing(pattern.template)]
+    return verdict("alternatives", list(dict.fromkeys(problems)), len(guard.patterns))
+
+
+def check_units(case: Case) -> Check:
+    """A quantity whose unit the body never looks at does not stand beside a unit that is spelt out."""
+    guard = case.loaded.guard
+    if not isinstance(guard, TemplateGuard):
+        return Check(name="units", verdict="skipped", evidence="the guard is code")
+    body = case.candidate.procedure.body
+    quantities = [name for name, kind in guard.slots.items() if kind.name.startswith("quantity")]
+    if not quantities or ".unit" in body or "convert" in body:
+        return verdict("units", [], len(quantities))
+    spelt = sorted({word for pattern in guard.patterns for word in _literal_units(pattern.template.elements)})
+    problems = [
+        f"the body uses {name!r} without its unit, but the template spells out {', '.join(spelt)}: "
+        f"convert {name}.unit (`from slots import convert`), or write the unit as text beside a number slot"
+        for name in quantities
+        if spelt
+    ]
+    return verdict("units", problems, len(quantities))
+
+
+def _literal_units(elements: object) -> list[str]:
+    return [
+        word
+        for element in walk(elements)  # pyright: ignore[reportArgumentType]  # the elements of a template
+        if isinstance(element, Literal)
+        for word in element.text.replace("-", " ").replace(",", " ").split()
+        if len(word) > 2 and read_unit(word) is not None
+    ]

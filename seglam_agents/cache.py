@@ -1,0 +1,281 @@
+"""`ReasoningCache`: what an application holds. Sync and `a`-prefixed async methods over one flow."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from seglam_agents.admission.admission import Admission
+from seglam_agents.compilers.base import Compiler, Known
+from seglam_agents.compilers.model import ModelCompiler
+from seglam_agents.embedders.base import Embedder
+from seglam_agents.embedders.static import NEAR, default_embedder
+from seglam_agents.engine import Engine
+from seglam_agents.executor import Executor
+from seglam_agents.flow import adrive, drive
+from seglam_agents.guards.slots import exports
+from seglam_agents.kinds import Kinds
+from seglam_agents.lookup import Lookup
+from seglam_agents.models.base import Model
+from seglam_agents.models.opening import open_model
+from seglam_agents.outcome import CacheStatistics, Explanation, Learned, Outcome
+from seglam_agents.policy import Policy, open_policy
+from seglam_agents.procedure import Entry
+from seglam_agents.record import Json
+from seglam_agents.request import Request, Scope, agent_fingerprint
+from seglam_agents.retriever import Retriever
+from seglam_agents.sandboxes.base import HostModule, Limits, Sandbox, ToolCall, ToolResult
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
+from seglam_agents.stores.base import ProcedureStore
+from seglam_agents.stores.opening import open_store
+from seglam_agents.tools import Tool
+from seglam_agents.trace import Trace
+from seglam_agents.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class HostTool:
+    """A tool with the function that runs it. The function may raise: the body then sees a RuntimeError."""
+
+    tool: Tool
+    function: Callable[..., Value]
+
+
+class ReasoningCache:
+    """Answers requests of a known kind by stored code, and learns new kinds from the model.
+
+    Args:
+        store: a folder (embedded store on disk), the URL of a Qdrant server, None for memory, or a store object.
+        model: a chat model: a `Model`, a LangChain chat model, an OpenAI-compatible URL, or `provider:name`. None for
+            a cache that only looks up.
+        policy: when a kind is compiled: `eager` at its first miss, `economic` when interpreting it has cost as much,
+            or an object with `compile_now`.
+        sandbox: what bodies run in; Monty by default.
+        second_sandbox: the second opinion at admission; `auto` takes a jailed CPython where the machine has one.
+        embedder: finds near procedures at a miss; a bundled static one by default. It decides nothing.
+        near: cosine above which two requests may be of one kind; belongs to the embedder.
+        tools: what bodies may call.
+        tenant: whose procedures these are. Nothing of one tenant is visible to another.
+        system_prompt: instructions of the agent; together with the tools they make its fingerprint.
+        repairs: how often admission's findings go back to the model.
+        learning: `inline` learns within `answer`; `off` never learns.
+        limits: of one run of a body.
+        now: the clock that bodies see; without it, a body that reads the clock is refused.
+        seed: of the samples and mutations at admission.
+
+    Raises:
+        StoreError: the store cannot be opened.
+        ModelError: the model cannot be opened.
+    """
+
+    def __init__(
+        self,
+        store: str | Path | ProcedureStore | None = None,
+        model: Model | str | object | None = None,
+        *,
+        policy: Policy | Literal["eager", "economic"] = "eager",
+        sandbox: Sandbox | None = None,
+        second_sandbox: Sandbox | Literal["auto"] | None = "auto",
+        embedder: Embedder | None = None,
+        near: float | None = None,
+        tools: Sequence[HostTool] = (),
+        tenant: str = "default",
+        system_prompt: str = "",
+        repairs: int = 2,
+        learning: Literal["inline", "off"] = "inline",
+        limits: Limits | None = None,
+        now: Callable[[], datetime] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._owned: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._tools = {item.tool.name: item for item in tools}
+        declared = {name: item.tool for name, item in self._tools.items()}
+        agent = agent_fingerprint(declared.values(), system_prompt) if declared or system_prompt else ""
+        self.scope = Scope(tenant=tenant, agent=agent)
+        self.model = open_model(model) if model is not None else None
+        self.store = self._own_store(store)
+        self.sandbox = sandbox or self._own_sandbox()
+        limits = limits or Limits()
+        executor = Executor(self.sandbox, limits)
+        retriever = Retriever(self.store, self.sandbox, tools=declared, limits=limits)
+        second, reason = self._second(second_sandbox)
+        distance = near if near is not None else NEAR
+        self._engine = Engine(
+            store=self.store,
+            retriever=retriever,
+            lookup=Lookup(retriever, executor, self._call, now),
+            compilers=self._compilers(repairs),
+            admission=Admission(executor, second, reason, seed=seed),
+            policy=open_policy(policy),
+            kinds=Kinds(self.store, distance),
+            embedder=embedder or default_embedder(),
+            tools=declared,
+            near=distance,
+            learning=learning,
+        )
+
+    def answer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+        """Answer a request: from code where a procedure applies, else by the model, which then may be compiled.
+
+        Raises:
+            ModelError: the model had to be asked and failed.
+        """
+        flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
+        return drive(flow, self.model, self._engine.ledger)
+
+    async def aanswer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+        """Answer a request without blocking the event loop. See `answer`."""
+        flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
+        return await adrive(flow, self.model, self._engine.ledger)
+
+    def lookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+        """Answer from stored procedures alone, without any model."""
+        outcome = self._engine.safe_lookup(self._request(request, context))
+        self._engine.count(outcome)
+        return outcome
+
+    async def alookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+        """Answer from stored procedures alone, in a thread. See `lookup`."""
+        return await asyncio.to_thread(self.lookup, request, context=context)
+
+    def learn(
+        self,
+        request: str | Request,
+        *,
+        answer: Json = None,
+        trace: Trace | None = None,
+        context: Mapping[str, Json] | None = None,
+    ) -> Learned:
+        """Compile a request whose answer or trace is known, whatever the policy says."""
+        known = self._known(request, answer, trace, context)
+        if self.model is None:
+            return Learned(status="failed", reason="no model was given that could compile")
+        return drive(self._engine.learn(known), self.model, self._engine.ledger)
+
+    async def alearn(
+        self,
+        request: str | Request,
+        *,
+        answer: Json = None,
+        trace: Trace | None = None,
+        context: Mapping[str, Json] | None = None,
+    ) -> Learned:
+        """Compile a request whose answer or trace is known. See `learn`."""
+        known = self._known(request, answer, trace, context)
+        if self.model is None:
+            return Learned(status="failed", reason="no model was given that could compile")
+        return await adrive(self._engine.learn(known), self.model, self._engine.ledger)
+
+    def explain(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Explanation:
+        """Tell which guards are asked about a request, and where each stops."""
+        return self._engine.lookup.explain(self._request(request, context))
+
+    async def aexplain(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Explanation:
+        """Tell which guards are asked about a request, in a thread. See `explain`."""
+        return await asyncio.to_thread(self.explain, request, context=context)
+
+    def procedures(self) -> list[Entry]:
+        """Return the current entry of every procedure of this scope."""
+        self._engine.write_statistics()
+        self._engine.retriever.refresh(self.scope)
+        return self._engine.retriever.entries(self.scope)
+
+    def stats(self) -> CacheStatistics:
+        """Return sums since the cache was opened."""
+        tally, ledger = self._engine.tally, self._engine.ledger
+        return CacheStatistics(
+            procedures=len(self._engine.retriever.serving(self.scope)),
+            requests=tally.requests,
+            hits=tally.hits,
+            misses=tally.misses,
+            deopts=tally.deopts,
+            refused=tally.refused,
+            conflicts=tally.conflicts,
+            admitted=tally.admitted,
+            rejected=tally.rejected,
+            not_crystallizable=tally.not_crystallizable,
+            compile=ledger.of("compile"),
+            repair=ledger.of("repair"),
+            interpret=ledger.of("interpret"),
+        )
+
+    def close(self) -> None:
+        """Write statistics, and close what the cache opened itself. Safe to call twice."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        try:
+            self._engine.write_statistics()
+        finally:
+            for close in reversed(self._owned):
+                close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _request(self, request: str | Request, context: Mapping[str, Json] | None) -> Request:
+        if isinstance(request, Request):
+            # The tenant is the cache's: a request object cannot talk its way into another one.
+            return request.model_copy(update={"scope": self.scope, **({"context": dict(context)} if context else {})})
+        return Request(text=request, context=dict(context or {}), scope=self.scope)
+
+    def _known(
+        self, request: str | Request, answer: Json, trace: Trace | None, context: Mapping[str, Json] | None
+    ) -> Known:
+        right = answer if answer is not None else (trace.answer if trace else None)
+        return Known(self._request(request, context), right, trace)
+
+    def _compilers(self, repairs: int) -> Sequence[Compiler]:
+        return (ModelCompiler(self.model.name, repairs=repairs),) if self.model is not None else ()
+
+    def _call(self, call: ToolCall) -> ToolResult:
+        item = self._tools.get(call.tool)
+        if item is None:
+            return ToolResult(error=f"tool {call.tool!r} does not exist")
+        try:
+            return ToolResult(value=item.function(**call.arguments))
+        except Exception as error:
+            return ToolResult(error=f"{type(error).__name__}: {error}")
+
+    def _own_store(self, store: str | Path | ProcedureStore | None) -> ProcedureStore:
+        opened = open_store(store)
+        if opened is not store:
+            self._owned.append(opened.close)
+        return opened
+
+    def _own_sandbox(self) -> Sandbox:
+        sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
+        self._owned.append(sandbox.close)
+        return sandbox
+
+    def _second(self, second: Sandbox | Literal["auto"] | None) -> tuple[Sandbox | None, str]:
+        if second != "auto":
+            return second, "switched off"
+        opened = second_sandbox((HostModule("slots", exports()),))
+        if not isinstance(opened, ProcessSandbox):
+            return None, opened.reason
+        self._owned.append(opened.close)
+        return opened, ""

@@ -1,0 +1,71 @@
+"""Opens what the options name: a store, a model, a cache. Only here is the environment read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from seglam_agents.cache import ReasoningCache
+from seglam_agents.cli.errors import CommandError
+from seglam_agents.models.base import Model
+from seglam_agents.models.opening import open_model
+from seglam_agents.record import Json
+from seglam_agents.stores.base import ProcedureStore
+from seglam_agents.stores.opening import open_store
+
+
+@contextmanager
+def existing_store(location: str) -> Generator[ProcedureStore]:
+    """Open a store to look into it.
+
+    Raises:
+        CommandError: there is none.
+    """
+    store = open_store(checked_location(location))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def checked_location(location: str) -> str:
+    """Return the location of a store that exists; looking into a store must not create one."""
+    if "://" not in location and not Path(location).is_dir():
+        raise CommandError(
+            f"there is no store at {location}: name another one with --store, "
+            "or ask something first with `seglam ask REQUEST --model MODEL`"
+        )
+    return location
+
+
+def open_cache(location: str, tenant: str, model: Model | None = None) -> ReasoningCache:
+    """Open a cache over a store, with the model that was named."""
+    return ReasoningCache(location, model, tenant=tenant)
+
+
+def named_model(name: str | None) -> Model | None:
+    """Open the model that a person named, with the key of the environment."""
+    if not name:
+        return None
+    ours = name.lower().startswith(("http://", "https://", "openai:"))
+    # A key of OpenAI's is none of another provider's business; LangChain finds the keys of the others itself.
+    return open_model(name, api_key=os.environ.get("OPENAI_API_KEY") or None if ours else None)
+
+
+def context_from(text: str | None) -> dict[str, Json]:
+    """Read the context of a request.
+
+    Raises:
+        CommandError: the text is no JSON object.
+    """
+    try:
+        document: object = json.loads(text) if text else {}
+    except ValueError as error:
+        raise CommandError(f'--context is no JSON ({error}); write it like \'{{"currency": "EUR"}}\'') from None
+    if not isinstance(document, dict):
+        raise CommandError('--context must be a JSON object, like \'{"currency": "EUR"}\'')
+    return cast("dict[str, Json]", document)

@@ -1,0 +1,335 @@
+"""The path of a request as one flow: lookup, then learn or ask the model. `cache` drives it in two colours."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from seglam_agents.admission.admission import Admission
+from seglam_agents.compilers.base import (
+    Candidate,
+    Compilation,
+    Compiled,
+    Compiler,
+    CompileTask,
+    Known,
+    Neighbour,
+    NotCrystallizable,
+    Rejected,
+)
+from seglam_agents.embedders.base import Embedder
+from seglam_agents.errors import ConflictError, ModelError, RecordingError
+from seglam_agents.flow import Flow, Wait, ask, work
+from seglam_agents.guards.guard import Declined
+from seglam_agents.guards.normal import normalise
+from seglam_agents.interpreter import interpret_messages, read_answer
+from seglam_agents.kinds import Kind, Kinds
+from seglam_agents.lookup import Lookup, problem_of
+from seglam_agents.outcome import Deopt, Hit, Learned, Miss, Outcome, Refused
+from seglam_agents.policy import Policy, Spending
+from seglam_agents.procedure import AdmissionReport, Entry, Statistics
+from seglam_agents.record import Json
+from seglam_agents.request import Request, Scope
+from seglam_agents.retriever import Retriever
+from seglam_agents.stores.base import ProcedureStore, SearchableStore
+from seglam_agents.tools import Tool
+from seglam_agents.trace import ToolStep
+from seglam_agents.usage import Ledger, Usage
+
+__all__ = ["Engine", "Tally", "interpret_messages"]
+
+logger = logging.getLogger(__name__)
+
+MAX_NEIGHBOURS = 2
+"""Stored procedures that a compiler is shown."""
+FLIGHT_SECONDS = 300.0
+"""How long a request waits for another of its kind that is being compiled."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many requests ended how."""
+
+    requests: int = 0
+    hits: int = 0
+    misses: int = 0
+    deopts: int = 0
+    refused: int = 0
+    conflicts: int = 0
+    admitted: int = 0
+    rejected: int = 0
+    not_crystallizable: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, name: str) -> None:
+        """Count one more."""
+        with self.lock:
+            setattr(self, name, getattr(self, name) + 1)
+
+
+@dataclass(slots=True)
+class Flights:
+    """Single flight: of several requests of one kind, one compiles and the others wait."""
+
+    _flights: dict[str, Future[None]] = field(default_factory=dict[str, "Future[None]"])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def join(self, key: str) -> Future[None] | None:
+        """Return the flight to wait for, or None where the caller now leads it and must call `land`."""
+        with self._lock:
+            if key in self._flights:
+                return self._flights[key]
+            self._flights[key] = Future()
+            return None
+
+    def land(self, key: str) -> None:
+        """End a flight, and let those who wait go on."""
+        with self._lock:
+            future = self._flights.pop(key, None)
+        if future:
+            future.set_result(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Lookup, learning and fallback, wired together."""
+
+    store: ProcedureStore
+    retriever: Retriever
+    lookup: Lookup
+    compilers: Sequence[Compiler]
+    admission: Admission
+    policy: Policy
+    kinds: Kinds
+    embedder: Embedder
+    tools: Mapping[str, Tool]
+    near: float
+    learning: Literal["inline", "off"] = "inline"
+    ledger: Ledger = field(default_factory=Ledger)
+    tally: Tally = field(default_factory=Tally)
+    flights: Flights = field(default_factory=Flights)
+
+    def answer(self, request: Request, *, can_ask: bool) -> Flow[Outcome]:
+        """Answer from the cache; at a miss learn, or let the model answer."""
+        outcome = yield from work(lambda: self.safe_lookup(request))
+        if isinstance(outcome, Miss) and can_ask:
+            outcome = yield from self._miss(request, outcome)
+        elif isinstance(outcome, Deopt) and can_ask:
+            deopt = outcome
+            answer, usage = yield from self._interpret(request, deopt.steps)
+            outcome = replace(deopt, answer=answer, answered_by="model", usage=usage)
+        elif isinstance(outcome, Miss):
+            outcome = replace(outcome, reason=f"{outcome.reason}; no model was given that could answer")
+        self.count(outcome)
+        return outcome
+
+    def learn(self, known: Known) -> Flow[Learned]:
+        """Learn from a request whose answer or trace is known, whatever the policy says."""
+        if problem := problem_of(known.request):
+            return Learned(status="failed", reason=problem)
+        outcome = yield from work(lambda: self.safe_lookup(known.request, dry=True))
+        if isinstance(outcome, Hit):
+            return Learned(status="deferred", reason=f"{outcome.citation.key} already answers it with {outcome.answer!r}")
+        vector = yield from work(lambda: self._vector(known.request))
+        kind = yield from work(lambda: self.kinds.of(known.request.scope, vector))
+        return (yield from self._compile((*kind.examples(), known), kind, vector))
+
+    def safe_lookup(self, request: Request, *, dry: bool = False) -> Outcome:
+        """Look up, and turn whatever breaks on the way into a miss: the agent runs on."""
+        try:
+            if dry and any(not loaded.procedure.pure for loaded in self.retriever.serving(request.scope)):
+                return Miss(reason="not tried: a procedure with tools could act")
+            return self.lookup(request)
+        except Exception as error:
+            logger.exception("lookup failed; the request goes on as a miss")
+            return Miss(reason=f"the cache is broken: {type(error).__name__}: {error}")
+
+    def count(self, outcome: Outcome) -> None:
+        """Count an outcome."""
+        self.tally.add("requests")
+        match outcome:
+            case Hit():
+                self.tally.add("hits")
+            case Miss(reason=reason):
+                self.tally.add("misses")
+                if reason.startswith("guards disagree"):
+                    self.tally.add("conflicts")
+            case Deopt():
+                self.tally.add("deopts")
+            case Refused():
+                self.tally.add("refused")
+
+    def write_statistics(self) -> None:
+        """Write what procedures did since the last time; a lost race is tried again next time."""
+        counters = self.lookup.counters
+        with counters.lock:
+            hits, deopts, conflicts = dict(counters.hits), dict(counters.deopts), dict(counters.conflicts)
+            counters.hits.clear(), counters.deopts.clear(), counters.conflicts.clear()
+        for procedure_id in {*hits, *deopts, *conflicts}:
+            entry = self.retriever.find(procedure_id)
+            if entry is None:
+                continue
+            old = entry.statistics
+            statistics = Statistics(
+                hits=old.hits + hits.get(procedure_id, 0),
+                deopts=old.deopts + deopts.get(procedure_id, 0),
+                conflicts=old.conflicts + conflicts.get(procedure_id, 0),
+                saved_tokens=old.saved_tokens,
+            )
+            with suppress(ConflictError):
+                self.store.put(entry.model_copy(update={"statistics": statistics}), expected_revision=entry.revision)
+
+    def _miss(self, request: Request, miss: Miss) -> Flow[Outcome]:
+        learned: Learned | None = None
+        kind: Kind | None = None
+        if self.learning == "inline":
+            try:
+                vector = yield from work(lambda: self._vector(request))
+                kind = yield from work(lambda: self.kinds.of(request.scope, vector))
+                waited = yield from self._wait_for_flight(request, kind)
+                if waited is not None:
+                    return waited
+                learned, miss = yield from self._try_learning(request, miss, kind, vector)
+            except (RecordingError, ModelError):
+                raise
+            except Exception as error:
+                logger.exception("learning failed; the model answers")
+                learned = Learned(status="failed", reason=f"{type(error).__name__}: {error}")
+        if miss.answered_by != "nobody":
+            return miss
+        answer, usage = yield from self._interpret(request)
+        if kind is not None:
+            booked = kind
+            with suppress(Exception):
+                yield from work(lambda: self.kinds.book(request.scope, booked, usage, request, answer))
+        spent = usage + learned.usage if learned else usage
+        return replace(miss, answer=answer, answered_by="model", learned=learned, usage=spent)
+
+    def _wait_for_flight(self, request: Request, kind: Kind) -> Flow[Outcome | None]:
+        """Wait while another request of the kind is being compiled; its procedure may answer this one too."""
+        future = self.flights.join(kind.id)
+        while future is not None:
+            yield Wait(future, FLIGHT_SECONDS)
+            outcome = yield from work(lambda: self.safe_lookup(request))
+            if isinstance(outcome, Hit):
+                return outcome
+            future = self.flights.join(kind.id)
+        return None
+
+    def _try_learning(
+        self, request: Request, miss: Miss, kind: Kind, vector: Sequence[float]
+    ) -> Flow[tuple[Learned | None, Miss]]:
+        """Lead the flight of a kind: compile if it is worth it, and answer with what came of it."""
+        try:
+            spending = Spending(kind.spent, kind.requests, self._compile_cost())
+            if kind.backing_off:
+                reason = f"refused {kind.refusals} times, waits {2**kind.refusals} requests: {kind.refused_because}"
+                return Learned(status="deferred", reason=reason), miss
+            if not self.policy.compile_now(spending):
+                return Learned(status="deferred", reason=f"{spending.spent.tokens} tokens spent on this kind so far"), miss
+            learned = yield from self._compile((*kind.examples(), Known(request)), kind, vector)
+        finally:
+            self.flights.land(kind.id)
+        if learned.status == "not crystallizable" and learned.answer is not None:
+            return learned, replace(miss, answer=learned.answer, answered_by="model", learned=learned, usage=learned.usage)
+        if learned.procedure is None:
+            return learned, miss
+        outcome = yield from work(lambda: self.safe_lookup(request))
+        if not isinstance(outcome, Hit):
+            return learned, replace(miss, reason=f"{miss.reason}; the new procedure: {outcome.reason}")
+        return learned, replace(
+            miss, answer=outcome.answer, answered_by="new procedure", learned=learned, usage=learned.usage
+        )
+
+    def _interpret(self, request: Request, steps: Sequence[ToolStep] = ()) -> Flow[tuple[Json, Usage]]:
+        completion = yield from ask(interpret_messages(request, steps), "interpret")
+        return read_answer(completion.text), completion.usage
+
+    def _compile(self, known: Sequence[Known], kind: Kind, vector: Sequence[float]) -> Flow[Learned]:
+        scope = known[-1].request.scope
+        task = yield from work(lambda: self._task(known, vector))
+        result: Compilation = Rejected("no compiler was given", Usage(), 0)
+        usage = Usage()
+        for compiler in self.compilers:
+            result = yield from compiler.compile(task, self._admit)
+            usage += result.usage
+            if isinstance(result, Compiled):
+                break
+        compiled = result
+        return (yield from work(lambda: self._conclude(compiled, usage, scope, kind, vector)))
+
+    def _conclude(
+        self, result: Compilation, usage: Usage, scope: Scope, kind: Kind, vector: Sequence[float]
+    ) -> Learned:
+        match result:
+            case Compiled(candidate=candidate, report=report, attempts=attempts):
+                entry = self._put(candidate, report, vector)
+                self.kinds.learned(scope, kind)
+                self.tally.add("admitted")
+                status = "widened" if candidate.parent else "admitted"
+                return Learned(
+                    status=status, procedure=entry.procedure.key, report=report, attempts=attempts, usage=usage
+                )
+            case Rejected(reason=reason, report=report, attempts=attempts):
+                self.kinds.refuse(scope, kind, reason)
+                self.tally.add("rejected")
+                return Learned(status="rejected", reason=reason, report=report, attempts=attempts, usage=usage)
+            case NotCrystallizable(reason=reason, answer=answer):
+                self.kinds.refuse(scope, kind, reason)
+                self.tally.add("not_crystallizable")
+                said = read_answer(f"ANSWER: {answer}") if answer else None
+                return Learned(status="not crystallizable", reason=reason, answer=said, usage=usage)
+
+    def _put(self, candidate: Candidate, report: AdmissionReport, vector: Sequence[float]) -> Entry:
+        parent = candidate.parent
+        current = self.store.get(candidate.procedure.scope, parent.id) if parent else None
+        if parent and (current is None or current.procedure.key != parent.key):
+            raise ConflictError(f"{parent.key} was changed by somebody else while it was being widened")
+        procedure = candidate.procedure.model_copy(update={"status": "active"})
+        statistics = current.statistics if current else Statistics()
+        entry = self.store.put(
+            Entry(procedure=procedure, report=report, statistics=statistics),
+            expected_revision=current.revision if current else 0,
+            vector=None if current else vector,
+        )
+        self.retriever.refresh(procedure.scope)
+        return entry
+
+    def _admit(self, candidate: Candidate) -> AdmissionReport:
+        others = self.retriever.serving(candidate.procedure.scope)
+        return self.admission.examine(candidate, tools=self.tools, others=others)
+
+    def _task(self, known: Sequence[Known], vector: Sequence[float]) -> CompileTask:
+        latest = known[-1].request
+        neighbours = self._neighbours(latest, vector)
+        return CompileTask(requests=tuple(known), tools=tuple(self.tools.values()), neighbours=neighbours)
+
+    def _neighbours(self, request: Request, vector: Sequence[float]) -> tuple[Neighbour, ...]:
+        if not isinstance(self.store, SearchableStore):
+            return ()
+        text = normalise(request.text)
+        loaded = {item.procedure.id: item for item in self.retriever.serving(request.scope)}
+        found: list[Neighbour] = []
+        for match in self.store.search(request.scope, vector, limit=4 * MAX_NEIGHBOURS):
+            item = loaded.get(match.entry.procedure.id)
+            if item is None or match.score < self.near or len(found) >= MAX_NEIGHBOURS:
+                continue
+            judgement = item.guard.explain(text, request.context)
+            stopped = f"{judgement.stage}: {judgement.reason}" if isinstance(judgement, Declined) else "it accepts"
+            found.append(Neighbour(item.procedure, stopped))
+        return tuple(found)
+
+    def _vector(self, request: Request) -> list[float]:
+        vector = [float(number) for number in self.embedder.embed_query(request.text)]
+        length = math.hypot(*vector)
+        return [number / length for number in vector] if length else vector
+
+    def _compile_cost(self) -> float | None:
+        spent = self.ledger.of("compile").tokens + self.ledger.of("repair").tokens
+        return spent / self.tally.admitted if self.tally.admitted else None

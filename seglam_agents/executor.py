@@ -1,0 +1,125 @@
+"""Runs the body of a procedure: step by step (`next_action`) or to its end with live tools (`execute`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from seglam_agents.loading import Loaded
+from seglam_agents.record import Json
+from seglam_agents.sandboxes.base import (
+    Execution,
+    Failed,
+    Limits,
+    Paused,
+    Returned,
+    Sandbox,
+    ToolCall,
+    ToolResult,
+)
+from seglam_agents.trace import ToolStep
+from seglam_agents.values import Value, encode, tidy
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The procedure wants this tool next."""
+
+    tool: str
+    arguments: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The procedure has answered."""
+
+    answer: Json
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The procedure cannot go on: the model takes over from where it stopped."""
+
+    reason: str
+    seconds: float = 0.0
+
+
+Action: TypeAlias = Call | Final | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """Runs bodies in a sandbox. Deterministic given the tools' results, so any worker can resume any other's run."""
+
+    sandbox: Sandbox
+    limits: Limits = Limits()
+
+    def next_action(
+        self,
+        loaded: Loaded,
+        arguments: Mapping[str, Value],
+        recorded: Sequence[ToolResult] = (),
+        *,
+        now: datetime | None = None,
+    ) -> Action:
+        """Run the body over the recorded results, up to the first call that has none."""
+        return _action(
+            self.sandbox.run(
+                loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
+            )
+        )
+
+    def execute(
+        self,
+        loaded: Loaded,
+        arguments: Mapping[str, Value],
+        call: Callable[[ToolCall], ToolResult] | None = None,
+        *,
+        now: datetime | None = None,
+    ) -> tuple[Action, tuple[ToolStep, ...]]:
+        """Run the body to its end with live tools, and return the steps as executed."""
+        steps: list[ToolStep] = []
+
+        def recording(wanted: ToolCall) -> ToolResult:
+            result = call(wanted) if call else ToolResult(error=f"tool {wanted.tool!r} is not available")
+            steps.append(_step(wanted, result))
+            return result
+
+        execution = self.sandbox.run(
+            loaded.program,
+            loaded.call_arguments(arguments),
+            call=recording if loaded.program.tools else None,
+            limits=self.limits,
+            now=now,
+        )
+        return _action(execution), tuple(steps)
+
+
+def _action(execution: Execution) -> Action:
+    match execution:
+        case Returned(value=None, seconds=seconds):
+            return GiveUp("the procedure returned nothing", seconds)
+        case Returned(value=value, seconds=seconds):
+            return _final(value, seconds)
+        case Paused(call=call):
+            return Call(call.tool, {name: encode(value) for name, value in call.arguments.items()})
+        case Failed(kind=kind, reason=reason, seconds=seconds):
+            return GiveUp(f"{kind}: {reason}", seconds)
+
+
+def _final(value: Value, seconds: float) -> Action:
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return GiveUp(f"value: the answer is {value}, which is no number", seconds)
+    return Final(encode(tidy(value)), seconds)
+
+
+def _step(wanted: ToolCall, result: ToolResult) -> ToolStep:
+    return ToolStep(
+        tool=wanted.tool,
+        arguments={name: encode(value) for name, value in wanted.arguments.items()},
+        result=encode(result.value),
+        error=result.error,
+    )

@@ -1,0 +1,35 @@
+"""The model as interpreter: it answers a request itself, the way it would without a cache."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from seglam_agents.compilers.prompts import prompt
+from seglam_agents.models.base import Message
+from seglam_agents.record import Json
+from seglam_agents.request import Request
+from seglam_agents.trace import ToolStep
+from seglam_agents.values import as_number, tidy
+
+
+def interpret_messages(request: Request, steps: Sequence[ToolStep] = ()) -> list[Message]:
+    """Return the prompt that asks the model itself; steps that were already taken are told, not to be repeated."""
+    parts = [request.text]
+    if request.context:
+        parts.append(f"Context: {json.dumps(request.context, ensure_ascii=False)}")
+    if steps:
+        done = "\n".join(f"- {step.tool}({json.dumps(step.arguments)}) -> {json.dumps(step.result)}" for step in steps)
+        parts.append(f"These calls have been made and must not be repeated:\n{done}")
+    return [Message("system", prompt("interpret")), Message("user", "\n\n".join(parts))]
+
+
+def read_answer(text: str) -> Json:
+    """Return the answer of an interpreter's reply: a number where it is one, else text."""
+    marked = re.findall(r"^\s*\**ANSWER:\**[ \t]*(.+?)\s*$", text, re.MULTILINE)
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    last = marked[-1] if marked else (lines[-1].strip() if lines else "")
+    last = last.strip("*` ")
+    number = as_number(last)
+    return tidy(number) if number is not None else last  # pyright: ignore[reportReturnType]  # a tidy number is JSON

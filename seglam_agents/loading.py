@@ -1,0 +1,80 @@
+"""`Loaded`: a stored procedure made ready to be asked and run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seglam_agents.errors import SeglamError
+from seglam_agents.guards.code import CodeGuard
+from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.procedure import Procedure
+from seglam_agents.sandboxes.base import Limits, Program, Sandbox
+from seglam_agents.tools import Tool
+from seglam_agents.values import Value
+
+
+class StaleError(SeglamError):
+    """A tool that the procedure uses is gone or has changed since it was admitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A procedure with its compiled guard and its program."""
+
+    procedure: Procedure
+    guard: TemplateGuard | CodeGuard
+    program: Program
+    signature: tuple[str, ...]
+    """Names of the arguments that `run` takes."""
+    content_hash: str
+    """That of the procedure, computed once."""
+
+    def call_arguments(self, arguments: Mapping[str, Value]) -> dict[str, Value]:
+        """Return those arguments that `run` takes."""
+        return {name: arguments.get(name) for name in self.signature}
+
+
+def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], limits: Limits) -> Loaded:
+    """Compile a procedure's guard and prepare its program.
+
+    Raises:
+        StaleError: a tool of it is gone or has changed.
+        TemplateError: its guard cannot be read.
+        PredicateError: its predicate cannot be read.
+    """
+    used = tuple(_current(use.name, use.schema_hash, tools) for use in procedure.tools)
+    context = [parameter for parameter in procedure.parameters if parameter.source == "context"]
+    guard = (
+        CodeGuard(procedure.guard.code, sandbox, context=context, limits=limits)
+        if procedure.guard.code
+        else TemplateGuard(
+            procedure.guard,
+            context=context,
+            mixed_currencies=".currency" in procedure.body,
+            mixed_units=".unit" in procedure.body or "convert" in procedure.body,
+        )
+    )
+    return Loaded(procedure, guard, Program(procedure.body, "run", used), signature(procedure.body), procedure.content_hash)
+
+
+def signature(body: str) -> tuple[str, ...]:
+    """Return the argument names of `run`; empty where the body cannot be read."""
+    try:
+        tree = ast.parse(body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "run":
+            return tuple(argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs))
+    return ()
+
+
+def _current(name: str, schema_hash: str, tools: Mapping[str, Tool]) -> Tool:
+    tool = tools.get(name)
+    if tool is None:
+        raise StaleError(f"tool {name!r} is gone")
+    if tool.schema_hash != schema_hash:
+        raise StaleError(f"tool {name!r} has changed since the procedure was admitted")
+    return tool

@@ -1,0 +1,208 @@
+"""`Lookup`: the path of a request without a model: index, guards, exactly one answer, body."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from seglam_agents.executor import Executor, Final, GiveUp
+from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
+from seglam_agents.guards.normal import NormalText, normalise
+from seglam_agents.loading import Loaded
+from seglam_agents.outcome import Citation, Deopt, Explanation, Hit, Miss, Outcome, Refused, Stop, Timing
+from seglam_agents.procedure import Entry
+from seglam_agents.record import Json
+from seglam_agents.request import MAX_CHARACTERS, Request
+from seglam_agents.retriever import Retriever
+from seglam_agents.sandboxes.base import ToolCall, ToolResult
+from seglam_agents.trace import ToolStep
+from seglam_agents.values import Value, encode, same
+
+MAX_EXPLAINED = 5
+"""Guards that an explanation goes into, nearest first."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What procedures did since their statistics were last written."""
+
+    hits: Counter[str] = field(default_factory=Counter[str])
+    deopts: Counter[str] = field(default_factory=Counter[str])
+    conflicts: Counter[str] = field(default_factory=Counter[str])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepting:
+    loaded: Loaded
+    arguments: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """Answers requests from stored procedures alone.
+
+    Args:
+        retriever: finds the candidates.
+        executor: runs bodies.
+        call: runs a tool of the host; it must not raise.
+        now: the declared clock of bodies; None where reading it is an error.
+    """
+
+    retriever: Retriever
+    executor: Executor
+    call: Callable[[ToolCall], ToolResult] | None = None
+    now: Callable[[], datetime] | None = None
+    counters: Counters = field(default_factory=Counters)
+
+    def __call__(self, request: Request) -> Outcome:
+        """Return `Hit | Miss | Deopt | Refused`. Never calls a model."""
+        if problem := problem_of(request):
+            return Refused(reason=problem)
+        started = time.perf_counter()
+        text = normalise(request.text)
+        normalised = time.perf_counter()
+        candidates = self.retriever.candidates(request.scope, text)
+        indexed = time.perf_counter()
+        accepting, stops = self._ask(request, text, candidates.indexed, candidates.coded)
+        asked = time.perf_counter()
+        timing = Timing(normalise=normalised - started, index=indexed - normalised, guards=asked - indexed)
+        if not accepting:
+            reason = "no guard accepts the request" if stops else "no stored procedure is like the request"
+            return Miss(reason=reason, stops=stops, timing=timing)
+        return self._serve(accepting, stops, timing)
+
+    def explain(self, request: Request) -> Explanation:
+        """Tell which guards were asked, and where each stopped."""
+        text = normalise(request.text)
+        if problem := problem_of(request):
+            return Explanation(request=request.text, normalised=text.text, verdict=f"refused: {problem}")
+        found = self.retriever.candidates(request.scope, text)
+        nearest = self.retriever.overlap(request.scope, text, MAX_EXPLAINED)
+        asked = {loaded.procedure.id: loaded for loaded in (*(x for x, _ in found.indexed), *found.coded, *nearest)}
+        judgements = [(loaded, loaded.guard.explain(text, request.context)) for loaded in asked.values()]
+        accepted = {x.procedure.key: _encoded(j.arguments) for x, j in judgements if isinstance(j, Accepted)}
+        stops = tuple(
+            Stop(procedure=loaded.procedure.key, stage=judgement.stage, reason=judgement.reason)
+            for loaded, judgement in judgements
+            if isinstance(judgement, Declined)
+        )
+        verdict = {0: "miss: no guard accepts", 1: "one guard accepts"}.get(
+            len(accepted), f"{len(accepted)} guards accept: a hit only if their answers agree"
+        )
+        return Explanation(
+            request=request.text,
+            normalised=text.text,
+            verdict=verdict,
+            accepted=tuple(accepted),
+            arguments=accepted,
+            stops=stops,
+        )
+
+    def _ask(
+        self, request: Request, text: NormalText, indexed: Sequence[tuple[Loaded, list[int]]], coded: Sequence[Loaded]
+    ) -> tuple[list[_Accepting], tuple[Stop, ...]]:
+        accepting: list[_Accepting] = []
+        stops: list[Stop] = []
+        # Guards that are code cost a sandbox run each: they are asked only where no template accepts.
+        for loaded, which in (*indexed, *((loaded, None) for loaded in coded)):
+            if which is None and accepting:
+                break
+            judgement = _judge(loaded, which, text, request)
+            if isinstance(judgement, Accepted):
+                accepting.append(_Accepting(loaded, judgement.arguments))
+            else:
+                stops.append(Stop(procedure=loaded.procedure.key, stage=judgement.stage, reason=judgement.reason))
+        return accepting, tuple(stops)
+
+    def _serve(self, accepting: list[_Accepting], stops: tuple[Stop, ...], timing: Timing) -> Outcome:
+        started = time.perf_counter()
+        if len(accepting) > 1 and not all(item.loaded.procedure.pure for item in accepting):
+            return self._conflict(accepting, "and at least one of them would call tools", timing)
+        now = self.now() if self.now else None
+        served: list[tuple[_Accepting, Final]] = []
+        for item in sorted(accepting, key=lambda item: -self._proven(item.loaded)):
+            action, steps = self.executor.execute(item.loaded, item.arguments, self.call, now=now)
+            if not isinstance(action, Final):
+                timing = _with_body(timing, started)
+                return self._deopt(item, action if isinstance(action, GiveUp) else GiveUp("paused"), steps, timing)
+            if served and not same(served[0][1].answer, action.answer):
+                return self._conflict(accepting, f"answers {served[0][1].answer!r} and {action.answer!r}", timing)
+            served.append((item, action))
+            if len(accepting) == 1:
+                return self._hit(item, action, steps, _with_body(timing, started))
+        return self._hit(*served[0], (), _with_body(timing, started))
+
+    def _hit(self, item: _Accepting, action: Final, steps: tuple[ToolStep, ...], timing: Timing) -> Hit:
+        with self.counters.lock:
+            self.counters.hits[item.loaded.procedure.id] += 1
+        return Hit(
+            answer=action.answer,
+            citation=self._cite(item.loaded),
+            arguments=_encoded(item.arguments),
+            steps=steps,
+            timing=timing,
+        )
+
+    def _deopt(self, item: _Accepting, action: GiveUp, steps: tuple[ToolStep, ...], timing: Timing) -> Deopt:
+        with self.counters.lock:
+            self.counters.deopts[item.loaded.procedure.id] += 1
+        return Deopt(reason=action.reason, citation=self._cite(item.loaded), steps=steps, timing=timing)
+
+    def _conflict(self, accepting: list[_Accepting], reason: str, timing: Timing) -> Miss:
+        with self.counters.lock:
+            self.counters.conflicts.update(item.loaded.procedure.id for item in accepting)
+        names = " and ".join(item.loaded.procedure.key for item in accepting)
+        stops = tuple(Stop(procedure=x.loaded.procedure.key, stage="conflict", reason=reason) for x in accepting)
+        return Miss(reason=f"guards disagree: {names} all accept, {reason}", stops=stops, timing=timing)
+
+    def _proven(self, loaded: Loaded) -> int:
+        entry = self._entry(loaded)
+        return entry.report.clean_replays + entry.statistics.hits if entry else 0
+
+    def _entry(self, loaded: Loaded) -> Entry | None:
+        return self.retriever.entry(loaded.procedure.scope, loaded.procedure.id)
+
+    def _cite(self, loaded: Loaded) -> Citation:
+        procedure, entry = loaded.procedure, self._entry(loaded)
+        clean = entry.report.clean_replays if entry else 0
+        return Citation(
+            procedure_id=procedure.id,
+            version=procedure.version,
+            name=procedure.name,
+            content_hash=loaded.content_hash,
+            trace_ids=procedure.provenance.trace_ids,
+            clean_replays=clean,
+            error_bound=min(1.0, 3 / clean) if clean else None,
+        )
+
+
+def problem_of(request: Request) -> str | None:
+    """Return why a request is not looked at, or None."""
+    if not request.text.strip():
+        return "the request is empty"
+    if len(request.text) > MAX_CHARACTERS:
+        return f"the request has {len(request.text)} characters; at most {MAX_CHARACTERS} are looked at"
+    if "\x00" in request.text:
+        return "the request contains NUL characters: it is no text"
+    return None
+
+
+def _judge(loaded: Loaded, which: list[int] | None, text: NormalText, request: Request) -> Accepted | Declined:
+    if which is not None and isinstance(loaded.guard, TemplateGuard):
+        return loaded.guard.match_some(which, text, request.context)
+    return loaded.guard.match(text, request.context)
+
+
+def _with_body(timing: Timing, started: float) -> Timing:
+    return Timing(
+        normalise=timing.normalise, index=timing.index, guards=timing.guards, body=time.perf_counter() - started
+    )
+
+
+def _encoded(arguments: Mapping[str, Value]) -> dict[str, Json]:
+    return {name: encode(value) for name, value in arguments.items()}

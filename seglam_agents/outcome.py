@@ -1,0 +1,164 @@
+"""What comes of a request: `Hit | Miss | Deopt | Refused`. Values with reasons, never exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from seglam_agents.procedure import AdmissionReport
+from seglam_agents.record import Json
+from seglam_agents.trace import ToolStep
+from seglam_agents.usage import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """Where an answer comes from: enough to look everything else up."""
+
+    procedure_id: str
+    version: int
+    name: str
+    content_hash: str
+    trace_ids: tuple[str, ...] = ()
+    clean_replays: int = 0
+    """Cases with a known right answer that this version reproduced exactly."""
+    error_bound: float | None = None
+    """At most this share of wrong answers at 95 % confidence (3 / clean replays); None without any replay."""
+
+    @property
+    def key(self) -> str:
+        """`id@version`."""
+        return f"{self.procedure_id}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds spent on one lookup, by stage."""
+
+    normalise: float = 0.0
+    index: float = 0.0
+    guards: float = 0.0
+    body: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All stages together."""
+        return self.normalise + self.index + self.guards + self.body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A guard accepted and the body answered: no model call was made."""
+
+    answer: Json
+    citation: Citation
+    arguments: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    steps: tuple[ToolStep, ...] = ()
+    """The tool calls of the body, as executed."""
+    timing: Timing = Timing()
+
+    @property
+    def usage(self) -> Usage:
+        """A hit costs no tokens."""
+        return Usage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """A guard that was asked and declined."""
+
+    procedure: str
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What came of learning from a request."""
+
+    status: Literal["admitted", "widened", "rejected", "not crystallizable", "deferred", "failed"]
+    reason: str = ""
+    procedure: str | None = None
+    """`id@version` of what was admitted."""
+    report: AdmissionReport | None = None
+    answer: Json = None
+    """The model's own answer, where it gave one along with saying that no code can."""
+    attempts: int = 0
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Miss:
+    """No guard accepted, or those that did disagreed. `answer` is the model's, where one was asked."""
+
+    reason: str
+    answer: Json = None
+    answered_by: Literal["nobody", "model", "new procedure"] = "nobody"
+    stops: tuple[Stop, ...] = ()
+    learned: Learned | None = None
+    usage: Usage = Usage()
+    timing: Timing = Timing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deopt:
+    """A guard accepted, but the running procedure gave up. The steps done are not to be repeated."""
+
+    reason: str
+    citation: Citation
+    steps: tuple[ToolStep, ...] = ()
+    answer: Json = None
+    answered_by: Literal["nobody", "model"] = "nobody"
+    usage: Usage = Usage()
+    timing: Timing = Timing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The request was not looked at: empty, too long, or nothing that could answer it."""
+
+    reason: str
+    answer: Json = None
+    usage: Usage = Usage()
+
+
+Outcome: TypeAlias = Hit | Miss | Deopt | Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Which guards were asked about a request, and where each stopped."""
+
+    request: str
+    normalised: str
+    verdict: str
+    accepted: tuple[str, ...] = ()
+    """`id@version` of the procedures whose guard accepts."""
+    arguments: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
+    stops: tuple[Stop, ...] = ()
+    """Nearest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheStatistics:
+    """Sums since the cache was opened, and what is stored."""
+
+    procedures: int
+    requests: int
+    hits: int
+    misses: int
+    deopts: int
+    refused: int
+    conflicts: int
+    admitted: int
+    rejected: int
+    not_crystallizable: int
+    compile: Usage
+    repair: Usage
+    interpret: Usage
+
+    @property
+    def model_usage(self) -> Usage:
+        """Everything spent on the model."""
+        return self.compile + self.repair + self.interpret

@@ -1,0 +1,332 @@
+"""The store contract on memory, a local Qdrant client, the embedded store, and Qdrant over HTTP."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+from uuid import uuid4
+
+import pytest
+import qdrant_edge as qe
+from qdrant_client import QdrantClient
+
+from seglam_agents.errors import ConflictError, StoreError
+from seglam_agents.procedure import Entry
+from seglam_agents.stores.base import Changes
+from seglam_agents.stores.edge import EdgeStore
+from seglam_agents.stores.layout import point_id
+from seglam_agents.stores.ledger import REMEMBERED, Ledger, Write
+from seglam_agents.stores.memory import MemoryStore
+from seglam_agents.stores.opening import open_store
+from seglam_agents.stores.qdrant import QdrantStore
+from seglam_agents.testing.qdrant_shim import QdrantShim
+from seglam_agents.testing.store_contract import SCOPE, FullStore, StoreContract, entry
+
+
+@pytest.fixture
+def shim() -> Iterator[QdrantShim]:
+    with QdrantShim() as shim:
+        yield shim
+
+
+@pytest.fixture
+def pair(shim: QdrantShim) -> Iterator[tuple[QdrantStore, QdrantStore]]:
+    with closing(QdrantStore(url=shim.url)) as one, closing(QdrantStore(url=shim.url)) as other:
+        yield one, other
+
+
+class TestMemoryStore(StoreContract):
+    """The contract in memory."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[FullStore]:
+        store = MemoryStore()
+        yield store
+        store.close()
+
+    def damage(self, store: FullStore, entry: Entry, change: Callable[[str], str]) -> None:
+        assert isinstance(store, MemoryStore)
+        heads = store._shelf(entry.procedure.scope).heads
+        head = heads[entry.procedure.id]
+        heads[entry.procedure.id] = replace(head, text=change(head.text))
+
+
+class TestEdgeStore(StoreContract):
+    """The contract on disk."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[FullStore]:
+        store = EdgeStore(tmp_path / "store")
+        yield store
+        store.close()
+
+    def reopen(self, store: FullStore) -> FullStore:
+        assert isinstance(store, EdgeStore)
+        store.close()
+        return EdgeStore(store._path)
+
+    def damage(self, store: FullStore, entry: Entry, change: Callable[[str], str]) -> None:
+        assert isinstance(store, EdgeStore)
+        head = store._point(point_id("head", entry.procedure.scope, entry.procedure.id))
+        changed = {"entry": change(head.payload["entry"])}
+        store._open().update(qe.UpdateOperation.set_payload([head.id], changed))
+
+
+class QdrantContract(StoreContract):
+    """The contract on any Qdrant."""
+
+    def damage(self, store: FullStore, entry: Entry, change: Callable[[str], str]) -> None:
+        assert isinstance(store, QdrantStore)
+        head = store._point(store._procedures, point_id("head", entry.procedure.scope, entry.procedure.id))
+        store._open().set_payload(store._procedures, {"entry": change(head.payload["entry"])}, [head.id])
+
+
+class TestLocalQdrantStore(QdrantContract):
+    """The contract on a client that keeps everything in memory."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[FullStore]:
+        store = QdrantStore(":memory:")
+        yield store
+        store.close()
+
+
+class TestRemoteQdrantStore(QdrantContract):
+    """The contract through the remote client, over HTTP."""
+
+    @pytest.fixture
+    def store(self, shim: QdrantShim) -> Iterator[FullStore]:
+        store = QdrantStore(url=shim.url)
+        yield store
+        store.close()
+
+    def reopen(self, store: FullStore) -> FullStore:
+        assert isinstance(store, QdrantStore)
+        store.close()
+        return QdrantStore(url=store._where)
+
+
+@pytest.mark.server
+@pytest.mark.skipif("QDRANT_URL" not in os.environ, reason="set QDRANT_URL to the address of a Qdrant server")
+class TestServerQdrantStore(QdrantContract):
+    """The contract on a real server, in collections of its own that are deleted afterwards."""
+
+    @pytest.fixture
+    def store(self) -> Iterator[FullStore]:
+        store = _server_store(f"contract-{uuid4().hex}")
+        yield store
+        _delete_collections(store)
+
+    def reopen(self, store: FullStore) -> FullStore:
+        assert isinstance(store, QdrantStore)
+        store.close()
+        return _server_store(store._procedures.removesuffix("-procedures"))
+
+
+class TestSharedServer:
+    """What two clients of one server promise each other."""
+
+    def test_one_winner_a_round(self, pair: tuple[QdrantStore, QdrantStore]) -> None:
+        """Of the threads of two clients that write the same procedure, exactly one gets through."""
+        revision = 0
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(10):
+                writers = [pool.submit(_put_or_lose, store, revision) for store in pair * 4]
+                won = [written for writer in writers if (written := writer.result())]
+                assert len(won) == 1
+                assert [store.get(SCOPE, "p") for store in pair] == won * 2
+                revision = won[0].revision
+
+    def test_two_clients_may_both_be_the_first(self, shim: QdrantShim) -> None:
+        """Clients that find an empty server at the same time make its collections together."""
+        with ThreadPoolExecutor(4) as pool:
+            written = list(pool.map(lambda name: _put_with_a_new_client(shim.url, name), "abcd"))
+        with closing(QdrantStore(url=shim.url)) as store:
+            assert list(store.changes(SCOPE).entries) == sorted(written, key=lambda one: one.revision)
+            assert len(store.search(SCOPE, [1.0, 0.0])) == 4
+
+    def test_the_feed_is_the_same_for_all(self, pair: tuple[QdrantStore, QdrantStore]) -> None:
+        """Revisions of one scope are counted together, whichever client wrote."""
+        first = pair[0].put(entry("p"), expected_revision=0)
+        second = pair[1].put(entry("q"), expected_revision=0)
+        third = pair[0].put(first, expected_revision=first.revision)
+        assert first.revision < second.revision < third.revision
+        assert pair[0].changes(SCOPE) == pair[1].changes(SCOPE) == Changes(third.revision, (second, third))
+
+    def test_the_write_of_a_dead_writer_is_finished_by_the_next(
+        self, pair: tuple[QdrantStore, QdrantStore], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A writer that dies after its claim holds up nobody, and readers do not count its write too early."""
+        with monkeypatch.context() as patch:
+            patch.setattr(pair[0], "_apply", _die)
+            with pytest.raises(Dead):
+                pair[0].put(entry("claimed"), expected_revision=0, vector=[1.0, 0.0])
+        assert pair[1].changes(SCOPE) == Changes(0, ())
+        with pytest.raises(ConflictError):
+            pair[1].put(entry("claimed"), expected_revision=0)
+        second = pair[1].put(entry("q"), expected_revision=0)
+        claimed = pair[1].get(SCOPE, "claimed")
+        assert claimed is not None
+        assert pair[1].changes(SCOPE) == Changes(second.revision, (claimed, second))
+        assert [match.entry for match in pair[0].search(SCOPE, [1.0, 0.0])] == [claimed]
+
+    def test_a_late_write_changes_nothing(
+        self, pair: tuple[QdrantStore, QdrantStore], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A writer that stalls after its claim, and wakes when others have gone on, overwrites nothing."""
+        late: list[Write] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(pair[0], "_apply", lambda _, write: late.append(write) or _die())
+            with pytest.raises(Dead):
+                pair[0].put(entry("p", body="# late"), expected_revision=0)
+        with pytest.raises(ConflictError):
+            pair[1].put(entry("p"), expected_revision=0)
+        stalled = pair[1].get(SCOPE, "p")
+        assert stalled is not None
+        newer = pair[1].put(entry("p", body="# newer"), expected_revision=stalled.revision)
+        pair[0]._apply(SCOPE, late[0])
+        assert pair[0].get(SCOPE, "p") == pair[0].get(SCOPE, "p", 1) == newer
+
+    def test_a_writer_that_was_overtaken_learns_that_it_went_through(self) -> None:
+        """A claim is recognised among later ones, and one that is too old to tell is an error, never a guess."""
+        write = Write(1, {"procedure_id": "p", "version": 1}, None)
+        claimed = Ledger().claim("mine", write)
+        later = claimed
+        for number in range(2, REMEMBERED + 1):
+            later = later.claim(f"other{number}", Write(number, write.payload, None))
+        assert later.went_through(claimed)
+        assert not Ledger().claim("theirs", write).went_through(claimed)
+        with pytest.raises(StoreError, match="overtaken"):
+            later.claim("one more", Write(REMEMBERED + 1, write.payload, None)).went_through(claimed)
+
+
+class TestQdrantErrors:
+    """What a person reads when Qdrant is not as it should be."""
+
+    def test_an_old_server_is_refused(self) -> None:
+        """A server that ignores conditions would lose writes silently, so nothing is written to it."""
+        with QdrantShim("1.15.5") as shim, closing(QdrantStore(url=shim.url)) as store:
+            with pytest.raises(StoreError, match=r"1\.15\.5.*upgrade"):
+                store.put(entry("p"), expected_revision=0)
+            assert store.changes(SCOPE) == Changes(0, ())
+
+    def test_a_server_that_is_gone(self, shim: QdrantShim) -> None:
+        """A server that does not answer is a `StoreError` that names its address."""
+        with closing(QdrantStore(url=shim.url, timeout=5)) as store:
+            shim.close()
+            with pytest.raises(StoreError, match=shim.url):
+                store.get(SCOPE, "p")
+            with pytest.raises(StoreError, match=shim.url):
+                store.put(entry("p"), expected_revision=0)
+
+    def test_a_client_that_was_passed_in_stays_open(self) -> None:
+        """Closing a store closes only the client that it made itself."""
+        client = QdrantClient(":memory:")
+        with closing(QdrantStore(client=client)) as store:
+            written = store.put(entry("p"), expected_revision=0)
+        with closing(QdrantStore(client=client)) as again:
+            assert again.get(SCOPE, "p") == written
+        client.close()
+
+    def test_prefixes_keep_stores_apart(self, shim: QdrantShim) -> None:
+        """Two stores with different prefixes share a server and nothing else."""
+        with closing(QdrantStore(url=shim.url)) as one, closing(QdrantStore(url=shim.url, prefix="other")) as other:
+            one.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
+            other.put(entry("p"), expected_revision=0, vector=[1.0, 0.0, 0.0])
+            assert len(one.changes(SCOPE).entries) == len(other.changes(SCOPE).entries) == 1
+
+
+class TestEdgeErrors:
+    """What a person reads when the folder is not as it should be."""
+
+    def test_a_file_in_the_way(self, tmp_path: Path) -> None:
+        """A path that is no folder is a `StoreError` that names it."""
+        (tmp_path / "file").write_text("")
+        with pytest.raises(StoreError, match="file"):
+            EdgeStore(tmp_path / "file")
+
+    def test_a_broken_shard(self, tmp_path: Path) -> None:
+        """A damaged folder is a `StoreError`, and does not stay locked by the attempt."""
+        (tmp_path / "shard").mkdir()
+        for _ in range(2):
+            with pytest.raises(StoreError, match="failed"):
+                EdgeStore(tmp_path)
+
+    def test_what_a_kill_left_behind_is_removed(self, tmp_path: Path) -> None:
+        """A half-made shard beside the real one is thrown away."""
+        (tmp_path / "shard-half").mkdir()
+        with closing(EdgeStore(tmp_path)) as store:
+            store.put(entry("p"), expected_revision=0)
+        assert not (tmp_path / "shard-half").exists()
+
+    def test_a_vector_length_that_nothing_has_is_forgotten(self, tmp_path: Path) -> None:
+        """A kill between fixing the length of vectors and writing the first one does not tie the store to it."""
+        with closing(EdgeStore(tmp_path)) as store:
+            store._accept_length(3)
+        with closing(EdgeStore(tmp_path)) as store:
+            written = store.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
+            assert [match.entry for match in store.search(SCOPE, [1.0, 0.0])] == [written]
+
+
+class TestOpenStore:
+    """From what a person writes to a store."""
+
+    @pytest.mark.parametrize("location", [None, ":memory:"])
+    def test_memory(self, location: str | None) -> None:
+        """Nothing, or `:memory:`, is a store in memory."""
+        assert isinstance(open_store(location), MemoryStore)
+
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_a_path(self, tmp_path: Path, kind: type[str] | type[Path]) -> None:
+        """A path is an embedded store in that folder, which is created."""
+        with closing(open_store(kind(tmp_path / "a" / "b"))) as store:
+            assert isinstance(store, EdgeStore)
+        assert (tmp_path / "a" / "b").is_dir()
+
+    def test_an_address(self, shim: QdrantShim) -> None:
+        """An address is a Qdrant server."""
+        with closing(open_store(shim.url)) as store:
+            assert isinstance(store, QdrantStore)
+            assert store.put(entry("p"), expected_revision=0) == store.get(SCOPE, "p")
+
+    def test_a_store(self) -> None:
+        """A store is returned as it is."""
+        store = MemoryStore()
+        assert open_store(store) is store
+
+
+class Dead(Exception):
+    """Stands for the death of a writer."""
+
+
+def _die(*_: object) -> NoReturn:
+    raise Dead
+
+
+def _put_or_lose(store: QdrantStore, revision: int) -> Entry | None:
+    try:
+        return store.put(entry("p", body=f"# after {revision}"), expected_revision=revision)
+    except ConflictError:
+        return None
+
+
+def _put_with_a_new_client(url: str, name: str) -> Entry:
+    with closing(QdrantStore(url=url)) as store:
+        return store.put(entry(name), expected_revision=0, vector=[1.0, 0.0])
+
+
+def _server_store(prefix: str) -> QdrantStore:
+    return QdrantStore(url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY"), prefix=prefix)
+
+
+def _delete_collections(store: QdrantStore) -> None:
+    store.close()
+    cleaner = _server_store("unused")
+    for name in (store._procedures, store._ledgers, store._notes):
+        cleaner._open().delete_collection(name)
+    cleaner.close()

@@ -1,0 +1,49 @@
+"""Writes procedures into an embedded store until it is killed, and prints each one that the store acknowledged.
+
+Arguments: the folder, what the ids begin with, and at which executed line of the store's module to kill itself (0:
+never). Counting lines instead of waiting makes the moment of death the same on every machine.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from itertools import count
+from types import FrameType
+from typing import Any
+
+from seglam_agents.stores import edge
+from seglam_agents.stores.edge import EdgeStore
+from seglam_agents.testing.store_contract import entry
+
+
+def main(path: str, prefix: str, die_at: int) -> None:
+    """Write until killed."""
+    print("starting", flush=True)
+    if die_at:
+        sys.settrace(_killer(die_at))
+    store = EdgeStore(path)
+    for number in count():
+        name = f"{prefix}{number}"
+        first = store.put(entry(name), expected_revision=0, vector=[1.0, number])
+        print(name, 1, first.revision, flush=True)
+        second = store.put(entry(name, version=2), expected_revision=first.revision)
+        print(name, 2, second.revision, flush=True)
+
+
+def _killer(die_at: int) -> Any:
+    lines = count(1)
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename != edge.__file__:
+            return None
+        if event == "line" and next(lines) == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    return trace
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
