@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rich.console import Console
+
 PACKAGES = ("seglam-agents", "pydantic-monty", "google-re2", "qdrant-edge-py", "pydantic")
 
 
@@ -34,6 +36,12 @@ def resident_megabytes() -> float:
     if status.exists():
         return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def terminal() -> Console:
+    """Return where reports are printed; a file or a pipe has no width, and there tables take what they need."""
+    console = Console()
+    return console if console.is_terminal else Console(width=220)
 
 
 def _version(name: str) -> str:

@@ -143,7 +143,8 @@ def _print_groups(title: str, groups: Sequence[Group], console: Console) -> None
 def _print_latency(figures: Figures, console: Console) -> None:
     latency = figures.latency
     console.print(
-        f"hits in ms: measured by the cache p50 {_number(latency.measured_p50, 3)}, p99 {_number(latency.measured_p99, 3)}"
+        "hits in ms: "
+        f"measured by the cache p50 {_number(latency.measured_p50, 3)}, p99 {_number(latency.measured_p99, 3)}"
         f"; wall clock p50 {_number(latency.wall_p50, 3)}, p99 {_number(latency.wall_p99, 3)} ({latency.hits} hits)"
     )
 
@@ -168,7 +169,7 @@ def _print_break_even(report: StreamReport, console: Console) -> None:
 
 def _bound(bound: Bound) -> str:
     if bound.rate is None:
-        return "none were sent"
+        return "nothing to judge"
     return f"{bound.wrong} of {bound.trials} ({bound.rate:.2%}), at most {bound.upper:.2%} at 95 % confidence"
 
 

@@ -47,7 +47,7 @@ def read_rows(path: Path, *, answers: bool) -> list[Row]:
         UsageError: the file cannot be read, holds no row, or a line of it is no row.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines: JSON may hold U+2028
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     rows = [_row(line, f"{path}, line {number}", answers) for number, line in enumerate(lines, 1) if line.strip()]

@@ -170,10 +170,12 @@ class Sender:
     def _stops(self, row: Row, outcome: Outcome | None) -> tuple[Stop, ...]:
         if not isinstance(outcome, Miss):
             return ()
-        learned = outcome.learned is not None and outcome.learned.procedure is not None
-        if outcome.stops or learned:  # a guard that was stored since would explain another state of the cache
+        if outcome.learned is not None and outcome.learned.procedure is not None:
+            return outcome.stops  # to explain it now would be to ask the guard that was stored since
+        try:
+            return self._cache.explain(row.request, context=row.context or None).stops or outcome.stops
+        except SeglamError:
             return outcome.stops
-        return self._cache.explain(row.request, context=row.context or None).stops
 
 
 def _booked(cache: Cache) -> Spent:

@@ -18,7 +18,7 @@ from benchmarks.economics import Baseline, measure_baseline
 from benchmarks.errors import UsageError
 from benchmarks.figures import figures
 from benchmarks.files import require_writable, write_report
-from benchmarks.machine import versions
+from benchmarks.machine import terminal, versions
 from benchmarks.plot import draw, require_matplotlib
 from benchmarks.report import StreamReport, print_report
 from benchmarks.rows import Row, arrange, read_rows
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for picture in (options.svg, options.png):
         if picture is not None:
             draw(report.figures, picture)
-    print_report(report, _console())
+    print_report(report, terminal())
     return errors.INTERRUPTED if report.ended == "interrupted" else 0
 
 
@@ -185,12 +185,6 @@ def _sizes(rows: Sequence[Row], near: Sequence[Row], procedures: int) -> dict[st
         "near misses": len(near),
         "procedures at the start": procedures,
     }
-
-
-def _console() -> Console:
-    console = Console()
-    # A file or a pipe has no width: there the tables take what they need.
-    return console if console.is_terminal else Console(width=220)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -138,7 +138,7 @@ class Engine:
             return Learned(status="deferred", reason=f"{outcome.citation.key} already answers it with {outcome.answer!r}")
         vector = yield from work(lambda: self._vector(known.request))
         kind = yield from work(lambda: self.kinds.of(known.request.scope, vector))
-        return (yield from self._compile((*kind.examples(), known), kind, vector))
+        return (yield from self._compile(known, kind, vector))
 
     def safe_lookup(self, request: Request, *, dry: bool = False) -> Outcome:
         """Look up, and turn whatever breaks on the way into a miss: the agent runs on."""
@@ -233,7 +233,7 @@ class Engine:
                 return Learned(status="deferred", reason=reason), miss
             if not self.policy.compile_now(spending):
                 return Learned(status="deferred", reason=f"{spending.spent.tokens} tokens spent on this kind so far"), miss
-            learned = yield from self._compile((*kind.examples(), Known(request)), kind, vector)
+            learned = yield from self._compile(Known(request), kind, vector)
         finally:
             self.flights.land(kind.id)
         if learned.status == "not crystallizable" and learned.answer is not None:
@@ -251,9 +251,9 @@ class Engine:
         completion = yield from ask(interpret_messages(request, steps), "interpret")
         return read_answer(completion.text), completion.usage
 
-    def _compile(self, known: Sequence[Known], kind: Kind, vector: Sequence[float]) -> Flow[Learned]:
-        scope = known[-1].request.scope
-        task = yield from work(lambda: self._task(known, vector))
+    def _compile(self, known: Known, kind: Kind, vector: Sequence[float]) -> Flow[Learned]:
+        scope = known.request.scope
+        task = yield from work(lambda: self._task(known, kind, vector))
         result: Compilation = Rejected("no compiler was given", Usage(), 0)
         usage = Usage()
         for compiler in self.compilers:
@@ -305,10 +305,13 @@ class Engine:
         others = self.retriever.serving(candidate.procedure.scope)
         return self.admission.examine(candidate, tools=self.tools, others=others)
 
-    def _task(self, known: Sequence[Known], vector: Sequence[float]) -> CompileTask:
-        latest = known[-1].request
-        neighbours = self._neighbours(latest, vector)
-        return CompileTask(requests=tuple(known), tools=tuple(self.tools.values()), neighbours=neighbours)
+    def _task(self, known: Known, kind: Kind, vector: Sequence[float]) -> CompileTask:
+        return CompileTask(
+            requests=(known,),
+            related=tuple(item for item in kind.examples() if item.request.text != known.request.text),
+            tools=tuple(self.tools.values()),
+            neighbours=self._neighbours(known.request, vector),
+        )
 
     def _neighbours(self, request: Request, vector: Sequence[float]) -> tuple[Neighbour, ...]:
         if not isinstance(self.store, SearchableStore):

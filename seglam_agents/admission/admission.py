@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from seglam_agents.admission.case import Case
 from seglam_agents.admission.fresh import check_answers, check_budget, check_mutations, check_samples, check_second
-from seglam_agents.admission.replay import check_counterexamples, check_neighbours, check_replay
+from seglam_agents.admission.replay import check_counterexamples, check_neighbours, check_related, check_replay
 from seglam_agents.admission.source import check_alternatives, check_dialect, check_types, check_units
 from seglam_agents.compilers.base import Candidate
 from seglam_agents.errors import SeglamError
@@ -76,6 +76,7 @@ class Admission:
     def _run(self, case: Case) -> list[Check]:
         known: tuple[Callable[[Case], Check], ...] = (
             check_replay,
+            check_related,
             check_counterexamples,
             check_mutations,
             check_neighbours,

@@ -26,6 +26,16 @@ def check_replay(case: Case) -> Check:
     return verdict("replay", problems, len(given) + len(inherited))
 
 
+def check_related(case: Case) -> Check:
+    """Each earlier request that is near is declined, or answered as it was then."""
+    problems: list[str] = []
+    for known in case.candidate.related:
+        action = case.answer(known.request.text, dict(known.request.context))
+        if isinstance(action, Final) and not same(action.answer, known.answer):
+            problems.append(_wrong(known.request.text, action.answer, known.answer))
+    return verdict("related", problems, len(case.candidate.related))
+
+
 def check_counterexamples(case: Case) -> Check:
     """Each request that was found not to belong here is declined."""
     counterexamples = case.candidate.procedure.counterexamples

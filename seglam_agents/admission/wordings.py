@@ -43,10 +43,11 @@ def other_units(spelling: str, *, after_number: bool) -> tuple[str, ...]:
 
     Args:
         spelling: what may be a unit.
-        after_number: True where a number stands before it; only there are single letters units.
+        after_number: True where a number stands before it; only there are single letters and "Ms" units.
     """
     unit = read_unit(spelling)
-    if unit is None or (len(spelling) < 3 and not after_number):
+    doubtful = len(spelling) == 1 or (len(spelling) == 2 and spelling not in SPELLINGS)
+    if unit is None or (doubtful and not after_number):
         return ()
     style = _style(spelling)
     others = [name for name in _COMMON_UNITS.get(unit.dimension, ()) if name != unit.name]
@@ -73,7 +74,7 @@ def other_currencies(spelling: str, *, after_number: bool) -> tuple[str, ...]:
 def _style(spelling: str) -> int:
     """Return 0 for a symbol, 1 for a singular name, 2 for a plural name."""
     unit = read_unit(spelling)
-    if unit is None or len(spelling) < 5 and spelling.lower() not in _NAMES:
+    if unit is None or spelling.lower() not in _NAMES:
         return 0
     return 1 if spelling.lower() == unit.name.lower() or not spelling.endswith(("s", "feet")) else 2
 
@@ -82,10 +83,14 @@ def _spelt(name: str, style: int) -> str:
     return (_SYMBOLS.get(name, UNITS[name].plural), name, UNITS[name].plural)[style]
 
 
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 def _oppositions() -> Iterable[Opposition]:
     for line in _OPPOSITE_LINES.strip().splitlines():
         left, right = line.split("|")
-        yield Opposition(frozenset(left.split()), frozenset(right.split()))
+        yield Opposition(_set(left), _set(right))
 
 
 def _opposites() -> dict[str, tuple[str, ...]]:
@@ -111,7 +116,7 @@ _OPPOSITE_LINES = """
 more greater larger bigger higher | fewer less smaller lower
 most maximum max largest highest biggest greatest | least fewest minimum min smallest lowest
 first earliest | last latest final
-next following | previous preceding
+next following | previous preceding last
 before | after
 earlier | later
 buy buys bought buying purchase purchases purchased | sell sells sold selling
@@ -167,16 +172,15 @@ remaining remain remains | removed
 discount | surcharge
 income revenue | expense expenses
 profit | loss
-one-way | round-trip
 inclusive | exclusive
 """
 OPPOSITIONS = tuple(_oppositions())
 _OPPOSITES = _opposites()
 
-NEGATIONS = frozenset(
+NEGATIONS = _set(
     "not no never none nothing nobody nowhere neither nor cannot without except excluding exclude excludes excluded"
     " don't doesn't didn't isn't aren't wasn't weren't can't couldn't won't wouldn't shouldn't hasn't haven't hadn't"
-    " mustn't".split()
+    " mustn't n't"
 )
 """Words that deny or leave out."""
 
@@ -224,46 +228,44 @@ UNRELATED = (
 NAMES = ("Zelda", "Ignatius", "Priya", "Oswald", "Kenji", "Thandiwe")
 """Names that stand in for one mention of an entity."""
 
-AUXILIARIES = frozenset(
-    "is are was were do does did can could will would should shall must may might has have had".split()
-)
-IMPERATIVES = frozenset(
+AUXILIARIES = _set("is are was were do does did can could will would should shall must may might has have had")
+IMPERATIVES = _set(
     "add apply ask assign book build buy calculate call cancel change check clear close compute convert copy count"
     " create cut decrease delete determine disable divide double download email enable estimate evaluate export fetch"
-    " file filter find forward get give go group include increase insert invite issue join keep let list lock look make"
-    " mark merge move multiply notify open order pay play post print put raise read reduce refund remind remove rename"
-    " replace reply report reserve reset return reverse round run save schedule search sell send set share show simplify"
-    " solve sort split start stop subtract sum summarise summarize switch take tell text transfer translate turn update"
-    " upload use wait wake write".split()
+    " file filter find forward get give go group include increase insert invite issue join keep let list lock look"
+    " make mark merge move multiply notify open order pay play post print put raise read reduce refund remind remove"
+    " rename replace reply report reserve reset return reverse round run save schedule search sell send set share show"
+    " simplify solve sort split start stop subtract sum summarise summarize switch take tell text transfer translate"
+    " turn update upload use wait wake write"
 )
-DETERMINERS = frozenset("a an the some any all".split())
-BEFORE_NOUNS = frozenset("with has have had of for buys sells gets needs contains include including".split())
-ORDINARY_STARTS = frozenset(
+DETERMINERS = _set("a an the some any all")
+BEFORE_NOUNS = _set("with has have had of for buys sells gets needs contains include including")
+ORDINARY_STARTS = _set(
     "a an the if in on at there each every he she they it i we you his her their my your this that these those what"
-    " which who whom whose when where why how after before then please for from to with of and or but one".split()
+    " which who whom whose when where why how after before then please for from to with of and or but one"
 )
 """Words with a capital at the beginning of a sentence that name nobody."""
 
 NUMBER_WORDS = {
     word: other
     for words in (
-        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-        " eighteen nineteen twenty",
-        "twenty thirty forty fifty sixty seventy eighty ninety",
-        "hundred thousand million billion",
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth",
+        "zero one",
         "half third quarter",
         "thirds quarters fifths",
+        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
+        " eighteen nineteen",
+        "twenty thirty forty fifty sixty seventy eighty ninety",
+        "dozen hundred",
+        "hundred thousand million billion",
+        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth",
         "twice thrice",
         "double triple quadruple",
-        "dozen hundred",
-        "zero one",
     )
     for word, other in zip(words.split(), [*words.split()[1:], words.split()[0]], strict=True)
 }
 """Words for numbers, ordinals, parts and multiples, each with another one of its kind."""
 
-_HOLDING = stop_words("function", "pronoun") | AUXILIARIES | frozenset("am be been being".split())
+_HOLDING = stop_words("function", "pronoun") | AUXILIARIES | _set("am be been being")
 _COMMON_UNITS = {
     "length": ("mile", "kilometer", "meter", "foot", "centimeter", "inch"),
     "mass": ("kilogram", "pound", "gram", "ounce"),
@@ -291,11 +293,11 @@ _CURRENCY_SIGNS = ("$", "€", "£")
 _CURRENCY_WORDS = ("dollar", "euro", "pound")
 _CURRENCY_PLURALS = ("dollars", "euros", "pounds")
 _SMALL_MONEY = {
-    "cent": ("penny", "euro"),
+    "cent": ("euro", "pound"),
     "cents": ("pence", "euros"),
     "pence": ("cents", "euros"),
     "penny": ("euro", "pound"),
     "pennies": ("pence", "euros"),
     "¢": ("$", "€"),
 }
-_DOUBTFUL_CURRENCIES = frozenset("won real rand dong c p".split())
+_DOUBTFUL_CURRENCIES = _set("won real rand dong c p")

@@ -26,8 +26,12 @@ Live = Annotated[
     str | None,
     typer.Option("--model", metavar="MODEL", help="Ask this model now, instead of replaying recorded answers."),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="The order of the requests; the recorded answers are those of 0.")]
-Limit = Annotated[int | None, typer.Option("--limit", min=1, help="How many requests to run; all of them without it.")]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", help="The order of the requests; the recorded answers are those of 0.")
+]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="How many requests to run; all of them without it.")
+]
 Kept = Annotated[
     str | None,
     typer.Option("--store", metavar="PATH|URL", help="Keep the procedures here; without it they are removed."),

@@ -64,7 +64,7 @@ def entry_document(entry: Entry) -> dict[str, Json]:
 def entry_view(entry: Entry) -> RenderableType:
     """Return everything about a procedure for people."""
     procedure = entry.procedure
-    sections: list[tuple[str, RenderableType]] = [
+    sections: list[tuple[str, RenderableType | None]] = [
         ("Guard", guard_view(procedure)),
         ("Parameters", _parameters(procedure.parameters)),
         ("Source", Syntax(procedure.body.strip(), "python", background_color="default")),

@@ -53,7 +53,7 @@ _NEXT_STEPS: tuple[tuple[type[SeglamError], str], ...] = (
     (ConflictError, "Somebody else wrote at the same moment: try again."),
     (SchemaError, ""),
     (StoreError, "Check --store."),
-    (RecordingError, ""),
+    (RecordingError, "In short: `python -m seglam_agents.demo.record --model URL` records it, --model runs it live."),
     (ModelError, "Check --model and OPENAI_API_KEY."),
     (SandboxError, "See docs/limitations.md for what the sandbox needs."),
 )

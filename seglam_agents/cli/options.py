@@ -17,7 +17,7 @@ Store: TypeAlias = Annotated[
         help="Where the procedures are: a folder, or the URL of a Qdrant server.",
     ),
 ]
-Tenant: TypeAlias = Annotated[str, typer.Option("--tenant", help="Whose procedures to use.")]
+Tenant: TypeAlias = Annotated[str, typer.Option("--tenant", metavar="NAME", help="Whose procedures to use.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ModelName: TypeAlias = Annotated[
     str | None,

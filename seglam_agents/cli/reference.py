@@ -40,8 +40,7 @@ def _section(name: str, command: Any) -> str:
 def _name(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return f"`{_escaped(parameter.metavar)}`"
-    flag = parameter.is_flag
-    value = "" if flag else f" {parameter.metavar or parameter.type.name.upper()}"
+    value = f" {parameter.metavar}" if parameter.metavar else ""
     return f"`{parameter.opts[0]}{_escaped(value)}`"
 
 

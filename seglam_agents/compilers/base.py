@@ -37,6 +37,9 @@ class CompileTask:
     """What a compiler is given."""
 
     requests: tuple[Known, ...]
+    """What the candidate must answer."""
+    related: tuple[Known, ...] = ()
+    """Requests near to these, with their answers: maybe of the same kind, maybe not."""
     tools: tuple[Tool, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     """Procedures that it may widen instead of writing a new one."""
@@ -51,6 +54,8 @@ class Candidate:
     procedure: Procedure
     known: tuple[Known, ...]
     """What it must reproduce: the requests of the task, with known or expected answers."""
+    related: tuple[Known, ...] = ()
+    """What it may decline, but must answer right if it accepts."""
     parent: Procedure | None = None
 
 

@@ -99,6 +99,8 @@ def compile_messages(task: CompileTask) -> list[Message]:
     slots = "\n".join(f"- `{name}` {description}" for name, description in slot_types().items())
     system = prompt("compile").replace("{slots}", slots).replace("{dialect}", DIALECT)
     parts = [_requests_part(task.requests)]
+    if task.related:
+        parts.append(_related_part(task.related))
     if task.tools:
         parts.append(_tools_part(task.tools))
     if task.neighbours:
@@ -147,7 +149,7 @@ def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -
         counterexamples=parent.counterexamples if parent else (),
         provenance=provenance.model_copy(update={"parent": parent.key if parent else None}),
     )
-    return Candidate(procedure, known, parent)
+    return Candidate(procedure, known, task.related, parent)
 
 
 _Parent: TypeAlias = Procedure | None | Unreadable
@@ -237,6 +239,15 @@ def _requests_part(requests: Sequence[Known]) -> str:
         for step in known.trace.calls if known.trace else ():
             arguments = ", ".join(f"{key}={value!r}" for key, value in step.arguments.items())
             lines.append(f"   called {step.tool}({arguments}) -> {_cut(json.dumps(step.result, ensure_ascii=False))}")
+    return "\n".join(lines)
+
+
+def _related_part(related: Sequence[Known]) -> str:
+    lines = [
+        "Earlier requests that may or may not be of the same kind. Cover those that the same method answers; the guard "
+        "must decline the others. They need no entry in EXPECTED."
+    ]
+    lines += [f"- {_cut(known.request.text)} -> {json.dumps(known.answer, ensure_ascii=False)}" for known in related]
     return "\n".join(lines)
 
 

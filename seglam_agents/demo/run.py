@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from seglam_agents.cache import ReasoningCache
-from seglam_agents.demo.models import Strict
 from seglam_agents.demo.report import Event, NearMiss, Report, Step, Traced
 from seglam_agents.demo.stream import Task, agrees, near_misses, stream
 from seglam_agents.models.base import Model
@@ -38,11 +37,10 @@ def play(
         RecordingError: the model is a recording that does not hold a request.
         ModelError: the model cannot be reached.
     """
-    strict = Strict(model)
-    with _location(store) as location, ReasoningCache(location, strict) as cache:
+    with _location(store) as location, ReasoningCache(location, model) as cache:
         steps: list[Step] = []
         hits: list[tuple[str, Hit]] = []
-        for step, outcome in answered(cache, stream(seed, limit), strict.check):
+        for step, outcome in answered(cache, stream(seed, limit)):
             steps.append(step)
             watch(step)
             if isinstance(outcome, Hit) and step.right:
@@ -52,13 +50,12 @@ def play(
     return Report(steps, missed, procedures, _traced(hits, procedures))
 
 
-def answered(cache: ReasoningCache, tasks: Iterable[Task], check: Callable[[], None]) -> Iterator[tuple[Step, Outcome]]:
+def answered(cache: ReasoningCache, tasks: Iterable[Task]) -> Iterator[tuple[Step, Outcome]]:
     """Answer the requests one after the other, and yield what came of each."""
     for number, task in enumerate(tasks, 1):
         before, start = cache.stats().model_usage, time.perf_counter()
         outcome = cache.answer(task.request)
         seconds, after = time.perf_counter() - start, cache.stats().model_usage
-        check()
         event, source = _event(outcome)
         step = Step(
             number=number,

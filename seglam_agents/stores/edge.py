@@ -27,6 +27,7 @@ from seglam_agents.record import Json
 from seglam_agents.request import Scope
 from seglam_agents.stores.base import Changes, Match
 from seglam_agents.stores.filelock import FileLock
+from seglam_agents.stores.gate import Gate
 from seglam_agents.stores.layout import (
     KIND,
     REVISION,
@@ -65,6 +66,7 @@ class EdgeStore:
         self._path = Path(path)
         self._process = os.getpid()
         self._writing = threading.RLock()
+        self._gate = Gate(one_by_one=False)
         self._revisions: dict[str, int] = {}
         self._length: int | None = None
         self._lock = FileLock(self._path)
@@ -143,8 +145,10 @@ class EdgeStore:
             shard, self._shard = self._shard, None
             # A shard inherited by fork has lost its threads: closing it would hang, and the parent still owns it.
             if shard is not None and os.getpid() == self._process:
+                # A read under way would make the shard refuse to be closed.
+                self._gate.close()
                 try:
-                    self._call(shard.close)
+                    self._translated(shard.close)
                 finally:
                     self._lock.release()
 
@@ -202,6 +206,10 @@ class EdgeStore:
         return [record.payload for record in records]
 
     def _call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._gate.passing():
+            return self._translated(call, *args, **kwargs)
+
+    def _translated(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
             return call(*args, **kwargs)
         except StoreError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from seglam_agents.errors import StoreError
@@ -47,12 +48,18 @@ def _hold(descriptor: int, folder: Path) -> None:
     if fcntl is not None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
             raise StoreError(
                 f"the store {str(folder)!r} is already open in process {holder} (this one is {os.getpid()}), and an "
                 "embedded store serves one process. Close it there, choose another path, or run a Qdrant server and "
                 "open the store by its URL: several processes can share that."
             ) from error
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
+        except OSError as error:
+            raise StoreError(
+                f"the folder {str(folder)!r} cannot be locked: {error}. Choose a path on a local disk."
+            ) from error
+    # Only there to name the holder: a full disk must not stop a store from being read.
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())

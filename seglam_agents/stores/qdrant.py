@@ -23,11 +23,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
 from qdrant_client import QdrantClient, models
+from qdrant_client.conversions.common_types import PointId
 from qdrant_client.local.qdrant_local import QdrantLocal
 
 from seglam_agents.errors import StoreError
@@ -35,6 +35,7 @@ from seglam_agents.procedure import Entry
 from seglam_agents.record import Json
 from seglam_agents.request import Scope
 from seglam_agents.stores.base import Changes, Match
+from seglam_agents.stores.gate import Gate
 from seglam_agents.stores.layout import (
     KIND,
     REVISION,
@@ -87,7 +88,7 @@ class QdrantStore:
         self._client: QdrantClient | None = client or _connect(self._where, api_key, timeout)
         # A local client is not safe to share between threads; a remote one is.
         self._local = isinstance(self._client._client, QdrantLocal)  # pyright: ignore[reportPrivateUsage]  # no public way
-        self._gate: AbstractContextManager[object] = threading.RLock() if self._local else nullcontext()
+        self._gate = Gate(one_by_one=self._local)
         self._writing = threading.Lock()
         self._procedures, self._ledgers, self._notes = (f"{prefix}-{n}" for n in ("procedures", "ledgers", "notes"))
         self._known: set[str] = set()
@@ -164,9 +165,12 @@ class QdrantStore:
 
     def close(self) -> None:
         """Release the connection; a client that was passed in stays open. Safe to call twice."""
-        client, self._client = self._client, None
+        # A write under way ends first, and so does every call that is on the line.
+        with self._writing:
+            client, self._client = self._client, None
         if client is not None and self._owned:
-            self._call(client.close)
+            self._gate.close()
+            self._translated(client.close)
 
     def _attempt(self, entry: Entry, expected: int, vector: list[float] | None) -> Entry | None:
         """Write an entry; None means that another writer took the revision."""
@@ -230,7 +234,7 @@ class QdrantStore:
 
     def _payloads(self, collection: str, within: models.Filter) -> list[models.Payload | None]:
         payloads: list[models.Payload | None] = []
-        offset: models.ExtendedPointId | None = None
+        offset: PointId | None = None
         while self._exists(collection):
             records, offset = self._call(
                 self._open().scroll,
@@ -313,9 +317,12 @@ class QdrantStore:
         return self._client
 
     def _call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        with self._gate.passing():
+            return self._translated(call, *args, **kwargs)
+
+    def _translated(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            with self._gate:
-                return call(*args, **kwargs)
+            return call(*args, **kwargs)
         except Exception as error:
             raise StoreError(
                 f"Qdrant at {self._where} failed: {error}. Check that it runs, and the URL and the API key."

@@ -214,7 +214,8 @@ class StoreContract:
         """Threads that write different procedures all succeed, each under a revision of its own."""
         names = [f"p{number}" for number in range(4 * self.THREADS)]
         with ThreadPoolExecutor(self.THREADS) as pool:
-            written = list(pool.map(lambda name: store.put(entry(name), expected_revision=0), names))
+            writing = [pool.submit(store.put, entry(name), expected_revision=0) for name in names]
+        written = [task.result() for task in writing]
         assert len({one.revision for one in written}) == len(names)
         assert list(store.changes(SCOPE).entries) == sorted(written, key=lambda one: one.revision)
 
@@ -366,7 +367,8 @@ class StoreContract:
     def test_many_notes_from_many_threads(self, store: FullStore) -> None:
         """No note is lost, however many are written at once."""
         with ThreadPoolExecutor(self.THREADS) as pool:
-            list(pool.map(lambda n: store.put_note(SCOPE, "spent", str(n), {"n": n}), range(300)))
+            writing = [pool.submit(store.put_note, SCOPE, "spent", str(n), {"n": n}) for n in range(300)]
+        assert [task.result() for task in writing] == [None] * 300
         assert store.notes(SCOPE, "spent") == {str(n): {"n": n} for n in range(300)}
 
     def test_what_is_given_and_got_is_no_part_of_the_store(self, store: FullStore) -> None:
@@ -422,8 +424,24 @@ class StoreContract:
         """A store may be closed again, also by several threads."""
         store.put(entry("p"), expected_revision=0)
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda _: store.close(), range(8)))
+            closing_it = [pool.submit(store.close) for _ in range(8)]
+        assert [task.result() for task in closing_it] == [None] * 8
         store.close()
+
+    def test_closing_while_others_write(self, store: FullStore) -> None:
+        """Writers that are surprised by `close` get a `StoreError`, and what they were told is written stays so."""
+        started = [threading.Event() for _ in range(self.THREADS)]
+        with ThreadPoolExecutor(self.THREADS) as pool:
+            writing = [pool.submit(_write_until_closed, store, f"{n}-", event) for n, event in enumerate(started)]
+            for event in started:
+                assert event.wait(60)
+            store.close()
+        acknowledged = [one for task in writing for one in task.result()]
+        with closing(self.reopen(store)) as again:
+            kept = again.changes(SCOPE).entries
+            assert {one.procedure.id: one for one in kept}.items() >= {
+                one.procedure.id: one for one in acknowledged
+            }.items()
 
     def test_a_closed_store_says_so(self, store: FullStore) -> None:
         """Whatever is done with a closed store is a `StoreError` that says why."""
@@ -494,6 +512,17 @@ def _race(pool: ThreadPoolExecutor, threads: int, store: FullStore, revision: in
             return None
 
     return [one for one in pool.map(write, range(threads)) if one is not None]
+
+
+def _write_until_closed(store: FullStore, prefix: str, started: threading.Event) -> list[Entry]:
+    written: list[Entry] = []
+    try:
+        while True:
+            written.append(store.put(entry(f"{prefix}{len(written)}"), expected_revision=0))
+            started.set()
+            assert store.get(SCOPE, written[-1].procedure.id) == written[-1]
+    except StoreError:
+        return written
 
 
 def _write_twice(store: FullStore, procedure_id: str) -> Entry:

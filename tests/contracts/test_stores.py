@@ -45,11 +45,13 @@ class TestMemoryStore(StoreContract):
 
     @pytest.fixture
     def store(self) -> Iterator[FullStore]:
+        """Give the store under test, and close it."""
         store = MemoryStore()
         yield store
         store.close()
 
     def damage(self, store: FullStore, entry: Entry, change: Callable[[str], str]) -> None:
+        """Change the stored text of the current entry."""
         assert isinstance(store, MemoryStore)
         heads = store._shelf(entry.procedure.scope).heads
         head = heads[entry.procedure.id]
@@ -61,16 +63,19 @@ class TestEdgeStore(StoreContract):
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[FullStore]:
+        """Give the store under test, and close it."""
         store = EdgeStore(tmp_path / "store")
         yield store
         store.close()
 
     def reopen(self, store: FullStore) -> FullStore:
+        """Close the store and open it again."""
         assert isinstance(store, EdgeStore)
         store.close()
         return EdgeStore(store._path)
 
     def damage(self, store: FullStore, entry: Entry, change: Callable[[str], str]) -> None:
+        """Change the stored text of the current entry."""
         assert isinstance(store, EdgeStore)
         head = store._point(point_id("head", entry.procedure.scope, entry.procedure.id))
         changed = {"entry": change(head.payload["entry"])}
@@ -81,6 +86,7 @@ class QdrantContract(StoreContract):
     """The contract on any Qdrant."""
 
     def damage(self, store: FullStore, entry: Entry, change: Callable[[str], str]) -> None:
+        """Change the stored text of the current entry."""
         assert isinstance(store, QdrantStore)
         head = store._point(store._procedures, point_id("head", entry.procedure.scope, entry.procedure.id))
         store._open().set_payload(store._procedures, {"entry": change(head.payload["entry"])}, [head.id])
@@ -91,6 +97,7 @@ class TestLocalQdrantStore(QdrantContract):
 
     @pytest.fixture
     def store(self) -> Iterator[FullStore]:
+        """Give the store under test, and close it."""
         store = QdrantStore(":memory:")
         yield store
         store.close()
@@ -101,11 +108,13 @@ class TestRemoteQdrantStore(QdrantContract):
 
     @pytest.fixture
     def store(self, shim: QdrantShim) -> Iterator[FullStore]:
+        """Give the store under test, and close it."""
         store = QdrantStore(url=shim.url)
         yield store
         store.close()
 
     def reopen(self, store: FullStore) -> FullStore:
+        """Close the store and open it again."""
         assert isinstance(store, QdrantStore)
         store.close()
         return QdrantStore(url=store._where)
@@ -118,11 +127,13 @@ class TestServerQdrantStore(QdrantContract):
 
     @pytest.fixture
     def store(self) -> Iterator[FullStore]:
+        """Give the store under test, and close it."""
         store = _server_store(f"contract-{uuid4().hex}")
         yield store
         _delete_collections(store)
 
     def reopen(self, store: FullStore) -> FullStore:
+        """Close the store and open it again."""
         assert isinstance(store, QdrantStore)
         store.close()
         return _server_store(store._procedures.removesuffix("-procedures"))
@@ -263,6 +274,17 @@ class TestEdgeErrors:
         with closing(EdgeStore(tmp_path)) as store:
             store.put(entry("p"), expected_revision=0)
         assert not (tmp_path / "shard-half").exists()
+
+    def test_a_forked_process_is_told_to_open_its_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A store that was inherited by a fork would hang: it says so instead."""
+        with closing(EdgeStore(tmp_path)) as store:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "getpid", lambda: -1)
+                with pytest.raises(StoreError, match="fork"):
+                    store.put(entry("p"), expected_revision=0)
+                with pytest.raises(StoreError, match="fork"):
+                    store.changes(SCOPE)
+            assert store.changes(SCOPE) == Changes(0, ())
 
     def test_a_vector_length_that_nothing_has_is_forgotten(self, tmp_path: Path) -> None:
         """A kill between fixing the length of vectors and writing the first one does not tie the store to it."""

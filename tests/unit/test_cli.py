@@ -1,0 +1,336 @@
+"""The command line over a small store, as tables and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from typer.testing import CliRunner
+
+from seglam_agents.cli import opening, reference
+from seglam_agents.cli.main import app
+from seglam_agents.models.base import Completion, Message
+from seglam_agents.procedure import (
+    AdmissionReport,
+    Check,
+    Entry,
+    Example,
+    GuardSource,
+    Parameter,
+    Procedure,
+    Provenance,
+    Statistics,
+)
+from seglam_agents.stores.edge import EdgeStore
+from seglam_agents.usage import Usage
+
+ASKED = "Split a bill of $30 among 4 people"
+OTHER = "What is the capital of France?"
+ID = "split_bill-1a2b3c4d"
+BODY = "def run(total, n):\n    return round(total.amount / n, 2)\n"
+
+Run: TypeAlias = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give tables room, and every test a folder of its own."""
+    monkeypatch.setenv("COLUMNS", "400")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Path]:
+    """Write a store with two versions of one procedure."""
+    path = tmp_path / "store"
+    opened = EdgeStore(path)
+    first = opened.put(entry(version=1), expected_revision=0)
+    opened.put(entry(version=2), expected_revision=first.revision)
+    opened.close()
+    yield path
+
+
+@pytest.fixture
+def run(store: Path) -> Run:
+    """Run a command on the store."""
+    return lambda *arguments: CliRunner().invoke(app, [*arguments, "--store", str(store)])
+
+
+@pytest.fixture
+def document(run: Run) -> Run:
+    """Run a command with --json and return its document."""
+
+    def parsed(*arguments: str) -> Any:
+        result = run(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    return parsed
+
+
+def entry(version: int = 1) -> Entry:
+    """A hand-written procedure, admitted with 30 clean replays."""
+    return Entry(
+        procedure=Procedure(
+            id=ID,
+            version=version,
+            name="split_bill",
+            description="Splits a bill evenly.",
+            guard=GuardSource(
+                templates=("(split|divide) [a] bill of {total:money} among {n:count} people",), where="n > 0"
+            ),
+            body=BODY,
+            parameters=(Parameter(name="total", slot="money"), Parameter(name="n", slot="count")),
+            examples=(Example(text=ASKED, answer=7.5),),
+            counterexamples=(Example(text="Split a bill of $30", origin="mutation"),),
+            provenance=Provenance(compiler="hand", model="nobody", created_at=datetime(2026, 1, 2, tzinfo=UTC)),
+            status="active",
+        ),
+        report=AdmissionReport(
+            checks=(
+                Check(name="replay", verdict="passed", evidence="all the same", cases=30),
+                Check(name="second sandbox", verdict="skipped", evidence="this machine has none"),
+            )
+        ),
+        statistics=Statistics(hits=12, saved_tokens=3400),
+    )
+
+
+class Parrot:
+    """A model that answers everything with one text."""
+
+    name = "parrot"
+
+    def complete(self, messages: Sequence[Message]) -> Completion:
+        """Say the same as always."""
+        return Completion("NOT_CRYSTALLIZABLE: world knowledge\nANSWER: Paris", Usage(calls=1, input_tokens=5))
+
+    async def acomplete(self, messages: Sequence[Message]) -> Completion:
+        """Say the same as always."""
+        return self.complete(messages)
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def test_ls_lists_current_versions(run: Run) -> None:
+    """`ls` shows one line for each procedure, with its error bound."""
+    result = run("ls")
+    assert result.exit_code == 0
+    assert f"{ID}@2" in result.stdout and f"{ID}@1" not in result.stdout
+    assert "at most 10.0% wrong" in result.stdout
+
+
+def test_ls_as_json(document: Run) -> None:
+    """`ls --json` is one document with templates and statistics."""
+    (line,) = document("ls")["procedures"]
+    assert (line["id"], line["version"], line["statistics"]["hits"]) == (ID, 2, 12)
+    assert line["error_bound"] == pytest.approx(0.1)
+
+
+def test_ls_of_an_empty_tenant(run: Run) -> None:
+    """A tenant sees nothing of another one, and is told what to do first."""
+    result = run("ls", "--tenant", "other")
+    assert "No procedures yet" in result.stdout and ID not in result.stdout
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "(split|divide) [a] bill of {total:money} among {n:count} people",
+        "where n > 0",
+        "round(total.amount / n, 2)",
+        "all the same",
+        "this machine has none",
+        "compiler  hand",
+        f"{ASKED} -> 7.5",
+        "Split a bill of $30 (mutation)",
+        "12 hits",
+        "3,400 tokens saved",
+        "30 clean replays",
+    ],
+)
+def test_show_shows(run: Run, part: str) -> None:
+    """`show` prints every part of a procedure, brackets of templates included."""
+    assert part in run("show", ID).stdout
+
+
+def test_show_as_json(document: Run) -> None:
+    """`show --json` has the procedure, its report and its hash."""
+    shown = document("show", ID)
+    assert shown["procedure"]["body"] == BODY
+    assert [check["name"] for check in shown["report"]["checks"]] == ["replay", "second sandbox"]
+    assert shown["content_hash"] == entry(2).procedure.content_hash
+
+
+@pytest.mark.parametrize(("identity", "version"), [(f"{ID}@1", 1), (f"{ID}@2", 2), ("split_bill", 2), ("split@1", 1)])
+def test_show_finds_versions_and_short_ids(document: Run, identity: str, version: int) -> None:
+    """An id may be cut short where it stays unique, and may name a version."""
+    assert document("show", identity)["procedure"]["version"] == version
+
+
+@pytest.mark.parametrize(
+    ("identity", "told"),
+    [
+        ("splt_bil-1a2b", f"Did you mean {ID}?"),
+        ("zzz", "`seglam ls` lists all"),
+        (f"{ID}@7", "has no version 7; it has 1, 2"),
+        (f"{ID}@x", "a version is a number"),
+    ],
+)
+def test_show_says_what_is_wrong(run: Run, identity: str, told: str) -> None:
+    """An unknown id is one line on stderr with the next step, and exit code 1."""
+    result = run("show", identity)
+    assert result.exit_code == 1
+    assert result.stdout == "" and told in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_errors_as_json(run: Run) -> None:
+    """With --json an error is a document too."""
+    result = run("show", "splt_bill", "--json")
+    assert result.exit_code == 1
+    assert ID in json.loads(result.stdout)["error"] and result.stderr == ""
+
+
+def test_stats(run: Run) -> None:
+    """`stats` sums up what is stored."""
+    result = run("stats")
+    assert "1 procedures (1 active)" in result.stdout
+    assert "12 hits, 0 give-ups, 0 conflicts, 3,400 tokens saved" in result.stdout
+
+
+def test_stats_as_json(document: Run) -> None:
+    """`stats --json` has the same sums."""
+    expected = {"procedures": 1, "status": {"active": 1}, "hits": 12, "deopts": 0, "conflicts": 0, "saved_tokens": 3400}
+    assert document("stats") == expected
+
+
+@pytest.mark.parametrize("command", [["ls"], ["stats"], ["show", "x"], ["why", "x"]])
+def test_looking_creates_no_store(tmp_path: Path, command: list[str]) -> None:
+    """A command that only looks says that there is no store, and leaves none behind."""
+    result = CliRunner().invoke(app, [*command, "--store", str(tmp_path / "none")])
+    assert result.exit_code == 1 and "there is no store" in result.stderr
+    assert not (tmp_path / "none").exists()
+
+
+def test_store_from_the_environment(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SEGLAM_STORE names the store."""
+    monkeypatch.setenv("SEGLAM_STORE", str(store))
+    assert ID in CliRunner().invoke(app, ["ls"]).stdout
+
+
+def test_a_store_that_is_open_elsewhere(run: Run, store: Path) -> None:
+    """A store that somebody else has open is an error with a next step."""
+    opened = EdgeStore(store)
+    try:
+        result = run("ls")
+    finally:
+        opened.close()
+    assert result.exit_code == 1 and result.stderr.startswith("Error: ")
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+def test_ask_answers_from_the_store(run: Run) -> None:
+    """A known request is answered without a model, with its citation."""
+    result = run("ask", ASKED)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("7.5\n")
+    assert "0 model calls" in result.stdout and f"{ID}@2" in result.stdout
+
+
+def test_ask_as_json(document: Run) -> None:
+    """`ask --json` says which outcome it is."""
+    outcome = document("ask", ASKED, "--no-model")
+    assert (outcome["outcome"], outcome["answer"]) == ("hit", 7.5)
+    assert outcome["citation"]["procedure_id"] == ID
+
+
+def test_ask_counts_hits(run: Run, document: Run) -> None:
+    """A hit is in the stored statistics afterwards."""
+    run("ask", ASKED)
+    assert document("stats")["hits"] == 13
+
+
+def test_ask_without_a_model_says_so(run: Run) -> None:
+    """A miss without a model says how to get an answer."""
+    result = run("ask", OTHER)
+    assert result.exit_code == 0
+    assert "No answer." in result.stdout and "pass --model" in result.stdout
+
+
+def test_ask_with_a_model(document: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A miss goes to the model that was named."""
+    monkeypatch.setattr(opening, "open_model", lambda name, api_key: Parrot())
+    outcome = document("ask", OTHER, "--model", "http://localhost:1/v1")
+    assert (outcome["outcome"], outcome["answer"], outcome["answered_by"]) == ("miss", "Paris", "model")
+
+
+def test_no_model_beats_model(document: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--no-model asks no model, even where the environment names one."""
+    monkeypatch.setenv("SEGLAM_MODEL", "http://localhost:1/v1")
+    assert document("ask", OTHER, "--no-model")["answer"] is None
+
+
+@pytest.mark.parametrize(("name", "key"), [("openai:gpt-x", "sk-1"), ("http://h/v1#m", "sk-1"), ("other:m", None)])
+def test_the_key_goes_where_it_belongs(monkeypatch: pytest.MonkeyPatch, name: str, key: str | None) -> None:
+    """OPENAI_API_KEY goes to OpenAI-compatible servers and to no other provider."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    seen: list[str | None] = []
+    monkeypatch.setattr(opening, "open_model", lambda name, api_key: seen.append(api_key) or Parrot())
+    opening.named_model(name)
+    assert seen == [key]
+
+
+def test_an_unknown_model_is_one_line(run: Run) -> None:
+    """A model that cannot be opened is an error with the forms that can."""
+    result = run("ask", OTHER, "--model", "nonsense")
+    assert result.exit_code == 1 and "names no chat model" in result.stderr
+
+
+@pytest.mark.parametrize("context", ["{", "[1]"])
+def test_a_bad_context_is_one_line(run: Run, context: str) -> None:
+    """A context that is no JSON object is an error."""
+    result = run("ask", ASKED, "--context", context)
+    assert result.exit_code == 1 and "--context" in result.stderr
+
+
+def test_a_context_reaches_the_guard(document: Run) -> None:
+    """A context that the guard does not expect makes it decline."""
+    assert document("ask", ASKED, "--context", '{"currency": "EUR"}')["outcome"] == "miss"
+
+
+def test_why_shows_arguments(run: Run) -> None:
+    """`why` shows what an accepting guard binds."""
+    result = run("why", ASKED)
+    assert "accepts" in result.stdout and f"{ID}@2" in result.stdout and "n=4" in result.stdout
+
+
+def test_why_shows_stops(run: Run) -> None:
+    """`why` shows at which stage a guard stopped."""
+    result = run("why", "Split a bill of $30 among 4 very hungry people")
+    assert f"{ID}@2" in result.stdout and "template" in result.stdout
+
+
+def test_why_as_json(document: Run) -> None:
+    """`why --json` has the same as a document."""
+    explanation = document("why", ASKED)
+    assert explanation["accepted"] == [f"{ID}@2"] and explanation["arguments"][f"{ID}@2"]["n"] == 4
+
+
+# --- reference -------------------------------------------------------------------------------------------------------
+
+
+def test_the_reference_is_current() -> None:
+    """docs/cli.md is what the help texts say: `python -m seglam_agents.cli.reference` writes it."""
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.reference()
+
+
+def test_every_command_and_option_has_a_help_text() -> None:
+    """The reference has no gaps."""
+    assert "None" not in reference.reference()
