@@ -63,7 +63,9 @@ def citation_line(citation: Citation) -> str:
 
 def bound_line(bound: float | None) -> str:
     """Return an error bound for people."""
-    return "error bound unknown" if bound is None else f"at most {min(bound, 1.0):.1%} wrong at 95 % confidence"
+    if bound is None or bound >= 1:
+        return "too few replays for a bound"
+    return f"at most {bound:.1%} wrong at 95 % confidence"
 
 
 def _lines(outcome: Outcome) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -136,7 +135,8 @@ def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -
     if isinstance(known, Unreadable):
         return known
     procedure = Procedure(
-        id=parent.id if parent else f"{module.name}-{uuid.uuid4().hex[:8]}",
+        # From what it was learnt from, not drawn: the same stream gives the same prompts, and recordings replay.
+        id=parent.id if parent else f"{module.name}-{digest(module.source, module.templates, known[0].request.key, length=8)}",
         version=parent.version + 1 if parent else 1,
         name=module.name,
         description=module.description,

@@ -31,7 +31,7 @@ class StaticEmbedder:
     Measured on the sets that its weights and `NEAR` were chosen on, with one request of each kind stored: recall in the
     first one (three) is 1.00 (1.00) on 25 families of GSM-Symbolic, 0.988 (0.995) on the demo, 0.81 (0.94) on WorkBench
     and 0.27 (0.44) on the 246 templates of GeoQuery. Above `NEAR` are over 99.9% of the pairs of one family in
-    GSM-Symbolic and 81.5% of those in the demo, and none with another family. Where kinds differ in a word or two, as in
+    GSM-Symbolic and 81.5% of those in the demo, and none with another family. If kinds differ in a word or two, as in
     WorkBench and GeoQuery, most nearest strangers are above it, too, and so are 90% of GSM-Symbolic's near misses.
     """
 

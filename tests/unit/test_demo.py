@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from seglam_agents.cli import demo as command
 from seglam_agents.cli.main import app
-from seglam_agents.demo.models import RECORDING, header
+from seglam_agents.demo.models import RECORDING, header, recorded_model
 from seglam_agents.demo.record import run_recording
 from seglam_agents.demo.report import Report, Step
 from seglam_agents.demo.run import play
@@ -235,8 +235,7 @@ def test_a_recording_replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     path = tmp_path / "recording.jsonl"
     run_recording(Scripted(), path, limit=LIMIT)
     assert len(Recording(path)) > 0
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "recorded_model", recorded_model)
     monkeypatch.setattr("seglam_agents.demo.models.RECORDING", path)
     result = CliRunner().invoke(app, ["demo", "--limit", str(LIMIT)])
     assert result.exit_code == 0, result.output
@@ -247,18 +246,16 @@ def test_an_unknown_request_is_loud(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A request that is not recorded ends the demo with the error."""
     path = tmp_path / "recording.jsonl"
     path.write_text("")
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "recorded_model", recorded_model)
     monkeypatch.setattr("seglam_agents.demo.models.RECORDING", path)
     result = CliRunner().invoke(app, ["demo"])
     assert result.exit_code == 1 and "NOT RECORDED" in result.stderr
 
 
 @pytest.mark.skipif(not RECORDING.exists(), reason="the demo has no recording yet")
-def test_the_recorded_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_recorded_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorded demo runs to its end, and no near miss is answered wrong."""
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "recorded_model", recorded_model)
     result = CliRunner().invoke(app, ["demo", "--json"])
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)["summary"]
