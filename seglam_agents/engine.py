@@ -133,19 +133,21 @@ class Engine:
         """Learn from a request whose answer or trace is known, whatever the policy says."""
         if problem := problem_of(known.request):
             return Learned(status="failed", reason=problem)
-        outcome = yield from work(lambda: self.safe_lookup(known.request, dry=True))
+        outcome = yield from work(lambda: self.safe_lookup(known.request, dry=True, counted=False))
         if isinstance(outcome, Hit):
-            return Learned(status="deferred", reason=f"{outcome.citation.key} already answers it with {outcome.answer!r}")
+            return Learned(
+                status="deferred", reason=f"{outcome.citation.key} already answers it with {outcome.answer!r}"
+            )
         vector = yield from work(lambda: self._vector(known.request))
         kind = yield from work(lambda: self.kinds.of(known.request.scope, vector))
         return (yield from self._compile(known, kind, vector))
 
-    def safe_lookup(self, request: Request, *, dry: bool = False) -> Outcome:
+    def safe_lookup(self, request: Request, *, dry: bool = False, counted: bool = True) -> Outcome:
         """Look up, and turn whatever breaks on the way into a miss: the agent runs on."""
         try:
             if dry and any(not loaded.procedure.pure for loaded in self.retriever.serving(request.scope)):
                 return Miss(reason="not tried: a procedure with tools could act")
-            return self.lookup(request)
+            return self.lookup(request) if counted else self.lookup.peek(request)
         except Exception as error:
             logger.exception("lookup failed; the request goes on as a miss")
             return Miss(reason=f"the cache is broken: {type(error).__name__}: {error}")
@@ -170,7 +172,8 @@ class Engine:
         counters = self.lookup.counters
         with counters.lock:
             hits, deopts, conflicts = dict(counters.hits), dict(counters.deopts), dict(counters.conflicts)
-            counters.hits.clear(), counters.deopts.clear(), counters.conflicts.clear()
+            for counter in (counters.hits, counters.deopts, counters.conflicts):
+                counter.clear()
         for procedure_id in {*hits, *deopts, *conflicts}:
             entry = self.retriever.find(procedure_id)
             if entry is None:
@@ -180,7 +183,7 @@ class Engine:
                 hits=old.hits + hits.get(procedure_id, 0),
                 deopts=old.deopts + deopts.get(procedure_id, 0),
                 conflicts=old.conflicts + conflicts.get(procedure_id, 0),
-                saved_tokens=old.saved_tokens,
+                saved_tokens=old.saved_tokens + round(hits.get(procedure_id, 0) * self._interpret_cost()),
             )
             with suppress(ConflictError):
                 self.store.put(entry.model_copy(update={"statistics": statistics}), expected_revision=entry.revision)
@@ -232,15 +235,19 @@ class Engine:
                 reason = f"refused {kind.refusals} times, waits {2**kind.refusals} requests: {kind.refused_because}"
                 return Learned(status="deferred", reason=reason), miss
             if not self.policy.compile_now(spending):
-                return Learned(status="deferred", reason=f"{spending.spent.tokens} tokens spent on this kind so far"), miss
+                return Learned(
+                    status="deferred", reason=f"{spending.spent.tokens} tokens spent on this kind so far"
+                ), miss
             learned = yield from self._compile(Known(request), kind, vector)
         finally:
             self.flights.land(kind.id)
         if learned.status == "not crystallizable" and learned.answer is not None:
-            return learned, replace(miss, answer=learned.answer, answered_by="model", learned=learned, usage=learned.usage)
+            return learned, replace(
+                miss, answer=learned.answer, answered_by="model", learned=learned, usage=learned.usage
+            )
         if learned.procedure is None:
             return learned, miss
-        outcome = yield from work(lambda: self.safe_lookup(request))
+        outcome = yield from work(lambda: self.safe_lookup(request, counted=False))
         if not isinstance(outcome, Hit):
             return learned, replace(miss, reason=f"{miss.reason}; the new procedure: {outcome.reason}")
         return learned, replace(
@@ -332,6 +339,11 @@ class Engine:
         vector = [float(number) for number in self.embedder.embed_query(request.text)]
         length = math.hypot(*vector)
         return [number / length for number in vector] if length else vector
+
+    def _interpret_cost(self) -> float:
+        """Return the mean tokens of a request that the model answered itself; 0 before there was one."""
+        spent = self.ledger.of("interpret")
+        return spent.tokens / spent.calls if spent.calls else 0.0
 
     def _compile_cost(self) -> float | None:
         spent = self.ledger.of("compile").tokens + self.ledger.of("repair").tokens

@@ -74,7 +74,8 @@ class Kinds:
             if found is None or _cosine(found.vector, vector) < self.near:
                 found = Kind(id=uuid.uuid4().hex[:12], vector=tuple(vector))
             return self._write(
-                scope, found.model_copy(update={"requests": found.requests + 1, "since_refusal": found.since_refusal + 1})
+                scope,
+                found.model_copy(update={"requests": found.requests + 1, "since_refusal": found.since_refusal + 1}),
             )
 
     def book(self, scope: Scope, kind: Kind, usage: Usage, request: Request, answer: Json) -> None:

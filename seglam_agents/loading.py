@@ -56,7 +56,9 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
             mixed_units=".unit" in procedure.body or "convert" in procedure.body,
         )
     )
-    return Loaded(procedure, guard, Program(procedure.body, "run", used), signature(procedure.body), procedure.content_hash)
+    return Loaded(
+        procedure, guard, Program(procedure.body, "run", used), signature(procedure.body), procedure.content_hash
+    )
 
 
 def signature(body: str) -> tuple[str, ...]:

@@ -60,7 +60,23 @@ class Lookup:
     counters: Counters = field(default_factory=Counters)
 
     def __call__(self, request: Request) -> Outcome:
-        """Return `Hit | Miss | Deopt | Refused`. Never calls a model."""
+        """Return `Hit | Miss | Deopt | Refused`, and count it for the procedure. Never calls a model."""
+        outcome = self.peek(request)
+        with self.counters.lock:
+            match outcome:
+                case Hit(citation=citation):
+                    self.counters.hits[citation.procedure_id] += 1
+                case Deopt(citation=citation):
+                    self.counters.deopts[citation.procedure_id] += 1
+                case Miss(stops=stops):
+                    conflicts = (stop.procedure for stop in stops if stop.stage == "conflict")
+                    self.counters.conflicts.update(key.rpartition("@")[0] for key in conflicts)
+                case Refused():
+                    pass
+        return outcome
+
+    def peek(self, request: Request) -> Outcome:
+        """Do the same without counting: for a procedure's own first request."""
         if problem := problem_of(request):
             return Refused(reason=problem)
         started = time.perf_counter()
@@ -138,8 +154,6 @@ class Lookup:
         return self._hit(*served[0], (), _with_body(timing, started))
 
     def _hit(self, item: _Accepting, action: Final, steps: tuple[ToolStep, ...], timing: Timing) -> Hit:
-        with self.counters.lock:
-            self.counters.hits[item.loaded.procedure.id] += 1
         return Hit(
             answer=action.answer,
             citation=self._cite(item.loaded),
@@ -149,13 +163,9 @@ class Lookup:
         )
 
     def _deopt(self, item: _Accepting, action: GiveUp, steps: tuple[ToolStep, ...], timing: Timing) -> Deopt:
-        with self.counters.lock:
-            self.counters.deopts[item.loaded.procedure.id] += 1
         return Deopt(reason=action.reason, citation=self._cite(item.loaded), steps=steps, timing=timing)
 
     def _conflict(self, accepting: list[_Accepting], reason: str, timing: Timing) -> Miss:
-        with self.counters.lock:
-            self.counters.conflicts.update(item.loaded.procedure.id for item in accepting)
         names = " and ".join(item.loaded.procedure.key for item in accepting)
         stops = tuple(Stop(procedure=x.loaded.procedure.key, stage="conflict", reason=reason) for x in accepting)
         return Miss(reason=f"guards disagree: {names} all accept, {reason}", stops=stops, timing=timing)

@@ -7,9 +7,9 @@ dicts of these. Two named tuples carry what a bare number would lose: `Money` it
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from seglam_agents.record import Json
 
@@ -28,7 +28,7 @@ class Quantity(NamedTuple):
     unit: str
 
 
-Scalar: TypeAlias = None | bool | int | float | str | date | time | datetime | timedelta | Money | Quantity
+Scalar: TypeAlias = bool | int | float | str | date | time | datetime | timedelta | Money | Quantity | None
 Value: TypeAlias = "Scalar | Sequence[Value] | Mapping[str, Value]"
 
 NOISE_DIGITS = 9
@@ -118,12 +118,12 @@ def as_number(value: object) -> float | None:
         return None
 
 
-_DECODERS = {
-    "$float": lambda content: float(content),
-    "$money": lambda content: Money(content[0], content[1]),
-    "$quantity": lambda content: Quantity(content[0], content[1]),
-    "$datetime": lambda content: datetime.fromisoformat(content),
-    "$date": lambda content: date.fromisoformat(content),
-    "$time": lambda content: time.fromisoformat(content),
+_DECODERS: dict[str, Callable[[Any], Value]] = {
+    "$float": float,
+    "$money": lambda content: Money(*content),
+    "$quantity": lambda content: Quantity(*content),
+    "$datetime": datetime.fromisoformat,
+    "$date": date.fromisoformat,
+    "$time": time.fromisoformat,
     "$duration": lambda content: timedelta(seconds=content),
 }

@@ -63,7 +63,9 @@ def check_samples(case: Case) -> tuple[Check, list[Run]]:
     # A few odd draws may fall foul of a rule (two names alike, a text that ends a sentence): the law is about most.
     problems = problems if len(problems) > len(drawn) // 10 else []
     finals = sum(isinstance(run.action, Final) for run in runs)
-    return verdict("samples", problems, len(drawn), f"{finals} answered, {len(drawn) - finals} given up or out of bounds"), runs
+    return verdict(
+        "samples", problems, len(drawn), f"{finals} answered, {len(drawn) - finals} given up or out of bounds"
+    ), runs
 
 
 def check_second(case: Case, runs: Sequence[Run]) -> Check:
@@ -77,7 +79,10 @@ def check_second(case: Case, runs: Sequence[Run]) -> Check:
     for run in runs:
         theirs = other.next_action(case.loaded, run.sample.arguments)
         if _outcome(theirs) != _outcome(run.action) and not _alike(theirs, run.action):
-            problems.append(f"for {run.sample.text!r}: {case.executor.sandbox.name} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}")
+            problems.append(
+                f"for {run.sample.text!r}: {case.executor.sandbox.name} gives {_outcome(run.action)}, "
+                f"{case.second.name} {_outcome(theirs)}"
+            )
     return verdict("second sandbox", problems, len(runs))
 
 
@@ -85,7 +90,9 @@ def check_answers(case: Case, runs: Sequence[Run]) -> Check:
     """The answers of one kind are of one type, and they depend on the arguments: none is baked in."""
     procedure = case.candidate.procedure
     if not procedure.parameters and not procedure.tools and not procedure.guard.code:
-        return verdict("answers", ["there is no slot: the answer is baked in, and only this one request can ever be asked"], 1)
+        return verdict(
+            "answers", ["there is no slot: the answer is baked in, and only this one request can ever be asked"], 1
+        )
     finals = [run.action for run in runs if isinstance(run.action, Final)]
     kinds = sorted({_kind(final.answer) for final in finals})
     problems = [f"answers of different types: {', '.join(kinds)}"] if len(kinds) > 1 else []
@@ -99,7 +106,9 @@ def check_budget(case: Case, runs: Sequence[Run]) -> Check:
     if not runs:
         return Check(name="time budget", verdict="skipped", evidence="no samples")
     slowest = max(run.action.seconds for run in runs)
-    problems = [] if slowest <= case.budget_seconds else [f"takes {slowest:.3f} s, the budget is {case.budget_seconds} s"]
+    problems = (
+        [] if slowest <= case.budget_seconds else [f"takes {slowest:.3f} s, the budget is {case.budget_seconds} s"]
+    )
     return verdict("time budget", problems, len(runs), f"slowest {slowest * 1000:.2f} ms")
 
 

@@ -20,7 +20,7 @@ from seglam_agents.admission import wordings
 from seglam_agents.admission.wordings import cased_like, is_content
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.unit_table import SPELLINGS
-from seglam_agents.values import Value
+from seglam_agents.values import Value, as_number
 
 MutationKind: TypeAlias = Literal[
     "insert clause",
@@ -264,11 +264,18 @@ def _swaps(text: str, rng: random.Random) -> Iterator[_Draft]:
     for tokens in (names, numbers):
         different = list(dict.fromkeys(token.text for token in tokens))
         for left, right in islice(combinations(rng.sample(different, len(different)), 2), _MAX_PAIRS):
-            yield _exchange(tokens, left, right, rank=0)
+            if not _one_number(left, right):
+                yield _exchange(tokens, left, right, rank=0)
     for left, joint, right in zip(words, words[1:], words[2:], strict=False):
         gap = text[left.end : joint.start] + text[joint.end : right.start]
         if joint.text.lower() in _JOINTS and gap == "  " and _exchangeable(left.text, right.text):
             yield _exchange(words, left.text, right.text, rank=1)
+
+
+def _one_number(left: str, right: str) -> bool:
+    """Tell whether two numbers are one in two spellings, "9" and "9.0": exchanging them changes nothing."""
+    first, second = as_number(left), as_number(right)
+    return first is not None and first == second
 
 
 def _exchangeable(left: str, right: str) -> bool:

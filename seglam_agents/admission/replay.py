@@ -128,7 +128,9 @@ def _declined(text: str, judgement: Declined) -> str:
 
 def _wrong(text: str, answer: object, right: object, arguments: str = "") -> str:
     bound = f" from {arguments}" if arguments else ""
-    return f"answers {answer!r}{bound}, expected {right!r}, for {text!r}: correct the code, or EXPECTED if that is wrong"
+    return (
+        f"answers {answer!r}{bound}, expected {right!r}, for {text!r}: correct the code, or EXPECTED if that is wrong"
+    )
 
 
 def _shown(judgement: Accepted) -> str:

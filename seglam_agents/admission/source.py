@@ -1,4 +1,4 @@
-"""Checks that look at the source alone: dialect, declared tools, types of `run`, and alternatives that change the meaning."""
+"""Checks that look at the source alone: dialect, declared tools, types of `run`, alternatives, units."""
 
 from __future__ import annotations
 

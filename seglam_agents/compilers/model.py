@@ -127,7 +127,9 @@ def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -
     module = _merged(module, parent) if parent else module
     context = tuple(Parameter(name=key, slot=kind, source="context") for key, kind in (module.context or {}).items())
     try:
-        guard = GuardSource(templates=module.templates, where=module.where, code=module.source if module.has_match else None)
+        guard = GuardSource(
+            templates=module.templates, where=module.where, code=module.source if module.has_match else None
+        )
         parameters = TemplateGuard(guard, context=context).parameters() if module.templates else context
     except (TemplateError, PredicateError) as error:
         return Unreadable(f"the guard cannot be read: {error}")
@@ -136,7 +138,9 @@ def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -
         return known
     procedure = Procedure(
         # From what it was learnt from, not drawn: the same stream gives the same prompts, and recordings replay.
-        id=parent.id if parent else f"{module.name}-{digest(module.source, module.templates, known[0].request.key, length=8)}",
+        id=parent.id
+        if parent
+        else f"{module.name}-{digest(module.source, module.templates, known[0].request.key, length=8)}",
         version=parent.version + 1 if parent else 1,
         name=module.name,
         description=module.description,
@@ -152,7 +156,7 @@ def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -
     return Candidate(procedure, known, task.related, parent)
 
 
-_Parent: TypeAlias = Procedure | None | Unreadable
+_Parent: TypeAlias = Procedure | Unreadable | None
 
 
 def _parent(module: Module, task: CompileTask) -> _Parent:
@@ -229,11 +233,17 @@ def _reason(report: AdmissionReport) -> str:
 
 
 def _requests_part(requests: Sequence[Known]) -> str:
-    lines = ["Write a procedure for requests of this kind:" if len(requests) == 1 else "Write one procedure for requests like these:"]
+    lines = [
+        "Write a procedure for requests of this kind:"
+        if len(requests) == 1
+        else "Write one procedure for requests like these:"
+    ]
     for number, known in enumerate(requests, 1):
         lines.append(f"{number}. {_cut(known.request.text)}")
         if known.request.context:
-            lines.append(f"   context: {json.dumps(known.request.context, ensure_ascii=False)} (declare CONTEXT = {{key: type}})")
+            lines.append(
+                f"   context: {json.dumps(known.request.context, ensure_ascii=False)} (declare CONTEXT = {{key: type}})"
+            )
         if known.answer is not None:
             lines.append(f"   right answer: {json.dumps(known.answer, ensure_ascii=False)}")
         for step in known.trace.calls if known.trace else ():
@@ -259,8 +269,8 @@ def _tools_part(tools: Sequence[Tool]) -> str:
 
 def _neighbours_part(neighbours: Sequence[Neighbour]) -> str:
     parts = [
-        "Stored procedures that are near but declined. If one computes the same thing, widen it instead of writing a new "
-        'one: add WIDENS = "its id", and either give only the additional TEMPLATES with the same slots and no `run` (its '
+        "Stored procedures that are near but declined. If one computes the same thing, widen it instead of writing a "
+        'new one: add WIDENS = "its id", and either give only the additional TEMPLATES with the same slots and no `run` (its '
         "code is kept), or the whole module anew, general enough for its own examples too. If the method differs, write a "
         "new procedure; the two guards must not accept each other's requests."
     ]

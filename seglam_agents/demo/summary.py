@@ -91,12 +91,9 @@ def _trace(traced: Traced) -> RenderableType:
 
 
 def _cited(citation: Citation) -> str:
-    bound = (
-        ""
-        if citation.error_bound is None
-        else f", at most {min(1.0, citation.error_bound):.1%} wrong at 95 % confidence"
-    )
-    return f"{citation.key}, hash {citation.content_hash[:12]}, {citation.clean_replays} clean replays{bound}"
+    bound = citation.error_bound
+    known = "" if bound is None or bound >= 1 else f", at most {bound:.1%} wrong at 95 % confidence"
+    return f"{citation.key}, hash {citation.content_hash[:12]}, {citation.clean_replays} clean replays{known}"
 
 
 def _shown(value: Json) -> str:

@@ -28,7 +28,9 @@ class CodeGuard:
     def match(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
         """Run the code on a request."""
         if (context or {}).keys() != self._context:
-            return Declined("context", f"context has {sorted(context or {})}, the guard expects {sorted(self._context)}")
+            return Declined(
+                "context", f"context has {sorted(context or {})}, the guard expects {sorted(self._context)}"
+            )
         execution = self._sandbox.run(self._program, {"request": text.original}, limits=self._limits)
         match execution:
             case Returned(value=None):

@@ -19,7 +19,7 @@ from seglam_agents.guards.predicate import Predicate, compile_predicate
 from seglam_agents.guards.slots import Slot, slot
 from seglam_agents.guards.slots.units import convert
 from seglam_agents.guards.template import Literal as LiteralText
-from seglam_agents.guards.template import SlotMention, parse_template
+from seglam_agents.guards.template import SlotMention, common_to, parse_template
 from seglam_agents.procedure import GuardSource, Parameter
 from seglam_agents.record import Json
 from seglam_agents.values import Money, Quantity, Value
@@ -81,7 +81,7 @@ class TemplateGuard:
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Return what the guard binds: the slots of the text first, then the context."""
-        always = frozenset.intersection(*(pattern.template.always() for pattern in self.patterns))
+        always = common_to(pattern.template.always() for pattern in self.patterns)
         text = (Parameter(name=name, slot=kind.name, optional=name not in always) for name, kind in self.slots.items())
         context = (Parameter(name=name, slot=kind, source="context") for name, kind in self._context.items())
         return (*text, *context)
@@ -90,7 +90,9 @@ class TemplateGuard:
         """Ask every template; several that accept must bind the same arguments."""
         return self.match_some(range(len(self.patterns)), text, context)
 
-    def match_some(self, which: Iterable[int], text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
+    def match_some(
+        self, which: Iterable[int], text: NormalText, context: Mapping[str, Json] | None = None
+    ) -> Judgement:
         """Ask the templates with these indexes only (those that an index found)."""
         accepted: Accepted | None = None
         declined: Declined | None = None
@@ -110,14 +112,11 @@ class TemplateGuard:
         judgement = self.match(text, context)
         if isinstance(judgement, Accepted) or judgement.stage != "template":
             return judgement
-        return Declined("template", max((_progress(pattern, text.text) for pattern in self.patterns))[1])
+        return Declined("template", max(_progress(pattern, text.text) for pattern in self.patterns)[1])
 
     def _match_one(self, index: int, text: NormalText, context: Mapping[str, Json]) -> Judgement:
         pattern = self.patterns[index]
-        spans = pattern.spans(text.text)
-        if spans is None:
-            return Declined("template", "no template matches")
-        bound = _bind(pattern, spans, text)
+        bound = _read(pattern, text)
         if isinstance(bound, Declined):
             return bound
         arguments: dict[str, Value] = {name: bound.get(name) for name in self.slots}
@@ -125,7 +124,6 @@ class TemplateGuard:
             self._check_distinct(arguments)
             or self._check_currencies(arguments)
             or self._check_units(arguments)
-            or _check_ambiguity(pattern, text, spans, bound)
             or self._add_context(arguments, context)
             or self._check_where(arguments)
         )
@@ -142,7 +140,9 @@ class TemplateGuard:
     def _check_currencies(self, arguments: Mapping[str, Value]) -> Declined | None:
         currencies = {value.currency for value in arguments.values() if isinstance(value, Money)}
         if len(currencies) > 1 and not self._mixed_currencies:
-            return Declined("currency", f"amounts in {' and '.join(sorted(currencies))}, and the body looks at no currency")
+            return Declined(
+                "currency", f"amounts in {' and '.join(sorted(currencies))}, and the body looks at no currency"
+            )
         return None
 
     def _check_units(self, arguments: Mapping[str, Value]) -> Declined | None:
@@ -188,6 +188,24 @@ def _context_value(kind: str, value: Json) -> Value:
     return slot(kind).parse(value) if isinstance(value, str) else None
 
 
+def _read(pattern: Pattern, text: NormalText) -> dict[str, Value] | Declined:
+    """Bind the slots; of two readings of a request exactly one must hold, or both must be the same."""
+    spans = pattern.spans(text.text)
+    if spans is None:
+        return Declined("template", "no template matches")
+    first = _bind(pattern, spans, text)
+    other = pattern.other_spans(text.text, spans)
+    if other is None:
+        return first
+    # "3 thousand apples" is no 3 of "thousand apples": a reading whose slots do not hold is none.
+    second = _bind(pattern, other, text)
+    if isinstance(second, Declined):
+        return first
+    if isinstance(first, Declined) or first == second:
+        return second
+    return Declined("ambiguous", "the request can be read in two ways")
+
+
 def _bind(pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText) -> dict[str, Value] | Declined:
     bound: dict[str, Value] = {}
     for mention, (start, end) in zip(pattern.groups, spans, strict=True):
@@ -202,19 +220,6 @@ def _bind(pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText) 
         if not kind.same(known, value):
             return Declined("mention", f"`{mention.name}` is {known!r} first and {value!r} later")
     return bound
-
-
-def _check_ambiguity(
-    pattern: Pattern, text: NormalText, spans: tuple[tuple[int, int], ...], bound: Mapping[str, Value]
-) -> Declined | None:
-    other = pattern.other_spans(text.text, spans)
-    if other is None:
-        return None
-    reading = _bind(pattern, other, text)
-    # A second reading counts only where every slot of it holds: "3 thousand apples" is no 3 of "thousand apples".
-    if isinstance(reading, Declined) or reading == bound:
-        return None
-    return Declined("ambiguous", "the request can be read in two ways")
 
 
 def _predicate(source: str | None, names: set[str]) -> Predicate | None:
@@ -235,7 +240,9 @@ def _merged_slots(patterns: Iterable[Pattern]) -> dict[str, Slot]:
             if known.name != kind.name:
                 source = pattern.template.source
                 raise TemplateError(
-                    f"slot {name!r} is {known.name} in one template and {kind.name} in another", source, source.find(name)
+                    f"slot {name!r} is {known.name} in one template and {kind.name} in another",
+                    source,
+                    source.find(name),
                 )
     return merged
 
@@ -249,16 +256,25 @@ def _progress(pattern: Pattern, text: str) -> tuple[int, str]:
         case LiteralText(text=literal):
             agreed = _agreement(literal, text[end:])
             at = end + agreed
-            return at, f"matched up to {_tail(text[:at])!r}, then expected {literal[agreed : agreed + 40]!r}, found {text[at : at + 40]!r}"
+            return (
+                at,
+                f"matched up to {_tail(text[:at])!r}, then expected {literal[agreed : agreed + 40]!r}, "
+                f"found {text[at : at + 40]!r}",
+            )
         case SlotMention(name=name, slot=kind):
-            return end, f"matched up to {_tail(text[:end])!r}, then {{{name}:{kind.name}}} found {text[end : end + 40]!r}"
+            return (
+                end,
+                f"matched up to {_tail(text[:end])!r}, then {{{name}:{kind.name}}} found {text[end : end + 40]!r}",
+            )
         case _:
             return end, f"matched up to {_tail(text[:end])!r}, then no alternative fits {text[end : end + 40]!r}"
 
 
 def _agreement(literal: str, text: str) -> int:
     folded, other = literal.casefold(), text.casefold()
-    return next((i for i, (a, b) in enumerate(zip(folded, other, strict=False)) if a != b), min(len(folded), len(other)))
+    return next(
+        (i for i, (a, b) in enumerate(zip(folded, other, strict=False)) if a != b), min(len(folded), len(other))
+    )
 
 
 def _tail(text: str) -> str:

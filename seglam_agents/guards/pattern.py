@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Protocol, cast
 
-import re2
+import re2  # pyright: ignore[reportMissingTypeStubs]  # the wheel has none
 
 from seglam_agents.errors import TemplateError
 from seglam_agents.guards.normal import words
-from seglam_agents.guards.template import Choice, Elements, Literal, SlotMention, Template, mentions
+from seglam_agents.guards.template import Choice, Elements, Literal, SlotMention, Template, common_to, mentions
 
 MAX_PROGRAM_BYTES = 32 * 2**20
 """Memory that RE2 may use for one template."""
@@ -107,11 +107,12 @@ def _compile(template: Template, expression: str) -> _Compiled:
     options.max_mem = MAX_PROGRAM_BYTES
     options.log_errors = False
     try:
-        return cast(_Compiled, re2.compile(expression, options))
-    except re2.error as error:
+        return cast(_Compiled, re2.compile(expression, options))  # pyright: ignore[reportUnknownMemberType]
+    except _RE2_ERROR as error:
         raise TemplateError(f"RE2 refuses the template: {error}", template.source, 0) from error
 
 
+_RE2_ERROR = cast(type[Exception], re2.error)  # pyright: ignore[reportUnknownMemberType]
 _SPACE = object()
 _CLOSING_PUNCTUATION = tuple(",.;:?!")
 
@@ -163,7 +164,11 @@ def _tokens(elements: Elements) -> list[object]:
 
 def _parts_here(follower: object) -> bool:
     """Tell whether the text after an option begins apart from it, so that the option may take its space along."""
-    return follower is None or follower is _SPACE or (isinstance(follower, str) and follower.startswith(_CLOSING_PUNCTUATION))
+    return (
+        follower is None
+        or follower is _SPACE
+        or (isinstance(follower, str) and follower.startswith(_CLOSING_PUNCTUATION))
+    )
 
 
 def _token(token: object) -> str:
@@ -184,7 +189,8 @@ def _branches(choice: Choice) -> str:
 
 def _literal(text: str) -> str:
     """Escape a literal; a comma before a space or at the end may be absent."""
-    escaped = re2.escape(text).replace("\\ ", " ").replace("\\,", ",")
+    escaped = cast(str, re2.escape(text))  # pyright: ignore[reportUnknownMemberType]
+    escaped = escaped.replace("\\ ", " ").replace("\\,", ",")
     return re.sub(r",(?= |$)", ",?", escaped)
 
 
@@ -198,7 +204,7 @@ def _required(elements: Elements, *, inside: bool = False) -> frozenset[str]:
                 glued_after = inside if index == len(elements) - 1 else True
                 found |= words(_without_glued_edges(text, before=glued_before, after=glued_after))
             case Choice(branches=branches, optional=False):
-                found |= frozenset.intersection(*(_required(branch, inside=True) for branch in branches))
+                found |= common_to(_required(branch, inside=True) for branch in branches)
             case _:
                 pass
     return frozenset(found)

@@ -1,8 +1,8 @@
-"""The template syntax: `(split|divide) [a] [bill of] {total:money} (among|between) {n:count} people`.
+r"""The template syntax: `(split|divide) [a] [bill of] {total:money} (among|between) {n:count} people`.
 
 * `(a|b)` one of several wordings; a branch may be empty. `[a]` or `[a|b]` may be absent.
 * `{name:type}` a slot; `{name}` the same thing mentioned again. Types are those of `seglam_agents.guards.slots`.
-* `\\` before one of `()[]{}|\\` makes it an ordinary character.
+* `\` before one of `()[]{}|\` makes it an ordinary character.
 * Everything else is literal text, normalised like the request: case, quotes, spaces, number words and the final
   full stop do not matter.
 
@@ -11,9 +11,9 @@ The syntax is the one voice assistants use for sample utterances (cf. Rasa, Snip
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TypeAlias
 
 from seglam_agents.errors import SlotError, TemplateError
@@ -77,7 +77,9 @@ def parse_template(source: str) -> Template:
         TemplateError: what is wrong, pointing at the character.
     """
     if len(source) > MAX_TEMPLATE:
-        raise TemplateError(f"a template may have {MAX_TEMPLATE} characters, this has {len(source)}", source, MAX_TEMPLATE)
+        raise TemplateError(
+            f"a template may have {MAX_TEMPLATE} characters, this has {len(source)}", source, MAX_TEMPLATE
+        )
     # The final punctuation of a request is dropped when it is normalised, so that of a template is too.
     elements = _Reader(source.rstrip(" \n.?!")).read()
     if not any(isinstance(element, Literal) and element.text.strip() for element in walk(elements)):
@@ -99,6 +101,12 @@ def mentions(elements: Elements) -> Iterator[SlotMention]:
     return (element for element in walk(elements) if isinstance(element, SlotMention))
 
 
+def common_to(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    """Return what all of several sets have in common; nothing for no sets."""
+    found = list(sets)
+    return reduce(lambda left, right: left & right, found) if found else frozenset()
+
+
 def _bound(elements: Elements) -> frozenset[str]:
     names: set[str] = set()
     for element in elements:
@@ -106,7 +114,7 @@ def _bound(elements: Elements) -> frozenset[str]:
             case SlotMention(name=name):
                 names.add(name)
             case Choice(branches=branches, optional=False):
-                names |= frozenset.intersection(*(_bound(branch) for branch in branches))
+                names |= common_to(_bound(branch) for branch in branches)
             case _:
                 pass
     return frozenset(names)

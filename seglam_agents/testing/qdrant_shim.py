@@ -1,7 +1,12 @@
-"""`QdrantShim`: enough of Qdrant's REST interface to test several clients against one store without a server.
+"""`QdrantShim`: enough of Qdrant's REST API on a loopback port to test several clients without a server.
 
-The unmodified remote client talks to it over loopback. Behind it is a local-mode client under a lock, so conditional
-writes are as atomic as on a server. It covers what `QdrantStore` uses and nothing more.
+It answers what `QdrantStore` asks, out of a client in local mode, one request at a time. The remote client that talks
+to it is the real one, so encoding, paging and races between processes are tested; performance and replication are not.
+
+```python
+with QdrantShim() as shim:
+    store = QdrantStore(url=shim.url)
+```
 """
 
 from __future__ import annotations
@@ -9,175 +14,187 @@ from __future__ import annotations
 import json
 import re
 import threading
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Final, Self, TypeAlias
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_jsonable_python
 from qdrant_client import QdrantClient, models
 
 
 class QdrantShim:
-    """A context manager that serves an empty Qdrant at `url`.
+    """A stand-in for a Qdrant server, which forgets everything when it is closed.
 
     Args:
-        version: what the server says its version is.
+        version: the version that it says it is.
     """
 
-    def __init__(self, version: str = "1.17.0") -> None:
-        self._rest = _Rest(version)
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._rest))
-        # Connections that clients keep alive must not hold up the end of a test.
-        self._server.daemon_threads = True
+    def __init__(self, version: str = "1.16.0") -> None:
+        self._version = version
+        self._client = QdrantClient(":memory:")
+        # A local client is not safe to share between threads.
+        self._lock = threading.Lock()
+        self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def url(self) -> str:
-        """The address that clients are given."""
+        """The address to give to a client."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
-    @property
-    def client(self) -> QdrantClient:
-        """The local client behind the server, for tests that damage what is stored."""
-        return self._rest.client
-
-    def before(self, hook: Callable[[str, str, Mapping[str, Any]], None]) -> None:
-        """Call `hook(method, path, body)` before each request is served, outside the lock; it may block or raise."""
-        self._rest.hook = hook
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Stop answering and forget everything. Safe to call twice."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-        self._rest.client.close()
+        with self._lock:
+            self._client.close()
 
-
-class _Rest:
-    """The routes: method and path in, JSON result out."""
-
-    def __init__(self, version: str) -> None:
-        self.client = QdrantClient(":memory:")
-        self.hook: Callable[[str, str, Mapping[str, Any]], None] = lambda method, path, body: None
-        self._version = version
-        self._lock = threading.Lock()
-        self._routes: list[tuple[str, re.Pattern[str], Callable[..., object]]] = [
-            (method, re.compile(path), route)
-            for method, path, route in [
-                ("GET", r"/collections/([^/]+)/exists", self._exists),
-                ("PUT", r"/collections/([^/]+)", self._create),
-                ("GET", r"/collections/([^/]+)", self._describe),
-                ("PUT", r"/collections/([^/]+)/index", self._index),
-                ("PUT", r"/collections/([^/]+)/vectors/([^/]+)", self._add_vector),
-                ("PUT", r"/collections/([^/]+)/points", self._upsert),
-                ("POST", r"/collections/([^/]+)/points", self._retrieve),
-                ("POST", r"/collections/([^/]+)/points/scroll", self._scroll),
-                ("POST", r"/collections/([^/]+)/points/query", self._query),
-            ]
-        ]
-
-    def answer(self, method: str, path: str, body: Mapping[str, Any]) -> tuple[int, object]:
-        """Return the status and the document of one request."""
-        try:
-            self.hook(method, path, body)
-            if path == "/":
-                return 200, {"title": "qdrant - vector search engine", "version": self._version}
-            route, names = self._find(method, path)
-            with self._lock, warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                result = route(*names, body)
-        except Exception as error:  # a server answers whatever goes wrong
-            return 400, {"status": {"error": str(error)}, "time": 0.0}
-        return 200, {"result": _plain(result), "status": "ok", "time": 0.0}
-
-    def _find(self, method: str, path: str) -> tuple[Callable[..., object], tuple[str, ...]]:
-        for verb, pattern, route in self._routes:
+    def answer(self, method: str, path: str, body: Any) -> tuple[HTTPStatus, object]:
+        """Return the status and the JSON document that answer a request."""
+        if (method, path) == ("GET", "/"):
+            return HTTPStatus.OK, {"title": "qdrant shim", "version": self._version}
+        for wanted, pattern, reply in _ROUTES:
             match = pattern.fullmatch(path)
-            if match and verb == method:
-                return route, match.groups()
-        raise LookupError(f"the shim has no {method} {path}")
+            if match and wanted == method:
+                return self._reply(reply, [unquote(part) for part in match.groups()], body)
+        return _failed(HTTPStatus.NOT_FOUND, f"the shim does not know {method} {path}")
 
-    def _exists(self, name: str, body: Mapping[str, Any]) -> object:
-        return {"exists": self.client.collection_exists(name)}
-
-    def _create(self, name: str, body: Mapping[str, Any]) -> object:
-        asked = models.CreateCollection.model_validate(body)
-        return self.client.create_collection(name, vectors_config=asked.vectors or {}, hnsw_config=asked.hnsw_config)
-
-    def _describe(self, name: str, body: Mapping[str, Any]) -> object:
-        return self.client.get_collection(name)
-
-    def _index(self, name: str, body: Mapping[str, Any]) -> object:
-        return _DONE
-
-    def _add_vector(self, name: str, vector: str, body: Mapping[str, Any]) -> object:
-        config: models.VectorNameConfig = TypeAdapter[Any](models.VectorNameConfig).validate_python(body)
-        self.client.create_vector_name(name, vector, config)
-        return _DONE
-
-    def _upsert(self, name: str, body: Mapping[str, Any]) -> object:
-        asked = models.PointsList.model_validate(body)
-        self.client.upsert(name, asked.points, update_filter=asked.update_filter, update_mode=asked.update_mode)
-        return _DONE
-
-    def _retrieve(self, name: str, body: Mapping[str, Any]) -> object:
-        return self.client.retrieve(name, body["ids"], with_vectors=bool(body.get("with_vector")))
-
-    def _scroll(self, name: str, body: Mapping[str, Any]) -> object:
-        asked = models.ScrollRequest.model_validate(body)
-        points, offset = self.client.scroll(name, asked.filter, limit=asked.limit or 10, offset=asked.offset)
-        return {"points": _plain(points), "next_page_offset": offset}
-
-    def _query(self, name: str, body: Mapping[str, Any]) -> object:
-        asked = models.QueryRequest.model_validate(body)
-        return self.client.query_points(
-            name,
-            query=body["query"],
-            using=asked.using,
-            query_filter=asked.filter,
-            limit=asked.limit or 10,
-        )
+    def _reply(self, reply: _Reply, names: list[str], body: Any) -> tuple[HTTPStatus, object]:
+        try:
+            with self._lock:
+                result = reply(self._client, body, *names)
+        except Exception as error:
+            return _failed(HTTPStatus.BAD_REQUEST, str(error))
+        return HTTPStatus.OK, {"result": to_jsonable_python(result), "status": "ok", "time": 0.0}
 
 
-_DONE = {"operation_id": 0, "status": "completed"}
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, shim: QdrantShim) -> None:
+        self.shim = shim
+        super().__init__(("127.0.0.1", 0), _Handler)
 
 
-def _handler(rest: _Rest) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        # Headers and body go out in two writes: without this, each answer waits 40 ms for an acknowledgement.
-        disable_nagle_algorithm = True
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server  # pyright: ignore[reportIncompatibleVariableOverride]  # always ours
 
-        def _serve(self) -> None:
-            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            path = urlsplit(self.path).path
-            status, document = rest.answer(self.command, path, json.loads(sent) if sent else {})
-            body = json.dumps(document).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def do_GET(self) -> None:
+        self._serve()
 
-        do_GET = do_PUT = do_POST = _serve
+    def do_PUT(self) -> None:
+        self._serve()
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing: the tests' output is not a server's log."""
+    def do_POST(self) -> None:
+        self._serve()
 
-    return Handler
+    def do_DELETE(self) -> None:
+        self._serve()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the output belongs to the tests."""
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = urlsplit(self.path).path
+        status, document = self.server.shim.answer(self.command, path, json.loads(body) if body else None)
+        content = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
-    if isinstance(value, list):
-        return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]  # any JSON
-    return value
+_Reply: TypeAlias = Callable[..., object]
+
+
+def _failed(status: HTTPStatus, problem: str) -> tuple[HTTPStatus, object]:
+    return status, {"status": {"error": problem}, "time": 0.0}
+
+
+def _exists(client: QdrantClient, _: object, name: str) -> object:
+    return {"exists": client.collection_exists(name)}
+
+
+def _create(client: QdrantClient, body: Any, name: str) -> object:
+    wanted = models.CreateCollection.model_validate(body)
+    return client.create_collection(name, vectors_config=wanted.vectors)
+
+
+def _delete(client: QdrantClient, _: object, name: str) -> object:
+    return client.delete_collection(name)
+
+
+def _info(client: QdrantClient, _: object, name: str) -> object:
+    return client.get_collection(name)
+
+
+def _index(client: QdrantClient, _: object, name: str) -> object:
+    # A local client scans; asking it for an index would only make it warn.
+    client.get_collection(name)
+    return models.UpdateResult(status=models.UpdateStatus.COMPLETED)
+
+
+def _create_vector(client: QdrantClient, body: Any, name: str, vector: str) -> object:
+    return client.create_vector_name(name, vector, models.DenseVectorNameConfig.model_validate(body))
+
+
+def _upsert(client: QdrantClient, body: Any, name: str) -> object:
+    wanted = models.PointsList.model_validate(body)
+    mode = wanted.update_mode
+    return client.upsert(name, wanted.points, update_filter=wanted.update_filter, update_mode=mode)
+
+
+def _set_payload(client: QdrantClient, body: Any, name: str) -> object:
+    wanted = models.SetPayload.model_validate(body)
+    return client.set_payload(name, wanted.payload, models.PointIdsList(points=wanted.points or []))
+
+
+def _retrieve(client: QdrantClient, body: Any, name: str) -> object:
+    wanted = models.PointRequest.model_validate(body)
+    return client.retrieve(name, wanted.ids, with_payload=True, with_vectors=bool(wanted.with_vector))
+
+
+def _scroll(client: QdrantClient, body: Any, name: str) -> object:
+    wanted = models.ScrollRequest.model_validate(body)
+    points, following = client.scroll(name, wanted.filter, limit=wanted.limit or 10, offset=wanted.offset)
+    return {"points": points, "next_page_offset": following}
+
+
+def _query(client: QdrantClient, body: Any, name: str) -> object:
+    wanted = models.QueryRequest.model_validate(body)
+    limit = 10 if wanted.limit is None else wanted.limit
+    return client.query_points(name, wanted.query, using=wanted.using, query_filter=wanted.filter, limit=limit)
+
+
+_COLLECTION: Final = "/collections/([^/]+)"
+_ROUTES: Final[list[tuple[str, re.Pattern[str], _Reply]]] = [
+    (method, re.compile(_COLLECTION + path), reply)
+    for method, path, reply in (
+        ("GET", "/exists", _exists),
+        ("GET", "", _info),
+        ("PUT", "", _create),
+        ("DELETE", "", _delete),
+        ("PUT", "/index", _index),
+        ("PUT", "/vectors/([^/]+)", _create_vector),
+        ("PUT", "/points", _upsert),
+        ("POST", "/points", _retrieve),
+        ("POST", "/points/payload", _set_payload),
+        ("POST", "/points/scroll", _scroll),
+        ("POST", "/points/query", _query),
+    )
+]

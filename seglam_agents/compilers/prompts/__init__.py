@@ -9,4 +9,4 @@ from importlib.resources import files
 @cache
 def prompt(name: str) -> str:
     """Return a prompt by name, without its ending newline."""
-    return files(__package__).joinpath(f"{name}.md").read_text(encoding="utf-8").rstrip("\n")
+    return files("seglam_agents.compilers.prompts").joinpath(f"{name}.md").read_text(encoding="utf-8").rstrip("\n")

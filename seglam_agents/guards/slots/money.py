@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from fractions import Fraction
 
 from seglam_agents.guards.slots.base import Functions, Slot, make
@@ -88,6 +89,8 @@ def _unit(before: str, after: str) -> tuple[str, Fraction] | None:
 def _named(raw: str) -> tuple[str, Fraction] | None:
     if (code := _SIGN_CODES.get(raw.upper()) or _code(raw)) is not None:
         return code, Fraction(1)
+    if len(raw) == 1 and raw != "¢" and unicodedata.category(raw) == "Sc":
+        return raw, Fraction(1)  # a sign without a code of its own stands for itself
     text = raw.lower()
     if text in _FRACTIONAL:
         return _FRACTIONAL[text], Fraction(1, 100)
@@ -119,7 +122,7 @@ def _words() -> dict[str, str]:
     return {**singular, **plural, **_IRREGULAR}
 
 
-_SIGNS = "[$€£¥₹₺₩₽₪₫₱฿₦₴]"
+_SIGNS = r"\p{Sc}"
 _ADJECTIVES = "(?:us|canadian|australian|swiss|japanese|chinese|indian|british|mexican) "
 _SCALES = "(?:k|m|bn| ?(?:hundred|thousand|(?:[mb]|tr)illion))?"
 _BEFORE = rf"(?:(?:us|au?|ca?|nz|hk|r|s)?{_SIGNS}|rs\.?|(?-i:[A-Z]{{3}})|usd|eur|gbp)"

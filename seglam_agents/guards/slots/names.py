@@ -41,6 +41,15 @@ def name_slots() -> list[Slot]:
             open=True,
         ),
         make(
+            "phrase",
+            rf"{_PLAIN}(?: {_PLAIN}){{0,3}}",
+            Functions(read_phrase, str, _sampler("phrase"), same_name),
+            python="str",
+            description="an action or description, 1 to 4 words without numbers or negation: paint, play chess, dark green",
+            verbatim=True,
+            open=True,
+        ),
+        make(
             "word",
             r"[^ -,./:-@[-`{-~]+",  # with digits, because the normalised text has "2" for "two"
             Functions(_read_word, str, _sampler("word"), same_name),
@@ -88,6 +97,15 @@ def read_noun(raw: str) -> str | None:
         if "'" in part or "’" in part or not is_word(part) or _is_stopped(part):
             return None
     return None if _is_verbal(parts) else text
+
+
+def read_phrase(raw: str) -> str | None:
+    """Return a few words that neither count nor compare nor deny nor join two things."""
+    text = spaced(raw)
+    parts = text.split(" ")
+    if not 1 <= len(parts) <= 4 or not all(is_word(part) for part in parts):
+        return None
+    return None if any(skeleton(piece) in _NO_PHRASE for part in parts for piece in part.split("-")) else text
 
 
 def same_name(left: str, right: str) -> bool:
@@ -153,6 +171,8 @@ def _is_verbal(parts: list[str]) -> bool:
     if any(word.endswith("ly") and word not in _LY_NOUNS for word in words):
         return True
     last = words[-1]
+    if last == "red":
+        return False
     if len(words) > 1 and last in _TRAILING:
         return True
     if last.endswith("ed") and not last.endswith(_ED_NOUNS):
@@ -172,6 +192,9 @@ _ALSO_NAMES = frozenset(("will", "may", "max", "april", "june"))
 _NO_NAME = stop_words("function", "pronoun", "negation", "opening", "comparative", "verb") - _ALSO_NAMES
 _NO_PERSON = (_NO_NAME | stop_words("quantity", "calendar")) - _ALSO_NAMES
 _NO_NOUN = stop_words("function", "pronoun", "negation", "quantity", "comparative", "unit", "calendar", "verb")
+_NO_PHRASE = stop_words("pronoun", "negation", "quantity", "comparative") | frozenset(
+    "and or nor but yet so if unless then than because although though while whereas which who that besides".split()
+)
 _TRAILING = stop_words("trailing")
 _TITLE = re.compile(r"(?:Dr|Mrs?|Ms|Prof)\.? ")
 _SMALL = ("of", "the", "and", "de", "la", "del", "du", "da", "von", "van", "for", "in", "on", "at")
