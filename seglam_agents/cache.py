@@ -65,6 +65,8 @@ class ReasoningCache:
         tenant: whose procedures these are. Nothing of one tenant is visible to another.
         system_prompt: instructions of the agent; together with the tools they make its fingerprint.
         repairs: how often admission's findings go back to the model.
+        second_opinion: ask the model itself for the answer to the first request of a new procedure, and admit only code
+            that agrees: one more call for a new kind, and the only oracle where no answer is known.
         learning: `inline` learns within `answer`; `off` never learns.
         limits: of one run of a body.
         now: the clock that bodies see; without it, a body that reads the clock is refused.
@@ -89,6 +91,7 @@ class ReasoningCache:
         tenant: str = "default",
         system_prompt: str = "",
         repairs: int = 2,
+        second_opinion: bool = True,
         learning: Literal["inline", "off"] = "inline",
         limits: Limits | None = None,
         now: Callable[[], datetime] | None = None,
@@ -120,6 +123,7 @@ class ReasoningCache:
             embedder=embedder or default_embedder(),
             tools=declared,
             near=distance,
+            second_opinion=second_opinion,
             learning=learning,
         )
 

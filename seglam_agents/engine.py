@@ -28,12 +28,12 @@ from seglam_agents.errors import ConflictError, ModelError, RecordingError
 from seglam_agents.flow import Flow, Wait, ask, work
 from seglam_agents.guards.guard import Declined
 from seglam_agents.guards.normal import normalise
-from seglam_agents.interpreter import interpret_messages, read_answer
+from seglam_agents.interpreter import agree, interpret_messages, read_answer
 from seglam_agents.kinds import Kind, Kinds
 from seglam_agents.lookup import Lookup, problem_of
 from seglam_agents.outcome import Deopt, Hit, Learned, Miss, Outcome, Refused
 from seglam_agents.policy import Policy, Spending
-from seglam_agents.procedure import AdmissionReport, Entry, Statistics
+from seglam_agents.procedure import AdmissionReport, Check, Entry, Statistics
 from seglam_agents.record import Json
 from seglam_agents.request import Request, Scope
 from seglam_agents.retriever import Retriever
@@ -110,6 +110,7 @@ class Engine:
     embedder: Embedder
     tools: Mapping[str, Tool]
     near: float
+    second_opinion: bool = True
     learning: Literal["inline", "off"] = "inline"
     ledger: Ledger = field(default_factory=Ledger)
     tally: Tally = field(default_factory=Tally)
@@ -241,7 +242,7 @@ class Engine:
             learned = yield from self._compile(Known(request), kind, vector)
         finally:
             self.flights.land(kind.id)
-        if learned.status == "not crystallizable" and learned.answer is not None:
+        if learned.procedure is None and learned.answer is not None:
             return learned, replace(
                 miss, answer=learned.answer, answered_by="model", learned=learned, usage=learned.usage
             )
@@ -263,13 +264,34 @@ class Engine:
         task = yield from work(lambda: self._task(known, kind, vector))
         result: Compilation = Rejected("no compiler was given", Usage(), 0)
         usage = Usage()
+        answer: Json = None
         for compiler in self.compilers:
             result = yield from compiler.compile(task, self._admit)
             usage += result.usage
+            if isinstance(result, Compiled) and self.second_opinion and _unproven(known, result.candidate):
+                result, answer, extra = yield from self._confirm(compiler, task, known, result)
+                usage += extra
             if isinstance(result, Compiled):
                 break
         compiled = result
-        return (yield from work(lambda: self._conclude(compiled, usage, scope, kind, vector)))
+        learned = yield from work(lambda: self._conclude(compiled, usage, scope, kind, vector))
+        return replace(learned, answer=answer) if learned.answer is None else learned
+
+    def _confirm(
+        self, compiler: Compiler, task: CompileTask, known: Known, compiled: Compiled
+    ) -> Flow[tuple[Compilation, Json, Usage]]:
+        """Ask the model for the answer itself; where the code disagrees, compile once more with that answer."""
+        theirs, usage = yield from self._interpret(known.request)
+        ours = compiled.candidate.known[-1].answer
+        if agree(ours, theirs):
+            return _opinion(compiled, f"the model itself answers {theirs!r}"), theirs, usage
+        corrected = replace(task, requests=(replace(known, answer=theirs),))
+        result = yield from compiler.compile(corrected, self._admit)
+        if isinstance(result, Compiled):
+            evidence = f"the model itself answers {theirs!r}; a first version that answered {ours!r} was refused"
+            return _opinion(result, evidence), theirs, usage + result.usage
+        reason = f"second opinion: the code answers {ours!r}, the model itself {theirs!r}"
+        return Rejected(reason, result.usage, compiled.attempts + 1), theirs, usage + result.usage
 
     def _conclude(
         self, result: Compilation, usage: Usage, scope: Scope, kind: Kind, vector: Sequence[float]
@@ -348,3 +370,14 @@ class Engine:
     def _compile_cost(self) -> float | None:
         spent = self.ledger.of("compile").tokens + self.ledger.of("repair").tokens
         return spent / self.tally.admitted if self.tally.admitted else None
+
+
+def _unproven(known: Known, candidate: Candidate) -> bool:
+    """Tell whether nothing but the compiler's own word stands behind the answers of a candidate."""
+    same_body = candidate.parent is not None and candidate.parent.body == candidate.procedure.body
+    return known.answer is None and known.trace is None and not same_body
+
+
+def _opinion(compiled: Compiled, evidence: str) -> Compiled:
+    check = Check(name="second opinion", verdict="passed", evidence=evidence, cases=1)
+    return replace(compiled, report=AdmissionReport(checks=(*compiled.report.checks, check)))

@@ -11,7 +11,7 @@ from seglam_agents.models.base import Message
 from seglam_agents.record import Json
 from seglam_agents.request import Request
 from seglam_agents.trace import ToolStep
-from seglam_agents.values import as_number, tidy
+from seglam_agents.values import as_number, same, tidy
 
 
 def interpret_messages(request: Request, steps: Sequence[ToolStep] = ()) -> list[Message]:
@@ -33,3 +33,14 @@ def read_answer(text: str) -> Json:
     last = last.strip("*` ")
     number = as_number(last)
     return tidy(number) if number is not None else last  # pyright: ignore[reportReturnType]  # a tidy number is JSON
+
+
+def agree(computed: Json, said: Json) -> bool:
+    """Tell whether a computed answer and one that a model gave in its own words are the same: 17 and "17 dollars"."""
+    if same(computed, said):
+        return True
+    number = as_number(computed)
+    if number is None or not isinstance(said, str):
+        return False
+    found = [as_number(text) for text in re.findall(r"-?[0-9][0-9,]*(?:\.[0-9]+)?", said)]
+    return len(found) == 1 and same(number, found[0])

@@ -270,9 +270,9 @@ def _tools_part(tools: Sequence[Tool]) -> str:
 def _neighbours_part(neighbours: Sequence[Neighbour]) -> str:
     parts = [
         "Stored procedures that are near but declined. If one computes the same thing, widen it instead of writing a "
-        'new one: add WIDENS = "its id", and either give only the additional TEMPLATES with the same slots and no `run` (its '
-        "code is kept), or the whole module anew, general enough for its own examples too. If the method differs, write a "
-        "new procedure; the two guards must not accept each other's requests."
+        'new one: add WIDENS = "its id", and either give only the additional TEMPLATES with the same slots and no '
+        "`run` (its code is kept), or the whole module anew, general enough for its own examples too. If the method "
+        "differs, write a new procedure; the two guards must not accept each other's requests."
     ]
     for neighbour in neighbours:
         procedure = neighbour.procedure
@@ -280,8 +280,8 @@ def _neighbours_part(neighbours: Sequence[Neighbour]) -> str:
         where = f"WHERE = {procedure.guard.where!r}\n" if procedure.guard.where else ""
         example = procedure.examples[-1] if procedure.examples else None
         parts.append(
-            f"id {procedure.id!r}, declined because: {neighbour.stopped}\n```python\nTEMPLATES = [\n{templates}\n]\n{where}"
-            f"{procedure.body.strip()}\n```"
+            f"id {procedure.id!r}, declined because: {neighbour.stopped}\n"
+            f"```python\nTEMPLATES = [\n{templates}\n]\n{where}{procedure.body.strip()}\n```"
             + (f"\nIt answered {_cut(example.text)!r} with {example.answer!r}." if example else "")
         )
     return "\n\n".join(parts)

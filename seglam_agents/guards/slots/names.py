@@ -45,7 +45,8 @@ def name_slots() -> list[Slot]:
             rf"{_PLAIN}(?: {_PLAIN}){{0,3}}",
             Functions(read_phrase, str, _sampler("phrase"), same_name),
             python="str",
-            description="an action or description, 1 to 4 words without numbers or negation: paint, play chess, dark green",
+            description="an action or description, 1 to 4 words without numbers or negation: "
+            "paint, play chess, dark green",
             verbatim=True,
             open=True,
         ),
@@ -192,9 +193,9 @@ _ALSO_NAMES = frozenset(("will", "may", "max", "april", "june"))
 _NO_NAME = stop_words("function", "pronoun", "negation", "opening", "comparative", "verb") - _ALSO_NAMES
 _NO_PERSON = (_NO_NAME | stop_words("quantity", "calendar")) - _ALSO_NAMES
 _NO_NOUN = stop_words("function", "pronoun", "negation", "quantity", "comparative", "unit", "calendar", "verb")
-_NO_PHRASE = stop_words("pronoun", "negation", "quantity", "comparative") | frozenset(
-    "and or nor but yet so if unless then than because although though while whereas which who that besides".split()
-)
+_JOINING = ("and", "or", "nor", "but", "yet", "so", "if", "unless", "then", "than", "because", "although", "though",
+            "while", "whereas", "which", "who", "that", "besides")  # fmt: skip
+_NO_PHRASE = stop_words("pronoun", "negation", "quantity", "comparative") | frozenset(_JOINING)
 _TRAILING = stop_words("trailing")
 _TITLE = re.compile(r"(?:Dr|Mrs?|Ms|Prof)\.? ")
 _SMALL = ("of", "the", "and", "de", "la", "del", "du", "da", "von", "van", "for", "in", "on", "at")

@@ -1,0 +1,75 @@
+"""What the documents show is true: their code runs, prints what it says, and their links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from seglam_agents.guards.slots import slot_types
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+RUN = re.compile(r"^<!-- run -->\n+```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRINTED = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
+LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\((?!https?:|#)([^)#\s]+)[^)]*\)")
+
+
+@pytest.mark.parametrize("path", [path for path in DOCUMENTS if RUN.search(path.read_text())], ids=lambda p: p.name)
+def test_code_blocks_run_and_print_what_their_comments_say(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = RUN.findall(path.read_text())
+    namespace: dict[str, object] = {"__name__": path.stem}
+    for block in blocks:
+        exec(compile(block, str(path), "exec"), namespace)
+    assert capsys.readouterr().out.splitlines() == [said for block in blocks for said in PRINTED.findall(block)]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.name)
+def test_examples_run_without_a_key(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out
+
+
+def test_the_first_example_shows_hits_after_one_model_call(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(ROOT / "examples" / "01_first_hit.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    assert out.count("  hit: ") == 2
+    assert "Model calls: 1 for 5 requests." in out
+
+
+def test_the_readme_has_code_that_runs() -> None:
+    assert RUN.search((ROOT / "README.md").read_text())
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_links_lead_to_files(path: Path) -> None:
+    missing = [link for link in LINK.findall(path.read_text()) if not (path.parent / link).exists()]
+    assert not missing
+
+
+def test_every_slot_type_is_documented_as_it_describes_itself() -> None:
+    text = (ROOT / "docs" / "templates.md").read_text()
+    rows = [f"| `{escaped(name)}` | {escaped(description)} |" for name, description in slot_types().items()]
+    assert [row for row in rows if row not in text] == []
+
+
+def test_the_layers_are_listed_as_they_are_enforced() -> None:
+    contract = (ROOT / ".importlinter").read_text().split("layers =\n")[1].split("\n\n")[0]
+    enforced = [re.findall(r"\w+", row) for row in contract.splitlines()]
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("| layer | owns |\n|---|---|\n")[1].split("\n\n")[0]
+    listed = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines()]
+    assert listed == enforced
+
+
+def escaped(cell: str) -> str:
+    """Return a text as a table cell of Markdown holds it."""
+    return cell.replace("|", r"\|")
