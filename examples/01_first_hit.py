@@ -1,7 +1,7 @@
 """A first miss, a first hit, and two requests that the guard declines. Needs no key.
 
-The model of this example is scripted: it holds one reply, written beforehand, in the form that a real model is asked
-for. With a real one the same code is
+The model of this example is scripted: it holds two replies, written beforehand, in the form that a real model is asked
+for: the code, and its own answer as a second opinion on the code. With a real one the same code is
 
     with ReasoningCache("./seglam", model="openai:gpt-…") as cache: ...
 
@@ -14,7 +14,7 @@ from seglam_agents.cache import ReasoningCache
 from seglam_agents.outcome import Hit, Miss, Outcome
 from seglam_agents.testing.models import ScriptedModel
 
-REPLY = '''```python
+REPLY = """```python
 NAME = "split_bill"
 DESCRIPTION = "Splits a bill evenly among people."
 TEMPLATES = [
@@ -26,8 +26,10 @@ EXPECTED = [21.13]
 
 def run(total, n):
     return round(total.amount / n + 1e-9, 2)
-```'''
-"""What a model would reply to the first request: a guard and a body."""
+```"""
+"""What a model would reply when it is asked for code: a guard and a body."""
+OPINION = "84.50 / 4 = 21.125\n\nANSWER: 21.13"
+"""What it would reply when it is asked for the answer itself. Code that disagrees is not admitted."""
 
 REQUESTS = (
     "Split a $84.50 bill among 4 people",
@@ -42,7 +44,7 @@ NEAR_MISSES = (
 
 def main() -> None:
     """Answer the requests, then look near misses up, and show what admission tried."""
-    model = ScriptedModel([REPLY])  # A stand-in: one reply, so a second model call would fail.
+    model = ScriptedModel([REPLY, OPINION])  # A stand-in with two replies: a third model call would fail.
     with ReasoningCache(store=None, model=model) as cache:
         for request in REQUESTS:
             show(request, cache.answer(request))

@@ -199,6 +199,8 @@ def problem_of(request: Request) -> str | None:
         return f"the request has {len(request.text)} characters; at most {MAX_CHARACTERS} are looked at"
     if "\x00" in request.text:
         return "the request contains NUL characters: it is no text"
+    if any("\ud800" <= character <= "\udfff" for character in request.text):
+        return "the request contains half a surrogate pair: it is no Unicode text"
     return None
 
 

@@ -63,21 +63,25 @@ class Driver:
     colour: str
 
     def answer(self, cache: ReasoningCache, request: str | Request, **options: Any) -> Outcome:
+        """Answer a request."""
         if self.colour == "sync":
             return cache.answer(request, **options)
         return asyncio.run(cache.aanswer(request, **options))
 
     def lookup(self, cache: ReasoningCache, request: str, **options: Any) -> Outcome:
+        """Look a request up."""
         if self.colour == "sync":
             return cache.lookup(request, **options)
         return asyncio.run(cache.alookup(request, **options))
 
     def learn(self, cache: ReasoningCache, request: str, **options: Any) -> Learned:
+        """Learn a request."""
         if self.colour == "sync":
             return cache.learn(request, **options)
         return asyncio.run(cache.alearn(request, **options))
 
     def explain(self, cache: ReasoningCache, request: str) -> Explanation:
+        """Explain a request."""
         if self.colour == "sync":
             return cache.explain(request)
         return asyncio.run(cache.aexplain(request))
@@ -109,6 +113,7 @@ def sandbox() -> Iterator[MontySandbox]:
 
 
 Open = Callable[..., ReasoningCache]
+QUICK: dict[str, Any] = {"second_sandbox": None, "second_opinion": False}
 
 
 @pytest.fixture
@@ -116,7 +121,7 @@ def opened(sandbox: MontySandbox) -> Iterator[Open]:
     caches: list[ReasoningCache] = []
 
     def opened(model: object = None, store: Any = None, **options: Any) -> ReasoningCache:
-        cache = ReasoningCache(store, model, **{"sandbox": sandbox, "second_sandbox": None, **options})
+        cache = ReasoningCache(store, model, **{**QUICK, "sandbox": sandbox, **options})
         caches.append(cache)
         return cache
 
@@ -145,6 +150,8 @@ def stored(
 
 
 class TestLearning:
+    """From a miss to a stored procedure, or to a reason why not."""
+
     def test_the_first_miss_is_compiled_and_answered_by_the_code(self, ask: Driver, opened: Open) -> None:
         """The eager policy asks the model once, for code, and the code answers."""
         model = ScriptedModel(writes(GOOD))
@@ -299,7 +306,35 @@ class TestLearning:
         assert model.calls == 2
 
 
+class TestSecondOpinion:
+    """The model's own answer beside that of its code."""
+
+    def test_an_agreeing_model_confirms_the_code(self, ask: Driver, opened: Open) -> None:
+        """The model's own answer to the first request is asked for, and stands in the report."""
+        model = ScriptedModel(writes(GOOD, answer="ANSWER: 21.13"))
+        outcome = ask.answer(opened(model, second_opinion=True), SPLIT)
+        assert isinstance(outcome, Miss) and outcome.learned and outcome.learned.report
+        assert outcome.learned.report.checks[-1].name == "second opinion"
+        assert (len(model.compilations), len(model.interpretations)) == (1, 1)
+
+    def test_a_disagreeing_model_refuses_the_code(self, ask: Driver, opened: Open) -> None:
+        """Code that answers otherwise than the model is not stored, and the model's answer is served."""
+        cache = opened(ScriptedModel(writes(GOOD, answer="ANSWER: 5")), second_opinion=True, repairs=0)
+        outcome = ask.answer(cache, SPLIT)
+        assert isinstance(outcome, Miss) and outcome.learned and outcome.learned.status == "rejected"
+        assert (outcome.answer, outcome.answered_by) == (5, "model")
+        assert outcome.learned.reason.startswith("second opinion") and cache.procedures() == []
+
+    def test_a_known_answer_needs_no_second_opinion(self, ask: Driver, opened: Open) -> None:
+        """Where the right answer is known, nobody else is asked."""
+        model = ScriptedModel(writes(GOOD, answer="ANSWER: 5"))
+        assert ask.learn(opened(model, second_opinion=True), SPLIT, answer=21.13).status == "admitted"
+        assert not model.interpretations
+
+
 class TestServing:
+    """What comes of a request by stored procedures."""
+
     def test_procedures_that_disagree_are_a_miss(self, ask: Driver, opened: Open) -> None:
         """Two guards that accept and two answers: nobody is believed, and both are flagged."""
         cache = opened()
@@ -391,6 +426,8 @@ class TestServing:
 
 
 class TestTenants:
+    """Who sees what on one store."""
+
     def test_tenants_do_not_see_each_other(self, ask: Driver, opened: Open) -> None:
         """On one store, what one tenant learnt does not exist for another, whatever a request says of itself."""
         store = MemoryStore()
@@ -411,9 +448,9 @@ class TestTenants:
 
 
 class TestSingleFlight:
-    def test_one_compiles_and_the_others_wait(
-        self, ask: Driver, opened: Open, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    """Several requests of one new kind at once."""
+
+    def test_one_compiles_and_the_others_wait(self, ask: Driver, opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of several requests of a new kind at once, one is compiled, and all are answered by its code."""
         count, waiting, all_wait = 5, [0], threading.Event()
         join = Flights.join
@@ -443,11 +480,11 @@ class Broken:
 
     name = "broken"
 
-    def __init__(self, error: Exception, inner: object = None, allowed: tuple[str, ...] = ("close",)) -> None:
-        self._error, self._inner, self._allowed = error, inner, allowed
+    def __init__(self, error: Exception) -> None:
+        self._error = error
 
     def close(self) -> None:
-        pass
+        """Do nothing."""
 
     def _fail(self, *_: object, **__: object) -> Any:
         raise self._error
@@ -456,6 +493,8 @@ class Broken:
 
 
 class TestFailOpen:
+    """Whatever breaks, the model answers."""
+
     def test_a_broken_store(self, ask: Driver, opened: Open) -> None:
         """The model answers when the store does not."""
         model = ScriptedModel(writes(GOOD, answer="ANSWER: 21.13"))
@@ -512,6 +551,8 @@ ORDER_STEP = ToolStep(tool="order", arguments={"item": "tea", "n": 2}, result="o
 
 
 class TestTools:
+    """Bodies that call tools, and the traces they are learnt from."""
+
     def test_a_body_runs_with_live_tools(self, ask: Driver, opened: Open) -> None:
         """A procedure learnt from a trace calls the tools of the host when it answers."""
         called: list[str] = []
@@ -531,7 +572,9 @@ class TestTools:
 
     def test_next_action_pauses_and_replays(self, opened: Open, sandbox: MontySandbox) -> None:
         """The run stops at the call without a recorded result, and goes on over those that are recorded."""
-        cache = opened(ScriptedModel(writes(module(COST, COST_BODY, 12))), tools=[HostTool(PRICE, PRICES.__getitem__)])
+        cache = opened(
+            ScriptedModel(writes(module(COST, COST_BODY, 12))), tools=[HostTool(PRICE, lambda item: PRICES[item])]
+        )
         cache.learn("What do 4 tea cost?", trace=trace("What do 4 tea cost?", 12, PRICE_STEP))
         (entry,) = cache.procedures()
         loaded = load(entry.procedure, sandbox, tools={"price": PRICE}, limits=Limits())
@@ -563,7 +606,7 @@ class TestTools:
     def test_a_failing_tool_is_an_error_in_the_body(self, ask: Driver, opened: Open) -> None:
         """A tool that raises ends the body as a deopt, with the error among the steps."""
         model = ScriptedModel(writes(module(COST, COST_BODY, 12), answer="ANSWER: unknown"))
-        cache = opened(model, tools=[HostTool(PRICE, PRICES.__getitem__)])
+        cache = opened(model, tools=[HostTool(PRICE, lambda item: PRICES[item])])
         ask.learn(cache, "What do 4 tea cost?", trace=trace("What do 4 tea cost?", 12, PRICE_STEP))
         outcome = ask.answer(cache, "What do 5 plums cost?")
         assert isinstance(outcome, Deopt) and outcome.answer == "unknown"
@@ -593,7 +636,7 @@ class TestTools:
     @pytest.mark.parametrize("use", ["price", "gone"])
     def test_a_stale_tool_is_not_called(self, ask: Driver, opened: Open, use: str) -> None:
         """A procedure that was admitted with another schema of a tool, or one that is gone, does not serve."""
-        cache = opened(tools=[HostTool(PRICE, PRICES.__getitem__)])
+        cache = opened(tools=[HostTool(PRICE, lambda item: PRICES[item])])
         old = ToolUse(name=use, effect="read", schema_hash="old", arguments=("item",))
         stored(cache, COST, COST_BODY, "cost", tools=(old,))
         assert isinstance(ask.lookup(cache, "What do 4 tea cost?"), Miss)
@@ -601,6 +644,8 @@ class TestTools:
 
 
 class TestKeeping:
+    """What outlives a cache, and what is counted."""
+
     def test_a_folder_keeps_serving_after_a_restart(self, ask: Driver, opened: Open, tmp_path: Path) -> None:
         """What was learnt into a folder is served by the next cache, which needs no model."""
         first = opened(ScriptedModel(writes(GOOD)), tmp_path / "store")

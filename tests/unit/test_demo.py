@@ -48,6 +48,8 @@ class Scripted:
         task = next((task for task in stream() if task.request in asked), None)
         if task is None:
             text = "NOT_CRYSTALLIZABLE: unknown request"
+        elif messages[0].content.startswith("Answer the request"):
+            text = f"ANSWER: {task.answer}"
         elif task.kind == "sort_names":
             text = SORTING % json.dumps(task.answer)
         else:

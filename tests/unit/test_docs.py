@@ -39,11 +39,11 @@ def test_examples_run_without_a_key(
     assert capsys.readouterr().out
 
 
-def test_the_first_example_shows_hits_after_one_model_call(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_example_shows_hits_after_the_calls_of_the_first_request(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(ROOT / "examples" / "01_first_hit.py"), run_name="__main__")
     out = capsys.readouterr().out
     assert out.count("  hit: ") == 2
-    assert "Model calls: 1 for 5 requests." in out
+    assert "Model calls: 2 for 5 requests." in out
 
 
 def test_the_readme_has_code_that_runs() -> None:

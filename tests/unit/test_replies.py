@@ -109,7 +109,10 @@ def test_exactly_one_block(text: str, count: int) -> None:
         ('WIDENS = "a@1"\n', "no function `run`"),
         ("def run():\n    return 1\n", "neither TEMPLATES nor"),
         ("TEMPLATES = []\ndef run():\n    return 1\n", "neither TEMPLATES nor"),
-        ('TEMPLATES = ["a"]\ndef match(request):\n    return {}\ndef run():\n    return 1\n', "both TEMPLATES and `match`"),
+        (
+            'TEMPLATES = ["a"]\ndef match(request):\n    return {}\ndef run():\n    return 1\n',
+            "both TEMPLATES and `match`",
+        ),
     ],
 )
 def test_half_a_module(code: str, told: str) -> None:
