@@ -1,1 +1,47 @@
 """SEGLAM agents: a reasoning cache. The model is a compiler, not a runtime."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seglam_agents.cache import HostTool, ReasoningCache
+    from seglam_agents.errors import SeglamError
+    from seglam_agents.outcome import Deopt, Hit, Miss, Outcome, Refused
+    from seglam_agents.request import Request, Scope
+    from seglam_agents.tools import Tool
+    from seglam_agents.trace import ToolStep, Trace
+
+__all__ = [
+    "Deopt",
+    "Hit",
+    "HostTool",
+    "Miss",
+    "Outcome",
+    "ReasoningCache",
+    "Refused",
+    "Request",
+    "Scope",
+    "SeglamError",
+    "Tool",
+    "ToolStep",
+    "Trace",
+]
+
+_HOMES = {
+    "cache": ("HostTool", "ReasoningCache"),
+    "errors": ("SeglamError",),
+    "outcome": ("Deopt", "Hit", "Miss", "Outcome", "Refused"),
+    "request": ("Request", "Scope"),
+    "tools": ("Tool",),
+    "trace": ("ToolStep", "Trace"),
+}
+
+
+def __getattr__(name: str) -> object:
+    # Loaded when asked for (PEP 562): who needs one leaf does not load sandboxes and stores.
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"seglam_agents.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

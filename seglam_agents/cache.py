@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from seglam_agents.stores.opening import open_store
 from seglam_agents.tools import Tool
 from seglam_agents.trace import Trace
 from seglam_agents.values import Value
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +223,10 @@ class ReasoningCache:
             self._closed = True
         try:
             self._engine.write_statistics()
-        finally:
-            for close in reversed(self._owned):
-                close()
+        except Exception:
+            logger.exception("statistics could not be written")  # They must not hide the agent's own result.
+        for close in reversed(self._owned):
+            close()
 
     def __enter__(self) -> Self:
         return self

@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 MAX_NEIGHBOURS = 2
 """Stored procedures that a compiler is shown."""
+STATISTICS_TRIES = 5
+"""Races against other writers that a statistic may lose before it waits for the next time."""
 FLIGHT_SECONDS = 300.0
 """How long a request waits for another of its kind that is being compiled."""
 
@@ -139,9 +141,15 @@ class Engine:
             return Learned(
                 status="deferred", reason=f"{outcome.citation.key} already answers it with {outcome.answer!r}"
             )
-        vector = yield from work(lambda: self._vector(known.request))
-        kind = yield from work(lambda: self.kinds.of(known.request.scope, vector))
-        return (yield from self._compile(known, kind, vector))
+        try:
+            vector = yield from work(lambda: self._vector(known.request))
+            kind = yield from work(lambda: self.kinds.of(known.request.scope, vector))
+            return (yield from self._compile(known, kind, vector))
+        except (RecordingError, ModelError):
+            raise
+        except Exception as error:
+            logger.exception("learning failed")
+            return Learned(status="failed", reason=f"{type(error).__name__}: {error}")
 
     def safe_lookup(self, request: Request, *, dry: bool = False, counted: bool = True) -> Outcome:
         """Look up, and turn whatever breaks on the way into a miss: the agent runs on."""
@@ -169,25 +177,36 @@ class Engine:
                 self.tally.add("refused")
 
     def write_statistics(self) -> None:
-        """Write what procedures did since the last time; a lost race is tried again next time."""
+        """Write what procedures did since the last time; what cannot be written is kept for the next time."""
         counters = self.lookup.counters
         with counters.lock:
-            hits, deopts, conflicts = dict(counters.hits), dict(counters.deopts), dict(counters.conflicts)
-            for counter in (counters.hits, counters.deopts, counters.conflicts):
-                counter.clear()
-        for procedure_id in {*hits, *deopts, *conflicts}:
-            entry = self.retriever.find(procedure_id)
+            touched = {*counters.hits, *counters.deopts, *counters.conflicts}
+        for procedure_id in touched:
+            with counters.lock:
+                hits, deopts, conflicts = counters.take(procedure_id)
+            if not self._add_statistics(procedure_id, hits, deopts, conflicts):
+                with counters.lock:
+                    counters.give_back(procedure_id, hits, deopts, conflicts)
+
+    def _add_statistics(self, procedure_id: str, hits: int, deopts: int, conflicts: int) -> bool:
+        known = self.retriever.find(procedure_id)
+        if known is None:
+            return True
+        for _ in range(STATISTICS_TRIES):
+            entry = self.store.get(known.procedure.scope, procedure_id)
             if entry is None:
-                continue
+                return True
             old = entry.statistics
             statistics = Statistics(
-                hits=old.hits + hits.get(procedure_id, 0),
-                deopts=old.deopts + deopts.get(procedure_id, 0),
-                conflicts=old.conflicts + conflicts.get(procedure_id, 0),
-                saved_tokens=old.saved_tokens + round(hits.get(procedure_id, 0) * self._interpret_cost()),
+                hits=old.hits + hits,
+                deopts=old.deopts + deopts,
+                conflicts=old.conflicts + conflicts,
+                saved_tokens=old.saved_tokens + round(hits * self._interpret_cost()),
             )
             with suppress(ConflictError):
                 self.store.put(entry.model_copy(update={"statistics": statistics}), expected_revision=entry.revision)
+                return True
+        return False
 
     def _miss(self, request: Request, miss: Miss) -> Flow[Outcome]:
         learned: Learned | None = None
@@ -197,9 +216,10 @@ class Engine:
                 vector = yield from work(lambda: self._vector(request))
                 kind = yield from work(lambda: self.kinds.of(request.scope, vector))
                 waited = yield from self._wait_for_flight(request, kind)
-                if waited is not None:
+                if isinstance(waited, Hit):
                     return waited
-                learned, miss = yield from self._try_learning(request, miss, kind, vector)
+                if waited is None:
+                    learned, miss = yield from self._try_learning(request, miss, kind, vector)
             except (RecordingError, ModelError):
                 raise
             except Exception as error:
@@ -217,14 +237,17 @@ class Engine:
 
     def _wait_for_flight(self, request: Request, kind: Kind) -> Flow[Outcome | None]:
         """Wait while another request of the kind is being compiled; its procedure may answer this one too."""
-        future = self.flights.join(kind.id)
-        while future is not None:
+        while (future := self.flights.join(kind.id)) is not None:
             yield Wait(future, FLIGHT_SECONDS)
             outcome = yield from work(lambda: self.safe_lookup(request))
-            if isinstance(outcome, Hit):
-                return outcome
-            future = self.flights.join(kind.id)
-        return None
+            if isinstance(outcome, Hit) or not future.done():
+                return outcome  # Where the other flight is stuck, the model answers this one.
+        # Another flight may have landed between this request's lookup and its turn to lead.
+        outcome = yield from work(lambda: self.safe_lookup(request))
+        if not isinstance(outcome, Hit):
+            return None
+        self.flights.land(kind.id)
+        return outcome
 
     def _try_learning(
         self, request: Request, miss: Miss, kind: Kind, vector: Sequence[float]

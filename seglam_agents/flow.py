@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
 
@@ -110,7 +111,9 @@ async def _aperform(effect: Effect, model: Model | None) -> object:
         case Work(function=function):
             return await asyncio.to_thread(_without_stop_iteration, function)
         case Wait(future=future, seconds=seconds):
-            await asyncio.to_thread(_wait, future, seconds)
+            # Awaited, not waited for in a thread: the leader needs the threads.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
             return None
 
 

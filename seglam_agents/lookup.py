@@ -35,6 +35,16 @@ class Counters:
     conflicts: Counter[str] = field(default_factory=Counter[str])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def take(self, procedure_id: str) -> tuple[int, int, int]:
+        """Return and forget the hits, deopts and conflicts of a procedure. The caller holds the lock."""
+        return tuple(counter.pop(procedure_id, 0) for counter in (self.hits, self.deopts, self.conflicts))  # pyright: ignore[reportReturnType]  # three counters
+
+    def give_back(self, procedure_id: str, hits: int, deopts: int, conflicts: int) -> None:
+        """Count again what could not be written. The caller holds the lock."""
+        self.hits[procedure_id] += hits
+        self.deopts[procedure_id] += deopts
+        self.conflicts[procedure_id] += conflicts
+
 
 @dataclass(frozen=True, slots=True)
 class _Accepting:

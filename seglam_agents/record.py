@@ -48,17 +48,17 @@ class VersionedRecord(Record):
             raise SchemaError(f"expected a JSON object for {cls.__name__}, got {type(document).__name__}")
         fields: dict[str, Any] = dict(document)  # pyright: ignore[reportUnknownArgumentType]  # checked by validation below
         version = fields.pop("schema", None)
-        if not isinstance(version, int) or not 1 <= version <= cls.SCHEMA:
+        if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= cls.SCHEMA:
             raise SchemaError(
                 f"{cls.__name__} of schema {version!r} cannot be read: this package reads 1 to {cls.SCHEMA}. "
                 "Upgrade seglam-agents, or restore the store from a bundle of this version."
             )
-        for migrate in cls.MIGRATIONS[version - 1 :]:
-            fields = migrate(fields)
         try:
+            for migrate in cls.MIGRATIONS[version - 1 :]:
+                fields = migrate(fields)
             # JSON mode, because strict fields such as datetimes and tuples arrive as strings and lists.
             return cls.model_validate_json(json.dumps(fields))
-        except ValidationError as error:
+        except (ValidationError, LookupError, TypeError, ValueError) as error:
             raise SchemaError(f"not a {cls.__name__}: {error}") from error
 
 

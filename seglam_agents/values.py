@@ -92,7 +92,7 @@ def tidy(value: Value) -> Value:
 def same(left: object, right: object, *, tolerance: float = 1e-6) -> bool:
     """Tell whether two answers are the same, up to the noise of floating point and the spelling of a number."""
     first, second = as_number(left), as_number(right)
-    if first is not None and second is not None:
+    if first is not None and second is not None and not (math.isnan(first) or math.isnan(second)):
         return math.isclose(first, second, rel_tol=tolerance, abs_tol=tolerance)
     if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         ours, theirs = cast(Sequence[object], left), cast(Sequence[object], right)
@@ -109,7 +109,10 @@ def as_number(value: object) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, (int, float)):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return None
     if not isinstance(value, str):
         return None
     try:

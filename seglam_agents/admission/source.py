@@ -30,6 +30,11 @@ def check_types(case: Case) -> Check:
     if case.candidate.procedure.guard.code:
         return verdict("types", [], 1, "arguments come from `match`")
     problems = [f"`run` takes {name!r}, which no slot binds" for name in case.loaded.signature if name not in bound]
+    problems += [
+        f"the slot {parameter.name!r} takes in any text, and `run` never looks at it: spell the words out"
+        for parameter in case.candidate.procedure.parameters
+        if parameter.slot == "text" and parameter.source == "text" and parameter.name not in case.loaded.signature
+    ]
     return verdict("types", problems, len(case.loaded.signature))
 
 

@@ -50,12 +50,13 @@ Reply: TypeAlias = Module | Declined | Unreadable
 
 def read_reply(text: str, *, truncated: bool = False) -> Reply:
     """Read a reply of the model compiler."""
+    text = text.replace("\r\n", "\n")
     if truncated:
         return Unreadable("the reply was cut off at the length limit: write a shorter module")
     if len(text) > MAX_REPLY:
         return Unreadable(f"the reply has {len(text)} characters; a procedure is a page")
     declined = re.search(r"^\s*NOT_CRYSTALLIZABLE:[ \t]*(.+)$", text, re.MULTILINE)
-    blocks = re.findall(r"^```(?:python|py)?[ \t]*\n(.*?)^```[ \t]*$", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(?:[Pp]ython|py)?[ \t]*\n(.*?)^```[ \t]*$", text, re.MULTILINE | re.DOTALL)
     if declined and not blocks:
         answer = re.search(r"^\s*ANSWER:[ \t]*(.*)\Z", text, re.MULTILINE | re.DOTALL)
         return Declined(declined.group(1).strip(), answer.group(1).strip() or None if answer else None)
@@ -77,13 +78,20 @@ def _read_module(source: str) -> Reply:
     for node in tree.body:
         name = _metadata_name(node)
         if name is None:
-            kept.append(ast.get_source_segment(source, node) or "")
+            kept.append(_segment(source, node))
             continue
         try:
             metadata[name] = ast.literal_eval(cast(ast.Assign, node).value)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             return Unreadable(f"{name} must be written as a literal")
     return _module("\n\n".join(kept).strip() + "\n", metadata, _functions(tree))
+
+
+def _segment(source: str, node: ast.stmt) -> str:
+    """Return the source of a statement with its decorators, which the node itself does not span."""
+    decorators = getattr(node, "decorator_list", [])
+    first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
+    return "\n".join(source.splitlines()[first - 1 : node.end_lineno])
 
 
 def _metadata_name(node: ast.stmt) -> str | None:
@@ -129,6 +137,8 @@ def _shape_problem(metadata: Mapping[str, object], functions: set[str]) -> str |
         return "the module has both TEMPLATES and `match`: keep one"
     if not isinstance(metadata.get("WHERE"), (str, type(None))):
         return "WHERE must be a text with one expression"
+    if not isinstance(widens, (str, type(None))):
+        return "WIDENS must be the id of a procedure, as a text"
     if not isinstance(metadata.get("EXPECTED", []), (list, tuple)):
         return "EXPECTED must be a list with one answer for each given request"
     if not isinstance(metadata.get("CONTEXT", {}), dict):

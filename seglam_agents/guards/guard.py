@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, TypeAlias
 
-from seglam_agents.errors import TemplateError
+from seglam_agents.errors import SlotError, TemplateError
 from seglam_agents.guards.normal import NormalText
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
@@ -75,6 +75,7 @@ class TemplateGuard:
         self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
         self.slots = _merged_slots(self.patterns)
         self._context = {parameter.name: parameter.slot for parameter in context}
+        _check_context_names(self._context, self.slots)
         self._where = _predicate(source.where, {*self.slots, *self._context})
         self._mixed_currencies = mixed_currencies
         self._mixed_units = mixed_units
@@ -179,6 +180,17 @@ JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
 }
 """Types that a context value may have besides those of the slots."""
+
+
+def _check_context_names(context: Mapping[str, str], slots: Mapping[str, Slot]) -> None:
+    for name, kind in context.items():
+        if name in slots:
+            raise TemplateError(f"{name!r} is a slot of the text and a key of the context", name, 0)
+        if kind not in JSON_TYPES:
+            try:
+                slot(kind)
+            except SlotError as error:
+                raise TemplateError(f"context {name!r}: {error}", kind, 0) from error
 
 
 def _context_value(kind: str, value: Json) -> Value:

@@ -72,7 +72,7 @@ class GuardIndex:
             for posting in self._postings.get(anchor, ()):
                 if posting.required <= present:
                     found.setdefault(posting.key, []).append(posting.template)
-        return found
+        return {key: sorted(templates) for key, templates in found.items()}
 
     def _rarest(self, required: Iterable[str]) -> str:
         return min(required, key=lambda word: (self._frequency[word], word), default="")

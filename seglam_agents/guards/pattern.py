@@ -212,8 +212,8 @@ def _required(elements: Elements, *, inside: bool = False) -> frozenset[str]:
 
 def _without_glued_edges(text: str, *, before: bool, after: bool) -> str:
     start, end = 0, len(text)
-    while before and start < end and text[start].isalpha():
+    while before and start < end and text[start].isalnum():
         start += 1
-    while after and end > start and text[end - 1].isalpha():
+    while after and end > start and text[end - 1].isalnum():
         end -= 1
     return text[start:end]

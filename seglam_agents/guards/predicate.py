@@ -47,11 +47,14 @@ def compile_predicate(source: str) -> Predicate:
     if len(source) > MAX_EXPRESSION:
         raise PredicateError(f"`where` may have {MAX_EXPRESSION} characters, this has {len(source)}")
     try:
-        tree = ast.parse(source, mode="eval")
+        tree = ast.parse(source.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise PredicateError(f"`where` is no expression: {error}") from error
     names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in _FUNCTIONS)
-    return Predicate(source, names, _build(tree.body))
+    try:
+        return Predicate(source, names, _build(tree.body))
+    except RecursionError as error:
+        raise PredicateError("`where` is nested too deeply") from error
 
 
 _BINARY: dict[type[ast.operator], Callable[[float, float], object]] = {

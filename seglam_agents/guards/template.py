@@ -24,6 +24,10 @@ MAX_TEMPLATE = 8_000
 """Characters of a template. RE2 programs grow with it, and nobody reviews a longer one."""
 
 
+MAX_DEPTH = 20
+"""Parentheses within parentheses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Literal:
     """Normalised text that must stand there."""
@@ -82,7 +86,7 @@ def parse_template(source: str) -> Template:
         )
     # The final punctuation of a request is dropped when it is normalised, so that of a template is too.
     elements = _Reader(source.rstrip(" \n.?!")).read()
-    if not any(isinstance(element, Literal) and element.text.strip() for element in walk(elements)):
+    if not _always_says(elements):
         raise TemplateError("a template needs some literal text: a bare slot would accept any request", source, 0)
     return Template(source, elements)
 
@@ -99,6 +103,19 @@ def walk(elements: Elements) -> Iterator[Element]:
 def mentions(elements: Elements) -> Iterator[SlotMention]:
     """Yield every mention of a slot, in order of the text."""
     return (element for element in walk(elements) if isinstance(element, SlotMention))
+
+
+def _always_says(elements: Elements) -> bool:
+    """Tell whether every request of a sequence contains a letter or a digit that is spelt out."""
+    for element in elements:
+        match element:
+            case Literal(text=text) if any(character.isalnum() for character in text):
+                return True
+            case Choice(branches=branches, optional=False) if all(_always_says(branch) for branch in branches):
+                return True
+            case _:
+                pass
+    return False
 
 
 def common_to(sets: Iterable[frozenset[str]]) -> frozenset[str]:
@@ -130,12 +147,11 @@ class _Reader:
     def __init__(self, source: str) -> None:
         self._source = source
         self._at = 0
+        self._depth = 0
         self._known: dict[str, Slot] = {}
 
     def read(self) -> Elements:
         branches = self._branches(until=None, opened=0)
-        if len(branches) > 1:
-            raise self._error("`|` outside of ( ) or [ ]: put the alternatives in parentheses", self._source.index("|"))
         return branches[0]
 
     def _branches(self, until: str | None, opened: int) -> list[Elements]:
@@ -155,6 +171,8 @@ class _Reader:
                 flush()
                 return [*branches, tuple(elements)]
             if character == "|":
+                if until is None:
+                    raise self._error("`|` outside of ( ) or [ ]: put the alternatives in parentheses", self._at)
                 self._at += 1
                 flush()
                 branches.append(tuple(elements))
@@ -184,7 +202,11 @@ class _Reader:
     def _choice(self, opening: str) -> Choice:
         opened = self._at
         self._at += 1
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise self._error(f"parentheses may be nested {MAX_DEPTH} deep", opened)
         branches = self._branches(until=_CLOSING[opening], opened=opened)
+        self._depth -= 1
         filled = tuple(branch for branch in branches if branch)
         if not filled:
             raise self._error(f"`{opening}{_CLOSING[opening]}` is empty", opened)
