@@ -1,4 +1,4 @@
-"""`seglam demo`: what the cache does, on a stream of 90 requests; needs no key."""
+"""`seglam demo`: what the cache does, on a stream of requests; needs no key."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def demo(
     as_json: AsJson = False,
     plain: PlainLines = False,
 ) -> None:
-    """Run 90 requests of ten kinds through an empty cache, then 20 near misses, and show what it learns and saves."""
+    """Run mixed requests of several kinds through an empty cache, then near misses, and show what it learns and saves."""
     if plot:
         check_plot(plot)
     chat = named_model(model) or recorded_model()

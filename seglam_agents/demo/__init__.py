@@ -1,1 +1,1 @@
-"""The demo: a stream of requests of ten kinds, answered by a cache that starts out empty."""
+"""The demo: a stream of requests of several kinds, answered by a cache that starts out empty."""
