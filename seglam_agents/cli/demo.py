@@ -57,7 +57,7 @@ def demo(
     as_json: AsJson = False,
     plain: PlainLines = False,
 ) -> None:
-    """Run mixed requests of several kinds through an empty cache, then near misses, and show what it learns and saves."""
+    """Run a mixed stream of requests through an empty cache, then near misses, and show what it learns and saves."""
     if plot:
         check_plot(plot)
     chat = named_model(model) or recorded_model()
