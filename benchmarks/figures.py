@@ -117,6 +117,8 @@ class Learning(Record):
 
     calls_per_admitted: float | None
     """Calls for compiling and repairing, also in vain, by procedures admitted or widened."""
+    all_calls_per_admitted: float | None
+    """The same with every other call: second opinions, and requests that the model answered itself."""
     output_tokens_per_procedure: float | None
     """The median over the procedures admitted or widened."""
     refusals: list[Group]
@@ -253,6 +255,7 @@ def _learning(observations: Sequence[Observation]) -> Learning:
     refused = ((o, o.learned) for o in observations if o.learned and not o.admitted)
     return Learning(
         calls_per_admitted=calls / len(kept) if kept else None,
+        all_calls_per_admitted=sum(o.spent.total.calls for o in observations) / len(kept) if kept else None,
         output_tokens_per_procedure=median(o.spent.learning.output_tokens for o in kept) if kept else None,
         refusals=_grouped((o, f"{learned.status}: {learned.reason}", "", "") for o, learned in refused),
     )

@@ -121,7 +121,8 @@ def _print_model(report: StreamReport, console: Console) -> None:
     learning = report.figures.learning
     console.print(
         f"procedures in the store: {report.procedures}; model calls per admitted procedure: "
-        f"{_number(learning.calls_per_admitted)}; output tokens per procedure (median): "
+        f"{_number(learning.calls_per_admitted)} compiling, {_number(learning.all_calls_per_admitted)} in all; "
+        "output tokens per procedure (median): "
         f"{_number(learning.output_tokens_per_procedure)}"
     )
 
