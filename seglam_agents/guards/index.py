@@ -2,8 +2,8 @@
 
 Every template contains words that each of its requests must contain. The index files a template under the rarest of
 them; a request looks up its own words, and a template whose words are all there becomes a candidate, to be asked
-properly. Adding and removing take constant time, nothing is rebuilt, and no automaton can run out of memory: that is
-why this is not one large `re2.Set` (see docs/architecture.md).
+properly. Adding and removing take constant time (amortised: the index is spread anew whenever it has doubled), and no
+automaton can run out of memory: that is why this is not one large `re2.Set` (see docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class _Posting:
     key: str
     template: int
     required: frozenset[str]
+    second: str
+    """The next rarest word: most postings of a common anchor fall at this one look."""
 
 
 class GuardIndex:
@@ -31,6 +33,7 @@ class GuardIndex:
         self._frequency: Counter[str] = Counter()
         self._anchors: dict[str, list[str]] = {}
         self._postings: defaultdict[str, tuple[_Posting, ...]] = defaultdict(tuple)
+        self._spread_at = 16
 
     def __len__(self) -> int:
         return len(self._guards)
@@ -49,10 +52,12 @@ class GuardIndex:
         anchors = self._anchors[key] = []
         for template, pattern in enumerate(guard.patterns):
             self._frequency.update(pattern.required)
-            anchor = self._rarest(pattern.required)
+            anchor, second = self._rarest(pattern.required)
             anchors.append(anchor)
             # Postings are replaced, never changed: a lookup in another thread sees the old or the new tuple.
-            self._postings[anchor] = (*self._postings[anchor], _Posting(key, template, pattern.required))
+            self._postings[anchor] = (*self._postings[anchor], _Posting(key, template, pattern.required, second))
+        if len(self._guards) >= self._spread_at:
+            self._spread()
 
     def remove(self, key: str) -> None:
         """Take a guard out; nothing happens where it is not filed."""
@@ -66,13 +71,30 @@ class GuardIndex:
 
     def candidates(self, text: NormalText) -> Mapping[str, list[int]]:
         """Return the guards that may accept a request, each with the indexes of its templates to ask."""
-        present = words(text.text)
+        present = words(text.text) | {""}
         found: dict[str, list[int]] = {}
-        for anchor in ("", *present):
+        for anchor in present:
             for posting in self._postings.get(anchor, ()):
-                if posting.required <= present:
+                if posting.second in present and posting.required <= present:
                     found.setdefault(posting.key, []).append(posting.template)
         return {key: sorted(templates) for key, templates in found.items()}
 
-    def _rarest(self, required: Iterable[str]) -> str:
-        return min(required, key=lambda word: (self._frequency[word], word), default="")
+    def _spread(self) -> None:
+        """File everything anew: a word that was rare among the first templates may have become common since."""
+        postings: defaultdict[str, list[_Posting]] = defaultdict(list)
+        anchors: dict[str, list[str]] = {}
+        for key, guard in self._guards.items():
+            anchors[key] = []
+            for template, pattern in enumerate(guard.patterns):
+                anchor, second = self._rarest(pattern.required)
+                anchors[key].append(anchor)
+                postings[anchor].append(_Posting(key, template, pattern.required, second))
+        self._anchors = anchors
+        self._postings = defaultdict(tuple, {anchor: tuple(filed) for anchor, filed in postings.items()})
+        self._spread_at = 2 * len(self._guards)
+
+    def _rarest(self, required: Iterable[str]) -> tuple[str, str]:
+        """Return the two rarest words; empty ones, which every request is taken to contain, where there are fewer."""
+        ranked = sorted(required, key=lambda word: (self._frequency[word], word))
+        first, second, *_ = (*ranked[:2], "", "")
+        return first, second
