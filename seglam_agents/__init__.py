@@ -8,23 +8,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from seglam_agents.cache import HostTool, ReasoningCache
     from seglam_agents.errors import SeglamError
-    from seglam_agents.outcome import Deopt, Hit, Miss, Outcome, Refused
+    from seglam_agents.executor import Call, Final, GiveUp
+    from seglam_agents.outcome import Deopt, Hit, Learned, Miss, Outcome, Plan, Refused
     from seglam_agents.request import Request, Scope
+    from seglam_agents.sandboxes.base import ToolResult
     from seglam_agents.tools import Tool
     from seglam_agents.trace import ToolStep, Trace
 
 __all__ = [
+    "Call",
     "Deopt",
+    "Final",
+    "GiveUp",
     "Hit",
     "HostTool",
+    "Learned",
     "Miss",
     "Outcome",
+    "Plan",
     "ReasoningCache",
     "Refused",
     "Request",
     "Scope",
     "SeglamError",
     "Tool",
+    "ToolResult",
     "ToolStep",
     "Trace",
 ]
@@ -32,8 +40,10 @@ __all__ = [
 _HOMES = {
     "cache": ("HostTool", "ReasoningCache"),
     "errors": ("SeglamError",),
-    "outcome": ("Deopt", "Hit", "Miss", "Outcome", "Refused"),
+    "executor": ("Call", "Final", "GiveUp"),
+    "outcome": ("Deopt", "Hit", "Learned", "Miss", "Outcome", "Plan", "Refused"),
     "request": ("Request", "Scope"),
+    "sandboxes.base": ("ToolResult",),
     "tools": ("Tool",),
     "trace": ("ToolStep", "Trace"),
 }

@@ -18,14 +18,14 @@ from seglam_agents.compilers.model import ModelCompiler
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, default_embedder
 from seglam_agents.engine import Engine
-from seglam_agents.executor import Executor
+from seglam_agents.executor import Action, Executor, Final, GiveUp
 from seglam_agents.flow import adrive, drive
 from seglam_agents.guards.slots import exports
 from seglam_agents.kinds import Kinds
 from seglam_agents.lookup import Lookup
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
-from seglam_agents.outcome import CacheStatistics, Explanation, Learned, Outcome
+from seglam_agents.outcome import CacheStatistics, Deopt, Explanation, Hit, Learned, Miss, Outcome, Plan, Refused
 from seglam_agents.policy import Policy, open_policy
 from seglam_agents.procedure import Entry
 from seglam_agents.record import Json
@@ -37,7 +37,7 @@ from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
 from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.opening import open_store
 from seglam_agents.tools import Tool
-from seglam_agents.trace import Trace
+from seglam_agents.trace import ToolStep, Trace
 from seglam_agents.values import Value
 
 logger = logging.getLogger(__name__)
@@ -154,6 +154,39 @@ class ReasoningCache:
         """Answer from stored procedures alone, in a thread. See `lookup`."""
         return await asyncio.to_thread(self.lookup, request, context=context)
 
+    def plan(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Plan | Miss | Refused:
+        """Say which procedure will answer, and with what, for a host that runs the tools itself.
+
+        Go on with `next_action` until it is `Final` or `GiveUp`, then call `finish`. A miss is counted; a plan is
+        counted by `finish`. Never raises: a broken cache is a miss.
+        """
+        outcome = self._engine.safe_plan(self._request(request, context))
+        if not isinstance(outcome, Plan):
+            self._engine.count(outcome)
+        return outcome
+
+    def bind(self, procedure: str, arguments: Mapping[str, Json]) -> Plan | Refused:
+        """Plan a procedure by its id or name with arguments by name, as a model calls a tool."""
+        return self._engine.lookup.bind(self.scope, procedure, arguments)
+
+    def next_action(self, plan: Plan, recorded: Sequence[ToolResult] = ()) -> Action:
+        """Return the next tool call of a plan, its answer, or that it gives up.
+
+        Deterministic given the results of the calls so far, so that any worker with the same store can go on. Never
+        raises: a plan that cannot go on gives up, and the model takes over with the results so far.
+        """
+        try:
+            return self._engine.lookup.next_action(self.scope, plan, recorded)
+        except Exception as error:
+            logger.exception("a plan cannot go on")
+            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}")
+
+    def finish(self, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
+        """Count what a plan came to, and return it as an outcome with its citation. Call it once."""
+        outcome = self._engine.lookup.finish(self.scope, plan, action, tuple(steps))
+        self._engine.count(outcome)
+        return outcome
+
     def learn(
         self,
         request: str | Request,
@@ -181,6 +214,17 @@ class ReasoningCache:
         if self.model is None:
             return Learned(status="failed", reason="no model was given that could compile")
         return await adrive(self._engine.learn(known), self.model, self._engine.ledger)
+
+    def observe(self, trace: Trace) -> Learned:
+        """Learn from a run of the host's agent that went well; it is remembered for when more of its kind are seen.
+
+        Never raises: learning must not break the agent.
+        """
+        return drive(self._engine.observe(self._scoped(trace)), self.model, self._engine.ledger)
+
+    async def aobserve(self, trace: Trace) -> Learned:
+        """Learn from a run of the host's agent. See `observe`."""
+        return await adrive(self._engine.observe(self._scoped(trace)), self.model, self._engine.ledger)
 
     def explain(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Explanation:
         """Tell which guards are asked about a request, and where each stops."""
@@ -249,6 +293,9 @@ class ReasoningCache:
             # The tenant is the cache's: a request object cannot talk its way into another one.
             return request.model_copy(update={"scope": self.scope, **({"context": dict(context)} if context else {})})
         return Request(text=request, context=dict(context or {}), scope=self.scope)
+
+    def _scoped(self, trace: Trace) -> Trace:
+        return trace.model_copy(update={"request": self._request(trace.request, None)})
 
     def _known(
         self, request: str | Request, answer: Json, trace: Trace | None, context: Mapping[str, Json] | None

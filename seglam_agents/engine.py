@@ -31,7 +31,7 @@ from seglam_agents.guards.normal import normalise
 from seglam_agents.interpreter import agree, interpret_messages, read_answer
 from seglam_agents.kinds import Kind, Kinds
 from seglam_agents.lookup import Lookup, problem_of
-from seglam_agents.outcome import Deopt, Hit, Learned, Miss, Outcome, Refused
+from seglam_agents.outcome import Deopt, Hit, Learned, Miss, Outcome, Plan, Refused
 from seglam_agents.policy import Policy, Spending
 from seglam_agents.procedure import AdmissionReport, Check, Entry, Statistics
 from seglam_agents.record import Json
@@ -39,7 +39,7 @@ from seglam_agents.request import Request, Scope
 from seglam_agents.retriever import Retriever
 from seglam_agents.stores.base import ProcedureStore, SearchableStore
 from seglam_agents.tools import Tool
-from seglam_agents.trace import ToolStep
+from seglam_agents.trace import ToolStep, Trace
 from seglam_agents.usage import Ledger, Usage
 
 __all__ = ["Engine", "Tally", "interpret_messages"]
@@ -151,6 +151,14 @@ class Engine:
             logger.exception("learning failed")
             return Learned(status="failed", reason=f"{type(error).__name__}: {error}")
 
+    def observe(self, trace: Trace) -> Flow[Learned]:
+        """Learn from a run of the host's agent. Never raises."""
+        try:
+            return (yield from self.learn(Known(trace.request, trace.answer, trace)))
+        except Exception as error:
+            logger.exception("learning from a trace failed")
+            return Learned(status="failed", reason=f"{type(error).__name__}: {error}")
+
     def safe_lookup(self, request: Request, *, dry: bool = False, counted: bool = True) -> Outcome:
         """Look up, and turn whatever breaks on the way into a miss: the agent runs on."""
         try:
@@ -159,6 +167,14 @@ class Engine:
             return self.lookup(request) if counted else self.lookup.peek(request)
         except Exception as error:
             logger.exception("lookup failed; the request goes on as a miss")
+            return Miss(reason=f"the cache is broken: {type(error).__name__}: {error}")
+
+    def safe_plan(self, request: Request) -> Plan | Miss | Refused:
+        """Plan, and turn whatever breaks on the way into a miss."""
+        try:
+            return self.lookup.plan(request)
+        except Exception as error:
+            logger.exception("planning failed; the request goes on as a miss")
             return Miss(reason=f"the cache is broken: {type(error).__name__}: {error}")
 
     def count(self, outcome: Outcome) -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from seglam_agents.errors import SeglamError
 from seglam_agents.guards.code import CodeGuard
-from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.guard import TemplateGuard, context_value
 from seglam_agents.procedure import Procedure
+from seglam_agents.record import Json
 from seglam_agents.sandboxes.base import Limits, Program, Sandbox
 from seglam_agents.tools import Tool
-from seglam_agents.values import Value
+from seglam_agents.values import Value, decode
 
 
 class StaleError(SeglamError):
@@ -59,6 +60,29 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
     return Loaded(
         procedure, guard, Program(procedure.body, "run", used), signature(procedure.body), procedure.content_hash
     )
+
+
+def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str, Value] | str:
+    """Return arguments given by name as the guard would bind them, or what is wrong with them.
+
+    A text is read by the slot, so that "$84.50" is as good as `{"$money": [84.5, "USD"]}`. What the guard's predicate
+    asks for holds here too.
+    """
+    known = {parameter.name: parameter for parameter in loaded.procedure.parameters}
+    if extra := sorted(set(arguments) - set(known)):
+        return f"there is no parameter {', '.join(extra)}; it takes {', '.join(known) or 'none'}"
+    bound: dict[str, Value] = {}
+    for name, parameter in known.items():
+        value = arguments.get(name)
+        if value is None and not parameter.optional:
+            return f"the parameter {name!r} ({parameter.slot}) is missing"
+        read = None if value is None else context_value(parameter.slot, decode(value))
+        if value is not None and read is None:
+            return f"{name}={value!r} is no {parameter.slot}"
+        bound[name] = read
+    if isinstance(loaded.guard, TemplateGuard) and not loaded.guard.permits(bound):
+        return f"the arguments are out of bounds: {loaded.procedure.guard.where}"
+    return bound
 
 
 def signature(body: str) -> tuple[str, ...]:

@@ -9,18 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from seglam_agents.executor import Executor, Final, GiveUp
+from seglam_agents.executor import Action, Executor, Final, GiveUp
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import NormalText, normalise
-from seglam_agents.loading import Loaded
-from seglam_agents.outcome import Citation, Deopt, Explanation, Hit, Miss, Outcome, Refused, Stop, Timing
+from seglam_agents.loading import Loaded, bind_arguments
+from seglam_agents.outcome import Citation, Deopt, Explanation, Hit, Miss, Outcome, Plan, Refused, Stop, Timing
 from seglam_agents.procedure import Entry
 from seglam_agents.record import Json
-from seglam_agents.request import MAX_CHARACTERS, Request
+from seglam_agents.request import MAX_CHARACTERS, Request, Scope
 from seglam_agents.retriever import Retriever
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
 from seglam_agents.trace import ToolStep
-from seglam_agents.values import Value, encode, same
+from seglam_agents.values import Value, decode, encode, same
 
 MAX_EXPLAINED = 5
 """Guards that an explanation goes into, nearest first."""
@@ -53,6 +53,12 @@ class _Accepting:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    accepting: list[_Accepting]
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """Answers requests from stored procedures alone.
 
@@ -72,6 +78,11 @@ class Lookup:
     def __call__(self, request: Request) -> Outcome:
         """Return `Hit | Miss | Deopt | Refused`, and count it for the procedure. Never calls a model."""
         outcome = self.peek(request)
+        self.count(outcome)
+        return outcome
+
+    def count(self, outcome: Outcome) -> None:
+        """Count an outcome for the procedures that had a part in it."""
         with self.counters.lock:
             match outcome:
                 case Hit(citation=citation):
@@ -83,10 +94,86 @@ class Lookup:
                     self.counters.conflicts.update(key.rpartition("@")[0] for key in conflicts)
                 case Refused():
                     pass
-        return outcome
 
     def peek(self, request: Request) -> Outcome:
         """Do the same without counting: for a procedure's own first request."""
+        found = self._accepting(request)
+        return self._serve(found.accepting, found.timing) if isinstance(found, _Found) else found
+
+    def plan(self, request: Request) -> Plan | Miss | Refused:
+        """Return what will answer, for a host that runs the tools itself. Only pure procedures are run, to compare."""
+        found = self._accepting(request)
+        if not isinstance(found, _Found):
+            return found
+        chosen, now = found.accepting[0], self.now() if self.now else None
+        if len(found.accepting) > 1:
+            served = self._serve(found.accepting, found.timing)
+            if isinstance(served, Miss):
+                return served
+            if isinstance(served, (Hit, Deopt)):
+                chosen = next(x for x in found.accepting if x.loaded.procedure.key == served.citation.key)
+        loaded = chosen.loaded
+        return Plan(
+            procedure=loaded.procedure.key,
+            content_hash=loaded.content_hash,
+            arguments=_encoded(chosen.arguments),
+            tools=loaded.procedure.tools,
+            now=now,
+            request=request.text,
+        )
+
+    def bind(self, scope: Scope, name: str, arguments: Mapping[str, Json]) -> Plan | Refused:
+        """Return a plan for a procedure that is called by its id or name, with arguments instead of a text."""
+        serving = self.retriever.serving(scope)
+        loaded = next((x for x in serving if name in (x.procedure.id, x.procedure.name, x.procedure.key)), None)
+        if loaded is None:
+            return Refused(reason=f"no procedure {name!r} serves here")
+        bound = bind_arguments(loaded, arguments)
+        if isinstance(bound, str):
+            return Refused(reason=f"{loaded.procedure.key}: {bound}")
+        return Plan(
+            procedure=loaded.procedure.key,
+            content_hash=loaded.content_hash,
+            arguments=_encoded(bound),
+            tools=loaded.procedure.tools,
+            now=self.now() if self.now else None,
+        )
+
+    def next_action(self, scope: Scope, plan: Plan, recorded: Sequence[ToolResult]) -> Action:
+        """Run a plan over the recorded results, up to the first call that has none."""
+        loaded = self._planned(scope, plan)
+        if loaded is None:
+            return GiveUp(f"{plan.procedure} does not serve any more: it was replaced, or a tool of it has changed")
+        arguments = {name: decode(value) for name, value in plan.arguments.items()}
+        return self.executor.next_action(loaded, arguments, recorded, now=plan.now)
+
+    def finish(self, scope: Scope, plan: Plan, action: Final | GiveUp, steps: tuple[ToolStep, ...] = ()) -> Hit | Deopt:
+        """Return and count what a plan came to."""
+        loaded = self._planned(scope, plan)
+        procedure_id, _, version = plan.procedure.rpartition("@")
+        citation = (
+            self._cite(loaded)
+            if loaded
+            else Citation(
+                procedure_id=procedure_id, version=int(version), name=procedure_id, content_hash=plan.content_hash
+            )
+        )
+        timing = Timing(body=action.seconds)
+        outcome = (
+            Hit(answer=action.answer, citation=citation, arguments=plan.arguments, steps=steps, timing=timing)
+            if isinstance(action, Final)
+            else Deopt(reason=action.reason, citation=citation, steps=steps, timing=timing)
+        )
+        self.count(outcome)
+        return outcome
+
+    def _planned(self, scope: Scope, plan: Plan) -> Loaded | None:
+        for loaded in self.retriever.serving(scope):
+            if loaded.procedure.key == plan.procedure and loaded.content_hash == plan.content_hash:
+                return loaded
+        return None
+
+    def _accepting(self, request: Request) -> _Found | Miss | Refused:
         if problem := problem_of(request):
             return Refused(reason=problem)
         started = time.perf_counter()
@@ -100,7 +187,7 @@ class Lookup:
         if not accepting:
             reason = "no guard accepts the request" if stops else "no stored procedure is like the request"
             return Miss(reason=reason, stops=stops, timing=timing)
-        return self._serve(accepting, stops, timing)
+        return _Found(accepting, timing)
 
     def explain(self, request: Request) -> Explanation:
         """Tell which guards were asked, and where each stopped."""
@@ -145,7 +232,7 @@ class Lookup:
                 stops.append(Stop(procedure=loaded.procedure.key, stage=judgement.stage, reason=judgement.reason))
         return accepting, tuple(stops)
 
-    def _serve(self, accepting: list[_Accepting], stops: tuple[Stop, ...], timing: Timing) -> Outcome:
+    def _serve(self, accepting: list[_Accepting], timing: Timing) -> Outcome:
         started = time.perf_counter()
         if len(accepting) > 1 and not all(item.loaded.procedure.pure for item in accepting):
             return self._conflict(accepting, "and at least one of them would call tools", timing)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias
 
-from seglam_agents.procedure import AdmissionReport
-from seglam_agents.record import Json
+from pydantic import Field
+
+from seglam_agents.procedure import AdmissionReport, ToolUse
+from seglam_agents.record import Json, Record
 from seglam_agents.trace import ToolStep
 from seglam_agents.usage import Usage
 
@@ -124,6 +127,29 @@ class Refused:
 
 
 Outcome: TypeAlias = Hit | Miss | Deopt | Refused
+
+
+class Plan(Record):
+    """A guard accepted: what will answer, with which arguments. Nothing has run yet.
+
+    A plan is plain data: another worker can go on with it (`ReasoningCache.next_action`) from the recorded results.
+    """
+
+    procedure: str
+    """`id@version` of the procedure."""
+    content_hash: str
+    arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
+    """In their JSON form (`seglam_agents.values.encode`)."""
+    tools: tuple[ToolUse, ...] = ()
+    """What it may call. Empty for a procedure that answers by computing alone."""
+    now: datetime | None = None
+    """The clock that its body sees, the same at every step."""
+    request: str = ""
+
+    @property
+    def pure(self) -> bool:
+        """True when it calls no tool."""
+        return not self.tools
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,6 +115,15 @@ class TemplateGuard:
             return judgement
         return Declined("template", max(_progress(pattern, text.text) for pattern in self.patterns)[1])
 
+    def permits(self, arguments: Mapping[str, Value]) -> bool:
+        """Tell whether arguments that were not read from a text hold by the same rules."""
+        return not (
+            self._check_distinct(arguments)
+            or self._check_currencies(arguments)
+            or self._check_units(arguments)
+            or self._check_where(arguments)
+        )
+
     def _match_one(self, index: int, text: NormalText, context: Mapping[str, Json]) -> Judgement:
         pattern = self.patterns[index]
         bound = _read(pattern, text)
@@ -159,7 +168,7 @@ class TemplateGuard:
         if context.keys() != self._context.keys():
             return Declined("context", f"context has {sorted(context)}, the guard expects {sorted(self._context)}")
         for name, kind in self._context.items():
-            value = _context_value(kind, context[name])
+            value = context_value(kind, context[name])
             if value is None:
                 return Declined("context", f"context {name!r} is no {kind}: {context[name]!r}")
             arguments[name] = value
@@ -193,11 +202,18 @@ def _check_context_names(context: Mapping[str, str], slots: Mapping[str, Slot]) 
                 raise TemplateError(f"context {name!r}: {error}", kind, 0) from error
 
 
-def _context_value(kind: str, value: Json) -> Value:
+def context_value(kind: str, value: Value) -> Value:
+    """Return a value that did not come from the text as a slot or a JSON type takes it; None where it is none."""
     if kind in JSON_TYPES:
         right = isinstance(value, JSON_TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
         return value if right else None
-    return slot(kind).parse(value) if isinstance(value, str) else None
+    found = slot(kind)
+    if isinstance(value, str) and (read := found.parse(value)) is not None:
+        return read
+    try:
+        return found.parse(found.render(value))
+    except SlotError:
+        return None
 
 
 def _read(pattern: Pattern, text: NormalText) -> dict[str, Value] | Declined:
