@@ -45,6 +45,8 @@ class CompileTask:
     """Procedures that it may widen instead of writing a new one."""
     negatives: tuple[str, ...] = ()
     """Requests that its guard must decline."""
+    clock: bool = False
+    """Whether bodies may read the clock."""
     finding: str = ""
     """Why another compiler refused, and how far it came."""
 

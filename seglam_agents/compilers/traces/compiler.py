@@ -103,6 +103,11 @@ class Setting:
     tools: Mapping[str, Tool] = field(default_factory=dict[str, Tool])
     words: Words = field(default_factory=dict[tuple[str, str], Mapping[str, Value]])
     names: frozenset[str] = frozenset()
+    clock: bool = True
+
+    def now(self, trace: Trace) -> Value:
+        """Return when a trace was recorded; None where bodies have no clock."""
+        return trace.recorded_at.replace(tzinfo=None) if self.clock and trace.recorded_at else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ class TraceKind:
 
 def setting_of(task: CompileTask, traces: Sequence[Trace]) -> Setting:
     """Return what tools, other traces and stored procedures tell."""
-    return Setting({tool.name: tool for tool in task.tools}, spoken(_made(task)), naming(traces))
+    return Setting({tool.name: tool for tool in task.tools}, spoken(_made(task)), naming(traces), task.clock)
 
 
 def kind_of(traces: Sequence[Trace], setting: Setting) -> TraceKind:
@@ -239,16 +244,16 @@ def _settled(group: Sequence[Trace], setting: Setting) -> TraceKind:
 
 def _explained(kind: TraceKind) -> TraceKind:
     """Leave out the traces that the plan gives up on: they are no examples of what it does."""
-    kept = tuple(case for case in kind.cases if _explains(kind.plan, case))
+    kept = tuple(case for case in kind.cases if _explains(kind, case))
     if len(kept) < MIN_TRACES:
         raise Refused("; ".join(dict.fromkeys(stop.reason for stop in stops_of(kind.plan))) or "the plan fits too few")
     return replace(kind, cases=kept)
 
 
-def _explains(plan: Node, case: Case) -> bool:
-    view = {**case.binding.arguments, "now": _now(case.trace)}
+def _explains(kind: TraceKind, case: Case) -> bool:
+    view = {**case.binding.arguments, "now": kind.setting.now(case.trace)}
     try:
-        return follow(plan, view, case.trace.calls, case.trace.answer)  # pyright: ignore[reportArgumentType]  # JSON is a Value
+        return follow(kind.plan, view, case.trace.calls, case.trace.answer)  # pyright: ignore[reportArgumentType]  # JSON is a Value
     except Diverged:
         return False
 
@@ -271,21 +276,17 @@ def _kind(group: Sequence[Trace], wording: Wording, setting: Setting) -> TraceKi
 
 def _plan(cases: Sequence[Case], setting: Setting) -> Node:
     observations = [
-        Observation(case.binding.arguments, case.trace.calls, case.trace.answer, _now(case.trace))  # pyright: ignore[reportArgumentType]  # JSON is a Value
+        Observation(case.binding.arguments, case.trace.calls, case.trace.answer, setting.now(case.trace))  # pyright: ignore[reportArgumentType]  # JSON is a Value
         for case in cases
     ]
     taken = frozenset((*setting.tools, *PRELUDE, "run", "now", "date", "datetime", "timedelta"))
     return align(observations, setting.tools, taken, setting.words)
 
 
-def _now(trace: Trace) -> Value:
-    return trace.recorded_at.replace(tzinfo=None) if trace.recorded_at else None
-
-
 def _widened(kind: TraceKind, others: Sequence[Trace]) -> TraceKind:
     """Add the traces of other wordings that the plan explains, and plan again with what they add."""
     for trace in others:
-        clock = _now(trace)
+        clock = kind.setting.now(trace)
         words = [token.key for literal in kind.cases[0].binding.literals for token in tokens(literal)]
         binding = bind(trace, kind.plan, kind.kinds, words, clock)
         if binding is None:
