@@ -7,6 +7,7 @@ import sys
 COMMANDS = {
     "stream": "send a stream of requests and near misses to a cache, and report what came of it",
     "hit_latency": "time whole hits among thousands of stored procedures",
+    "text2sql": "send questions for a database through a text-to-SQL engine of LlamaIndex",
     "prepare": "turn a public data set into the files that `stream` reads",
 }
 
