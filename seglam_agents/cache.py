@@ -25,7 +25,18 @@ from seglam_agents.kinds import Kinds
 from seglam_agents.lookup import Lookup
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
-from seglam_agents.outcome import CacheStatistics, Deopt, Explanation, Hit, Learned, Miss, Outcome, Plan, Refused
+from seglam_agents.outcome import (
+    CacheStatistics,
+    Deopt,
+    Explanation,
+    Hit,
+    Learned,
+    LearnedKind,
+    Miss,
+    Outcome,
+    Plan,
+    Refused,
+)
 from seglam_agents.policy import Policy, open_policy
 from seglam_agents.procedure import Entry
 from seglam_agents.record import Json
@@ -38,6 +49,7 @@ from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.opening import open_store
 from seglam_agents.tools import Tool
 from seglam_agents.trace import ToolStep, Trace
+from seglam_agents.tracebook import TraceBook
 from seglam_agents.values import Value
 
 logger = logging.getLogger(__name__)
@@ -103,6 +115,7 @@ class ReasoningCache:
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = False
+        self._now = now
         self._tools = {item.tool.name: item for item in tools}
         declared = {name: item.tool for name, item in self._tools.items()}
         agent = agent_fingerprint(declared.values(), system_prompt) if declared or system_prompt else ""
@@ -120,12 +133,13 @@ class ReasoningCache:
             retriever=retriever,
             lookup=Lookup(retriever, executor, self._call, now),
             compilers=self._compilers(repairs),
-            admission=Admission(executor, second, reason, seed=seed),
+            admission=Admission(executor, second, reason, seed=seed, now=now),
             policy=open_policy(policy),
             kinds=Kinds(self.store, distance),
             embedder=embedder or default_embedder(),
             tools=declared,
             near=distance,
+            book=TraceBook(self.store),
             second_opinion=second_opinion,
             learning=learning,
         )
@@ -222,6 +236,22 @@ class ReasoningCache:
         """
         return drive(self._engine.observe(self._scoped(trace)), self.model, self._engine.ledger)
 
+    def remember(self, trace: Trace) -> bool:
+        """Keep a run for `learn_remembered`; False when it is known already.
+
+        Raises:
+            StoreError: the store is broken.
+        """
+        return self._engine.book.add(self._scoped(trace))
+
+    def learn_remembered(self, *, progress: Callable[[int, int], None] | None = None) -> list[LearnedKind]:
+        """Compile every kind of run that is remembered and not learnt yet.
+
+        Args:
+            progress: is told how many of how many runs are done.
+        """
+        return drive(self._engine.learn_remembered(self.scope, progress), self.model, self._engine.ledger)
+
     async def aobserve(self, trace: Trace) -> Learned:
         """Learn from a run of the host's agent. See `observe`."""
         return await adrive(self._engine.observe(self._scoped(trace)), self.model, self._engine.ledger)
@@ -295,7 +325,8 @@ class ReasoningCache:
         return Request(text=request, context=dict(context or {}), scope=self.scope)
 
     def _scoped(self, trace: Trace) -> Trace:
-        return trace.model_copy(update={"request": self._request(trace.request, None)})
+        stamp = trace.recorded_at or (self._now() if self._now else None)
+        return trace.model_copy(update={"request": self._request(trace.request, None), "recorded_at": stamp})
 
     def _known(
         self, request: str | Request, answer: Json, trace: Trace | None, context: Mapping[str, Json] | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -23,6 +23,7 @@ from seglam_agents.compilers.base import (
     NotCrystallizable,
     Rejected,
 )
+from seglam_agents.compilers.traces.compiler import MAX_TRACES, TraceCompiler, same_wording
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.errors import ConflictError, ModelError, RecordingError
 from seglam_agents.flow import Flow, Wait, ask, work
@@ -31,15 +32,16 @@ from seglam_agents.guards.normal import normalise
 from seglam_agents.interpreter import agree, interpret_messages, read_answer
 from seglam_agents.kinds import Kind, Kinds
 from seglam_agents.lookup import Lookup, problem_of
-from seglam_agents.outcome import Deopt, Hit, Learned, Miss, Outcome, Plan, Refused
+from seglam_agents.outcome import Deopt, Hit, Learned, LearnedKind, Miss, Outcome, Plan, Refused
 from seglam_agents.policy import Policy, Spending
-from seglam_agents.procedure import AdmissionReport, Check, Entry, Statistics
+from seglam_agents.procedure import AdmissionReport, Check, Entry, Procedure, Statistics
 from seglam_agents.record import Json
 from seglam_agents.request import Request, Scope
 from seglam_agents.retriever import Retriever
 from seglam_agents.stores.base import ProcedureStore, SearchableStore
 from seglam_agents.tools import Tool
 from seglam_agents.trace import ToolStep, Trace
+from seglam_agents.tracebook import TraceBook
 from seglam_agents.usage import Ledger, Usage
 
 __all__ = ["Engine", "Tally", "interpret_messages"]
@@ -112,6 +114,8 @@ class Engine:
     embedder: Embedder
     tools: Mapping[str, Tool]
     near: float
+    book: TraceBook
+    traces: TraceCompiler = field(default_factory=TraceCompiler)
     second_opinion: bool = True
     learning: Literal["inline", "off"] = "inline"
     ledger: Ledger = field(default_factory=Ledger)
@@ -152,12 +156,75 @@ class Engine:
             return Learned(status="failed", reason=f"{type(error).__name__}: {error}")
 
     def observe(self, trace: Trace) -> Flow[Learned]:
-        """Learn from a run of the host's agent. Never raises."""
+        """Learn from a run of the host's agent: from traces alone first, by the model where the policy says so."""
         try:
-            return (yield from self.learn(Known(trace.request, trace.answer, trace)))
+            if problem := problem_of(trace.request) or _unclean(trace):
+                return Learned(status="deferred", reason=problem)
+            if self.learning == "off":
+                return Learned(status="deferred", reason="learning is off")
+            _ = yield from work(lambda: self.book.add(trace))
+            return (yield from self._learn_from(trace))
         except Exception as error:
             logger.exception("learning from a trace failed")
             return Learned(status="failed", reason=f"{type(error).__name__}: {error}")
+
+    def learn_remembered(
+        self, scope: Scope, progress: Callable[[int, int], None] | None = None
+    ) -> Flow[list[LearnedKind]]:
+        """Compile every kind of run that is remembered and that no procedure was made from yet."""
+        traces = yield from work(lambda: self.book.all(scope))
+        done = {key for loaded in self.retriever.serving(scope) for key in loaded.procedure.provenance.trace_ids}
+        found: list[LearnedKind] = []
+        for trace in traces:
+            if trace.id not in done:
+                learned = yield from self._learn_from(trace)
+                members = self._members(trace, learned, [other for other in traces if other.id not in done])
+                done |= members
+                found.append(LearnedKind(example=trace.request.text, traces=len(members), learned=learned))
+            if progress:
+                progress(sum(other.id in done for other in traces), len(traces))
+        return found
+
+    def _members(self, trace: Trace, learned: Learned, open_: Sequence[Trace]) -> set[str]:
+        """Return the traces that a verdict on one of them is about."""
+        entry = self.retriever.find(learned.procedure.rpartition("@")[0]) if learned.procedure else None
+        if entry:
+            return {trace.id, *entry.procedure.provenance.trace_ids}
+        tools = [step.tool for step in trace.calls]
+        alike = (o for o in open_ if {s.tool for s in o.calls} == set(tools) and same_wording(trace, o))
+        return {trace.id, *(other.id for other in alike)}
+
+    def _learn_from(self, trace: Trace) -> Flow[Learned]:
+        known, scope = Known(trace.request, trace.answer, trace), trace.request.scope
+        vector = yield from work(lambda: self._vector(trace.request))
+        kind = yield from work(lambda: self.kinds.of(scope, vector))
+        yield from work(lambda: self.kinds.book(scope, kind, trace.usage, trace.request, trace.answer))
+        kind = yield from work(lambda: self.kinds.current(scope, kind))
+        task = yield from work(lambda: self._trace_task(known, vector))
+        result = yield from self.traces.compile(task, self._admit)
+        if isinstance(result, Compiled):
+            compiled = result
+            return (yield from work(lambda: self._conclude(compiled, Usage(), scope, kind, vector)))
+        reason = result.reason
+        if (
+            not self.compilers
+            or kind.backing_off
+            or not self.policy.compile_now(Spending(kind.spent, kind.requests, self._compile_cost()))
+        ):
+            return Learned(status="rejected", reason=reason, report=getattr(result, "report", None))
+        return (yield from self._compile(known, kind, vector, finding=reason))
+
+    def _trace_task(self, known: Known, vector: Sequence[float]) -> CompileTask:
+        assert known.trace is not None  # noqa: S101  # for the type checker; callers have one
+        near = self.book.near(known.trace, MAX_TRACES)
+        serving = (loaded.procedure for loaded in self.retriever.serving(known.request.scope))
+        made = (procedure for procedure in serving if procedure.provenance.compiler == self.traces.name)
+        return CompileTask(
+            requests=(known,),
+            related=tuple(Known(trace.request, trace.answer, trace) for trace in near),
+            tools=tuple(self.tools.values()),
+            neighbours=tuple(Neighbour(procedure, "") for procedure in made),
+        )
 
     def safe_lookup(self, request: Request, *, dry: bool = False, counted: bool = True) -> Outcome:
         """Look up, and turn whatever breaks on the way into a miss: the agent runs on."""
@@ -298,9 +365,9 @@ class Engine:
         completion = yield from ask(interpret_messages(request, steps), "interpret")
         return read_answer(completion.text), completion.usage
 
-    def _compile(self, known: Known, kind: Kind, vector: Sequence[float]) -> Flow[Learned]:
+    def _compile(self, known: Known, kind: Kind, vector: Sequence[float], finding: str = "") -> Flow[Learned]:
         scope = known.request.scope
-        task = yield from work(lambda: self._task(known, kind, vector))
+        task = yield from work(lambda: replace(self._task(known, kind, vector), finding=finding))
         result: Compilation = Rejected("no compiler was given", Usage(), 0)
         usage = Usage()
         answer: Json = None
@@ -337,6 +404,8 @@ class Engine:
     ) -> Learned:
         match result:
             case Compiled(candidate=candidate, report=report, attempts=attempts):
+                if candidate.parent and candidate.parent.content_hash == candidate.procedure.content_hash:
+                    return Learned(status="deferred", reason=f"{candidate.parent.key} says it already", usage=usage)
                 entry = self._put(candidate, report, vector)
                 self.kinds.learned(scope, kind)
                 self.tally.add("admitted")
@@ -366,11 +435,22 @@ class Engine:
             expected_revision=current.revision if current else 0,
             vector=None if current else vector,
         )
+        for replaced in candidate.replaces:
+            self._retire(replaced)
         self.retriever.refresh(procedure.scope)
         return entry
 
+    def _retire(self, procedure: Procedure) -> None:
+        current = self.store.get(procedure.scope, procedure.id)
+        if current and current.procedure.key == procedure.key:
+            retired = current.procedure.model_copy(update={"status": "retired"})
+            entry = current.model_copy(update={"procedure": retired})
+            self.store.put(entry, expected_revision=current.revision)
+
     def _admit(self, candidate: Candidate) -> AdmissionReport:
-        others = self.retriever.serving(candidate.procedure.scope)
+        replaced = {procedure.id for procedure in candidate.replaces}
+        serving = self.retriever.serving(candidate.procedure.scope)
+        others = [loaded for loaded in serving if loaded.procedure.id not in replaced]
         return self.admission.examine(candidate, tools=self.tools, others=others)
 
     def _task(self, known: Known, kind: Kind, vector: Sequence[float]) -> CompileTask:
@@ -415,6 +495,12 @@ def _unproven(known: Known, candidate: Candidate) -> bool:
     """Tell whether nothing but the compiler's own word stands behind the answers of a candidate."""
     same_body = candidate.parent is not None and candidate.parent.body == candidate.procedure.body
     return known.answer is None and known.trace is None and not same_body
+
+
+def _unclean(trace: Trace) -> str | None:
+    """Return why a run teaches nothing."""
+    failed = next((step for step in trace.calls if step.error), None)
+    return f"only clean runs are learnt from: {failed.tool} failed with {failed.error}" if failed else None
 
 
 def _opinion(compiled: Compiled, evidence: str) -> Compiled:

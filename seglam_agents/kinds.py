@@ -85,6 +85,11 @@ class Kinds:
             known = (*current.known, KnownAnswer(request=request, answer=answer))[-MAX_KNOWN:]
             self._write(scope, current.model_copy(update={"spent": current.spent + usage, "known": known}))
 
+    def current(self, scope: Scope, kind: Kind) -> Kind:
+        """Return what is known of a kind by now."""
+        with self._lock:
+            return self._of_scope(scope).get(kind.id, kind)
+
     def refuse(self, scope: Scope, kind: Kind, reason: str) -> None:
         """Remember that a kind could not be compiled: the next try is twice as far away."""
         with self._lock:

@@ -92,6 +92,16 @@ class Learned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedKind:
+    """What came of all remembered runs of one kind."""
+
+    example: str
+    """The text of one of their requests."""
+    traces: int
+    learned: Learned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Miss:
     """No guard accepted, or those that did disagreed. `answer` is the model's, where one was asked."""
 

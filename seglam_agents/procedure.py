@@ -101,8 +101,9 @@ class AdmissionReport(Record):
 
     @property
     def clean_replays(self) -> int:
-        """Cases with a known right answer that were replayed exactly."""
-        return sum(c.cases for c in self.checks if c.name in ("replay", "held out") and c.verdict == "passed")
+        """Cases with a known right answer that were replayed exactly, and that the code was not made from if any."""
+        passed = {check.name: check.cases for check in self.checks if check.verdict == "passed"}
+        return passed.get("held out", passed.get("replay", 0))
 
 
 class Statistics(Record):

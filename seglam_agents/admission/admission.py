@@ -1,17 +1,24 @@
 """`Admission`: refuse by default, report every check.
 
 The letters are those of the design: (a) static, (b) replay, (c) samples in two sandboxes, (d) mutations of requests,
-(f) neighbours, (g) time budget, (h) types. Held-out traces (e) belong to the trace compiler.
+(e) held-out traces, (f) neighbours, (g) time budget, (h) types.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from seglam_agents.admission.case import Case
 from seglam_agents.admission.fresh import check_answers, check_budget, check_mutations, check_samples, check_second
-from seglam_agents.admission.replay import check_counterexamples, check_neighbours, check_related, check_replay
+from seglam_agents.admission.replay import (
+    check_counterexamples,
+    check_held_out,
+    check_neighbours,
+    check_related,
+    check_replay,
+)
 from seglam_agents.admission.source import check_alternatives, check_dialect, check_types, check_units
 from seglam_agents.compilers.base import Candidate
 from seglam_agents.errors import SeglamError
@@ -33,6 +40,7 @@ class Admission:
         mutations: mutated requests a known request.
         budget_seconds: time that one run of the body may take.
         seed: of samples and mutations, so that a report can be repeated.
+        now: the declared clock of bodies; None where a body that reads the clock is refused.
     """
 
     executor: Executor
@@ -42,6 +50,7 @@ class Admission:
     mutations: int = 120
     budget_seconds: float = 0.2
     seed: int = 0
+    now: Callable[[], datetime] | None = None
 
     def examine(
         self, candidate: Candidate, *, tools: Mapping[str, Tool], others: Sequence[Loaded] = ()
@@ -51,14 +60,16 @@ class Admission:
             loaded = load(candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits)
         except SeglamError as error:
             return AdmissionReport(checks=(Check(name="loading", verdict="failed", evidence=str(error)),))
-        case = self._case(candidate, loaded, others)
+        if self.now is not None:
+            loaded = replace(loaded, program=replace(loaded.program, clock=True))
+        case = self._case(candidate, loaded, others, tools)
         static = [check(case) for check in (check_dialect, check_types, check_alternatives, check_units)]
         if any(check.name in ("dialect", "types") and check.verdict == "failed" for check in static):
             # What cannot run properly is not run: the findings would all be the same.
             return AdmissionReport(checks=tuple(static))
         return AdmissionReport(checks=(*static, *self._run(case)))
 
-    def _case(self, candidate: Candidate, loaded: Loaded, others: Sequence[Loaded]) -> Case:
+    def _case(self, candidate: Candidate, loaded: Loaded, others: Sequence[Loaded], tools: Mapping[str, Tool]) -> Case:
         parent = candidate.parent.id if candidate.parent else None
         return Case(
             candidate=candidate,
@@ -71,11 +82,14 @@ class Admission:
             samples=self.samples,
             mutations=self.mutations,
             budget_seconds=self.budget_seconds,
+            tools=tools,
+            now=self.now,
         )
 
     def _run(self, case: Case) -> list[Check]:
         known: tuple[Callable[[Case], Check], ...] = (
             check_replay,
+            *((check_held_out,) if case.candidate.held_out else ()),
             check_related,
             check_counterexamples,
             check_mutations,

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import NamedTuple, cast
 
-from seglam_agents.admission.wordings import MONTHS, NEGATIONS, OPPOSITIONS, WEEKDAYS
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.exports import find_all
 from seglam_agents.guards.slots.money import read_currency
 from seglam_agents.guards.slots.unit_table import UNITS
 from seglam_agents.guards.slots.units import read_unit
 from seglam_agents.guards.template import Choice, Element, Elements, Literal, SlotMention, Template, mentions, walk
+from seglam_agents.guards.wordings import MONTHS, NEGATIONS, OPPOSITIONS, WEEKDAYS
 from seglam_agents.values import Value
 
 

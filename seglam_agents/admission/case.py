@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from seglam_agents.compilers.base import Candidate
 from seglam_agents.executor import Executor, Final, GiveUp
@@ -13,6 +14,8 @@ from seglam_agents.loading import Loaded
 from seglam_agents.procedure import Check, Example
 from seglam_agents.record import Json
 from seglam_agents.sandboxes.base import Sandbox
+from seglam_agents.tools import Tool
+from seglam_agents.trace import Trace
 from seglam_agents.values import Value
 
 MAX_EVIDENCE = 5
@@ -35,6 +38,14 @@ class Case:
     samples: int
     mutations: int
     budget_seconds: float
+    tools: Mapping[str, Tool] = field(default_factory=dict[str, Tool])
+    now: Callable[[], datetime] | None = None
+
+    def clock(self, trace: Trace | None = None) -> datetime | None:
+        """Return the time that a body sees: that of a recorded run, or the declared clock's."""
+        if self.now is None:
+            return None
+        return trace.recorded_at.replace(tzinfo=None) if trace and trace.recorded_at else self.now()
 
     def judge(self, text: str, context: Mapping[str, Json] | None = None) -> Judgement:
         """Ask the candidate's guard, with the reason where it declines."""

@@ -77,7 +77,7 @@ def check_second(case: Case, runs: Sequence[Run]) -> Check:
     other = Executor(case.second, case.executor.limits)
     problems: list[str] = []
     for run in runs:
-        theirs = other.next_action(case.loaded, run.sample.arguments)
+        theirs = other.next_action(case.loaded, run.sample.arguments, now=case.clock())
         if _outcome(theirs) != _outcome(run.action) and not _alike(theirs, run.action):
             problems.append(
                 f"for {run.sample.text!r}: {case.executor.sandbox.name} gives {_outcome(run.action)}, "
@@ -121,7 +121,7 @@ def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:
         return f"its own sample {sample.text!r} is declined ({judgement.stage}: {judgement.reason})"
     if not _same_arguments(guard, judgement, sample):
         return f"its own sample {sample.text!r} binds {dict(judgement.arguments)!r}, made from {sample.arguments!r}"
-    action = case.executor.next_action(case.loaded, judgement.arguments)
+    action = case.executor.next_action(case.loaded, judgement.arguments, now=case.clock())
     if isinstance(action, (Final, GiveUp)):
         if isinstance(action, GiveUp) and action.reason.startswith(("syntax:", "value:", "crash:", "limit:")):
             return f"on its own sample {sample.text!r}: {action.reason}"

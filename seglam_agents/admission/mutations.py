@@ -16,10 +16,10 @@ from decimal import Decimal
 from itertools import combinations, islice, zip_longest
 from typing import Literal, NamedTuple, TypeAlias
 
-from seglam_agents.admission import wordings
-from seglam_agents.admission.wordings import cased_like, is_content
+from seglam_agents.guards import wordings
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.unit_table import SPELLINGS
+from seglam_agents.guards.wordings import cased_like, is_content
 from seglam_agents.values import Value, as_number
 
 MutationKind: TypeAlias = Literal[

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from seglam_agents.admission.case import Case, answer_of, verdict
 from seglam_agents.compilers.base import Known
 from seglam_agents.executor import Final
 from seglam_agents.guards.guard import Accepted, Declined
+from seglam_agents.guards.normal import normalise
+from seglam_agents.loading import load
 from seglam_agents.procedure import Check
 from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
 from seglam_agents.values import decode, encode, same, tidy
 
+GAVE_UP = "deopt"
 MAX_NEIGHBOURS = 2_000
 """Examples of other procedures that are asked at most."""
 
@@ -24,6 +29,23 @@ def check_replay(case: Case) -> Check:
         if problem:
             problems.append(problem)
     return verdict("replay", problems, len(given) + len(inherited))
+
+
+def check_held_out(case: Case) -> Check:
+    """What was made without a trace declines that trace's request, gives up on it, or does what the trace did."""
+    problems: list[str] = []
+    reproduced = 0
+    for procedure, known in case.candidate.held_out:
+        loaded = load(procedure, case.executor.sandbox, tools=case.tools, limits=case.executor.limits)
+        judgement = loaded.guard.match(normalise(known.request.text), known.request.context)
+        if isinstance(judgement, Declined):
+            continue
+        problem = _replay_trace(replace(case, loaded=loaded), known, judgement)
+        reproduced += problem is None
+        if problem is not None and f": {GAVE_UP}: " not in problem:
+            problems.append(f"made without it, {problem}")
+    total = len(case.candidate.held_out)
+    return verdict("held out", problems, reproduced, f"{reproduced} of {total} done right unseen, the others declined")
 
 
 def check_related(case: Case) -> Check:
@@ -97,10 +119,11 @@ def _replay_trace(case: Case, known: Known, judgement: Accepted) -> str | None:
         case.loaded.call_arguments(judgement.arguments),
         call=recorded,
         limits=case.executor.limits,
+        now=case.clock(known.trace),
     )
     if mismatches:
         return f"on the trace of {known.request.text!r}: {mismatches[0]}"
-    if steps:
+    if steps and not isinstance(execution, Failed):
         return f"on the trace of {known.request.text!r}: never calls {steps[0].tool}"
     match execution:
         case Returned(value=value):
@@ -116,7 +139,7 @@ def _compare(case: Case, text: str, context: dict[str, object], right: object, w
     judgement = case.judge(text, context)  # pyright: ignore[reportArgumentType]  # JSON of a record
     if isinstance(judgement, Declined):
         return f"{what} is declined: {_declined(text, judgement)}"
-    action = case.executor.next_action(case.loaded, judgement.arguments)
+    action = case.executor.next_action(case.loaded, judgement.arguments, now=case.clock())
     if not isinstance(action, Final):
         return f"on {what} {text!r} with {_shown(judgement)}: {action}"
     return None if same(action.answer, right) else _wrong(text, action.answer, right, _shown(judgement))

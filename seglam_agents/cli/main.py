@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from seglam_agents.cli import asking, demo, looking
+from seglam_agents.cli import asking, demo, learning, looking
 
 app = typer.Typer(
     name="seglam",
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(asking.ask)
 app.command()(asking.why)
+app.command()(learning.learn)
 app.command()(looking.ls)
 app.command()(looking.show)
 app.command()(looking.stats)

@@ -45,6 +45,8 @@ class CompileTask:
     """Procedures that it may widen instead of writing a new one."""
     negatives: tuple[str, ...] = ()
     """Requests that its guard must decline."""
+    finding: str = ""
+    """Why another compiler refused, and how far it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class Candidate:
     related: tuple[Known, ...] = ()
     """What it may decline, but must answer right if it accepts."""
     parent: Procedure | None = None
+    held_out: tuple[tuple[Procedure, Known], ...] = ()
+    """Procedures that were made without one of the requests each, and that request: a test on what was not seen."""
+    replaces: tuple[Procedure, ...] = ()
+    """Further procedures, besides the parent, that it takes the place of."""
 
 
 Admit: TypeAlias = Callable[[Candidate], AdmissionReport]

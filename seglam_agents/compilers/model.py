@@ -95,7 +95,8 @@ class ModelCompiler:
 
 def compile_messages(task: CompileTask) -> list[Message]:
     """Return the prompt for a task. The same task gives the same prompt, to the letter."""
-    slots = "\n".join(f"- `{name}` {description}" for name, description in slot_types().items())
+    offered = ((name, description) for name, description in slot_types().items() if name != "title")
+    slots = "\n".join(f"- `{name}` {description}" for name, description in offered)
     system = prompt("compile").replace("{slots}", slots).replace("{dialect}", DIALECT)
     parts = [_requests_part(task.requests)]
     if task.related:
@@ -104,6 +105,8 @@ def compile_messages(task: CompileTask) -> list[Message]:
         parts.append(_tools_part(task.tools))
     if task.neighbours:
         parts.append(_neighbours_part(task.neighbours))
+    if task.finding:
+        parts.append(f"Another compiler, which only compares runs, refused: {_cut(task.finding)}")
     if task.negatives:
         parts.append("Requests that your guard must decline:\n" + "\n".join(f"- {text}" for text in task.negatives))
     return [Message("system", system), Message("user", "\n\n".join(parts))]

@@ -32,6 +32,8 @@ class Program:
     entry: str = "run"
     tools: tuple[Tool, ...] = ()
     """The tools that the source may call as ordinary functions; no other name of the host exists in it."""
+    clock: bool = False
+    """Whether a look at the program lets it read the clock, because its host has declared one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ def look(program: Program, modules: Sequence[str] = ()) -> list[Problem]:
     problems = [Problem(1, message) for message in _entry(tree, program.entry)]
     for node in ast.walk(tree):
         problems += [Problem(getattr(node, "lineno", 1), message) for message in _messages(node, names, modules)]
+    if program.clock:
+        problems = [problem for problem in problems if not problem.message.endswith(_NO_CLOCK)]
     return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from seglam_agents.admission.alternatives import meaning_changing
 from seglam_agents.admission.mutations import Ignored, Mutation, ignored, mutations
-from seglam_agents.admission.wordings import UNRELATED
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.template import parse_template
+from seglam_agents.guards.wordings import UNRELATED
 from seglam_agents.procedure import GuardSource
 from seglam_agents.values import Money, Value
 

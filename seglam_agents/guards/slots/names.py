@@ -51,6 +51,16 @@ def name_slots() -> list[Slot]:
             open=True,
         ),
         make(
+            "title",
+            rf"{_TITLED}(?: {_TITLED}){{0,7}}",
+            Functions(read_title, str, _sampler("title"), same_name),
+            python="str",
+            description="what an event, a document or a project is called, 1 to 8 words without negation: "
+            "sync up, Health & Wellness Expo, Data Security and Compliance Training",
+            verbatim=True,
+            open=True,
+        ),
+        make(
             "word",
             r"[^ -,./:-@[-`{-~]+",  # with digits, because the normalised text has "2" for "two"
             Functions(_read_word, str, _sampler("word"), same_name),
@@ -109,6 +119,22 @@ def read_phrase(raw: str) -> str | None:
     return None if any(skeleton(piece) in _NO_PHRASE for part in parts for piece in part.split("-")) else text
 
 
+def read_title(raw: str) -> str | None:
+    """Return what something is called; small words only where a name goes on behind them."""
+    text = spaced(raw)
+    parts = text.split(" ")
+    if not 1 <= len(parts) <= 8 or not all(part == "&" or _is_title_word(part) for part in parts):
+        return None
+    for index, part in enumerate(parts):
+        if part != "&" and skeleton(part) in _NO_TITLE:
+            return None
+        if (part == "&" or part.lower() in _BETWEEN) and not (0 < index < len(parts) - 1):
+            return None
+        if part.lower() in _BETWEEN and not (parts[index - 1][0].isupper() and parts[index + 1][0].isupper()):
+            return None
+    return text
+
+
 def same_name(left: str, right: str) -> bool:
     """Tell whether two names are the same but for case and accents' encoding."""
     return _folded(left) == _folded(right)
@@ -160,6 +186,10 @@ def _is_name_part(part: str, *, first: bool) -> bool:
     return _is_capitalised(letters) and skeleton(letters) not in _NO_NAME
 
 
+def _is_title_word(part: str) -> bool:
+    return is_word(part) or (part.isascii() and part.isdigit())
+
+
 def _is_stopped(word: str) -> bool:
     """Tell whether a word, or a part of it, is on the stop list of nouns."""
     whole = skeleton(word)
@@ -196,11 +226,15 @@ _NO_NOUN = stop_words("function", "pronoun", "negation", "quantity", "comparativ
 _JOINING = ("and", "or", "nor", "but", "yet", "so", "if", "unless", "then", "than", "because", "although", "though",
             "while", "whereas", "which", "who", "that", "besides")  # fmt: skip
 _NO_PHRASE = stop_words("pronoun", "negation", "quantity", "comparative") | frozenset(_JOINING)
+_NO_TITLE = stop_words("negation") | (frozenset(_JOINING) - {"and"})
+_BETWEEN = ("and", "to", "on", "at", "with", "in", "for", "from", "by")
 _TRAILING = stop_words("trailing")
 _TITLE = re.compile(r"(?:Dr|Mrs?|Ms|Prof)\.? ")
 _SMALL = ("of", "the", "and", "de", "la", "del", "du", "da", "von", "van", "for", "in", "on", "at")
 _PLAIN = r"[^ -,.-@[-`{-~]+"
 """Over-approximates a word: no ASCII but letters and the hyphen, and anything else."""
+_TITLED = r"(?:[^ -%\'-,./:-@[-`{-~]+)"
+"""The same with digits and the ampersand."""
 _CAPITAL = r"(?-i:[A-Z\x{c0}-\x{10ffff}])[^ -&(-,.-@[-`{-~]*"
 _CAPITAL_OR_DIGIT = r"(?-i:[A-Z\x{c0}-\x{10ffff}])[^ -&(-,./:-@[-`{-~]*"
 _LY_WORDS = (

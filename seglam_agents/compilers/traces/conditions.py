@@ -1,0 +1,138 @@
+"""Why traces went different ways: the tests that fit all of them.
+
+The tests that no trace contradicts are a version space (Mitchell, Generalization as search, 1982). A body takes a way
+only where all of them agree, so that it never goes where only one reading of the traces would go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import cast
+
+from seglam_agents.compilers.traces.atoms import Atoms, Found
+from seglam_agents.compilers.traces.plan import Test
+from seglam_agents.compilers.traces.terms import Term, literal
+from seglam_agents.values import Value
+
+MAX_TESTS = 8
+"""Tests that must agree; where more fit, those of the simplest terms."""
+
+
+def tests(atoms: Atoms, labels: Sequence[bool]) -> tuple[Test, ...]:
+    """Return the tests that are true in the views labelled True and false in the others; none where nothing fits."""
+    found: dict[str, Test] = {}
+    for test in _all(atoms, labels):
+        found.setdefault(test.yes.code, test)
+    ranked = sorted(found.values(), key=lambda test: (test.yes.size, test.yes.code))
+    return tuple(ranked[:MAX_TESTS])
+
+
+def _all(atoms: Atoms, labels: Sequence[bool]) -> Iterator[Test]:
+    for atom in atoms.plain:
+        yield from _member(atom, labels)
+    for atom in atoms.lists:
+        yield from _emptiness(atom, labels)
+    numbers = _distinct(atoms.numbers)
+    for atom in numbers:
+        yield from _threshold(atom, labels)
+    for left, right in combinations(numbers, 2):
+        yield from _comparison(left, right, labels)
+
+
+def _distinct(numbers: Sequence[Found]) -> list[Found]:
+    unique = {seen: (term, seen) for term, seen in sorted(numbers, key=lambda atom: -atom[0].size)}
+    return sorted(unique.values(), key=lambda atom: atom[0].size)[:40]
+
+
+def _member(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
+    """A text, a truth value or None that is one of those seen on its way."""
+    term, seen = atom
+    if not all(isinstance(value, (str, bool)) or value is None for value in seen):
+        return
+    members = cast("tuple[str | bool | None, ...]", seen)
+    yes = {value for value, label in zip(members, labels, strict=True) if label}
+    no = {value for value, label in zip(members, labels, strict=True) if not label}
+    if yes & no or (len(yes) + len(no) > len(seen) / 1.5 and all(isinstance(value, str) for value in seen)):
+        return  # Texts that are all different are names, not reasons.
+    yield Test(_in(term, yes), _in(term, no))
+
+
+def _in(term: Term, members: set[str | bool | None]) -> Term:
+    ordered = sorted(members, key=repr)
+    if len(ordered) == 1:
+        only = ordered[0]
+        operator = "is" if only is None or isinstance(only, bool) else "=="
+        return _derived(term, f"{term.code} {operator} {literal(only)}", lambda value: value == only)
+    return _derived(term, f"{term.code} in {literal(tuple(ordered))}", lambda value: value in ordered)
+
+
+def _emptiness(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
+    term, seen = atom
+    filled = [bool(value) for value in seen]
+    some = _derived(term, f"len({term.code}) > 0", bool)
+    none = _derived(term, f"len({term.code}) == 0", lambda value: not value)
+    if filled == list(labels):
+        yield Test(some, none)
+    elif filled == [not label for label in labels]:
+        yield Test(none, some)
+
+
+def _threshold(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
+    """A number that is above all (or below all) that were seen on the other way."""
+    term, seen = atom
+    if term.family == "request":
+        return  # A number of the request alone decides nothing that its words do not say.
+    yes = [cast(float, value) for value, label in zip(seen, labels, strict=True) if label]
+    no = [cast(float, value) for value, label in zip(seen, labels, strict=True) if not label]
+    if min(yes) > max(no):
+        low, high = min(yes), max(no)
+        yield Test(_bound(term, ">=", low), _bound(term, "<=", high))
+    elif max(yes) < min(no):
+        low, high = min(no), max(yes)
+        yield Test(_bound(term, "<=", high), _bound(term, ">=", low))
+
+
+def _bound(term: Term, operator: str, limit: float) -> Term:
+    if operator == ">=":
+        return _derived(term, f"{term.code} >= {literal(limit)}", lambda value: cast(float, value) >= limit)
+    return _derived(term, f"{term.code} <= {literal(limit)}", lambda value: cast(float, value) <= limit)
+
+
+def _comparison(left: Found, right: Found, labels: Sequence[bool]) -> Iterator[Test]:
+    if left[0].family == right[0].family == "request":
+        return
+    signs = [_sign(cast(float, a) - cast(float, b)) for a, b in zip(left[1], right[1], strict=True)]
+    yes = {sign for sign, label in zip(signs, labels, strict=True) if label}
+    no = {sign for sign, label in zip(signs, labels, strict=True) if not label}
+    if not yes & no:
+        yield Test(_compared(left[0], right[0], yes), _compared(left[0], right[0], no))
+
+
+def _sign(difference: float) -> int:
+    return (difference > 1e-9) - (difference < -1e-9)
+
+
+_SIGNS: Mapping[frozenset[int], str] = {
+    frozenset((1,)): ">",
+    frozenset((0,)): "==",
+    frozenset((-1,)): "<",
+    frozenset((0, 1)): ">=",
+    frozenset((-1, 0)): "<=",
+    frozenset((-1, 1)): "!=",
+}
+
+
+def _compared(left: Term, right: Term, signs: set[int]) -> Term:
+    operator = _SIGNS[frozenset(signs)]
+    return Term(
+        f"{left.code} {operator} {right.code}",
+        lambda view: _sign(cast(float, left.function(view)) - cast(float, right.function(view))) in signs,
+        "result",
+        left.size + right.size,
+        left.sources | right.sources,
+    )
+
+
+def _derived(term: Term, code: str, function: Callable[[Value], bool]) -> Term:
+    return Term(code, lambda view: function(term.function(view)), term.family, term.size + 1, term.sources)

@@ -1,0 +1,174 @@
+"""The plan of a body: calls, loops, branches and an answer, as a tree of terms; and what it does on a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
+from seglam_agents.trace import ToolStep
+from seglam_agents.values import Value, decode, encode
+from seglam_agents.values import same as same_answer
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A tool call whose arguments are terms; its result gets a name."""
+
+    name: str
+    tool: str
+    arguments: Mapping[str, Term]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What all traces that came to a node could see there."""
+
+    views: tuple[View, ...]
+    families: Mapping[str, Family]
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """Call a tool, then go on."""
+
+    scene: Scene
+    call: Invocation
+    then: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Do some calls for each element of a list, then go on."""
+
+    scene: Scene
+    variable: str
+    over: Term
+    calls: tuple[Invocation, ...]
+    inside: Scene
+    """What could be seen in each turn of each trace."""
+    may_be_empty: bool
+    at_most: int | None
+    """Turns that a body may take; None where traces took several."""
+    then: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """A condition that is true, false, or not known: where the traces say nothing, neither holds."""
+
+    yes: Term
+    no: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Go one way where all tests say yes, the other where all say no, and give up where they differ."""
+
+    scene: Scene
+    tests: tuple[Test, ...]
+    if_yes: Node
+    if_no: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end."""
+
+    scene: Scene
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A way that too few traces went: the model takes over here."""
+
+    scene: Scene
+    reason: str
+
+
+Node: TypeAlias = Invoke | Loop | Branch | Answer | Stop
+
+
+def terms_of(node: Node) -> list[Term]:
+    """Return every term of a plan."""
+    match node:
+        case Invoke(call=call, then=then):
+            return [*call.arguments.values(), *terms_of(then)]
+        case Loop(over=over, calls=calls, then=then):
+            return [over, *(term for call in calls for term in call.arguments.values()), *terms_of(then)]
+        case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
+            return [*(test.yes for test in tests), *terms_of(if_yes), *terms_of(if_no)]
+        case Answer(term=term):
+            return [term]
+        case Stop():
+            return []
+
+
+def stops_of(node: Node) -> list[Stop]:
+    """Return the ways of a plan that end in giving up."""
+    match node:
+        case Invoke(then=then) | Loop(then=then):
+            return stops_of(then)
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return [*stops_of(if_yes), *stops_of(if_no)]
+        case Stop():
+            return [node]
+        case Answer():
+            return []
+
+
+class Diverged(Exception):
+    """A plan gives up on a trace, or does something else than the trace."""
+
+
+def follow(node: Node, view: View, steps: Sequence[ToolStep], answer: Value) -> bool:
+    """Tell whether a plan does on a trace what the trace did.
+
+    Raises:
+        Diverged: the plan gives up on it (its calls so far were those of the trace).
+    """
+    try:
+        return _follow(node, dict(view), list(steps), answer)
+    except Unknown as error:
+        raise Diverged("a value is missing") from error
+
+
+def _follow(node: Node, view: dict[str, Value], steps: list[ToolStep], answer: Value) -> bool:
+    match node:
+        case Invoke(call=call, then=then):
+            return _called(call, view, steps) and _follow(then, view, steps, answer)
+        case Loop():
+            return _looped(node, view, steps) and _follow(node.then, view, steps, answer)
+        case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
+            if all(test.yes(view) for test in tests):
+                return _follow(if_yes, view, steps, answer)
+            if all(test.no(view) for test in tests):
+                return _follow(if_no, view, steps, answer)
+            raise Diverged("not seen in any trace")
+        case Answer(term=term):
+            return not steps and same_answer(encode(term(view)), encode(answer))
+        case Stop(reason=reason):
+            raise Diverged(reason)
+
+
+def _called(call: Invocation, view: dict[str, Value], steps: list[ToolStep]) -> bool:
+    arguments = {name: encode(term(view)) for name, term in call.arguments.items()}
+    if not steps or steps[0].tool != call.tool or dict(steps[0].arguments) != arguments:
+        return False
+    view[call.name] = decode(steps.pop(0).result)
+    return True
+
+
+def _looped(loop: Loop, view: dict[str, Value], steps: list[ToolStep]) -> bool:
+    elements = cast("Sequence[Value]", loop.over(view))
+    if not elements and not loop.may_be_empty:
+        raise Diverged("no trace was without one here")
+    if loop.at_most is not None and len(elements) > loop.at_most:
+        raise Diverged("no trace had as many here")
+    for element in elements:
+        inner = {**view, loop.variable: element}
+        if not all(_called(call, inner, steps) for call in loop.calls):
+            return False
+    return True

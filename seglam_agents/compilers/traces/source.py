@@ -1,0 +1,139 @@
+"""A plan as readable Python, with the functions that it uses above it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from seglam_agents.compilers.traces import classes
+from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test, terms_of
+from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, principal, used_functions
+
+MAX_LINE = 110
+
+
+def write(
+    plan: Node, parameters: Sequence[str], summary: str, writes: frozenset[str], names: frozenset[str] = frozenset()
+) -> str:
+    """Return the module of a body.
+
+    Args:
+        plan: what it does.
+        parameters: the names that `run` takes.
+        summary: one line about it.
+        writes: the tools that change something.
+        names: keys of results that hold names.
+
+    Raises:
+        Unused: a result was read and nothing says what for.
+    """
+    checks = classes.checks(plan, writes, names)
+    used = classes.Used([principal(term.code) for term in terms_of(plan)], names)
+    lines = list(_node(plan, checks, writes, used, "    "))
+    lines = _hoisted(lines)
+    if any(re.search(r"\bnow\b", line) for line in lines):
+        lines.insert(0, "    now = datetime.now()")
+    body = "\n".join([f"def run({', '.join(parameters)}):", f'    """{summary}"""', *_unassigned(lines)])
+    functions = used_functions(body)
+    prelude = [PRELUDE[name] for name in functions]
+    return "\n\n".join([*_imports(body + "".join(prelude)), *prelude, body]) + "\n"
+
+
+def _imports(source: str) -> list[str]:
+    names = [name for name in ("date", "datetime", "timedelta") if re.search(rf"(?<![\w.])({name})(\(|\.now)", source)]
+    return [f"from datetime import {', '.join(names)}\n"] if names else []
+
+
+def _node(
+    node: Node, checks: Mapping[int, Sequence[str]], writes: frozenset[str], used: classes.Used, indent: str
+) -> Iterator[str]:
+    yield from (indent + line for line in checks.get(id(node), ()))
+    match node:
+        case Invoke(call=call, then=then):
+            yield from _call(call, indent)
+            yield from _node(then, checks, writes, used, indent)
+        case Loop(variable=variable, over=over, calls=calls, then=then):
+            if not node.may_be_empty:
+                yield f"{indent}expect(len({over.code}) > 0, {literal('none of them')})"
+            if node.at_most is not None:
+                yield f"{indent}expect(len({over.code}) <= {node.at_most}, {literal('so many of them')})"
+            yield f"{indent}for {variable} in {over.code}:"
+            yield from (f"{indent}    {line}" for line in classes.inside(node, writes, used))
+            yield from (line for call in calls for line in _call(call, indent + "    "))
+            yield from _node(then, checks, writes, used, indent)
+        case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
+            yield f"{indent}if {_all([test.yes for test in tests])}:"
+            yield from _node(if_yes, checks, writes, used, indent + "    ")
+            yield f"{indent}elif {_all([test.no for test in tests])}:"
+            yield from _node(if_no, checks, writes, used, indent + "    ")
+            yield f"{indent}else:"
+            yield f"{indent}    deopt({literal(_between(tests))})"
+        case Answer(term=term):
+            yield f"{indent}return {term.code}"
+        case Stop(reason=reason):
+            yield f"{indent}deopt({literal(reason)})"
+
+
+def _call(call: Invocation, indent: str) -> Iterator[str]:
+    arguments = [f"{name}={term.code}" for name, term in call.arguments.items()]
+    line = f"{indent}{call.name} = {call.tool}({', '.join(arguments)})"
+    if len(line) <= MAX_LINE:
+        yield line
+        return
+    yield f"{indent}{call.name} = {call.tool}("
+    yield from (f"{indent}    {argument}," for argument in arguments)
+    yield f"{indent})"
+
+
+def _all(terms: Sequence[Term]) -> str:
+    return " and ".join(term.code for term in terms)
+
+
+def _between(tests: Sequence[Test]) -> str:
+    return "no trace shows which way to go: " + "; ".join(f"{test.yes.code} or {test.no.code}" for test in tests)[:300]
+
+
+def _hoisted(lines: list[str]) -> list[str]:
+    """Give a name to what explanations agree on where it is used more than once."""
+    counts = Counter(found for line in lines for found in _agreements(line))
+    for number, (code, count) in enumerate(counts.items()):
+        at = next(i for i, line in enumerate(lines) if code in line)
+        top = _statement(lines, at)
+        if count < 2 or not re.match(r" {4}\S", lines[top]):
+            continue
+        source = re.search(r"[(, ]([a-z_]\w*)[,)\[]", code)
+        name = f"agreed_{source[1]}" if source else f"agreed_{number}"
+        name = name if not any(re.search(rf"\b{name}\b", line) for line in lines) else f"{name}_{number}"
+        lines = [line.replace(code, name) for line in lines]
+        lines.insert(top, f"    {name} = {code}")
+    return lines
+
+
+def _statement(lines: Sequence[str], at: int) -> int:
+    """Return where the statement begins that a line is a part of."""
+    while at > 0 and (not re.match(r" {4}\S", lines[at]) or lines[at].strip() in (")",)):
+        at -= 1
+    return at
+
+
+def _agreements(line: str) -> Iterator[str]:
+    for match in re.finditer(r"\bagree\(", line):
+        depth, end = 0, match.end() - 1
+        for end in range(match.end() - 1, len(line)):
+            depth += (line[end] == "(") - (line[end] == ")")
+            if depth == 0:
+                break
+        yield line[match.start() : end + 1]
+
+
+def _unassigned(lines: Sequence[str]) -> list[str]:
+    """Drop the names of results that nothing looks at."""
+    text = "\n".join(lines)
+    kept: list[str] = []
+    for line in lines:
+        match = re.match(r"( +)(\w+) = (\w+\()", line)
+        if match and len(re.findall(rf"(?<![\w'\"]){match[2]}(?![\w'\"]| = |=)", text)) == 0:
+            line = line.replace(f"{match[2]} = ", "", 1)
+        kept.append(line)
+    return kept

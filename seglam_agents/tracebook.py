@@ -1,0 +1,95 @@
+"""`TraceBook`: the clean runs that were seen and may still teach something, kept in the store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from seglam_agents.guards.normal import normalise, words
+from seglam_agents.record import Json
+from seglam_agents.request import Scope
+from seglam_agents.stores.base import NoteStore, ProcedureStore
+from seglam_agents.trace import Trace
+
+MAX_TRACES = 5_000
+"""Runs of a scope that are remembered; the oldest is forgotten first."""
+_NOTE = "trace"
+
+
+@dataclass(slots=True)
+class _Shelf:
+    traces: dict[str, Trace] = field(default_factory=dict[str, Trace])
+    words: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+
+
+@dataclass(slots=True)
+class TraceBook:
+    """The remembered runs of one store; safe to share between threads."""
+
+    store: ProcedureStore
+    _shelves: dict[str, _Shelf] = field(default_factory=dict[str, _Shelf])
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def add(self, trace: Trace) -> bool:
+        """Remember a run; False when it is known already."""
+        scope = trace.request.scope
+        with self._lock:
+            shelf = self._of(scope)
+            if trace.id in shelf.traces:
+                return False
+            self._place(shelf, trace)
+            self._write(scope, trace.id, trace)
+            while len(shelf.traces) > MAX_TRACES:
+                oldest = next(iter(shelf.traces))
+                del shelf.traces[oldest], shelf.words[oldest]
+                self._write(scope, oldest, None)
+            return True
+
+    def all(self, scope: Scope) -> list[Trace]:
+        """Return every remembered run of a scope, oldest first."""
+        with self._lock:
+            return list(self._of(scope).traces.values())
+
+    def near(self, trace: Trace, limit: int) -> list[Trace]:
+        """Return other runs that began with the same tool, those with the most words in common first."""
+        with self._lock:
+            shelf = self._of(trace.request.scope)
+            own = shelf.words.get(trace.id) or _words(trace)
+            others = [
+                other for other in shelf.traces.values() if other.id != trace.id and _start(other) == _start(trace)
+            ]
+            return sorted(others, key=lambda other: -_likeness(own, shelf.words[other.id]))[:limit]
+
+    def _of(self, scope: Scope) -> _Shelf:
+        if scope.key not in self._shelves:
+            shelf = _Shelf()
+            notes = self.store.notes(scope, _NOTE) if isinstance(self.store, NoteStore) else {}
+            for trace in sorted(_read(notes.values()), key=lambda trace: (str(trace.recorded_at or ""), trace.id)):
+                self._place(shelf, trace)
+            self._shelves[scope.key] = shelf
+        return self._shelves[scope.key]
+
+    def _place(self, shelf: _Shelf, trace: Trace) -> None:
+        shelf.traces[trace.id] = trace
+        shelf.words[trace.id] = _words(trace)
+
+    def _write(self, scope: Scope, key: str, trace: Trace | None) -> None:
+        if isinstance(self.store, NoteStore):
+            self.store.put_note(scope, _NOTE, key, {"trace": trace.model_dump_json()} if trace else {})
+
+
+def _read(notes: Iterable[dict[str, Json]]) -> list[Trace]:
+    return [Trace.model_validate_json(str(note["trace"])) for note in notes if "trace" in note]
+
+
+def _words(trace: Trace) -> frozenset[str]:
+    return words(normalise(trace.request.text).text)
+
+
+def _start(trace: Trace) -> str | None:
+    return trace.calls[0].tool if trace.calls else None
+
+
+def _likeness(left: frozenset[str], right: frozenset[str]) -> float:
+    return len(left & right) / max(1, len(left | right))
