@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from seglam_agents import Learned, ReasoningCache, Trace
 from seglam_agents.record import Json
 from seglam_agents.stores.base import NoteStore
+from seglam_agents.trace import ModelStep
 from seglam_agents.usage import Usage
 
 logger = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class Accounting:
 
     def learned(self, trace: Trace, learned: Learned) -> None:
         """Keep what the run cost that a new procedure was learnt from."""
-        if learned.procedure is None or not trace.usage.tokens:
+        if learned.procedure is None or not trace.usage.tokens or not _by_the_model(trace):
             return
         procedure_id = learned.procedure.rpartition("@")[0]
         with self._lock:
@@ -172,3 +173,8 @@ class Accounting:
         except Exception:
             logger.exception("what runs had cost cannot be read")
             return {}
+
+
+def _by_the_model(trace: Trace) -> bool:
+    """Tell whether the model said every step: of a run that code began, its cost says too little."""
+    return all(step.usage.calls for step in trace.steps if isinstance(step, ModelStep))

@@ -140,7 +140,7 @@ class GraphCache:
         """Return what was done in the turn of a state, with the message that ends it."""
         history = [*self._history(state), *([final] if final is not None else [])]
         tail = after(history, turn.message)
-        if turn.status != "miss" or not turn.learn or not turn.text or tail is None:
+        if not turn.teaches or tail is None:
             return Unclean(turn.reason or "the turn is not self-contained")
         if last_human(tail) is not None:
             return Unclean("a person spoke in between")

@@ -87,6 +87,10 @@ def result_of(message: ToolMessage, size: int | None = None, seal: str | None = 
     artifact: object = message.artifact
     if unchanged and artifact is not None and is_json(artifact):
         return ToolResult(value=decode(json_of(artifact)))
+    content: object = message.content  # pyright: ignore[reportUnknownMemberType]
+    if unchanged and isinstance(content, list) and all(isinstance(x, str) for x in cast("list[object]", content)):
+        # LangChain takes a list of texts (or an empty one) for content as it is: joined, it would be one text.
+        return ToolResult(value=decode(json_of(cast("list[object]", content))))
     return ToolResult(value=decode(parsed(text)))
 
 

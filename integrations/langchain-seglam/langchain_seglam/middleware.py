@@ -93,6 +93,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Any, Any]):
         price: what the model costs, for amounts of money.
         custom_stream: also tell events in `stream_mode="custom"`.
         name: needed where an agent has two of them for one tenant. It must be the same in every worker.
+        on_learned: told what came of each run that was learnt from, in the thread that learns.
     """
 
     state_schema = SeglamAgentState
@@ -116,6 +117,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Any, Any]):
         price: Price | None = None,
         custom_stream: bool = False,
         name: str | None = None,
+        on_learned: Callable[[Trace, Learned], None] | None = None,
     ) -> None:
         super().__init__()
         self.tools = []
@@ -129,6 +131,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Any, Any]):
         self._price = price
         self._custom_stream = custom_stream
         self._name = name or _name(cache)
+        self._on_learned = on_learned
         self._counted = Counted()
         self._accountings: dict[str, Accounting] = {}
         self.learner = Learner(learning, self._learned)
@@ -467,7 +470,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Any, Any]):
     def _trace(self, state: Mapping[str, object], turn: Turn) -> Trace | Unclean:
         messages = cast("Sequence[BaseMessage]", state.get("messages") or ())
         tail = after(messages, turn.message)
-        if turn.status != "miss" or not turn.learn or not turn.text or tail is None:
+        if not turn.teaches or tail is None:
             return Unclean(turn.reason)
         if last_human(tail) is not None:
             return Unclean("a person spoke in between")
@@ -487,6 +490,8 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Any, Any]):
 
     def _learned(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
         self._accounting(cache).learned(trace, learned)
+        if self._on_learned is not None:
+            self._on_learned(trace, learned)
 
     def _stand_in(self, cache: ReasoningCache) -> StandIn:
         return StandIn(cache, self._accounting(cache), self._counted)

@@ -182,6 +182,6 @@ def _trace_for(shared: GraphCache, state: State, answer: Callable[[State], Json]
         turn = Turn(status="miss", message=key, text=request.text, context=request.context)
     if answer is None:
         return shared.trace(state, turn)
-    if turn.status != "miss" or not turn.learn or not turn.text:
+    if not turn.teaches:
         return Unclean(turn.reason)
     return Trace(request=request_of(turn), answer=answer(state))

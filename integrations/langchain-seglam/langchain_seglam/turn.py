@@ -87,7 +87,12 @@ class Turn(Record):
     """The id of the last message that the model wrote."""
     reason: str = ""
     learn: bool = True
-    """False where what happens is no clean run of the model alone."""
+    """False where what happens is no clean run of the model, or of the model after code that only read."""
+
+    @property
+    def teaches(self) -> bool:
+        """Tell whether the model had the say, in a run that may be learnt from."""
+        return self.status in ("miss", "gave up") and self.learn and bool(self.text)
 
     def write_key(self, call_id: str | None) -> str | None:
         """Return what names a write that the procedure asked for, whichever attempt it is; None for other calls."""
@@ -237,7 +242,7 @@ class StandIn:
             case Final():
                 return self._answer(turn, action, steps, view)
             case GiveUp():
-                return self._give_up(turn, action, steps)
+                return self._give_up(turn, action, steps, learn=not problem and _only_read(turn.plan, steps))
 
     def abandon(self, turn: Turn, view: View, reason: str) -> Pass:
         """End a plan that the host did not let come to its end."""
@@ -297,7 +302,8 @@ class StandIn:
         _, events = self._finish(turn, action, steps)
         return Return(_handed_back(turn), _told(called, render(action.answer), self._about(turn)), events)
 
-    def _give_up(self, turn: Turn, action: GiveUp, steps: Sequence[ToolStep]) -> Pass | Return:
+    def _give_up(self, turn: Turn, action: GiveUp, steps: Sequence[ToolStep], *, learn: bool = False) -> Pass | Return:
+        """Hand over to the model. What it then does may be learnt from where the procedure left nothing behind."""
         _, events = self._finish(turn, action, steps)
         logger.info("%s gave up: %s", turn.plan.procedure if turn.plan else "a procedure", action.reason)
         if turn.called is not None:
@@ -305,7 +311,7 @@ class StandIn:
             if steps:
                 text += " The calls above were carried out; do not repeat them."
             return Return(_handed_back(turn), _told(turn.called, text, self._about(turn), error=True), events)
-        update = {"status": "gave up", "reason": action.reason, "learn": False}
+        update = {"status": "gave up", "reason": action.reason, "learn": turn.learn and learn}
         return Pass(turn.model_copy(update=update), events)
 
     def _finish(
@@ -370,6 +376,11 @@ def _changed(use: ToolUse, tool: BaseTool | None) -> str | None:
     if current.schema_hash != use.schema_hash:
         return f"the tool {use.name} has other arguments than the cache was told (declare it with host_tools)"
     return None
+
+
+def _only_read(plan: Plan, steps: Sequence[ToolStep]) -> bool:
+    effects = {use.name: use.effect for use in plan.tools}
+    return all(effects.get(step.tool, "write") != "write" for step in steps)
 
 
 def _id(turn: Turn) -> str:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
+from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware, ModelCallLimitMiddleware, PIIMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
 from langchain_core.messages import AIMessage
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from lc_support import Open, Runner, Shop, agent, on, procedure, says, seglam, wants
 from pydantic import BaseModel
-from seglam_agents import ReasoningCache, Trace
+from seglam_agents import Learned, ReasoningCache, Trace
 from seglam_agents.testing.models import ScriptedModel, writes
 from typing_extensions import TypedDict
 
-from langchain_seglam import Price, SeglamMiddleware
+from langchain_seglam import Accounting, Price, SeglamMiddleware, host_tools
 from langchain_seglam.testing import ScriptedChat
 
 ONE = """```python
@@ -127,16 +131,11 @@ def test_redacted_results_are_learnt_redacted(
     run: Runner, opened: Open, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the host redacts in a tool's message is not in the trace either."""
-    from langchain_core.tools import tool
 
     @tool
     def address(name: str) -> str:
         """Return an address."""
         return f"{name}@example.com"
-
-    from langchain.agents import create_agent
-
-    from langchain_seglam import host_tools
 
     cache = opened(
         None, ScriptedModel(writes("NOT_CRYSTALLIZABLE: no")), tools=host_tools([address], {"address": "read"})
@@ -148,6 +147,74 @@ def test_redacted_results_are_learnt_redacted(
     run.ask(graph, "Address of ann")
     (trace,) = traces
     assert trace.calls[0].result == "[REDACTED_EMAIL]"
+
+
+def test_a_run_that_code_began_teaches_where_it_only_read(
+    run: Runner, opened: Open, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the model does after a give-up shows the way that no trace had shown; its cost is no whole run's."""
+    tools = shop.host_tools()
+    cache = opened(None, ScriptedModel(writes("NOT_CRYSTALLIZABLE: no")), tools=tools)
+    procedure(cache, "two", "What does {item:noun} cost?", "def run(item):\n    price(item)\n    deopt('x')\n", tools)
+    traces = observed(cache, monkeypatch)
+    middleware = seglam(cache)
+    run.ask(agent(ScriptedChat(script=[says("3")]), shop, middleware), ASKED)
+    (trace,) = traces
+    assert [(x.tool, x.arguments, x.result) for x in trace.calls] == [("price", {"item": "tea"}, 3)]
+    assert trace.answer == "3" and trace.usage.calls == 1 and cache.stats().deopts == 1
+    stored = Accounting(cache)
+    stored.learned(trace, Learned(status="widened", procedure="two-0001@2"))
+    assert stored.baseline("two-0001") is None
+
+
+def test_what_came_of_learning_is_told(run: Runner, opened: Open, shop: Shop) -> None:
+    """The host may hear what became of each run; two of a kind are needed where no model compiles."""
+    told: list[tuple[str, str]] = []
+    cache = opened(tools=shop.host_tools())
+    heard = seglam(cache, on_learned=lambda trace, learned: told.append((trace.request.text, learned.status)))
+    script = [
+        wants(("price", {"item": x})) if n == 0 else says(y) for x, y in (("tea", "3"), ("rice", "5")) for n in (0, 1)
+    ]
+    model = ScriptedChat(script=script)
+    graph = agent(model, shop, heard)
+    for item in ("tea", "rice", "milk"):
+        said = run.ask(graph, f"What does {item} cost?")["messages"][-1].text
+    assert told == [("What does tea cost?", "rejected"), ("What does rice cost?", "admitted")]
+    assert said == "2" and model.calls == 4
+
+
+@pytest.mark.parametrize(("clock", "asked"), [(lambda: datetime(2031, 11, 30), 4), (None, 6)])
+def test_runs_bear_the_time_of_the_cache_s_clock(
+    run: Runner, opened: Open, clock: Callable[[], datetime] | None, asked: int
+) -> None:
+    """A day without a year is understood by code only where the runs say when they were."""
+    seen: list[str] = []
+
+    @tool
+    def agenda(day: str) -> int:
+        """Return how many meetings there are on a day."""
+        seen.append(day)
+        return int(day[-2:])
+
+    cache = opened(tools=host_tools([agenda], {"agenda": "read"}), now=clock)
+    days = [("December 13", "2031-12-13"), ("December 4", "2031-12-04"), ("December 24", "2031-12-24")]
+    runs = [(wants(("agenda", {"day": day})), says(str(int(day[-2:])))) for _, day in days]
+    model = ScriptedChat(script=[message for pair in runs for message in pair])
+    graph = create_agent(model, [agenda], middleware=[seglam(cache)])
+    said = [run.ask(graph, f"How many meetings are on {day}?")["messages"][-1].text for day, _ in days]
+    assert said == ["13", "4", "24"] and seen == [day for _, day in days] and model.calls == asked
+
+
+@pytest.mark.parametrize("options", [{"learning": "off"}, {"policy": "economic"}])
+def test_the_cache_decides_when_it_learns(run: Runner, opened: Open, shop: Shop, options: dict[str, Any]) -> None:
+    """A cache that does not learn, or whose policy waits, compiles nothing from one run; what it says is told."""
+    told: list[Learned] = []
+    compiler = ScriptedModel(writes(ONE))
+    cache = opened(None, compiler, tools=shop.host_tools(), **options)
+    run.ask(agent(buyer(), shop, seglam(cache, on_learned=lambda _, learned: told.append(learned))), ASKED)
+    (learned,) = told
+    assert learned.status == ("deferred" if "learning" in options else "rejected")
+    assert cache.stats().procedures == 0 and cache.stats().model_usage.calls == 0
 
 
 class TestUnclean:
@@ -180,16 +247,31 @@ class TestUnclean:
         run.ask(agent(model, shop, seglam(cache)), ASKED)
         assert traces == []
 
-    def test_a_procedure_gave_up(self, run: Runner, opened: Open, shop: Shop, monkeypatch: Any) -> None:
-        """A run that a procedure began is not learnt from."""
+    def test_a_procedure_gave_up_after_a_write(self, run: Runner, opened: Open, shop: Shop, monkeypatch: Any) -> None:
+        """A run in which a procedure wrote, and gave up, is not learnt from: nobody says that the write was right."""
         tools = shop.host_tools()
         cache = opened(None, ScriptedModel(writes(ONE)), tools=tools)
-        procedure(
-            cache, "two", "What does {item:noun} cost?", "def run(item):\n    price(item)\n    deopt('x')\n", tools
-        )
+        body = "def run(n, item):\n    order(item, n)\n    deopt('x')\n"
+        procedure(cache, "two", "Order {n:count} boxes of {item:noun}", body, tools)
         traces = observed(cache, monkeypatch)
-        run.ask(agent(ScriptedChat(script=[says("3")]), shop, seglam(cache)), ASKED)
-        assert traces == [] and cache.stats().deopts == 1
+        run.ask(agent(ScriptedChat(script=[says("3")]), shop, seglam(cache)), "Order 2 boxes of tea")
+        assert shop.written == [("tea", 2)] and traces == [] and cache.stats().deopts == 1
+
+    def test_a_human_edited_a_call_of_a_procedure(
+        self, run: Runner, opened: Open, shop: Shop, monkeypatch: Any
+    ) -> None:
+        """A procedure that somebody stopped has not given up by itself: its run is not learnt from."""
+        tools = shop.host_tools()
+        cache = opened(None, ScriptedModel(writes(ONE)), tools=tools)
+        procedure(cache, "one", "What does {item:noun} cost?", "def run(item):\n    return price(item)\n", tools)
+        traces = observed(cache, monkeypatch)
+        gate = HumanInTheLoopMiddleware({"price": True})
+        model = ScriptedChat(script=[says("5")])
+        graph = agent(model, shop, gate, seglam(cache), checkpointer=InMemorySaver())
+        run.ask(graph, ASKED, "1")
+        edit = {"type": "edit", "edited_action": {"name": "price", "args": {"item": "rice"}}}
+        run(graph, Command(resume={"decisions": [edit]}), on("1"))
+        assert model.calls == 1 and traces == [] and cache.stats().deopts == 1
 
     def test_a_hit_and_a_switch(self, run: Runner, cache: ReasoningCache, shop: Shop, monkeypatch: Any) -> None:
         """A hit teaches nothing new, and `off` learns nothing; `refresh` learns."""

@@ -89,14 +89,19 @@ class TestHostTools:
             """Fail."""
             raise ValueError("no")
 
-        tools = host_tools([later, both, fails], {"later": "read", "both": "read", "fails": "read"})
+        @tool
+        def names(x: int) -> list[str]:
+            """Name."""
+            return ["a"] * x
+
+        tools = host_tools([later, both, fails, names], dict.fromkeys(("later", "both", "fails", "names"), "read"))
         cache = opened(tools=tools)
-        body = 'def run(n):\n    got = [later(n)["x"], both(n)]\n    try:\n        fails(n)\n'
+        body = 'def run(n):\n    got = [later(n)["x"], both(n), names(n), names(0)]\n    try:\n        fails(n)\n'
         body += "    except RuntimeError as error:\n        got.append(str(error))\n    return got\n"
         procedure(cache, "all", "Do all {n:count} things", body, tools)
         hit = asyncio.run(cache.alookup("Do all 3 things")) if run.is_async else cache.lookup("Do all 3 things")
         assert isinstance(hit, Hit), hit
-        assert hit.answer[:2] == [3, [3, 3]] and "no" in hit.answer[2]  # type: ignore[index, operator]
+        assert hit.answer[:4] == [3, [3, 3], ["a"] * 3, []] and "no" in hit.answer[4]  # type: ignore[index, operator]
 
 
 class TestProcedureTools:
