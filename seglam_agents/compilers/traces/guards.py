@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from seglam_agents.compilers.traces.phrases import Binding, said_in, say_the_same
-from seglam_agents.compilers.traces.plan import Branch, Invocation, Invoke, Loop, Node, terms_of
+from seglam_agents.compilers.traces.plan import Node, calls_of, terms_of
 from seglam_agents.compilers.traces.terms import Term, Unknown
 from seglam_agents.guards.slots.exports import parse_text
 from seglam_agents.tools import Tool
@@ -118,7 +118,7 @@ def _decides(name: str, plan: Node) -> bool:
 def _enumerated(name: str, plan: Node, tools: Mapping[str, Tool]) -> list[str]:
     """Return the words that a closed set of a tool's schema allows at a place."""
     found: list[str] = []
-    for call in _calls(plan):
+    for call in calls_of(plan):
         for argument, term in call.arguments.items():
             if term.sources == frozenset((name,)):
                 found += [
@@ -136,7 +136,7 @@ def _enum(tool: Tool | None, argument: str) -> list[str]:
 
 def _spellings(name: str, term: Term, value: str) -> list[str]:
     found: list[str] = []
-    for spelling in (value.casefold(), " ".join(value.casefold().split("_"))):
+    for spelling in (" ".join(value.casefold().split("_")), value.casefold()):
         try:
             if term({name: spelling}) == value:
                 found.append(spelling)
@@ -149,22 +149,10 @@ def _written(name: str, plan: Node, writes: frozenset[str]) -> bool:
     """Tell whether the words go into something that is changed as they stand."""
     return any(
         name in term.sources and term.family in ("request", "computed")
-        for call in _calls(plan)
+        for call in calls_of(plan)
         if call.tool in writes
         for term in call.arguments.values()
     )
-
-
-def _calls(node: Node) -> list[Invocation]:
-    match node:
-        case Invoke(call=call, then=then):
-            return [call, *_calls(then)]
-        case Loop(calls=calls, then=then):
-            return [*calls, *_calls(then)]
-        case Branch(if_yes=if_yes, if_no=if_no):
-            return [*_calls(if_yes), *_calls(if_no)]
-        case _:
-            return []
 
 
 def _template(binding: Binding, slots: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ from seglam_agents.compilers.traces.terms import (
 )
 from seglam_agents.values import Value
 
-MAX_AGREEING = 6
+MAX_AGREEING = 8
 """Explanations that a body holds against each other; with more than these, more traces are needed."""
 MAX_SHIFT = 400
 """Days between a day and another one that it may be reckoned from."""
@@ -74,6 +74,8 @@ def explain(targets: Values, atoms: Atoms, hints: Hints = Hints()) -> Origin:
     if not all(isinstance(value, str) for value in targets):
         return Unexplained(f"nothing seen explains {_shown(targets)}")
     texts = cast("tuple[str, ...]", targets)
+    if any(" " in text for text in texts):  # A sentence is put together, not looked up.
+        return _text(texts, atoms) or _table(texts, atoms, hints) or _unexplained(texts, atoms)
     return _table(texts, atoms, hints) or _text(texts, atoms) or _unexplained(texts, atoms)
 
 
@@ -88,15 +90,8 @@ def resolve(found: Sequence[Term], views: Sequence[View]) -> Origin:
     if len({term.sources for term in arguments}) > 1:
         return _ambiguous(arguments[:3], views)
     if len(terms) > MAX_AGREEING:
-        terms = _diverse(terms)
+        return Unexplained(f"{len(terms)} explanations fit every trace, such as {terms[0].code} and {terms[1].code}")
     return agreeing(terms)
-
-
-def _diverse(terms: Sequence[Term]) -> list[Term]:
-    """Keep the smallest term of each source before second ones of the same source."""
-    firsts = list({term.sources: term for term in reversed(terms)}.values())
-    rest = [term for term in terms if term not in firsts]
-    return sorted([*firsts, *rest][:MAX_AGREEING], key=lambda term: (term.size, term.code))
 
 
 def _simple(targets: Values, atoms: Atoms) -> list[Term]:
@@ -159,8 +154,17 @@ def _number(targets: Values, atoms: Atoms, found: Sequence[Term]) -> Origin:
 
 
 def _distinct(numbers: Sequence[Found]) -> list[Found]:
-    unique = {seen: (term, seen) for term, seen in sorted(numbers, key=lambda atom: -atom[0].size)}
-    return sorted(unique.values(), key=lambda atom: atom[0].size)[:MAX_NUMBERS]
+    """Return the numbers for formulas: a count or sum that is always one plain number says nothing more than that."""
+    plain = {seen for term, seen in numbers if not term.code.startswith(_AGGREGATING)}
+    kept = {
+        term.code: (term, seen)
+        for term, seen in numbers
+        if not term.code.startswith("mean(") and (seen not in plain or not term.code.startswith(_AGGREGATING))
+    }
+    return sorted(kept.values(), key=lambda atom: atom[0].size)[:MAX_NUMBERS]
+
+
+_AGGREGATING = ("len(", "sum(", "max(", "min(", "mean(")
 
 
 def _operations(targets: Values, numbers: Sequence[Found]) -> list[Term]:
@@ -170,8 +174,17 @@ def _operations(targets: Values, numbers: Sequence[Found]) -> list[Term]:
             if left.code == right.code or (operator in "+*" and left.code > right.code):
                 continue
             if not _idle(operator, first, second) and _computes(operator, first, second, targets):
-                found.append(operation(operator, left, right))
+                found.append(_rounded(operation(operator, left, right), [first, second], operator, targets))
     return found
+
+
+def _rounded(term: Term, operands: Sequence[Values], operator: str, targets: Values) -> Term:
+    """Give a formula the spelling that the traces had: as computed, without binary noise, or rounded to cents."""
+    results = [_result(operator, a, b) for a, b in zip(operands[0], operands[1], strict=True)]
+    if all(result == target for result, target in zip(results, targets, strict=True)):
+        return term
+    near = all(_near(result, target) for result, target in zip(results, targets, strict=True))
+    return applied("exact", term) if near else applied("rounded", term, options=(2,))
 
 
 def _idle(operator: str, first: Values, second: Values) -> bool:
@@ -192,10 +205,12 @@ def _result(operator: str, left: Value, right: Value) -> float | None:
 
 
 def _close(value: float | None, target: Value) -> bool:
+    return _near(value, target) or (value is not None and round(value + 1e-9, 2) == target)
+
+
+def _near(value: float | None, target: Value) -> bool:
     wanted = cast(float, target)
-    return value is not None and (
-        abs(value - wanted) <= 1e-9 * max(1.0, abs(wanted)) or round(value + 1e-9, 2) == wanted
-    )
+    return value is not None and abs(value - wanted) <= 1e-9 * max(1.0, abs(wanted))
 
 
 _HUNDRED = constant(100)
@@ -229,9 +244,9 @@ def _outer(targets: Values, inner: Term, seen: Values, atoms: Sequence[Found]) -
         if term.code in inner.code.split():
             continue
         if not _idle(operator, seen, vector) and _computes(operator, seen, vector, targets):
-            found.append(operation(operator, inner, term))
+            found.append(_rounded(operation(operator, inner, term), [seen, vector], operator, targets))
         if operator in "-/" and _computes(operator, vector, seen, targets):
-            found.append(operation(operator, term, inner))
+            found.append(_rounded(operation(operator, term, inner), [vector, seen], operator, targets))
     return found
 
 

@@ -106,6 +106,19 @@ def terms_of(node: Node) -> list[Term]:
             return []
 
 
+def calls_of(node: Node) -> list[Invocation]:
+    """Return every call of a plan."""
+    match node:
+        case Invoke(call=call, then=then):
+            return [call, *calls_of(then)]
+        case Loop(calls=calls, then=then):
+            return [*calls, *calls_of(then)]
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return [*calls_of(if_yes), *calls_of(if_no)]
+        case Answer() | Stop():
+            return []
+
+
 def stops_of(node: Node) -> list[Stop]:
     """Return the ways of a plan that end in giving up."""
     match node:

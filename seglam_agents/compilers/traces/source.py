@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from seglam_agents.compilers.traces import classes
-from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test, terms_of
-from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, principal, used_functions
+from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test
+from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, used_functions
 
 MAX_LINE = 110
 
@@ -29,8 +29,9 @@ def write(
         Unused: a result was read and nothing says what for.
     """
     checks = classes.checks(plan, writes, names)
-    used = classes.Used([principal(term.code) for term in terms_of(plan)], names)
-    lines = list(_node(plan, checks, writes, used, "    "))
+    used = classes.used_in(plan, writes, names)
+    amounts = [f"    {line}" for line in classes.amounts(plan, used)]
+    lines = amounts + list(_node(plan, checks, writes, used, "    "))
     lines = _hoisted(lines)
     if any(re.search(r"\bnow\b", line) for line in lines):
         lines.insert(0, "    now = datetime.now()")
@@ -42,7 +43,9 @@ def write(
 
 def _imports(source: str) -> list[str]:
     names = [name for name in ("date", "datetime", "timedelta") if re.search(rf"(?<![\w.])({name})(\(|\.now)", source)]
-    return [f"from datetime import {', '.join(names)}\n"] if names else []
+    modules = ["import re"] if "re.sub(" in source else []
+    lines = modules + ([f"from datetime import {', '.join(names)}"] if names else [])
+    return ["\n".join(lines) + "\n"] if lines else []
 
 
 def _node(

@@ -251,8 +251,11 @@ def expect(condition, otherwise):
         deopt(f"no trace shows what to do with {otherwise}")
 ''',
     "like_seen": '''\
-def like_seen(record, values={}, ranges={}):
+def like_seen(record, keys, values={}, ranges={}):
     """Go on only with a record like those of the traces."""
+    for key in record:
+        if key not in keys:
+            deopt(f"no trace shows what to do with {key!r}")
     for key in values:
         if record.get(key) not in values[key]:
             deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
@@ -262,6 +265,17 @@ def like_seen(record, values={}, ranges={}):
             deopt(f"no trace shows what to do with {key}={number!r}")
         if not ranges[key][0] <= number <= ranges[key][1]:
             deopt(f"no trace shows what to do with {key}={number!r}")
+''',
+    "sentence_of": '''\
+def sentence_of(text):
+    """A text without its numbers and ids."""
+    return re.sub(r"\\S*\\d\\S*", "#", text)
+''',
+    "exact": '''\
+def exact(number):
+    """A result without the noise of binary fractions."""
+    number = round(number, 9)
+    return int(number) if number == int(number) else number
 ''',
     "agree": '''\
 def agree(first, *others):
@@ -336,6 +350,14 @@ def ordered_down(rows, key):
 def column(rows, key):
     return [row[key] for row in rows]
 """,
+    "under": '''\
+def under(record, word):
+    """What a record holds under a word, however that is written."""
+    found = [record[key] for key in record if key.lower() == word.lower()]
+    if len(found) != 1:
+        deopt(f"nothing is known of {word!r}")
+    return found[0]
+''',
     "entries": '''\
 def entries(record):
     """The values of a dict, in its order."""
@@ -496,7 +518,7 @@ def _functions() -> Mapping[str, Callable[..., Value]]:
     def deopt(reason: str) -> None:
         raise Unknown(reason)
 
-    names: dict[str, object] = {"deopt": deopt, "date": date, "datetime": datetime, "timedelta": timedelta}
+    names: dict[str, object] = {"deopt": deopt, "date": date, "datetime": datetime, "timedelta": timedelta, "re": re}
     exec("\n".join(PRELUDE.values()), names)  # noqa: S102  # the constant text above, nothing else
     found = {name: cast("Callable[..., Value]", names[name]) for name in PRELUDE}
     own = {"str": str, "int": int, "float": float, "len": len, "sum": sum, "min": min, "max": max}
