@@ -110,6 +110,8 @@ class Atoms:
             found += self._apply("len", [atom])
             for numbers in self._columns(atom):
                 found += [each for name in ("sum", "max", "min", "mean") for each in self._apply(name, [numbers])]
+            if atom[0].code.startswith("entries("):
+                found += [each for name in ("first", "last") for each in self._apply(name, [atom])]
         return found
 
     @cached_property
@@ -143,7 +145,8 @@ class Atoms:
         records = [value for value in atom[1] if isinstance(value, dict)]
         if len(records) != len(atom[1]) or not records:
             return []
-        keys = [key for key in records[0] if all(key in record for record in records)]
+        # A day that is a key by chance in all of them is none tomorrow.
+        keys = [key for key in records[0] if all(key in record for record in records) and not _ISO.fullmatch(key)]
         return [(item(atom[0], key), tuple(record[key] for record in records)) for key in keys]
 
     def _lists_in(self, atom: Found, depth: int) -> Iterator[Found]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from seglam_agents.compilers.traces.clocks import hulls_of, spellings
 from seglam_agents.compilers.traces.phrases import Binding, said_in, say_the_same
 from seglam_agents.compilers.traces.plan import Node, calls_of, terms_of
 from seglam_agents.compilers.traces.terms import Term, Unknown
@@ -50,7 +51,8 @@ def slots_of(
     for argument in arguments:
         seen = [_raw(binding, argument.name) for binding, _ in texts]
         if argument.used:
-            slots[argument.name] = argument.kind or _words(argument.name, seen, plan, tools, writes)
+            clock = _clock(argument.name, plan)
+            slots[argument.name] = clock or argument.kind or _words(argument.name, seen, plan, tools, writes)
         else:
             _check_unused(argument, seen, [trace for _, trace in texts])
     return slots
@@ -99,6 +101,12 @@ def _choice(options: Sequence[str]) -> str:
     if any(character in option for option in options for character in "()|{}[]\\"):
         raise Unguarded(f"no slot type reads {', '.join(map(repr, options[:3]))}")
     return f"choice({'|'.join(options)})"
+
+
+def _clock(name: str, plan: Node) -> str | None:
+    """Return a slot type for the times of day whose half of the day the plan knows."""
+    found = [hulls for term in terms_of(plan) if (hulls := hulls_of(term, name))]
+    return _choice(spellings(*found[0])) if found else None
 
 
 def _listed(name: str, plan: Node) -> list[str]:

@@ -11,6 +11,7 @@ from itertools import product
 from typing import TypeAlias, cast
 
 from seglam_agents.compilers.traces.atoms import Atoms, Found
+from seglam_agents.compilers.traces.clocks import clocked
 from seglam_agents.compilers.traces.terms import (
     Family,
     Term,
@@ -66,6 +67,8 @@ def explain(targets: Values, atoms: Atoms, hints: Hints = Hints()) -> Origin:
         return _dict(cast("tuple[Mapping[str, Value], ...]", targets), atoms)
     if targets and all(isinstance(value, list) for value in targets):
         return _list(cast("tuple[Sequence[Value], ...]", targets), atoms)
+    if (said := _said(targets, atoms, hints)) is not None:
+        return said
     found = _simple(targets, atoms)
     if isinstance(targets[0], (int, float)) and not isinstance(targets[0], bool):
         return _number(targets, atoms, found)
@@ -74,6 +77,8 @@ def explain(targets: Values, atoms: Atoms, hints: Hints = Hints()) -> Origin:
     if not all(isinstance(value, str) for value in targets):
         return Unexplained(f"nothing seen explains {_shown(targets)}")
     texts = cast("tuple[str, ...]", targets)
+    if timed := list(clocked(texts, atoms)):
+        return resolve(timed, atoms.views)
     if any(" " in text for text in texts):  # A sentence is put together, not looked up.
         return _text(texts, atoms) or _table(texts, atoms, hints) or _unexplained(texts, atoms)
     return _table(texts, atoms, hints) or _text(texts, atoms) or _unexplained(texts, atoms)
@@ -144,7 +149,9 @@ def _number(targets: Values, atoms: Atoms, found: Sequence[Term]) -> Origin:
     constants = [term for term in found if term.family == "constant"]
     plain = {term.code: term for term in [*found, *copies]}
     numbers = _distinct(atoms.numbers)
-    computed = [] if constants else _operations(targets, numbers)
+    if len(numbers) > MAX_NUMBERS and not plain:
+        return Unexplained(f"{len(numbers)} numbers are too many to find the formula of {_shown(targets)} among them")
+    computed = [] if constants else _operations(targets, numbers[:MAX_NUMBERS])
     if plain or computed:
         return resolve([*plain.values(), *computed], atoms.views)
     deeper = _deeper(targets, numbers)
@@ -161,7 +168,7 @@ def _distinct(numbers: Sequence[Found]) -> list[Found]:
         for term, seen in numbers
         if not term.code.startswith("mean(") and (seen not in plain or not term.code.startswith(_AGGREGATING))
     }
-    return sorted(kept.values(), key=lambda atom: atom[0].size)[:MAX_NUMBERS]
+    return sorted(kept.values(), key=lambda atom: atom[0].size)
 
 
 _AGGREGATING = ("len(", "sum(", "max(", "min(", "mean(")
@@ -344,6 +351,19 @@ def _table(targets: Sequence[str], atoms: Atoms, hints: Hints) -> Origin | None:
         return None
     entries, term, _ = kin[0]
     return table({**entries, **{word: value for word, value in hints.words.items() if word not in entries}}, term)
+
+
+def _said(targets: Values, atoms: Atoms, hints: Hints) -> Term | None:
+    """Return the dictionary for a value that was always the same, where one place says it in words that are known."""
+    if not hints.words or any(target != targets[0] for target in targets):
+        return None
+    words = {word for word, value in hints.words.items() if value == targets[0]}
+    fitting = [
+        term
+        for term, seen in atoms.strings
+        if term.family == "request" and term.size == 1 and all(str(value).lower() in words for value in seen)
+    ]
+    return table(hints.words, fitting[0]) if len(fitting) == 1 else None
 
 
 def _entries(seen: Values, targets: Sequence[str]) -> tuple[dict[str, Value], dict[str, int]] | None:

@@ -7,6 +7,7 @@ compute with here, so that a term means in the sandbox what it meant when it was
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -141,6 +142,12 @@ def table(entries: Mapping[str, Value], key: Term) -> Term:
         2 + key.size,
         key.sources,
     )
+
+
+def entries_of(term: Term) -> Mapping[str, Value]:
+    """Return the dictionary of a `table`; nothing for another term."""
+    match = re.fullmatch(r"(\{[^{}]*\})\[\w+\.lower\(\)\]", term.code)
+    return cast("Mapping[str, Value]", ast.literal_eval(match[1])) if match else {}
 
 
 def agreeing(terms: Sequence[Term]) -> Term:
@@ -498,6 +505,17 @@ def shifted(moment, amount):
 def at(day, clock):
     """A day and a time of day."""
     return datetime(day.year, day.month, day.day, clock.hour, clock.minute, clock.second)
+''',
+    "on_clock": '''\
+def on_clock(day, clock, morning, afternoon):
+    """A day at "9", "3:30" or "12": hours seen before noon stand as they are, those seen after it are twelve later."""
+    parts = str(clock).split(":")
+    hour, minute = int(parts[0]), int(parts[1]) if len(parts) > 1 else 0
+    if afternoon[0] <= hour <= afternoon[1]:
+        return datetime(day.year, day.month, day.day, hour + 12, minute)
+    if not morning[0] <= hour <= morning[1]:
+        deopt("no trace shows whether that hour is before or after noon")
+    return datetime(day.year, day.month, day.day, hour, minute)
 ''',
     "iso_day": """\
 def iso_day(day):
