@@ -14,7 +14,7 @@ from typing import cast
 
 from seglam_agents.compilers.traces.atoms import Atoms, Found, is_map
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, Stop, calls_of, terms_of
-from seglam_agents.compilers.traces.terms import Term, item, literal, principal, variable
+from seglam_agents.compilers.traces.terms import Term, attribute, item, literal, principal, variable
 from seglam_agents.trace import Trace
 from seglam_agents.values import Money, Quantity, Value
 
@@ -24,6 +24,7 @@ MOSTLY = 0.6
 OPEN_TEXTS = 5
 OPEN_SHARE = 0.8
 """The same for the texts that one plan saw: a set whose members hardly come again is an open one."""
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
 """Ids, dates and addresses: one token with a digit or an @."""
 
@@ -165,12 +166,16 @@ def _like(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
     lines: list[str] = []
     values: dict[str, Value] = {}
     ranges: dict[str, Value] = {}
+    texts: dict[str, Value] = {}
     for key in known:
         if all(key in record for record in records):
             column = (item(term, key), tuple(record[key] for record in records))
             lines += _key(column, key, atoms, used, values, ranges)
+            if key not in values and (kind := _kind_of(column[1])):
+                texts[key] = kind
     parts = [term.code, literal(list(known))]
-    parts += [f"{name}={literal(held)}" for name, held in (("values", values), ("ranges", ranges)) if held]
+    held = (("values", values), ("ranges", ranges), ("texts", texts))
+    parts += [f"{name}={literal(kept)}" for name, kept in held if kept]
     yield f"like_seen({', '.join(parts)})"
     yield from lines
 
@@ -195,6 +200,16 @@ def _key(
         yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
     elif key not in used.names and (allowed := _allowed(column, looked_at)) is not None:
         values[key] = allowed
+
+
+def _kind_of(column: Sequence[Value]) -> str | None:
+    """Return what texts that are not held one by one have in common; None where one of them is no text, or empty."""
+    if not all(isinstance(value, str) and value for value in column):
+        return None
+    texts = cast("Sequence[str]", column)
+    if all(_DAY.match(text) for text in texts):
+        return "day"
+    return "id" if all(_FREE.fullmatch(text) for text in texts) else "text"
 
 
 def _nested(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
@@ -277,8 +292,9 @@ def _scalar(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
     elif all(isinstance(value, str) and value for value in seen):
         if not mentioned and not _open(cast("tuple[str, ...]", seen)):
             yield _one_of(atom)
-        elif mentioned:
-            yield f"expect({term.code} != '', {literal(f'{term.code} that is empty')})"
+        else:
+            kind = _kind_of(seen) or "text"
+            yield f"expect(is_text({term.code}, {literal(kind)}), {literal(f'{term.code} of another kind')})"
     else:
         yield _one_of(atom)
 
@@ -306,7 +322,7 @@ def _is_number(value: Value) -> bool:
 
 
 def amounts(node: Node, used: Used) -> tuple[str, ...]:
-    """Return lines that hold amounts and quantities whose bare number is used to the currencies and units seen."""
+    """Return lines that hold the request's numbers that are used to the signs, currencies and units seen."""
     found: list[str] = []
     scene = node.scene
     for name, family in scene.families.items():
@@ -316,4 +332,9 @@ def amounts(node: Node, used: Used) -> tuple[str, ...]:
             if family == "request" and looked_at and all(isinstance(value, kind) for value in seen):
                 allowed = sorted({str(getattr(value, unit)) for value in seen})
                 found.append(f"expect({name}.{unit} in {literal(allowed)}, {literal(f'another {unit} of {name}')})")
+                found += _signed(
+                    attribute(variable(name, family), number), [cast("tuple[float, str]", v)[0] for v in seen]
+                )
+        if family == "request" and all(_is_number(value) for value in seen) and _mentioned(name, used.codes):
+            found += _signed(variable(name, family), cast("list[float]", seen))
     return tuple(found)

@@ -34,6 +34,8 @@ MAX_AGREEING = 8
 """Explanations that a body holds against each other; with more than these, more traces are needed."""
 MAX_SHIFT = 400
 """Days between a day and another one that it may be reckoned from."""
+MAX_DEEP = 10
+"""Numbers up to which two operations are tried: among more, too much fits by accident."""
 MAX_NUMBERS = 24
 """Numbers that sums and products are tried with."""
 _YEAR = re.compile(r"(?<!\d)(19|20)\d\d-\d\d")
@@ -154,7 +156,7 @@ def _number(targets: Values, atoms: Atoms, found: Sequence[Term]) -> Origin:
     computed = [] if constants else _operations(targets, numbers[:MAX_NUMBERS])
     if plain or computed:
         return resolve([*plain.values(), *computed], atoms.views)
-    deeper = _deeper(targets, numbers)
+    deeper = _deeper(targets, numbers) if len(numbers) <= MAX_DEEP else []
     if deeper:
         return resolve(deeper, atoms.views)
     return Unexplained(f"nothing seen explains the number {_shown(targets)}")
@@ -227,7 +229,7 @@ _ONE = constant(1)
 def _deeper(targets: Values, numbers: Sequence[Found]) -> list[Term]:
     """Two operations over numbers of the request and results, with the constants of percentages."""
     count = len(targets)
-    atoms = [*numbers[:10], (_HUNDRED, (100,) * count)]
+    atoms = [*numbers, (_HUNDRED, (100,) * count)]
     found: list[Term] = []
     seen: set[tuple[float, ...]] = set()
     for (left, a), (right, b) in product(atoms, repeat=2):

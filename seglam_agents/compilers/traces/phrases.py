@@ -9,7 +9,7 @@ from itertools import pairwise, product
 from typing import TypeAlias
 
 from seglam_agents.compilers.traces.clocks import CLOCK
-from seglam_agents.compilers.traces.plan import Diverged, Invoke, Loop, Node, calls_of, follow
+from seglam_agents.compilers.traces.plan import Diverged, Invoke, Loop, Node, answers_of, calls_of, follow
 from seglam_agents.compilers.traces.terms import Term, Unknown
 from seglam_agents.compilers.traces.wording import Token, sensitive, tokens, words
 from seglam_agents.guards.slots.letters import stop_words
@@ -114,7 +114,10 @@ def say_the_same(one: str, other: str, said: frozenset[str]) -> bool:
 
 def said_in(traces: Sequence[Trace]) -> frozenset[str]:
     """Return the stems of all words that tools were asked for, or found: a request that has one may select by it."""
-    return frozenset(stem for trace in traces for stem in _stems(trace.calls))
+    told = {stem for trace in traces for stem in _stems(trace.calls)}
+    if any(trace.answer != traces[0].answer for trace in traces):  # One answer to all tells nothing about any.
+        told |= {_stem(word) for trace in traces for word in _words_of(trace.answer)}
+    return frozenset(told)
 
 
 def _beyond(trace: Trace, plan: Node) -> frozenset[str]:
@@ -134,7 +137,9 @@ def _beyond(trace: Trace, plan: Node) -> frozenset[str]:
     results = [step.result for step in trace.calls if not isinstance(step.result, str)]
     found = {_stem(word) for result in results for word in _words_of(result)}
     told = {_stem(word) for values in fixed.values() for value in values for word in _words_of(value)}
-    return frozenset(open_ | found | (_stems(trace.calls) - told))
+    constant = all(not term.sources for term in answers_of(plan))
+    answered = set[str]() if constant else {_stem(word) for word in _words_of(trace.answer)}
+    return frozenset(open_ | found | answered | (_stems(trace.calls) - told))
 
 
 def _fixed(plan: Node) -> dict[tuple[str, str], list[Json]]:

@@ -119,6 +119,19 @@ def calls_of(node: Node) -> list[Invocation]:
             return []
 
 
+def answers_of(node: Node) -> list[Term]:
+    """Return the terms of all answers."""
+    match node:
+        case Invoke(then=then) | Loop(then=then):
+            return answers_of(then)
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return [*answers_of(if_yes), *answers_of(if_no)]
+        case Answer(term=term):
+            return [term]
+        case Stop():
+            return []
+
+
 def stops_of(node: Node) -> list[Stop]:
     """Return the ways of a plan that end in giving up."""
     match node:

@@ -11,6 +11,8 @@ from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invo
 from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, used_functions
 
 MAX_LINE = 110
+MAX_TURNS = 50
+"""Turns of a loop that changes something: fewer than the calls that a run may make."""
 
 
 def write(
@@ -43,7 +45,7 @@ def write(
 
 def _imports(source: str) -> list[str]:
     names = [name for name in ("date", "datetime", "timedelta") if re.search(rf"(?<![\w.])({name})(\(|\.now)", source)]
-    modules = ["import re"] if "re.sub(" in source else []
+    modules = ["import re"] if "re." in source else []
     lines = modules + ([f"from datetime import {', '.join(names)}"] if names else [])
     return ["\n".join(lines) + "\n"] if lines else []
 
@@ -61,8 +63,12 @@ def _node(
                 yield f"{indent}expect(len({over.code}) > 0, {literal('none of them')})"
             if node.at_most is not None:
                 yield f"{indent}expect(len({over.code}) <= {node.at_most}, {literal('so many of them')})"
+            if held := classes.inside(node, writes, used):
+                # All of them are looked at before the first is changed: half of a list is nobody's wish.
+                yield f"{indent}expect(len({over.code}) <= {MAX_TURNS}, {literal('as many of them')})"
+                yield f"{indent}for {variable} in {over.code}:"
+                yield from (f"{indent}    {line}" for line in held)
             yield f"{indent}for {variable} in {over.code}:"
-            yield from (f"{indent}    {line}" for line in classes.inside(node, writes, used))
             yield from (line for call in calls for line in _call(call, indent + "    "))
             yield from _node(then, checks, writes, used, indent)
         case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
