@@ -17,6 +17,7 @@ from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedC
 from rich.table import Table
 
 from benchmarks import errors
+from benchmarks.arguments import counting_from_one
 from benchmarks.files import require_writable, write_report
 from benchmarks.machine import terminal, versions
 from benchmarks.workbench.player import execute, run
@@ -236,8 +237,8 @@ def main() -> int:
         Progress(*columns, console=Console(stderr=True)) as progress,
         ReasoningCache(folder, tools=initial.tools(), now=lambda: NOW) as cache,
     ):
-        found = measure(arranged(tasks, seed), initial, cache, progress)
-    settings: dict[str, Json] = {"domains": list(domains), "seed": seed, "tasks": len(tasks)}
+        found = measure(arranged(tasks, seed)[: options.limit], initial, cache, progress)
+    settings: dict[str, Json] = {"domains": list(domains), "seed": seed, "tasks": len(tasks), "limit": options.limit}
     write_report(out, document(found, settings, time.perf_counter() - started))
     show(terminal(), found)
     return 0
@@ -249,6 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", required=True, metavar="FOLDER", help="the folder of the data set")
     add("--domains", default="", metavar="A,B", help="names of domains (default: all that are there)")
     add("--seed", type=int, default=0, help="decides the order of the requests (default: %(default)s)")
+    add("--limit", type=counting_from_one, metavar="N", help="send at most N requests")
     add("--json", required=True, metavar="OUT", help="write the whole report there")
     return parser
 

@@ -38,7 +38,7 @@ from seglam_agents.procedure import AdmissionReport, Check, Entry, Procedure, St
 from seglam_agents.record import Json
 from seglam_agents.request import Request, Scope
 from seglam_agents.retriever import Retriever
-from seglam_agents.stores.base import ProcedureStore, SearchableStore
+from seglam_agents.stores.base import ProcedureStore, SearchableStore, note_agent
 from seglam_agents.tools import Tool
 from seglam_agents.trace import ToolStep, Trace
 from seglam_agents.tracebook import TraceBook
@@ -224,6 +224,7 @@ class Engine:
             related=tuple(Known(trace.request, trace.answer, trace) for trace in near),
             tools=tuple(self.tools.values()),
             neighbours=tuple(Neighbour(procedure, "") for procedure in made),
+            clock=self.lookup.now is not None,
         )
 
     def safe_lookup(self, request: Request, *, dry: bool = False, counted: bool = True) -> Outcome:
@@ -437,6 +438,8 @@ class Engine:
         )
         for replaced in candidate.replaces:
             self._retire(replaced)
+        if current is None:
+            note_agent(self.store, procedure.scope)
         self.retriever.refresh(procedure.scope)
         return entry
 

@@ -25,6 +25,11 @@ class Scope(Record):
         """A short, stable key of the scope."""
         return digest(self.tenant, self.agent)
 
+    @property
+    def of_tenant(self) -> Scope:
+        """The scope in which a tenant's own notes are kept, such as which agents it has."""
+        return Scope(tenant=self.tenant)
+
 
 class Request(Record):
     """One request: its text, typed context that is not in the text, and its scope."""

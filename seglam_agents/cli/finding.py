@@ -8,22 +8,25 @@ from collections.abc import Sequence
 from seglam_agents.cli.errors import CommandError
 from seglam_agents.procedure import Entry
 from seglam_agents.request import Scope
-from seglam_agents.stores.base import ProcedureStore
+from seglam_agents.stores.base import ProcedureStore, scopes_of
 
 
-def all_entries(store: ProcedureStore, scope: Scope) -> list[Entry]:
-    """Return the current entries of a scope by name."""
-    return sorted(store.changes(scope).entries, key=lambda entry: (entry.procedure.name, entry.procedure.id))
+def all_entries(store: ProcedureStore, tenant: str) -> list[Entry]:
+    """Return the current entries of all agents of a tenant by name."""
+    entries = (entry for scope in scopes_of(store, tenant) for entry in store.changes(scope).entries)
+    return sorted(entries, key=lambda entry: (entry.procedure.name, entry.procedure.id))
 
 
-def find_entry(store: ProcedureStore, scope: Scope, identity: str) -> Entry:
+def find_entry(store: ProcedureStore, tenant: str, identity: str) -> Entry:
     """Return the entry that `id`, the start of an id, or `id@version` names.
 
     Raises:
         CommandError: there is none; the message suggests near ids.
     """
     name, version = _split(identity)
-    ids = [entry.procedure.id for entry in all_entries(store, scope)]
+    scopes = {entry.procedure.id: entry.procedure.scope for entry in all_entries(store, tenant)}
+    ids = list(scopes)
+    scope = scopes.get(_completed(name, ids), Scope(tenant=tenant))
     found = store.get(scope, _completed(name, ids), version)
     if found is not None:
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self, cast, get_args
@@ -180,7 +181,7 @@ def _learn(
 
 def _opened(location: str, model: Model | None, tools: Sequence[Tool], tenant: str, prompt: str) -> ReasoningCache:
     hosted = [HostTool(tool, _never_run(tool.name)) for tool in tools]
-    return ReasoningCache(location, model, tools=hosted, tenant=tenant, system_prompt=prompt)
+    return ReasoningCache(location, model, tools=hosted, tenant=tenant, system_prompt=prompt, now=datetime.now)
 
 
 def _never_run(name: str) -> Callable[..., Value]:

@@ -19,7 +19,6 @@ from seglam_agents.cli.finding import all_entries, find_entry
 from seglam_agents.cli.opening import existing_store
 from seglam_agents.cli.options import DEFAULT_STORE, AsJson, Store, Tenant
 from seglam_agents.cli.output import console, print_json
-from seglam_agents.request import Scope
 
 Identity = Annotated[
     str,
@@ -31,9 +30,9 @@ Identity = Annotated[
 
 @reported
 def ls(store: Store = DEFAULT_STORE, tenant: Tenant = "default", as_json: AsJson = False) -> None:
-    """List the stored procedures."""
+    """List the stored procedures of all agents of a tenant."""
     with existing_store(store) as opened:
-        entries = all_entries(opened, Scope(tenant=tenant))
+        entries = all_entries(opened, tenant)
     if as_json:
         print_json({"procedures": [list_document(entry) for entry in entries]})
     else:
@@ -44,7 +43,7 @@ def ls(store: Store = DEFAULT_STORE, tenant: Tenant = "default", as_json: AsJson
 def show(identity: Identity, store: Store = DEFAULT_STORE, tenant: Tenant = "default", as_json: AsJson = False) -> None:
     """Show everything about a procedure: source, guard, admission report, provenance, examples, statistics."""
     with existing_store(store) as opened:
-        entry = find_entry(opened, Scope(tenant=tenant), identity)
+        entry = find_entry(opened, tenant, identity)
     if as_json:
         print_json(entry_document(entry))
     else:
@@ -55,7 +54,7 @@ def show(identity: Identity, store: Store = DEFAULT_STORE, tenant: Tenant = "def
 def stats(store: Store = DEFAULT_STORE, tenant: Tenant = "default", as_json: AsJson = False) -> None:
     """Sum up what the stored procedures did: hits, give-ups, conflicts and saved tokens."""
     with existing_store(store) as opened:
-        entries = all_entries(opened, Scope(tenant=tenant))
+        entries = all_entries(opened, tenant)
     if as_json:
         print_json(stats_document(entries))
     else:

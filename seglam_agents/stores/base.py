@@ -88,3 +88,19 @@ class NoteStore(Protocol):
     def notes(self, scope: Scope, kind: str) -> dict[str, dict[str, Json]]:
         """Return all notes of one kind by key."""
         ...
+
+
+AGENT_NOTE = "agent"
+
+
+def note_agent(store: ProcedureStore, scope: Scope) -> None:
+    """Note that a tenant has an agent, so that people find the procedures of all of its agents."""
+    if scope.agent and isinstance(store, NoteStore):
+        store.put_note(scope.of_tenant, AGENT_NOTE, scope.agent, {"agent": scope.agent})
+
+
+def scopes_of(store: ProcedureStore, tenant: str) -> list[Scope]:
+    """Return the scopes of a tenant: requests without an agent, and each agent that has procedures."""
+    own = Scope(tenant=tenant)
+    notes = store.notes(own, AGENT_NOTE) if isinstance(store, NoteStore) else {}
+    return [own, *(Scope(tenant=tenant, agent=agent) for agent in sorted(notes))]
