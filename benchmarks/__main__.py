@@ -7,6 +7,8 @@ import sys
 COMMANDS = {
     "stream": "send a stream of requests and near misses to a cache, and report what came of it",
     "hit_latency": "time whole hits among thousands of stored procedures",
+    "agents": "send office requests to a LangChain agent, with the cache and without",
+    "traces": "learn from the runs of office requests, without any model",
     "text2sql": "send questions for a database through a text-to-SQL engine of LlamaIndex",
     "prepare": "turn a public data set into the files that `stream` reads",
 }

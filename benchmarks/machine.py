@@ -14,9 +14,9 @@ from rich.console import Console
 PACKAGES = ("seglam-agents", "pydantic-monty", "google-re2", "qdrant-edge-py", "pydantic")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of everything that decides an answer or its speed."""
-    packages = {name: _version(name) for name in PACKAGES}
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of everything that decides an answer or its speed, and of more packages."""
+    packages = {name: _version(name) for name in (*PACKAGES, *more)}
     return {
         **packages,
         "python": platform.python_version(),

@@ -23,6 +23,7 @@ from benchmarks.machine import terminal, versions
 from benchmarks.workbench.player import execute, run
 from benchmarks.workbench.truth import Task, apply, domains_with_tasks, read_tasks
 from benchmarks.workbench.world import NOW, World, same_state
+from benchmarks.workbench.writes import repeated_writes, wrong_writes
 from seglam_agents import Call, Final, GiveUp, Learned, Plan, ReasoningCache, ToolResult, ToolStep
 from seglam_agents.record import Json, Record
 from seglam_agents.values import decode
@@ -120,8 +121,8 @@ def _one(task: Task, initial: World, cache: ReasoningCache, tally: TemplateTally
     right = same_state(world, expected)
     tally.right += right
     tally.wrong += not right
-    tally.wrong_writes += _wrong_writes(served.steps, task, initial)
-    tally.repeated_writes += _repeated(steps, task)
+    tally.wrong_writes += wrong_writes(served.steps, task, initial)
+    tally.repeated_writes += repeated_writes(steps, task)
     if not right:
         tally.odd.append(task.query)
 
@@ -131,28 +132,6 @@ def _note(tally: TemplateTally, learned: Learned) -> None:
         tally.admitted_after = tally.admitted_after or tally.requests
     else:
         tally.refusals[learned.reason[:200]] += 1
-
-
-def _wrong_writes(steps: Sequence[ToolStep], task: Task, initial: World) -> int:
-    """Count writes of a procedure that the truth does not make."""
-    wanted = Counter(_written(action.tool, action.arguments) for action in task.actions)
-    done = Counter(_written(step.tool, step.arguments) for step in steps if _writes(step.tool, initial))
-    return (done - wanted).total()
-
-
-def _repeated(steps: Sequence[ToolStep], task: Task) -> int:
-    """Count writes of a whole run that were made more often than the truth makes them."""
-    wanted = Counter(_written(action.tool, action.arguments) for action in task.actions)
-    done = Counter(_written(step.tool, step.arguments) for step in steps)
-    return sum(max(0, done[key] - count) for key, count in wanted.items())
-
-
-def _written(tool: str, arguments: object) -> str:
-    return f"{tool}{sorted((k, str(v)) for k, v in dict(arguments).items())}"  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType]
-
-
-def _writes(tool: str, world: World) -> bool:
-    return any(item.tool.name == tool and item.tool.effect == "write" for item in world.tools())
 
 
 def arranged(tasks: Sequence[Task], seed: int) -> list[Task]:

@@ -181,7 +181,11 @@ class ReasoningCache:
 
     def bind(self, procedure: str, arguments: Mapping[str, Json]) -> Plan | Refused:
         """Plan a procedure by its id or name with arguments by name, as a model calls a tool."""
-        return self._engine.lookup.bind(self.scope, procedure, arguments)
+        try:
+            return self._engine.lookup.bind(self.scope, procedure, arguments)
+        except Exception as error:
+            logger.exception("a procedure cannot be bound")
+            return Refused(reason=f"the cache is broken: {type(error).__name__}: {error}")
 
     def next_action(self, plan: Plan, recorded: Sequence[ToolResult] = ()) -> Action:
         """Return the next tool call of a plan, its answer, or that it gives up.
@@ -242,7 +246,8 @@ class ReasoningCache:
         Raises:
             StoreError: the store is broken.
         """
-        return self._engine.book.add(self._scoped(trace))
+        # When it was made is not known here: a run of last year must not be taken for one of now.
+        return self._engine.book.add(trace.model_copy(update={"request": self._request(trace.request, None)}))
 
     def learn_remembered(self, *, progress: Callable[[int, int], None] | None = None) -> list[LearnedKind]:
         """Compile every kind of run that is remembered and not learnt yet.

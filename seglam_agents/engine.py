@@ -426,10 +426,12 @@ class Engine:
 
     def _put(self, candidate: Candidate, report: AdmissionReport, vector: Sequence[float]) -> Entry:
         parent = candidate.parent
-        current = self.store.get(candidate.procedure.scope, parent.id) if parent else None
+        # Without a parent there may still be one of this id that has retired: the new one is its next version.
+        current = self.store.get(candidate.procedure.scope, parent.id if parent else candidate.procedure.id)
         if parent and (current is None or current.procedure.key != parent.key):
             raise ConflictError(f"{parent.key} was changed by somebody else while it was being widened")
-        procedure = candidate.procedure.model_copy(update={"status": "active"})
+        version = candidate.procedure.version if parent or current is None else current.procedure.version + 1
+        procedure = candidate.procedure.model_copy(update={"status": "active", "version": version})
         statistics = current.statistics if current else Statistics()
         entry = self.store.put(
             Entry(procedure=procedure, report=report, statistics=statistics),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,8 @@ from seglam_agents.retriever import Retriever
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
 from seglam_agents.trace import ToolStep
 from seglam_agents.values import Value, decode, encode, same
+
+logger = logging.getLogger(__name__)
 
 MAX_EXPLAINED = 5
 """Guards that an explanation goes into, nearest first."""
@@ -149,15 +152,12 @@ class Lookup:
 
     def finish(self, scope: Scope, plan: Plan, action: Final | GiveUp, steps: tuple[ToolStep, ...] = ()) -> Hit | Deopt:
         """Return and count what a plan came to."""
-        loaded = self._planned(scope, plan)
-        procedure_id, _, version = plan.procedure.rpartition("@")
-        citation = (
-            self._cite(loaded)
-            if loaded
-            else Citation(
-                procedure_id=procedure_id, version=int(version), name=procedure_id, content_hash=plan.content_hash
-            )
-        )
+        try:
+            loaded = self._planned(scope, plan)
+        except Exception:
+            logger.exception("the store cannot be read; the outcome is told without it")
+            loaded = None
+        citation = self._cite(loaded) if loaded else _cited(plan)
         timing = Timing(body=action.seconds)
         outcome = (
             Hit(answer=action.answer, citation=citation, arguments=plan.arguments, steps=steps, timing=timing)
@@ -286,6 +286,14 @@ class Lookup:
             clean_replays=clean,
             error_bound=min(1.0, 3 / clean) if clean else None,
         )
+
+
+def _cited(plan: Plan) -> Citation:
+    """Return what a plan itself says of its procedure."""
+    procedure_id, _, version = plan.procedure.rpartition("@")
+    name = procedure_id or plan.procedure
+    number = int(version) if procedure_id and version.isdecimal() else 0
+    return Citation(procedure_id=name, version=number, name=name, content_hash=plan.content_hash)
 
 
 def problem_of(request: Request) -> str | None:

@@ -29,6 +29,13 @@ class Tool(Record):
         return tuple(properties) if isinstance(properties, dict) else ()
 
     @property
+    def constants(self) -> frozenset[str]:
+        """Arguments that no code may put together, such as a statement: `"x-constant": true` in their schema."""
+        properties = self.parameters.get("properties")
+        schemas = properties.items() if isinstance(properties, dict) else ()
+        return frozenset(name for name, schema in schemas if isinstance(schema, dict) and schema.get("x-constant"))
+
+    @property
     def schema_hash(self) -> str:
         """Changes when the arguments or the effect change: a procedure that used the old ones is stale."""
         return digest(self.parameters, self.effect, self.idempotent)

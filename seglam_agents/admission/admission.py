@@ -89,7 +89,7 @@ class Admission:
     def _run(self, case: Case) -> list[Check]:
         known: tuple[Callable[[Case], Check], ...] = (
             check_replay,
-            *((check_held_out,) if case.candidate.held_out else ()),
+            *((check_held_out,) if case.candidate.held_out is not None else ()),
             check_related,
             check_counterexamples,
             check_mutations,

@@ -61,7 +61,7 @@ class Candidate:
     related: tuple[Known, ...] = ()
     """What it may decline, but must answer right if it accepts."""
     parent: Procedure | None = None
-    held_out: tuple[tuple[Procedure, Known], ...] = ()
+    held_out: tuple[tuple[Procedure, Known], ...] | None = None
     """Procedures that were made without one of the requests each, and that request: a test on what was not seen."""
     replaces: tuple[Procedure, ...] = ()
     """Further procedures, besides the parent, that it takes the place of."""

@@ -17,6 +17,7 @@ from seglam_agents.guards.normal import NormalText
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
 from seglam_agents.guards.slots import Slot, slot
+from seglam_agents.guards.slots.exports import parse_text
 from seglam_agents.guards.slots.units import convert
 from seglam_agents.guards.template import Literal as LiteralText
 from seglam_agents.guards.template import SlotMention, common_to, parse_template
@@ -208,7 +209,7 @@ def context_value(kind: str, value: Value) -> Value:
         right = isinstance(value, JSON_TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
         return value if right else None
     found = slot(kind)
-    if isinstance(value, str) and (read := found.parse(value)) is not None:
+    if isinstance(value, str) and (read := found.parse(value) or parse_text(kind, value)) is not None:
         return read
     try:
         return found.parse(found.render(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def test_examples_run_without_a_key(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(path)])
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out
 
@@ -44,6 +46,20 @@ def test_the_first_example_shows_hits_after_the_calls_of_the_first_request(capsy
     out = capsys.readouterr().out
     assert out.count("  hit: ") == 2
     assert "Model calls: 2 for 5 requests." in out
+
+
+@pytest.mark.parametrize(
+    ("name", "row"), [("02_office_agent", r"6 .*?(\d+) .*?(\d+) "), ("03_plan_and_execute", r"7 boxes of .*?(\d+)()")]
+)
+def test_the_agents_of_the_examples_stop_asking_their_model(
+    name: str, row: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [name])
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+    out = capsys.readouterr().out
+    last = re.search(rf"│ (?:Ship )?{row}", out)
+    assert last and set(last.groups()) <= {"0", ""}
+    assert "scripted" in out
 
 
 def test_the_readme_has_code_that_runs() -> None:

@@ -117,6 +117,7 @@ class _Aligner:
         if any(set(arguments) != set(keys) for arguments in given):
             raise Refused(f"{tool} is called with different arguments in different traces")
         atoms = Atoms(scene.views, scene.families)
+        known = self.tools.get(tool)
         found: dict[str, Term] = {}
         for key in keys:
             targets = tuple(decode(arguments[key]) for arguments in given)  # pyright: ignore[reportArgumentType]  # JSON
@@ -124,6 +125,8 @@ class _Aligner:
             origin = explain(targets, atoms, hints)
             if isinstance(origin, Unexplained):
                 raise Refused(_told(f"{key} of {tool}", origin))
+            if known is not None and key in known.constants and origin.family != "constant":
+                raise Refused(f"{key} of {tool} may not be put together, and differs from trace to trace")
             found[key] = origin
         return found
 

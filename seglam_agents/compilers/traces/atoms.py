@@ -41,7 +41,8 @@ class Atoms:
         """Every value that is no list of rows: arguments, fields of results, fields of selected rows."""
         found = [atom for name in self.families for atom in self._walk(self._of(name), 0)]
         found += [atom for row in self.rows for atom in self._fields(row)]
-        return found + [each for listed in self.lists if _has_scalars(listed) for each in self._selected(listed)]
+        found += [each for listed in self.lists if _has_scalars(listed) for each in self._selected(listed)]
+        return found + self._keyed
 
     @cached_property
     def lists(self) -> list[Found]:
@@ -73,7 +74,18 @@ class Atoms:
         known = {atom[0].code for atom in self.strings}
         more = [atom for atom in rows if atom[0].code not in known]
         numbers = [each for atom in self.numbers for each in self._apply("str", [atom])]
-        return [*self.strings, *more, *(c for atom in more for c in self._converted(atom)), *numbers, *self._spelt]
+        cents = [each for atom in self.numbers if _fractions(atom) for each in self._apply("decimals", [atom], 2)]
+        converted = [each for atom in more for each in self._converted(atom)]
+        return [*self.strings, *more, *converted, *numbers, *cents, *self._joined, *self._spelt]
+
+    @property
+    def _joined(self) -> list[Found]:
+        """Lists of texts as one text."""
+        lists = [atom for atom in self.lists if _has_scalars(atom)]
+        rows = [atom for atom in self.lists if _has_rows(atom)]
+        columns = [each for atom in rows for key in _shared_keys(atom) for each in self._apply("column", [atom], key)]
+        texts = [atom for atom in [*lists, *columns] if all(_are_texts(value) for value in atom[1]) and _longer(atom)]
+        return [each for atom in texts for name in _JOINING for each in self._apply(name, [atom])]
 
     @cached_property
     def numbers(self) -> list[Found]:
@@ -98,6 +110,8 @@ class Atoms:
             found += self._apply("len", [atom])
             for numbers in self._columns(atom):
                 found += [each for name in ("sum", "max", "min", "mean") for each in self._apply(name, [numbers])]
+            if atom[0].code.startswith("entries("):
+                found += [each for name in ("first", "last") for each in self._apply(name, [atom])]
         return found
 
     @cached_property
@@ -131,7 +145,8 @@ class Atoms:
         records = [value for value in atom[1] if isinstance(value, dict)]
         if len(records) != len(atom[1]) or not records:
             return []
-        keys = [key for key in records[0] if all(key in record for record in records)]
+        # A day that is a key by chance in all of them is none tomorrow.
+        keys = [key for key in records[0] if all(key in record for record in records) and not _ISO.fullmatch(key)]
         return [(item(atom[0], key), tuple(record[key] for record in records)) for key in keys]
 
     def _lists_in(self, atom: Found, depth: int) -> Iterator[Found]:
@@ -139,6 +154,20 @@ class Atoms:
             yield atom
         elif depth < MAX_DEPTH:
             yield from (each for inner in self._fields(atom) for each in self._lists_in(inner, depth + 1))
+
+    @property
+    def _keyed(self) -> list[Found]:
+        """What a map of a result holds under a word of the request."""
+        maps = [atom for name in self.families for atom in self._records_in(self._of(name), 0)]
+        words = [atom for name in self.families if self.families[name] == "request" for atom in [self._of(name)]]
+        return [
+            each
+            for record in maps
+            for word in words
+            if _all(word, str) and len(set(word[1])) > 1
+            for each in self._apply("under", [record, word])
+            if not any(isinstance(value, (dict, list)) for value in each[1])
+        ]
 
     @property
     def _dicts_of_numbers(self) -> list[Found]:
@@ -255,6 +284,22 @@ def _numeric(atom: Found) -> bool:
 
 def _has_rows(atom: Found) -> bool:
     return all(isinstance(value, list) and value and all(isinstance(row, dict) for row in value) for value in atom[1])
+
+
+_JOINING = ("comma_joined", "and_joined", "line_joined")
+
+
+def _longer(atom: Found) -> bool:
+    """Tell whether some list has several elements: one alone is joined to itself."""
+    return any(isinstance(value, list) and len(value) > 1 for value in atom[1])
+
+
+def _are_texts(value: Value) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(isinstance(each, str) for each in value)
+
+
+def _fractions(atom: Found) -> bool:
+    return _numeric(atom) and any(isinstance(value, float) for value in atom[1])
 
 
 def _has_scalars(atom: Found) -> bool:

@@ -13,20 +13,20 @@ from dataclasses import dataclass
 from typing import cast
 
 from seglam_agents.compilers.traces.atoms import Atoms, Found, is_map
-from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, Stop, terms_of
-from seglam_agents.compilers.traces.terms import Term, literal, principal, variable
+from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, Stop, calls_of, terms_of
+from seglam_agents.compilers.traces.terms import Term, attribute, item, literal, principal, variable
 from seglam_agents.trace import Trace
-from seglam_agents.values import Value
+from seglam_agents.values import Money, Quantity, Value
 
 NAMES = 8
 MOSTLY = 0.6
 """Share of different texts among so many rows from which on a key is taken to hold names."""
-FREE_TEXTS = 4
-"""Different texts of a key with one behaviour, from which on the key is taken to be no reason."""
-FREE_IN_WIDE = 3
-"""The same in a record of many keys: that describes something, where a record of few answers a question."""
-WIDE = 6
-_FREE = re.compile(r".*(\d|@).*", re.DOTALL)
+OPEN_TEXTS = 5
+OPEN_SHARE = 0.8
+"""The same for the texts that one plan saw: a set whose members hardly come again is an open one."""
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
+"""Ids, dates and addresses: one token with a digit or an @."""
 
 
 class Unused(Exception):
@@ -45,7 +45,7 @@ def checks(node: Node, writes: frozenset[str], names: frozenset[str]) -> dict[in
         Unused: a result was read and nothing says what for.
     """
     found: dict[int, tuple[str, ...]] = {}
-    used = Used([principal(term.code) for term in terms_of(node)], names)
+    used = used_in(node, writes, names)
     _place(node, writes, frozenset(), used, found)
     return found
 
@@ -56,6 +56,14 @@ class Used:
 
     codes: Sequence[str]
     names: frozenset[str]
+    outcomes: frozenset[str] = frozenset()
+    """Results of writes."""
+
+
+def used_in(node: Node, writes: frozenset[str], names: frozenset[str]) -> Used:
+    """Return what a plan looks at."""
+    outcomes = frozenset(call.name for call in calls_of(node) if call.tool in writes)
+    return Used([principal(term.code) for term in terms_of(node)], names, outcomes)
 
 
 def naming(traces: Iterable[Trace]) -> frozenset[str]:
@@ -125,7 +133,7 @@ def _classes(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
     elif all(isinstance(value, dict) for value in seen):
         yield from _like(atom, atoms, used)
     else:
-        yield from _scalar(atom, used)
+        yield from _scalar(atom, atoms, used)
 
 
 def _list(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
@@ -144,41 +152,85 @@ def _list(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
 
 
 def _like(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
-    """Hold a record to the values and ranges that its keys had."""
+    """Hold a record to the keys, values and ranges that were seen."""
     term, seen = atom
     records = [cast("Mapping[str, Value]", value) for value in seen if isinstance(value, dict)]
     if len(records) != len(seen) or not records:
-        yield from _scalar(atom, used)
+        yield from _scalar(atom, atoms, used)
         return
-    keys = list(records[0])
-    if is_map(records) or any(set(record) != set(keys) for record in records):
+    if is_map(records):
         if not _mentioned(term.code, used.codes):
             raise Unused(term.code)
         return
+    known = {key: None for record in records for key in record}
+    lines: list[str] = []
     values: dict[str, Value] = {}
     ranges: dict[str, Value] = {}
-    for key in keys:
-        column = [record[key] for record in records]
-        code = f"{term.code}[{key!r}]"
-        if all(_is_number(value) for value in column):
-            if not any(code in each for each in used.codes):
-                ranges[key] = [min(cast("list[float]", column)), max(cast("list[float]", column))]
-        elif asked := _asked(column, atoms):
-            yield f"expect({code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
-        elif (
-            key not in used.names
-            and (allowed := _allowed(column, code, used, FREE_IN_WIDE if len(keys) >= WIDE else FREE_TEXTS)) is not None
-        ):
-            values[key] = allowed
-        if all(_is_number(value) for value in column):
-            yield from _relations(code, cast("list[float]", column), atoms)
-    if values or ranges:
-        parts = [
-            term.code,
-            *([f"values={literal(values)}"] if values else []),
-            *([f"ranges={literal(ranges)}"] if ranges else []),
-        ]
-        yield f"like_seen({', '.join(parts)})"
+    texts: dict[str, Value] = {}
+    for key in known:
+        if all(key in record for record in records):
+            column = (item(term, key), tuple(record[key] for record in records))
+            lines += _key(column, key, atoms, used, values, ranges)
+            if key not in values and (kind := _kind_of(column[1])):
+                texts[key] = kind
+    parts = [term.code, literal(list(known))]
+    held = (("values", values), ("ranges", ranges), ("texts", texts))
+    parts += [f"{name}={literal(kept)}" for name, kept in held if kept]
+    yield f"like_seen({', '.join(parts)})"
+    yield from lines
+
+
+def _key(
+    atom: Found, key: str, atoms: Atoms, used: Used, values: dict[str, Value], ranges: dict[str, Value]
+) -> Iterator[str]:
+    """Note what one key of a record may be; yield what takes a line of its own."""
+    term, column = atom
+    looked_at = any(term.code in each for each in used.codes)
+    if all(_is_number(value) for value in column):
+        numbers = cast("tuple[float, ...]", column)
+        if not looked_at:
+            ranges[key] = [min(numbers), max(numbers)]
+        yield from _signed(term, numbers) if looked_at else ()
+        yield from _relations(term.code, numbers, atoms)
+    elif all(isinstance(value, dict) for value in column):
+        yield from _like(atom, atoms, used)
+    elif all(isinstance(value, list) for value in column):
+        yield from _nested(atom, atoms, used)
+    elif asked := _asked(column, atoms):
+        yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
+    elif key not in used.names and (allowed := _allowed(column, looked_at)) is not None:
+        values[key] = allowed
+
+
+def _kind_of(column: Sequence[Value]) -> str | None:
+    """Return what texts that are not held one by one have in common; None where one of them is no text, or empty."""
+    if not all(isinstance(value, str) and value for value in column):
+        return None
+    texts = cast("Sequence[str]", column)
+    if all(_DAY.match(text) for text in texts):
+        return "day"
+    return "id" if all(_FREE.fullmatch(text) for text in texts) else "text"
+
+
+def _nested(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
+    """Hold a list within a record to being empty or not, and plain members that nothing looks at to those seen."""
+    term, seen = atom
+    members = [member for value in seen for member in cast("Sequence[Value]", value)]
+    if not members or _mentioned(term.code, used.codes) or any(isinstance(member, (dict, list)) for member in members):
+        yield from _list(atom, atoms, used)
+        return
+    if all(seen):
+        yield f"expect(len({term.code}) > 0, {literal(f'{term.code} with nothing in it')})"
+    allowed = sorted({repr(member): member for member in members}.values(), key=repr)
+    otherwise = literal(f"{term.code} with something else in it")
+    yield f"expect(all([member in {literal(allowed)} for member in {term.code}]), {otherwise})"
+
+
+def _signed(term: Term, numbers: Sequence[float]) -> Iterator[str]:
+    """Hold a number that is used to the sign that it had."""
+    operator = ">" if min(numbers) > 0 else ">=" if min(numbers) == 0 else "<" if max(numbers) < 0 else ""
+    if operator:
+        yield f"expect({term.code} {operator} 0, {literal(f'{term.code} that is not {operator} 0')})"
 
 
 def _relations(code: str, column: Sequence[float], atoms: Atoms) -> Iterator[str]:
@@ -210,40 +262,49 @@ def _alike(left: Value, right: Value) -> bool:
     return isinstance(left, str) and isinstance(right, str) and left.lower() == right.lower()
 
 
-def _allowed(column: Sequence[Value], code: str, used: Used, free: int) -> list[Value] | None:
+def _allowed(column: Sequence[Value], looked_at: bool) -> list[Value] | None:
     """Return the values that a key may have; None where any will do."""
-    if any(isinstance(value, (dict, list)) and not isinstance(value, tuple) for value in column):
-        return None
     texts = [value for value in column if isinstance(value, str) and value]
-    if texts and len(texts) == len(column) and (_free(texts, free) or any(code in each for each in used.codes)):
+    if texts and (_open(texts) or (looked_at and len(texts) == len(column))):
         return None
-    if texts and _free(texts, free):
-        return None  # Present or absent: both were seen.
     return sorted({repr(value): value for value in column}.values(), key=repr)
 
 
-def _free(texts: Sequence[str], free: int = FREE_TEXTS) -> bool:
-    return all(_FREE.match(text) for text in texts) or len(set(texts)) >= free
+def _open(texts: Sequence[str]) -> bool:
+    """Tell whether texts are ids, dates or names, of which there is always another one."""
+    many = len(texts) >= OPEN_TEXTS and len(set(texts)) >= OPEN_SHARE * len(texts)
+    return many or all(_FREE.fullmatch(text) for text in texts)
 
 
-def _scalar(atom: Found, used: Used) -> Iterator[str]:
+def _scalar(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
     term, seen = atom
     mentioned = _mentioned(term.code, used.codes)
     if all(_is_number(value) for value in seen):
         numbers = cast("tuple[float, ...]", seen)
-        if not mentioned:
-            low, high = min(numbers), max(numbers)
+        if mentioned:
+            yield from _signed(term, numbers)
+        else:
             otherwise = literal(f"{term.code} out of the range seen")
-            yield f"expect({literal(low)} <= {term.code} <= {literal(high)}, {otherwise})"
-        elif all(number > 0 for number in numbers):
-            yield f"expect({term.code} > 0, {literal(f'{term.code} that is not positive')})"
+            yield f"expect({literal(min(numbers))} <= {term.code} <= {literal(max(numbers))}, {otherwise})"
+        yield from _relations(term.code, numbers, atoms)
+    elif term.code in used.outcomes and all(isinstance(value, str) for value in seen):
+        yield from _report(atom)
     elif all(isinstance(value, str) and value for value in seen):
-        if not mentioned and not _free(cast("tuple[str, ...]", seen)):
+        if not mentioned and not _open(cast("tuple[str, ...]", seen)):
             yield _one_of(atom)
-        elif mentioned:
-            yield f"expect({term.code} != '', {literal(f'{term.code} that is empty')})"
+        else:
+            kind = _kind_of(seen) or "text"
+            yield f"expect(is_text({term.code}, {literal(kind)}), {literal(f'{term.code} of another kind')})"
     else:
         yield _one_of(atom)
+
+
+def _report(atom: Found) -> Iterator[str]:
+    """Hold what a write reports to the sentences that were seen, whatever numbers are in them."""
+    term, seen = atom
+    shapes = sorted({re.sub(r"\S*\d\S*", "#", str(value)) for value in seen})
+    if len(shapes) <= 2:
+        yield f"expect(sentence_of({term.code}) in {literal(shapes)}, {literal(f'{term.code} that no trace had')})"
 
 
 def _one_of(atom: Found) -> str:
@@ -258,3 +319,22 @@ def _mentioned(code: str, used: Sequence[str]) -> bool:
 
 def _is_number(value: Value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def amounts(node: Node, used: Used) -> tuple[str, ...]:
+    """Return lines that hold the request's numbers that are used to the signs, currencies and units seen."""
+    found: list[str] = []
+    scene = node.scene
+    for name, family in scene.families.items():
+        seen = [view[name] for view in scene.views]
+        for kind, number, unit in ((Money, "amount", "currency"), (Quantity, "value", "unit")):
+            looked_at = any(f"{name}.{number}" in code for code in used.codes)
+            if family == "request" and looked_at and all(isinstance(value, kind) for value in seen):
+                allowed = sorted({str(getattr(value, unit)) for value in seen})
+                found.append(f"expect({name}.{unit} in {literal(allowed)}, {literal(f'another {unit} of {name}')})")
+                found += _signed(
+                    attribute(variable(name, family), number), [cast("tuple[float, str]", v)[0] for v in seen]
+                )
+        if family == "request" and all(_is_number(value) for value in seen) and _mentioned(name, used.codes):
+            found += _signed(variable(name, family), cast("list[float]", seen))
+    return tuple(found)

@@ -7,6 +7,7 @@ import keyword
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import count
 
 from seglam_agents.compilers.base import (
@@ -21,11 +22,11 @@ from seglam_agents.compilers.base import (
 from seglam_agents.compilers.traces.alignment import Observation, Refused, Words, align
 from seglam_agents.compilers.traces.classes import Unused, naming
 from seglam_agents.compilers.traces.guards import Argument, Unguarded, slots_of, templates_of
-from seglam_agents.compilers.traces.phrases import Binding, bind, said_in, say_the_same
-from seglam_agents.compilers.traces.plan import Diverged, Node, follow, stops_of, terms_of
+from seglam_agents.compilers.traces.phrases import Binding, bind, literal_words, said_in, say_the_same
+from seglam_agents.compilers.traces.plan import Diverged, Node, calls_of, follow, stops_of, terms_of
 from seglam_agents.compilers.traces.source import write
-from seglam_agents.compilers.traces.terms import PRELUDE
-from seglam_agents.compilers.traces.wording import Place, Wording, common, tokens
+from seglam_agents.compilers.traces.terms import PRELUDE, entries_of
+from seglam_agents.compilers.traces.wording import Place, Wording, common, opened, tokens
 from seglam_agents.errors import PredicateError, TemplateError
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
@@ -40,7 +41,7 @@ from seglam_agents.procedure import (
 )
 from seglam_agents.record import digest
 from seglam_agents.tools import Tool
-from seglam_agents.trace import Trace
+from seglam_agents.trace import ToolStep, Trace
 from seglam_agents.usage import Usage
 from seglam_agents.values import Value
 
@@ -51,6 +52,8 @@ KEPT_WORDS = (1.0, 0.75, 0.0)
 """Share of the literal words that a further request must leave standing: all, nearly all, as few as may be."""
 MAX_GROUPS = 8
 MIN_TRACES = 2
+NEAREST = 8
+"""Requests with most words in common that are looked at closely for the one that is worded most alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,8 @@ class TraceCompiler:
             return "one trace shows what was done, not what may vary: a second one of the kind is needed"
         try:
             traces = [item.trace for item in known if item.trace]
-            kind = kind_of(traces, setting_of(task, traces))
-            return replace(_candidate(kind, task), held_out=_held_out(kind, task, self.held_out))
+            kind, candidate = _first(kinds_of(traces, setting_of(task, traces)), task)
+            return replace(candidate, held_out=_held_out(kind, task, self.held_out))
         except (Refused, Unguarded) as refusal:
             return str(refusal)
         except Unused as refusal:
@@ -104,6 +107,15 @@ class Setting:
     words: Words = field(default_factory=dict[tuple[str, str], Mapping[str, Value]])
     names: frozenset[str] = frozenset()
     clock: bool = True
+    made: tuple[Procedure, ...] = ()
+    """The stored procedures that came from traces."""
+    traces: tuple[Trace, ...] = ()
+    """All traces that are known, of this kind and of others."""
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The tools that change nothing."""
+        return frozenset(name for name, tool in self.tools.items() if tool.effect != "write")
 
     def now(self, trace: Trace) -> Value:
         """Return when a trace was recorded; None where bodies have no clock."""
@@ -116,6 +128,8 @@ class Case:
 
     trace: Trace
     binding: Binding
+    steps: tuple[ToolStep, ...]
+    """The calls, with the reads between two writes in the order of the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +144,35 @@ class TraceKind:
     @property
     def writes(self) -> frozenset[str]:
         """The tools that change something."""
-        used = {step.tool for case in self.cases for step in case.trace.calls}
-        return frozenset(
-            name for name in used if name not in self.setting.tools or self.setting.tools[name].effect == "write"
-        )
+        return frozenset(step.tool for case in self.cases for step in case.steps) - self.setting.reads
 
 
 def setting_of(task: CompileTask, traces: Sequence[Trace]) -> Setting:
     """Return what tools, other traces and stored procedures tell."""
-    return Setting({tool.name: tool for tool in task.tools}, spoken(_made(task)), naming(traces), task.clock)
+    made = _made(task)
+    return Setting(
+        {tool.name: tool for tool in task.tools}, spoken(made), naming(traces), task.clock, tuple(made), tuple(traces)
+    )
 
 
 def kind_of(traces: Sequence[Trace], setting: Setting) -> TraceKind:
-    """Return the kind that the first trace belongs to.
+    """Return the kind that the first trace belongs to: the one that explains most traces.
+
+    Raises:
+        Refused: no plan fits two or more traces that say the same as the first one.
+    """
+    return kinds_of(traces, setting)[0]
+
+
+def kinds_of(traces: Sequence[Trace], setting: Setting) -> list[TraceKind]:
+    """Return the kinds that the first trace may belong to, those that explain most traces first.
 
     Raises:
         Refused: no plan fits two or more traces that say the same as the first one.
     """
     reasons: list[str] = []
-    best: TraceKind | None = None
-    for group in _all_groups(traces):
+    found: list[TraceKind] = []
+    for group in _all_groups(traces, setting):
         try:
             kind = _explained(_widened(_settled(group, setting), [t for t in traces if t not in group]))
         except Refused as refusal:
@@ -157,11 +180,11 @@ def kind_of(traces: Sequence[Trace], setting: Setting) -> TraceKind:
             continue
         if not any(case.trace is traces[0] for case in kind.cases):
             reasons.append("its words are not those of a kind that is known")
-        elif (best is None or len(kind.cases) > len(best.cases)) and _readable(kind):
-            best = kind
-    if best is None:
+        elif _readable(kind):
+            found.append(kind)
+    if not found:
         raise Refused(reasons[0] if reasons else "no second trace is worded like this one")
-    return best
+    return sorted(found, key=lambda kind: -len(kind.cases))
 
 
 def _readable(kind: TraceKind) -> bool:
@@ -174,11 +197,12 @@ def _readable(kind: TraceKind) -> bool:
     return all(isinstance(guard.match(normalise(case.trace.request.text)), Accepted) for case in kind.cases)
 
 
-def _all_groups(traces: Sequence[Trace]) -> Iterator[list[Trace]]:
+def _all_groups(traces: Sequence[Trace], setting: Setting) -> Iterator[list[Trace]]:
     """Yield groups to be tried, those whose wordings are closest first."""
     seen: set[str] = set()
+    constants = {name: tool.constants for name, tool in setting.tools.items() if tool.constants}
     for kept in KEPT_WORDS:
-        groups = _groups(traces, kept)
+        groups = _groups(traces, kept, constants)
         # Groups of other words only help where this request is another way to say the same.
         for group in groups[:MAX_GROUPS] if kept == KEPT_WORDS[0] else groups[:1]:
             key = " ".join(sorted(trace.id for trace in group))
@@ -192,32 +216,59 @@ def same_wording(one: Trace, other: Trace) -> bool:
     return common([one.request.text, other.request.text]) is not None
 
 
-def _groups(traces: Sequence[Trace], kept: float) -> list[list[Trace]]:
+def _groups(traces: Sequence[Trace], kept: float, constants: Mapping[str, frozenset[str]]) -> list[list[Trace]]:
     """Return groups of one wording each, that of the first trace first."""
     left = list(traces)
     groups: list[list[Trace]] = []
     while left:
-        group, left = _group(left, kept)
+        group, left = _group(left, kept, constants)
         groups.append(group)
     return [groups[0], *sorted(groups[1:], key=len, reverse=True)]
 
 
-def _group(traces: Sequence[Trace], kept: float) -> tuple[list[Trace], list[Trace]]:
+def _group(
+    traces: Sequence[Trace], kept: float, constants: Mapping[str, frozenset[str]]
+) -> tuple[list[Trace], list[Trace]]:
     group, others = [traces[0]], list[Trace]()
     wording: Wording | None = None
-    for trace in sorted(traces[1:], key=lambda other: -_likeness(traces[0], other)):
+    for trace in _nearest_first(traces[0], traces[1:]):
         merged = common([*(member.request.text for member in group), trace.request.text])
         enough = merged is not None and (wording is None or len(merged.words) >= kept * len(wording.words))
-        if enough and _same_start(group[0], trace):
+        if enough and _same_start(group[0], trace, constants):
             group, wording = [*group, trace], merged
         else:
             others.append(trace)
     return group, others
 
 
-def _same_start(one: Trace, other: Trace) -> bool:
-    """Tell whether two traces call something at all, or both nothing: what they call then may differ."""
-    return bool(one.calls) == bool(other.calls)
+def _nearest_first(trace: Trace, others: Sequence[Trace]) -> list[Trace]:
+    """Return others by the words that they share, and the nearest by what both of them spell alike."""
+    ordered = sorted(others, key=lambda other: -_likeness(trace, other))
+    nearest = sorted(ordered[:NEAREST], key=lambda other: -_literal_words(trace.request.text, other.request.text))
+    return [*nearest, *ordered[NEAREST:]]
+
+
+@lru_cache(maxsize=20_000)
+def _literal_words(one: str, other: str) -> int:
+    merged = common([one, other])
+    return len(merged.words) if merged else 0
+
+
+def _same_start(one: Trace, other: Trace, constants: Mapping[str, frozenset[str]]) -> bool:
+    """Tell whether two traces both call something, or both nothing, and give what is constant the same values.
+
+    Which tools they call may differ: what was found may tell why.
+    """
+    return bool(one.calls) == bool(other.calls) and _constants(one, constants) == _constants(other, constants)
+
+
+def _constants(trace: Trace, constants: Mapping[str, frozenset[str]]) -> set[tuple[str, str, str]]:
+    return {
+        (step.tool, name, repr(value))
+        for step in trace.calls
+        for name, value in step.arguments.items()
+        if name in constants.get(step.tool, ())
+    }
 
 
 def _likeness(one: Trace, other: Trace) -> float:
@@ -230,6 +281,7 @@ def _settled(group: Sequence[Trace], setting: Setting) -> TraceKind:
     wording = common([trace.request.text for trace in group])
     if wording is None or len(group) < MIN_TRACES:
         raise Refused("no second trace is worded like this one")
+    wording = opened(wording, _spoken_for(group, setting))
     kind = _kind(group, wording, setting)
     used = {name for term in terms_of(kind.plan) for name in term.sources}
     idle = [index for index, name in enumerate(kind.kinds) if name not in used and kind.kinds[name] is None]
@@ -240,6 +292,29 @@ def _settled(group: Sequence[Trace], setting: Setting) -> TraceKind:
         if all(say_the_same(wording.places[i].texts[0], wording.places[i].texts[number], said) for i in idle)
     ]
     return kind if len(same) == len(group) else _settled(same, setting)
+
+
+def _spoken_for(group: Sequence[Trace], setting: Setting) -> set[str]:
+    """Return the words that are known for a value that every trace of a group gives to an argument.
+
+    Known from procedures that call the same tools: there such a word was seen to change this argument, and nothing
+    else of what is done.
+    """
+    called = {step.tool for trace in group for step in trace.calls}
+    known = spoken([made for made in setting.made if {tool.name for tool in made.tools} == called])
+    given = set[tuple[str, str, str]].intersection(*(_texts_given(trace) for trace in group))
+    return {
+        word for tool, name, value in given for word, meant in known.get((tool, name), {}).items() if meant == value
+    }
+
+
+def _texts_given(trace: Trace) -> set[tuple[str, str, str]]:
+    return {
+        (step.tool, name, value)
+        for step in trace.calls
+        for name, value in step.arguments.items()
+        if isinstance(value, str)
+    }
 
 
 def _explained(kind: TraceKind) -> TraceKind:
@@ -253,7 +328,7 @@ def _explained(kind: TraceKind) -> TraceKind:
 def _explains(kind: TraceKind, case: Case) -> bool:
     view = {**case.binding.arguments, "now": kind.setting.now(case.trace)}
     try:
-        return follow(kind.plan, view, case.trace.calls, case.trace.answer)  # pyright: ignore[reportArgumentType]  # JSON is a Value
+        return follow(kind.plan, view, case.steps, case.trace.answer) is not None  # pyright: ignore[reportArgumentType]  # JSON is a Value
     except Diverged:
         return False
 
@@ -269,29 +344,48 @@ def _kind(group: Sequence[Trace], wording: Wording, setting: Setting) -> TraceKi
             at = start + len(place.texts[index])
             spans.append((name, start, at))
         arguments = {name: place.values[index] for name, place in zip(names, wording.places, strict=True)}
-        cases.append(Case(trace, Binding(trace.request.text, tuple(spans), arguments)))
+        cases.append(Case(trace, Binding(trace.request.text, tuple(spans), arguments), trace.calls))
     kinds = {name: place.kind for name, place in zip(names, wording.places, strict=True)}
     return TraceKind(tuple(cases), kinds, _plan(cases, setting), setting)
 
 
+def _pooled(plan: Node, known: Words) -> Words:
+    """Add the words of a plan's own dictionaries to those known, where several are for the same argument."""
+    found: dict[tuple[str, str], list[Mapping[str, Value]]] = {}
+    for call in calls_of(plan):
+        for argument, term in call.arguments.items():
+            if entries := entries_of(term):
+                found.setdefault((call.tool, argument), []).append(entries)
+    pooled = dict(known)
+    for key, tables in found.items():
+        joined = {word: value for entries in (*tables, known.get(key, {})) for word, value in entries.items()}
+        if len(tables) > 1 and all(joined[word] == value for entries in tables for word, value in entries.items()):
+            pooled[key] = joined
+    return pooled
+
+
 def _plan(cases: Sequence[Case], setting: Setting) -> Node:
     observations = [
-        Observation(case.binding.arguments, case.trace.calls, case.trace.answer, setting.now(case.trace))  # pyright: ignore[reportArgumentType]  # JSON is a Value
+        Observation(case.binding.arguments, case.steps, case.trace.answer, setting.now(case.trace))  # pyright: ignore[reportArgumentType]  # JSON is a Value
         for case in cases
     ]
     taken = frozenset((*setting.tools, *PRELUDE, "run", "now", "date", "datetime", "timedelta"))
-    return align(observations, setting.tools, taken, setting.words)
+    plan = align(observations, setting.tools, taken, setting.words)
+    if (words := _pooled(plan, setting.words)) != setting.words:
+        # What a word means at one place of a kind it means at the others that are given to the same argument.
+        return align(observations, setting.tools, taken, words)
+    return plan
 
 
 def _widened(kind: TraceKind, others: Sequence[Trace]) -> TraceKind:
     """Add the traces of other wordings that the plan explains, and plan again with what they add."""
     for trace in others:
         clock = kind.setting.now(trace)
-        words = [token.key for literal in kind.cases[0].binding.literals for token in tokens(literal)]
-        binding = bind(trace, kind.plan, kind.kinds, words, clock)
-        if binding is None:
+        words = literal_words(kind.cases[0].binding)
+        bound = bind(trace, kind.plan, kind.kinds, words, clock, kind.setting.reads)
+        if bound is None:
             continue
-        cases = (*kind.cases, Case(trace, binding))
+        cases = (*kind.cases, Case(trace, *bound))
         try:
             kind = replace(kind, cases=cases, plan=_plan(cases, kind.setting))
         except Refused:
@@ -363,8 +457,23 @@ def _clean(trace: Trace | None) -> bool:
     return trace is not None and not any(step.error for step in trace.calls)
 
 
+def _first(kinds: Sequence[TraceKind], task: CompileTask) -> tuple[TraceKind, Candidate]:
+    """Return the first of some kinds that makes a procedure: a larger one may take in words that nothing explains.
+
+    Raises:
+        Refused, Unguarded, Unused: what is wrong with the first one, where none makes one.
+    """
+    wrong: Exception | None = None
+    for kind in kinds:
+        try:
+            return kind, _candidate(kind, task)
+        except (Refused, Unguarded, Unused, TemplateError, PredicateError) as refusal:
+            wrong = wrong or refusal
+    raise wrong or Refused("no second trace is worded like this one")
+
+
 def _candidate(kind: TraceKind, task: CompileTask) -> Candidate:
-    slots = _slots(kind)
+    slots = _unopposed(kind)
     templates = templates_of([case.binding for case in _unserved(kind, task)], slots)
     if not templates:
         raise Refused("other procedures accept all of these requests already")
@@ -379,11 +488,45 @@ def _candidate(kind: TraceKind, task: CompileTask) -> Candidate:
     return Candidate(procedure, known, (), parent, replaces=tuple(contained[1:]))
 
 
-def _slots(kind: TraceKind) -> dict[str, str]:
+def _unopposed(kind: TraceKind) -> dict[str, str]:
+    """Return the slot types with which the guard takes in no request that was answered in another way.
+
+    Raises:
+        Refused: there are none.
+        Unguarded: no slot type reads what was seen.
+    """
+    for closed in (False, True):
+        slots = _slots(kind, closed=closed)
+        opposed = _opposed(kind, slots)
+        if opposed is None:
+            return slots
+    raise Refused(f"{opposed!r} is worded like these and was answered in another way")
+
+
+def _opposed(kind: TraceKind, slots: Mapping[str, str]) -> str | None:
+    """Return a request that the guard accepts, though its run was another than the plan's."""
+    guard = TemplateGuard(GuardSource(templates=tuple(templates_of([c.binding for c in kind.cases], slots))))
+    ours = {case.trace.id for case in kind.cases}
+    for trace in kind.setting.traces:
+        judgement = guard.match(normalise(trace.request.text)) if trace.id not in ours else None
+        if isinstance(judgement, Accepted) and _otherwise(kind, judgement.arguments, trace):
+            return trace.request.text
+    return None
+
+
+def _otherwise(kind: TraceKind, arguments: Mapping[str, Value], trace: Trace) -> bool:
+    view = {**arguments, "now": kind.setting.now(trace)}
+    try:
+        return follow(kind.plan, view, trace.calls, trace.answer) is None  # pyright: ignore[reportArgumentType]  # JSON is a Value
+    except Diverged:
+        return False  # It gives up there, and the model goes on.
+
+
+def _slots(kind: TraceKind, *, closed: bool = False) -> dict[str, str]:
     used = {name for term in terms_of(kind.plan) for name in term.sources}
     arguments = [Argument(name, kind.kinds[name], name in used) for name in kind.kinds]
     texts = [(case.binding, case.trace) for case in kind.cases]
-    return slots_of(texts, arguments, kind.plan, kind.setting.tools, kind.writes)
+    return slots_of(texts, arguments, kind.plan, kind.setting.tools, kind.writes, closed=closed)
 
 
 def _procedure(
@@ -498,7 +641,7 @@ def _held_out(kind: TraceKind, task: CompileTask, limit: int) -> tuple[tuple[Pro
     for case in kind.cases[:limit]:
         rest = [other.trace for other in kind.cases if other is not case]
         try:
-            candidate = _candidate(kind_of(rest, kind.setting), task)
+            _, candidate = _first(kinds_of(rest, kind.setting), task)
         except (Refused, Unguarded, Unused, TemplateError, PredicateError):
             continue  # It would have learnt nothing from the others, which is no mistake.
         found.append((candidate.procedure, Known(case.trace.request, case.trace.answer, case.trace)))

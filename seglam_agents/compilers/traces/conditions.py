@@ -6,6 +6,7 @@ only where all of them agree, so that it never goes where only one reading of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import cast
@@ -15,8 +16,8 @@ from seglam_agents.compilers.traces.plan import Test
 from seglam_agents.compilers.traces.terms import Term, literal
 from seglam_agents.values import Value
 
-MAX_TESTS = 8
-"""Tests that must agree; where more fit, those of the simplest terms."""
+MAX_TESTS = 16
+"""Tests that must agree; where more fit, those of the simplest terms, and of each result the simplest."""
 
 
 def tests(atoms: Atoms, labels: Sequence[bool]) -> tuple[Test, ...]:
@@ -24,8 +25,17 @@ def tests(atoms: Atoms, labels: Sequence[bool]) -> tuple[Test, ...]:
     found: dict[str, Test] = {}
     for test in _all(atoms, labels):
         found.setdefault(test.yes.code, test)
-    ranked = sorted(found.values(), key=lambda test: (test.yes.size, test.yes.code))
-    return tuple(ranked[:MAX_TESTS])
+    ranked = sorted(found.values(), key=lambda test: (not _like_with_like(test), test.yes.size, test.yes.code))
+    # A test of what nothing else looks at comes before a second test of the same.
+    firsts = list({test.yes.sources: test for test in reversed(ranked)}.values())[::-1]
+    return tuple([*firsts, *(test for test in ranked if test not in firsts)][:MAX_TESTS])
+
+
+def _like_with_like(test: Test) -> bool:
+    """Tell whether a test compares the same of two results: their sums, or their last values."""
+    left, _, right = re.split(r" (==|!=|[<>]=?) ", test.yes.code + " == ", maxsplit=1)[:3]
+    shapes = [re.sub(r"\b\w+(?=[)\[]|$)", "_", side) for side in (left, right.removesuffix(" == "))]
+    return len(test.yes.sources) == 2 and shapes[0] == shapes[1]
 
 
 def _all(atoms: Atoms, labels: Sequence[bool]) -> Iterator[Test]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from seglam_agents.compilers.traces.clocks import hulls_of, spellings
 from seglam_agents.compilers.traces.phrases import Binding, said_in, say_the_same
-from seglam_agents.compilers.traces.plan import Branch, Invocation, Invoke, Loop, Node, terms_of
+from seglam_agents.compilers.traces.plan import Node, calls_of, terms_of
 from seglam_agents.compilers.traces.terms import Term, Unknown
 from seglam_agents.guards.slots.exports import parse_text
 from seglam_agents.tools import Tool
@@ -40,8 +41,10 @@ def slots_of(
     plan: Node,
     tools: Mapping[str, Tool],
     writes: frozenset[str],
+    *,
+    closed: bool = False,
 ) -> dict[str, str]:
-    """Return the slot type of each argument that a plan looks at.
+    """Return the slot type of each argument that a plan looks at; where closed, words are those seen.
 
     Raises:
         Unguarded: something varies that nothing explains, or no slot type reads what was seen.
@@ -50,7 +53,8 @@ def slots_of(
     for argument in arguments:
         seen = [_raw(binding, argument.name) for binding, _ in texts]
         if argument.used:
-            slots[argument.name] = argument.kind or _words(argument.name, seen, plan, tools, writes)
+            clock = _clock(argument.name, plan)
+            slots[argument.name] = clock or argument.kind or _words(argument.name, seen, plan, tools, writes, closed)
         else:
             _check_unused(argument, seen, [trace for _, trace in texts])
     return slots
@@ -76,12 +80,14 @@ def _check_unused(argument: Argument, seen: Sequence[str], traces: Sequence[Trac
         raise Unguarded(f"nothing says what {shown} is for, and these words may not mean the same")
 
 
-def _words(name: str, seen: Sequence[str], plan: Node, tools: Mapping[str, Tool], writes: frozenset[str]) -> str:
+def _words(
+    name: str, seen: Sequence[str], plan: Node, tools: Mapping[str, Tool], writes: frozenset[str], closed: bool
+) -> str:
     distinct = list({text.casefold(): text for text in reversed(seen)}.values())[::-1]
     if listed := _listed(name, plan):
         known = {text.lower() for text in distinct}
         return _choice([*distinct, *(word for word in listed if word not in known)])
-    if _decides(name, plan):
+    if closed or _decides(name, plan):
         return _choice(distinct)
     enumerated = _enumerated(name, plan, tools)
     if enumerated:
@@ -101,6 +107,12 @@ def _choice(options: Sequence[str]) -> str:
     return f"choice({'|'.join(options)})"
 
 
+def _clock(name: str, plan: Node) -> str | None:
+    """Return a slot type for the times of day whose half of the day the plan knows."""
+    found = [hulls for term in terms_of(plan) if (hulls := hulls_of(term, name))]
+    return _choice(spellings(*found[0])) if found else None
+
+
 def _listed(name: str, plan: Node) -> list[str]:
     """Return the words that a dictionary of the plan knows at a place."""
     for term in terms_of(plan):
@@ -118,7 +130,7 @@ def _decides(name: str, plan: Node) -> bool:
 def _enumerated(name: str, plan: Node, tools: Mapping[str, Tool]) -> list[str]:
     """Return the words that a closed set of a tool's schema allows at a place."""
     found: list[str] = []
-    for call in _calls(plan):
+    for call in calls_of(plan):
         for argument, term in call.arguments.items():
             if term.sources == frozenset((name,)):
                 found += [
@@ -136,7 +148,7 @@ def _enum(tool: Tool | None, argument: str) -> list[str]:
 
 def _spellings(name: str, term: Term, value: str) -> list[str]:
     found: list[str] = []
-    for spelling in (value.casefold(), " ".join(value.casefold().split("_"))):
+    for spelling in (" ".join(value.casefold().split("_")), value.casefold()):
         try:
             if term({name: spelling}) == value:
                 found.append(spelling)
@@ -149,22 +161,10 @@ def _written(name: str, plan: Node, writes: frozenset[str]) -> bool:
     """Tell whether the words go into something that is changed as they stand."""
     return any(
         name in term.sources and term.family in ("request", "computed")
-        for call in _calls(plan)
+        for call in calls_of(plan)
         if call.tool in writes
         for term in call.arguments.values()
     )
-
-
-def _calls(node: Node) -> list[Invocation]:
-    match node:
-        case Invoke(call=call, then=then):
-            return [call, *_calls(then)]
-        case Loop(calls=calls, then=then):
-            return [*calls, *_calls(then)]
-        case Branch(if_yes=if_yes, if_no=if_no):
-            return [*_calls(if_yes), *_calls(if_no)]
-        case _:
-            return []
 
 
 def _template(binding: Binding, slots: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from itertools import product
 from typing import TypeAlias, cast
 
 from seglam_agents.compilers.traces.atoms import Atoms, Found
+from seglam_agents.compilers.traces.clocks import clocked
 from seglam_agents.compilers.traces.terms import (
     Family,
     Term,
@@ -29,10 +30,12 @@ from seglam_agents.compilers.traces.terms import (
 )
 from seglam_agents.values import Value
 
-MAX_AGREEING = 6
+MAX_AGREEING = 8
 """Explanations that a body holds against each other; with more than these, more traces are needed."""
 MAX_SHIFT = 400
 """Days between a day and another one that it may be reckoned from."""
+MAX_DEEP = 10
+"""Numbers up to which two operations are tried: among more, too much fits by accident."""
 MAX_NUMBERS = 24
 """Numbers that sums and products are tried with."""
 _YEAR = re.compile(r"(?<!\d)(19|20)\d\d-\d\d")
@@ -66,6 +69,8 @@ def explain(targets: Values, atoms: Atoms, hints: Hints = Hints()) -> Origin:
         return _dict(cast("tuple[Mapping[str, Value], ...]", targets), atoms)
     if targets and all(isinstance(value, list) for value in targets):
         return _list(cast("tuple[Sequence[Value], ...]", targets), atoms)
+    if (said := _said(targets, atoms, hints)) is not None:
+        return said
     found = _simple(targets, atoms)
     if isinstance(targets[0], (int, float)) and not isinstance(targets[0], bool):
         return _number(targets, atoms, found)
@@ -74,6 +79,10 @@ def explain(targets: Values, atoms: Atoms, hints: Hints = Hints()) -> Origin:
     if not all(isinstance(value, str) for value in targets):
         return Unexplained(f"nothing seen explains {_shown(targets)}")
     texts = cast("tuple[str, ...]", targets)
+    if timed := list(clocked(texts, atoms)):
+        return resolve(timed, atoms.views)
+    if any(" " in text for text in texts):  # A sentence is put together, not looked up.
+        return _text(texts, atoms) or _table(texts, atoms, hints) or _unexplained(texts, atoms)
     return _table(texts, atoms, hints) or _text(texts, atoms) or _unexplained(texts, atoms)
 
 
@@ -88,15 +97,8 @@ def resolve(found: Sequence[Term], views: Sequence[View]) -> Origin:
     if len({term.sources for term in arguments}) > 1:
         return _ambiguous(arguments[:3], views)
     if len(terms) > MAX_AGREEING:
-        terms = _diverse(terms)
+        return Unexplained(f"{len(terms)} explanations fit every trace, such as {terms[0].code} and {terms[1].code}")
     return agreeing(terms)
-
-
-def _diverse(terms: Sequence[Term]) -> list[Term]:
-    """Keep the smallest term of each source before second ones of the same source."""
-    firsts = list({term.sources: term for term in reversed(terms)}.values())
-    rest = [term for term in terms if term not in firsts]
-    return sorted([*firsts, *rest][:MAX_AGREEING], key=lambda term: (term.size, term.code))
 
 
 def _simple(targets: Values, atoms: Atoms) -> list[Term]:
@@ -149,18 +151,29 @@ def _number(targets: Values, atoms: Atoms, found: Sequence[Term]) -> Origin:
     constants = [term for term in found if term.family == "constant"]
     plain = {term.code: term for term in [*found, *copies]}
     numbers = _distinct(atoms.numbers)
-    computed = [] if constants else _operations(targets, numbers)
+    if len(numbers) > MAX_NUMBERS and not plain:
+        return Unexplained(f"{len(numbers)} numbers are too many to find the formula of {_shown(targets)} among them")
+    computed = [] if constants else _operations(targets, numbers[:MAX_NUMBERS])
     if plain or computed:
         return resolve([*plain.values(), *computed], atoms.views)
-    deeper = _deeper(targets, numbers)
+    deeper = _deeper(targets, numbers) if len(numbers) <= MAX_DEEP else []
     if deeper:
         return resolve(deeper, atoms.views)
     return Unexplained(f"nothing seen explains the number {_shown(targets)}")
 
 
 def _distinct(numbers: Sequence[Found]) -> list[Found]:
-    unique = {seen: (term, seen) for term, seen in sorted(numbers, key=lambda atom: -atom[0].size)}
-    return sorted(unique.values(), key=lambda atom: atom[0].size)[:MAX_NUMBERS]
+    """Return the numbers for formulas: a count or sum that is always one plain number says nothing more than that."""
+    plain = {seen for term, seen in numbers if not term.code.startswith(_AGGREGATING)}
+    kept = {
+        term.code: (term, seen)
+        for term, seen in numbers
+        if not term.code.startswith("mean(") and (seen not in plain or not term.code.startswith(_AGGREGATING))
+    }
+    return sorted(kept.values(), key=lambda atom: atom[0].size)
+
+
+_AGGREGATING = ("len(", "sum(", "max(", "min(", "mean(")
 
 
 def _operations(targets: Values, numbers: Sequence[Found]) -> list[Term]:
@@ -170,8 +183,17 @@ def _operations(targets: Values, numbers: Sequence[Found]) -> list[Term]:
             if left.code == right.code or (operator in "+*" and left.code > right.code):
                 continue
             if not _idle(operator, first, second) and _computes(operator, first, second, targets):
-                found.append(operation(operator, left, right))
+                found.append(_rounded(operation(operator, left, right), [first, second], operator, targets))
     return found
+
+
+def _rounded(term: Term, operands: Sequence[Values], operator: str, targets: Values) -> Term:
+    """Give a formula the spelling that the traces had: as computed, without binary noise, or rounded to cents."""
+    results = [_result(operator, a, b) for a, b in zip(operands[0], operands[1], strict=True)]
+    if all(result == target for result, target in zip(results, targets, strict=True)):
+        return term
+    near = all(_near(result, target) for result, target in zip(results, targets, strict=True))
+    return applied("exact", term) if near else applied("rounded", term, options=(2,))
 
 
 def _idle(operator: str, first: Values, second: Values) -> bool:
@@ -192,10 +214,12 @@ def _result(operator: str, left: Value, right: Value) -> float | None:
 
 
 def _close(value: float | None, target: Value) -> bool:
+    return _near(value, target) or (value is not None and round(value + 1e-9, 2) == target)
+
+
+def _near(value: float | None, target: Value) -> bool:
     wanted = cast(float, target)
-    return value is not None and (
-        abs(value - wanted) <= 1e-9 * max(1.0, abs(wanted)) or round(value + 1e-9, 2) == wanted
-    )
+    return value is not None and abs(value - wanted) <= 1e-9 * max(1.0, abs(wanted))
 
 
 _HUNDRED = constant(100)
@@ -205,7 +229,7 @@ _ONE = constant(1)
 def _deeper(targets: Values, numbers: Sequence[Found]) -> list[Term]:
     """Two operations over numbers of the request and results, with the constants of percentages."""
     count = len(targets)
-    atoms = [*numbers[:10], (_HUNDRED, (100,) * count)]
+    atoms = [*numbers, (_HUNDRED, (100,) * count)]
     found: list[Term] = []
     seen: set[tuple[float, ...]] = set()
     for (left, a), (right, b) in product(atoms, repeat=2):
@@ -229,9 +253,9 @@ def _outer(targets: Values, inner: Term, seen: Values, atoms: Sequence[Found]) -
         if term.code in inner.code.split():
             continue
         if not _idle(operator, seen, vector) and _computes(operator, seen, vector, targets):
-            found.append(operation(operator, inner, term))
+            found.append(_rounded(operation(operator, inner, term), [seen, vector], operator, targets))
         if operator in "-/" and _computes(operator, vector, seen, targets):
-            found.append(operation(operator, term, inner))
+            found.append(_rounded(operation(operator, term, inner), [vector, seen], operator, targets))
     return found
 
 
@@ -329,6 +353,19 @@ def _table(targets: Sequence[str], atoms: Atoms, hints: Hints) -> Origin | None:
         return None
     entries, term, _ = kin[0]
     return table({**entries, **{word: value for word, value in hints.words.items() if word not in entries}}, term)
+
+
+def _said(targets: Values, atoms: Atoms, hints: Hints) -> Term | None:
+    """Return the dictionary for a value that was always the same, where one place says it in words that are known."""
+    if not hints.words or any(target != targets[0] for target in targets):
+        return None
+    words = {word for word, value in hints.words.items() if value == targets[0]}
+    fitting = [
+        term
+        for term, seen in atoms.strings
+        if term.family == "request" and term.size == 1 and all(str(value).lower() in words for value in seen)
+    ]
+    return table(hints.words, fitting[0]) if len(fitting) == 1 else None
 
 
 def _entries(seen: Values, targets: Sequence[str]) -> tuple[dict[str, Value], dict[str, int]] | None:

@@ -106,6 +106,32 @@ def terms_of(node: Node) -> list[Term]:
             return []
 
 
+def calls_of(node: Node) -> list[Invocation]:
+    """Return every call of a plan."""
+    match node:
+        case Invoke(call=call, then=then):
+            return [call, *calls_of(then)]
+        case Loop(calls=calls, then=then):
+            return [*calls, *calls_of(then)]
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return [*calls_of(if_yes), *calls_of(if_no)]
+        case Answer() | Stop():
+            return []
+
+
+def answers_of(node: Node) -> list[Term]:
+    """Return the terms of all answers."""
+    match node:
+        case Invoke(then=then) | Loop(then=then):
+            return answers_of(then)
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return [*answers_of(if_yes), *answers_of(if_no)]
+        case Answer(term=term):
+            return [term]
+        case Stop():
+            return []
+
+
 def stops_of(node: Node) -> list[Stop]:
     """Return the ways of a plan that end in giving up."""
     match node:
@@ -123,45 +149,90 @@ class Diverged(Exception):
     """A plan gives up on a trace, or does something else than the trace."""
 
 
-def follow(node: Node, view: View, steps: Sequence[ToolStep], answer: Value) -> bool:
-    """Tell whether a plan does on a trace what the trace did.
+@dataclass(slots=True)
+class _Run:
+    """A trace that is followed: the steps that are left, and those that the plan took, in the plan's order."""
+
+    left: list[ToolStep]
+    taken: list[ToolStep]
+    reads: frozenset[str]
+
+    def take(self, tool: str, arguments: Mapping[str, Value]) -> ToolStep | None:
+        """Return the step that makes a call, if it may be the next one."""
+        at = matching(self.left, tool, arguments, self.reads)
+        if at is None:
+            return None
+        self.taken.append(self.left.pop(at))
+        return self.taken[-1]
+
+
+def matching(steps: Sequence[ToolStep], tool: str, arguments: Mapping[str, Value], reads: frozenset[str]) -> int | None:
+    """Return where the step is that makes a call: reads between two writes commute, a write is the next step or none.
+
+    Args:
+        steps: what is left of a run.
+        tool: the tool that is called.
+        arguments: its arguments, as JSON.
+        reads: the tools that change nothing.
+    """
+    for index, step in enumerate(steps):
+        if step.tool == tool and dict(step.arguments) == arguments:
+            return index
+        if tool not in reads or step.tool not in reads:
+            return None
+    return None
+
+
+def follow(
+    node: Node, view: View, steps: Sequence[ToolStep], answer: Value, reads: frozenset[str] = frozenset()
+) -> tuple[ToolStep, ...] | None:
+    """Return the steps of a trace in the order of a plan that does what the trace did; None where it does not.
+
+    Args:
+        node: the plan.
+        view: what it can see at its beginning.
+        steps: the calls of the trace.
+        answer: what the trace answered.
+        reads: the tools that change nothing: in which order they are called between two writes says nothing.
 
     Raises:
         Diverged: the plan gives up on it (its calls so far were those of the trace).
     """
+    run = _Run(list(steps), [], reads)
     try:
-        return _follow(node, dict(view), list(steps), answer)
+        return tuple(run.taken) if _follow(node, dict(view), run, answer) else None
     except Unknown as error:
         raise Diverged("a value is missing") from error
 
 
-def _follow(node: Node, view: dict[str, Value], steps: list[ToolStep], answer: Value) -> bool:
+def _follow(node: Node, view: dict[str, Value], run: _Run, answer: Value) -> bool:
     match node:
         case Invoke(call=call, then=then):
-            return _called(call, view, steps) and _follow(then, view, steps, answer)
+            return _called(call, view, run) and _follow(then, view, run, answer)
         case Loop():
-            return _looped(node, view, steps) and _follow(node.then, view, steps, answer)
+            return _looped(node, view, run) and _follow(node.then, view, run, answer)
         case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
             if all(test.yes(view) for test in tests):
-                return _follow(if_yes, view, steps, answer)
+                return _follow(if_yes, view, run, answer)
             if all(test.no(view) for test in tests):
-                return _follow(if_no, view, steps, answer)
+                return _follow(if_no, view, run, answer)
             raise Diverged("not seen in any trace")
         case Answer(term=term):
-            return not steps and same_answer(encode(term(view)), encode(answer))
+            return not run.left and same_answer(encode(term(view)), encode(answer))
         case Stop(reason=reason):
             raise Diverged(reason)
 
 
-def _called(call: Invocation, view: dict[str, Value], steps: list[ToolStep]) -> bool:
+def _called(call: Invocation, view: dict[str, Value], run: _Run) -> bool:
     arguments = {name: encode(term(view)) for name, term in call.arguments.items()}
-    if not steps or steps[0].tool != call.tool or dict(steps[0].arguments) != arguments:
+    step = run.take(call.tool, arguments)
+    if step is None:
         return False
-    view[call.name] = decode(steps.pop(0).result)
+    view[call.name] = decode(step.result)
     return True
 
 
-def _looped(loop: Loop, view: dict[str, Value], steps: list[ToolStep]) -> bool:
+def _looped(loop: Loop, view: dict[str, Value], run: _Run) -> bool:
     elements = cast("Sequence[Value]", loop.over(view))
     if not elements and not loop.may_be_empty:
         raise Diverged("no trace was without one here")
@@ -169,6 +240,6 @@ def _looped(loop: Loop, view: dict[str, Value], steps: list[ToolStep]) -> bool:
         raise Diverged("no trace had as many here")
     for element in elements:
         inner = {**view, loop.variable: element}
-        if not all(_called(call, inner, steps) for call in loop.calls):
+        if not all(_called(call, inner, run) for call in loop.calls):
             return False
     return True

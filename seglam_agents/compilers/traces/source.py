@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from seglam_agents.compilers.traces import classes
-from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test, terms_of
-from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, principal, used_functions
+from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test
+from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, used_functions
 
 MAX_LINE = 110
+MAX_TURNS = 50
+"""Turns of a loop that changes something: fewer than the calls that a run may make."""
 
 
 def write(
@@ -29,8 +31,9 @@ def write(
         Unused: a result was read and nothing says what for.
     """
     checks = classes.checks(plan, writes, names)
-    used = classes.Used([principal(term.code) for term in terms_of(plan)], names)
-    lines = list(_node(plan, checks, writes, used, "    "))
+    used = classes.used_in(plan, writes, names)
+    amounts = [f"    {line}" for line in classes.amounts(plan, used)]
+    lines = amounts + list(_node(plan, checks, writes, used, "    "))
     lines = _hoisted(lines)
     if any(re.search(r"\bnow\b", line) for line in lines):
         lines.insert(0, "    now = datetime.now()")
@@ -42,7 +45,9 @@ def write(
 
 def _imports(source: str) -> list[str]:
     names = [name for name in ("date", "datetime", "timedelta") if re.search(rf"(?<![\w.])({name})(\(|\.now)", source)]
-    return [f"from datetime import {', '.join(names)}\n"] if names else []
+    modules = ["import re"] if "re." in source else []
+    lines = modules + ([f"from datetime import {', '.join(names)}"] if names else [])
+    return ["\n".join(lines) + "\n"] if lines else []
 
 
 def _node(
@@ -58,8 +63,12 @@ def _node(
                 yield f"{indent}expect(len({over.code}) > 0, {literal('none of them')})"
             if node.at_most is not None:
                 yield f"{indent}expect(len({over.code}) <= {node.at_most}, {literal('so many of them')})"
+            if held := classes.inside(node, writes, used):
+                # All of them are looked at before the first is changed: half of a list is nobody's wish.
+                yield f"{indent}expect(len({over.code}) <= {MAX_TURNS}, {literal('as many of them')})"
+                yield f"{indent}for {variable} in {over.code}:"
+                yield from (f"{indent}    {line}" for line in held)
             yield f"{indent}for {variable} in {over.code}:"
-            yield from (f"{indent}    {line}" for line in classes.inside(node, writes, used))
             yield from (line for call in calls for line in _call(call, indent + "    "))
             yield from _node(then, checks, writes, used, indent)
         case Branch(tests=tests, if_yes=if_yes, if_no=if_no):

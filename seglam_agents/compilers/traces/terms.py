@@ -7,6 +7,7 @@ compute with here, so that a term means in the sandbox what it meant when it was
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -143,6 +144,12 @@ def table(entries: Mapping[str, Value], key: Term) -> Term:
     )
 
 
+def entries_of(term: Term) -> Mapping[str, Value]:
+    """Return the dictionary of a `table`; nothing for another term."""
+    match = re.fullmatch(r"(\{[^{}]*\})\[\w+\.lower\(\)\]", term.code)
+    return cast("Mapping[str, Value]", ast.literal_eval(match[1])) if match else {}
+
+
 def agreeing(terms: Sequence[Term]) -> Term:
     """Return a term that has a value only where all of these have the same."""
     return applied("agree", *terms, family=terms[0].family) if len(terms) > 1 else terms[0]
@@ -250,11 +257,26 @@ def expect(condition, otherwise):
     if not condition:
         deopt(f"no trace shows what to do with {otherwise}")
 ''',
+    "is_text": '''\
+def is_text(value, kind):
+    """Tell whether a value is a text with something in it; for "id" one token with a digit, for "day" an ISO date."""
+    if not isinstance(value, str) or not value.strip():
+        return False
+    if kind == "day":
+        return re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is not None
+    return kind == "text" or re.search(r"[0-9@]", value) is not None
+''',
     "like_seen": '''\
-def like_seen(record, values={}, ranges={}):
+def like_seen(record, keys, values={}, ranges={}, texts={}):
     """Go on only with a record like those of the traces."""
+    for key in record:
+        if key not in keys:
+            deopt(f"no trace shows what to do with {key!r}")
     for key in values:
         if record.get(key) not in values[key]:
+            deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
+    for key in texts:
+        if not is_text(record.get(key), texts[key]):
             deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
     for key in ranges:
         number = record.get(key)
@@ -262,6 +284,17 @@ def like_seen(record, values={}, ranges={}):
             deopt(f"no trace shows what to do with {key}={number!r}")
         if not ranges[key][0] <= number <= ranges[key][1]:
             deopt(f"no trace shows what to do with {key}={number!r}")
+''',
+    "sentence_of": '''\
+def sentence_of(text):
+    """A text without its numbers and ids."""
+    return re.sub(r"\\S*\\d\\S*", "#", text)
+''',
+    "exact": '''\
+def exact(number):
+    """A result without the noise of binary fractions."""
+    number = round(number, 9)
+    return int(number) if number == int(number) else number
 ''',
     "agree": '''\
 def agree(first, *others):
@@ -336,6 +369,14 @@ def ordered_down(rows, key):
 def column(rows, key):
     return [row[key] for row in rows]
 """,
+    "under": '''\
+def under(record, word):
+    """What a record holds under a word, however that is written."""
+    found = [record[key] for key in record if key.lower() == word.lower()]
+    if len(found) != 1:
+        deopt(f"nothing is known of {word!r}")
+    return found[0]
+''',
     "entries": '''\
 def entries(record):
     """The values of a dict, in its order."""
@@ -477,6 +518,17 @@ def at(day, clock):
     """A day and a time of day."""
     return datetime(day.year, day.month, day.day, clock.hour, clock.minute, clock.second)
 ''',
+    "on_clock": '''\
+def on_clock(day, clock, morning, afternoon):
+    """A day at "9", "3:30" or "12": hours seen before noon stand as they are, those seen after it are twelve later."""
+    parts = str(clock).split(":")
+    hour, minute = int(parts[0]), int(parts[1]) if len(parts) > 1 else 0
+    if afternoon[0] <= hour <= afternoon[1]:
+        return datetime(day.year, day.month, day.day, hour + 12, minute)
+    if not morning[0] <= hour <= morning[1]:
+        deopt("no trace shows whether that hour is before or after noon")
+    return datetime(day.year, day.month, day.day, hour, minute)
+''',
     "iso_day": """\
 def iso_day(day):
     return f"{day.year:04}-{day.month:02}-{day.day:02}"
@@ -496,7 +548,7 @@ def _functions() -> Mapping[str, Callable[..., Value]]:
     def deopt(reason: str) -> None:
         raise Unknown(reason)
 
-    names: dict[str, object] = {"deopt": deopt, "date": date, "datetime": datetime, "timedelta": timedelta}
+    names: dict[str, object] = {"deopt": deopt, "date": date, "datetime": datetime, "timedelta": timedelta, "re": re}
     exec("\n".join(PRELUDE.values()), names)  # noqa: S102  # the constant text above, nothing else
     found = {name: cast("Callable[..., Value]", names[name]) for name in PRELUDE}
     own = {"str": str, "int": int, "float": float, "len": len, "sum": sum, "min": min, "max": max}

@@ -82,6 +82,37 @@ def common(texts: Sequence[str]) -> Wording | None:
     return None if gaps is None else _wording(texts, rows, gaps)
 
 
+def opened(wording: Wording, phrases: Iterable[str]) -> Wording:
+    """Return a wording with places where a literal text says one of some phrases, and says it once in every request.
+
+    All requests say the same there. What the phrase stands for is known from elsewhere, and so are others for it.
+    """
+    for phrase in sorted(phrases, key=len, reverse=True):
+        wording = _opened(wording, phrase)
+    return wording
+
+
+def _opened(wording: Wording, phrase: str) -> Wording:
+    pattern = re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE)
+    found = [list(pattern.finditer(text)) for text in wording.texts]
+    at = [index for index, literal in enumerate(wording.literals) if pattern.search(literal)]
+    if len(at) != 1 or any(len(matches) != 1 for matches in found) or len(wording.places) >= MAX_PLACES:
+        return wording
+    here = pattern.search(wording.literals[at[0]])
+    texts = tuple(matches[0][0] for matches in found)
+    if here is None or any(is_sensitive(word) for word in phrase.split()):
+        return wording
+    literal = wording.literals[at[0]]
+    literals = (
+        *wording.literals[: at[0]],
+        literal[: here.start()],
+        literal[here.end() :],
+        *wording.literals[at[0] + 1 :],
+    )
+    places = (*wording.places[: at[0]], Place(None, texts, texts), *wording.places[at[0] :])
+    return Wording(wording.texts, literals, places)
+
+
 def is_sensitive(word: str) -> bool:
     """Tell whether a word denies, compares or orders: it is never generalised."""
     return word.casefold() in SENSITIVE

@@ -116,7 +116,7 @@ class SqlSource:
         self._known: set[str] = set()
         self._lock = threading.Lock()
         self._names, schema = _schema(database)
-        properties: Json = {"statement": {"type": "string"}, "parameters": {"type": "object"}}
+        properties: Json = {"statement": {"type": "string", "x-constant": True}, "parameters": {"type": "object"}}
         self.tool = Tool(
             name=RUN_SQL,
             description=(

@@ -1,0 +1,85 @@
+"""What the cache tells while it works: custom events of LangChain, and spans of OpenTelemetry where it is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from langchain_core.callbacks import adispatch_custom_event, dispatch_custom_event
+from langgraph.config import get_stream_writer
+from seglam_agents.record import Json
+
+try:
+    from opentelemetry import trace as _otel
+except ImportError:
+    _otel = None
+
+logger = logging.getLogger(__name__)
+
+EventName: TypeAlias = Literal["seglam.lookup", "seglam.hit", "seglam.deopt"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for `astream_events`, callbacks and traces."""
+
+    name: EventName
+    data: Mapping[str, Json]
+
+
+def emit(events: Iterable[Event], *, custom_stream: bool = False) -> None:
+    """Tell events. Outside of a run nobody listens."""
+    for event in events:
+        _mark(event)
+        try:
+            dispatch_custom_event(event.name, dict(event.data))
+        except RuntimeError:
+            logger.debug("%s has no run to belong to", event.name)
+        if custom_stream:
+            _stream(event)
+
+
+async def aemit(events: Iterable[Event], *, custom_stream: bool = False) -> None:
+    """Tell events from a coroutine. See `emit`."""
+    for event in events:
+        _mark(event)
+        try:
+            await adispatch_custom_event(event.name, dict(event.data))
+        except RuntimeError:
+            logger.debug("%s has no run to belong to", event.name)
+        if custom_stream:
+            _stream(event)
+
+
+@contextmanager
+def span(name: str, **attributes: str | int | float | bool) -> Generator[None]:
+    """Open a span of OpenTelemetry; nothing, where its API is not installed."""
+    if _otel is None:
+        yield
+        return
+    with _otel.get_tracer("langchain_seglam").start_as_current_span(name) as current:
+        for key, value in attributes.items():
+            current.set_attribute(key, value)
+        yield
+
+
+def _mark(event: Event) -> None:
+    """Put an event on the span that is open; a hit and a give-up also are spans of their own."""
+    if _otel is None:
+        return
+    flat = {f"seglam.{key}": value for key, value in event.data.items() if isinstance(value, (str, int, float, bool))}
+    if isinstance(saved := event.data.get("saved"), dict):
+        tokens = [saved.get("input_tokens"), saved.get("output_tokens")]
+        flat["seglam.saved_tokens"] = sum(token for token in tokens if isinstance(token, int))
+    with span(event.name, **flat):
+        pass
+
+
+def _stream(event: Event) -> None:
+    try:
+        get_stream_writer()({"type": event.name, **event.data})
+    except RuntimeError:
+        logger.debug("%s has no stream to go to", event.name)

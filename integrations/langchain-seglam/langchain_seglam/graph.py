@@ -1,0 +1,196 @@
+"""`add_reasoning_cache`: an existing builder of LangGraph, rewired so that procedures stand in for a node."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast, get_type_hints
+
+from langchain_core.messages import AIMessage
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.tools import BaseTool
+from langgraph.graph import StateGraph  # pyright: ignore[reportMissingTypeStubs]
+from langgraph.types import Command
+from pydantic import BaseModel
+from seglam_agents import ReasoningCache, Trace
+from typing_extensions import TypedDict, is_typeddict
+
+from langchain_seglam.events import aemit, emit
+from langchain_seglam.graph_cache import (
+    NODE,
+    Canonicalise,
+    GraphCache,
+    SeglamState,
+    State,
+    Text,
+    Typed,
+    graph_cache,
+)
+from langchain_seglam.learning import Learning
+from langchain_seglam.messages import new_id
+from langchain_seglam.tenancy import Caches
+from langchain_seglam.turn import (
+    Decision,
+    Say,
+    Turn,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def add_reasoning_cache(
+    builder: StateGraph[Any, Any, Any, Any],
+    node: str,
+    cache: Caches | GraphCache,
+    *,
+    goto: Callable[[AIMessage], str | Sequence[str]] | None = None,
+    text: Text | None = None,
+    context: Typed | None = None,
+    canonicalise: Canonicalise | None = None,
+    messages: str = "messages",
+    tools: Sequence[BaseTool] | None = None,
+    learning: Learning = "inline",
+) -> StateGraph[Any, Any, Any, Any]:
+    """Rewire a builder so that stored procedures stand in for a node that asks a model, and return it.
+
+    The node keeps its name, edges, policies and interrupts. On a hit its message is the procedure's, so that the
+    graph's own routing runs the tool calls and comes back; where the procedure gives up, the node runs as before. Turns
+    that the node ends by itself are learnt from. Call it before `compile`.
+
+    Args:
+        builder: the builder, with the node in it.
+        node: the name of the node that asks the model; its update has the messages' key.
+        cache: a cache, one a tenant, or a `GraphCache`.
+        goto: where to go after a message of a procedure, for a node that routes by returning a `Command`.
+        text: makes the request from the state; see `GraphCache`.
+        context: makes the typed context.
+        canonicalise: makes later turns self-contained.
+        messages: the key of the messages in the state.
+        tools: those that may be called now; without them, the ones that the cache was told.
+        learning: `inline`, `background` or `off`.
+
+    Raises:
+        ValueError: there is no such node, or it routes by itself and `goto` is missing.
+    """
+    if node not in builder.nodes:
+        raise ValueError(f"the builder has no node {node!r}; add it first")
+    spec = builder.nodes[node]
+    if spec.ends and goto is None:
+        raise ValueError(f"the node {node!r} routes by a Command: pass goto=, which says where a message leads")
+    shared = graph_cache(cache, f"{NODE}_{node}", messages, text, context, canonicalise, tools, learning)
+    original = cast("Runnable[Any, Any]", spec.runnable)
+    schema = spec.input_schema
+    stood_in = _StoodIn(shared, original, schema, goto, messages)
+    merged = _with_our_channels(schema)
+    del builder.nodes[node]
+    builder.add_node(  # pyright: ignore[reportUnknownMemberType]
+        node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged
+    )
+    builder.nodes[node] = dataclasses.replace(
+        spec, runnable=builder.nodes[node].runnable, input_schema=cast(Any, merged)
+    )
+    return builder
+
+
+@dataclass(frozen=True, slots=True)
+class _StoodIn:
+    """A node, and the procedures that stand in for it."""
+
+    shared: GraphCache
+    original: Runnable[Any, Any]
+    schema: type[Any]
+    goto: Callable[[AIMessage], str | Sequence[str]] | None
+    messages: str
+
+    def run(self, state: State, config: RunnableConfig) -> object:
+        """Say the procedure's message, or run the node."""
+        decision = self.shared.decide(state, calls=True)
+        emit(decision.events, custom_stream=self.shared.custom_stream)
+        if isinstance(decision, Say):
+            return self._said(decision)
+        result = cast(object, self.original.invoke(self._input(state), config))
+        update, learnt = self._concluded(decision, state, result)
+        if learnt is not None:
+            self.shared.learner.learn(*learnt)
+        return update
+
+    async def arun(self, state: State, config: RunnableConfig) -> object:
+        """Say the procedure's message, or run the node. See `run`."""
+        decision = await asyncio.to_thread(self.shared.decide, state, calls=True)
+        await aemit(decision.events, custom_stream=self.shared.custom_stream)
+        if isinstance(decision, Say):
+            return self._said(decision)
+        result = cast(object, await self.original.ainvoke(self._input(state), config))
+        update, learnt = await asyncio.to_thread(self._concluded, decision, state, result)
+        if learnt is not None:
+            await self.shared.learner.alearn(*learnt)
+        return update
+
+    def _said(self, decision: Say) -> object:
+        update = {**self.shared.update(decision), self.messages: [decision.message]}
+        if self.goto is None:
+            return update
+        return Command(update=update, goto=cast("Any", self.goto(decision.message)))
+
+    def _concluded(
+        self, decision: Decision, state: State, result: object
+    ) -> tuple[object, tuple[ReasoningCache, Trace] | None]:
+        """Return what the node returned together with our update, and what may be learnt from it."""
+        ours = self.shared.update(decision)
+        said = _update_of(result)
+        if said is None:
+            several = cast("list[object]", result) if isinstance(result, list) else [result]
+            return [*several, Command(update=ours)], None
+        messages = said.get(self.messages)
+        final = _final_message(messages)
+        if final is not None and final.id is None:
+            final.id = new_id("run")  # The trace and the state must name the message alike.
+        learnt = self._learnt(decision.turn, state, final) if final is not None and not final.tool_calls else None
+        if isinstance(result, Command):
+            return replace(cast("Command[Any]", result), update={**said, **ours}), learnt
+        return {**said, **ours}, learnt
+
+    def _learnt(self, turn: Turn, state: State, final: AIMessage) -> tuple[ReasoningCache, Trace] | None:
+        try:
+            cache, trace = self.shared.cache(), self.shared.trace(state, turn, final)
+        except Exception:
+            logger.exception("a turn was not seen")
+            return None
+        return (cache, trace) if cache is not None and isinstance(trace, Trace) else None
+
+    def _input(self, state: State) -> object:
+        """Return the state as the node itself expects it, without our channels."""
+        known = get_type_hints(self.schema, include_extras=True)
+        values = {key: value for key, value in state.items() if key in known}
+        return values if is_typeddict(self.schema) else self.schema(**values)
+
+
+def _update_of(result: object) -> dict[str, Any] | None:
+    """Return the update of a node's result; None where it has no single one."""
+    if isinstance(result, Command):
+        update = cast(object, cast("Command[Any]", result).update)
+        return cast("dict[str, Any]", update) if isinstance(update, dict) and result.graph is None else None
+    if result is None:
+        return {}
+    if isinstance(result, dict):
+        return cast("dict[str, Any]", result)
+    if isinstance(result, BaseModel):
+        return {key: getattr(result, key) for key in result.model_fields_set}
+    if dataclasses.is_dataclass(result) and not isinstance(result, type):
+        return {item.name: getattr(result, item.name) for item in dataclasses.fields(result)}
+    return None
+
+
+def _final_message(messages: object) -> AIMessage | None:
+    if isinstance(messages, Sequence) and not isinstance(messages, str) and messages:
+        messages = cast("Sequence[object]", messages)[-1]
+    return messages if isinstance(messages, AIMessage) else None
+
+
+def _with_our_channels(schema: type[Any]) -> type[Any]:
+    """Return a schema with our channels besides its own; LangGraph reads a node's input by its schema."""
+    hints = {**get_type_hints(schema, include_extras=True), **get_type_hints(SeglamState, include_extras=True)}
+    return cast("type[Any]", TypedDict(f"{schema.__name__}WithSeglam", hints))  # pyright: ignore[reportArgumentType]

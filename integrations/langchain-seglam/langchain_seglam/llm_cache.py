@@ -1,0 +1,274 @@
+"""`SeglamLLMCache`: one line for any LangChain app, `set_llm_cache(SeglamLLMCache(cache))`, with limits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, cast
+
+from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
+from langchain_core.load import loads
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+from langchain_core.outputs import ChatGeneration, Generation
+from seglam_agents import Call, Final, Learned, Plan, ReasoningCache, Request, ToolResult, Trace
+from seglam_agents.record import Json, digest
+
+from langchain_seglam.accounting import Accounting, Price, SavingsReport
+from langchain_seglam.learning import Learner, Learning
+from langchain_seglam.messages import (
+    after,
+    is_first_turn,
+    last_human,
+    new_id,
+    render,
+    result_of,
+    results_by_call,
+    spoken,
+    text_of,
+    tool_call,
+    until,
+)
+from langchain_seglam.recording import Unclean, steps_of, tool_step, trace_of
+from langchain_seglam.switch import switch
+
+logger = logging.getLogger(__name__)
+
+MAX_EXACT = 1_024
+_FREE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+_SHAPED = re.compile(
+    r"response_format|ls_structured_output_format|structured_outputs|'tool_choice', (?!None|'auto')|"
+    r'"tool_choice": (?!null|"auto")'
+)
+"""Calls whose answer must have a form that a procedure does not know of."""
+
+
+class SeglamLLMCache(BaseCache):
+    """Answers calls of chat models by stored procedures, and equal calls from memory.
+
+    A call is answered by a procedure where its messages are the system prompt, one request, and what the procedure
+    itself would have done since: the next tool call, or the answer. Nothing is kept between calls; the messages say
+    it all. The caller runs the tools.
+
+    Limits: it is asked only where LangChain asks a cache (never by `stream` of a model that streams). It sees no tool
+    being run: neither a person's edit nor a write that was lost in a crash. It knows no tenant but the cache's, and no
+    middleware. The callbacks of LangChain count the calls that it answers as model calls of zero tokens. Prefer
+    `SeglamMiddleware`, `add_reasoning_cache` or `@reasoning_cached` where one of them fits.
+
+    Args:
+        cache: whose procedures; without one, equal calls alone are answered.
+        system_prompt: the system prompt that the procedures belong to. Calls with another one are not looked up.
+        learning: when finished conversations are learnt from.
+        exact: how many calls are kept to answer equal ones; 0 for none.
+        price: what the model costs.
+    """
+
+    def __init__(
+        self,
+        cache: ReasoningCache | None = None,
+        *,
+        system_prompt: str = "",
+        learning: Learning = "off",
+        exact: int = MAX_EXACT,
+        price: Price | None = None,
+    ) -> None:
+        self._cache = cache
+        self._system_prompt = system_prompt
+        self._exact: OrderedDict[str, list[Generation]] = OrderedDict()
+        self._size = exact
+        self._lock = threading.Lock()
+        self._accounting = Accounting(cache, price) if cache is not None else None
+        self.learner = Learner(learning, self._learned)
+
+    def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
+        """Return the generations for a call, or None where the model is to be asked. Never raises."""
+        try:
+            said = switch()
+            if said != "on":
+                return None
+            messages = _messages(prompt)
+            found = self._kept(_key(prompt, llm_string, messages))
+            return found if found is not None else self._generated(messages, llm_string)
+        except Exception:
+            logger.exception("the cache is broken; the model goes on")
+            return None
+
+    async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
+        """Return the generations for a call. See `lookup`."""
+        return await asyncio.to_thread(self.lookup, prompt, llm_string)
+
+    def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
+        """Keep a call, and learn from the conversation if it ended with it. Never raises."""
+        trace = self._updated(prompt, llm_string, return_val)
+        if trace is not None and self._cache is not None:
+            self.learner.learn(self._cache, trace)
+
+    async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
+        """Keep a call. See `update`."""
+        trace = await asyncio.to_thread(self._updated, prompt, llm_string, return_val)
+        if trace is not None and self._cache is not None:
+            await self.learner.alearn(self._cache, trace)
+
+    def clear(self, **kwargs: Any) -> None:
+        """Forget the calls that were kept. Procedures stay: they are the cache's."""
+        with self._lock:
+            self._exact.clear()
+
+    async def aclear(self, **kwargs: Any) -> None:
+        """Forget the calls that were kept. See `clear`."""
+        self.clear(**kwargs)
+
+    def savings(self) -> SavingsReport:
+        """Return what procedures saved since this process began.
+
+        Raises:
+            ValueError: there is no `ReasoningCache`.
+        """
+        if self._accounting is None:
+            raise ValueError("no ReasoningCache was given, so there are no procedures to report on")
+        return self._accounting.report()
+
+    def _kept(self, key: str) -> list[Generation] | None:
+        with self._lock:
+            kept = self._exact.get(key)
+            if kept is None:
+                return None
+            self._exact.move_to_end(key)
+        return [_fresh(generation) for generation in kept]
+
+    def _generated(self, messages: Sequence[BaseMessage] | None, llm_string: str) -> list[Generation] | None:
+        cache = self._cache
+        text, tail = self._asked(messages)
+        if cache is None or text is None or _SHAPED.search(llm_string):
+            return None
+        plan = cache.plan(text)
+        if not isinstance(plan, Plan) or not all(_offered(use.name, llm_string) for use in plan.tools):
+            return None
+        message = self._next(cache, plan, tail)
+        return [ChatGeneration(message=message)] if message is not None else None
+
+    def _next(self, cache: ReasoningCache, plan: Plan, tail: Sequence[BaseMessage]) -> AIMessage | None:
+        """Return what the procedure says after these messages; None where they are not its own, or it gives up."""
+        results, recorded = results_by_call(tail), list[ToolResult]()
+        for message in tail:
+            if not isinstance(message, AIMessage):
+                continue
+            action = cache.next_action(plan, recorded)
+            call = message.tool_calls[0] if len(message.tool_calls) == 1 else None
+            result = results.get(call["id"] or "") if call else None
+            if not isinstance(action, Call) or call is None or result is None:
+                return None
+            if (call["name"], call["args"]) != (action.tool, dict(action.arguments)):
+                return None
+            recorded.append(result_of(result))
+        action = cache.next_action(plan, recorded)
+        about: dict[str, Json] = {"author": "procedure", "procedure": plan.procedure}
+        if isinstance(action, Call):
+            return _free(spoken("", calls=[tool_call(action.tool, action.arguments, new_id())], about=about))
+        steps = [tool_step(step, results[key]) for key, step in steps_of(tail, trusting=True).items()]
+        cache.finish(plan, action, steps)
+        procedure_id = plan.procedure.rpartition("@")[0]
+        if not isinstance(action, Final):
+            if self._accounting is not None:
+                self._accounting.deopt(procedure_id)
+            return None
+        saved = self._accounting.hit(procedure_id).as_json() if self._accounting is not None else {}
+        return _free(spoken(render(action.answer), about={**about, "saved": saved}))
+
+    def _updated(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> Trace | None:
+        try:
+            messages = _messages(prompt)
+            if switch() == "off":
+                return None
+            self._keep(_key(prompt, llm_string, messages), list(return_val))
+            return None if _SHAPED.search(llm_string) else self._trace(messages, return_val)
+        except Exception:
+            logger.exception("a call could not be kept")
+            return None
+
+    def _keep(self, key: str, generations: list[Generation]) -> None:
+        with self._lock:
+            self._exact[key] = [_fresh(generation) for generation in generations]
+            while len(self._exact) > self._size:
+                self._exact.popitem(last=False)
+
+    def _trace(self, messages: Sequence[BaseMessage] | None, generations: Sequence[Generation]) -> Trace | None:
+        text, tail = self._asked(messages)
+        said = generations[0] if generations else None
+        if self._cache is None or text is None or not isinstance(said, ChatGeneration):
+            return None
+        final = said.message
+        if not isinstance(final, AIMessage) or final.tool_calls or "seglam" in final.response_metadata:
+            return None
+        final = final.model_copy(update={"id": final.id or new_id()})
+        history = [*tail, final]
+        if any("seglam" in m.response_metadata for m in history if isinstance(m, AIMessage)):
+            return None
+        trace = trace_of(Request(text=text), history, steps_of(tail, trusting=True), author=final.id or "")
+        return None if isinstance(trace, Unclean) else trace
+
+    def _asked(self, messages: Sequence[BaseMessage] | None) -> tuple[str | None, Sequence[BaseMessage]]:
+        """Return the request of a first turn and what was done since; None where it is not such a call."""
+        human = last_human(messages or ())
+        if messages is None or human is None:
+            return None, ()
+        systems = [text_of(message) for message in messages if isinstance(message, SystemMessage)]
+        if [text for text in systems if text] != ([self._system_prompt] if self._system_prompt else []):
+            return None, ()
+        if human.id is None:
+            messages = [m.model_copy(update={"id": "the request"}) if m is human else m for m in messages]
+        key = human.id or "the request"
+        if not is_first_turn(until(messages, key)):
+            return None, ()
+        return text_of(human), after(messages, key) or ()
+
+    def _learned(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
+        if self._accounting is not None:
+            self._accounting.learned(trace, learned)
+
+
+def _messages(prompt: str) -> list[BaseMessage] | None:
+    """Return the messages of a prompt as LangChain writes them; None for one that is plain text."""
+    if not prompt.startswith("["):
+        return None
+    try:
+        found: object = loads(prompt, allowed_objects="messages")
+    except Exception:
+        return None
+    if not isinstance(found, list):
+        return None
+    items = cast("list[object]", found)
+    messages = [item for item in items if isinstance(item, BaseMessage)]
+    return messages if len(messages) == len(items) else None
+
+
+def _key(prompt: str, llm_string: str, messages: Sequence[BaseMessage] | None) -> str:
+    """Return a key of a call. What a message cost, and where it came from, makes no other call of it."""
+    if messages is None:
+        return digest(prompt, llm_string, length=64)
+    bare: dict[str, object] = {"id": None, "response_metadata": {}, "usage_metadata": None}
+    plain = [
+        message.model_copy(update={key: value for key, value in bare.items() if hasattr(message, key)}).model_dump()
+        for message in messages
+    ]
+    return digest(plain, llm_string, length=64)
+
+
+def _fresh(generation: Generation) -> Generation:
+    """Return a copy that says that it cost nothing: LangChain writes into what a cache returns."""
+    if not isinstance(generation, ChatGeneration):
+        return generation.model_copy(deep=True)
+    message = generation.message.model_copy(deep=True, update={"id": None})
+    return generation.model_copy(update={"message": _free(message) if isinstance(message, AIMessage) else message})
+
+
+def _free(message: AIMessage) -> AIMessage:
+    return message.model_copy(update={"id": None, "usage_metadata": dict(_FREE)})
+
+
+def _offered(tool: str, llm_string: str) -> bool:
+    """Tell whether the model of a call was given a tool: what LangChain writes of a model spells its tools."""
+    return re.search(rf"['\"]name['\"]: ['\"]{re.escape(tool)}['\"]", llm_string) is not None

@@ -1,0 +1,187 @@
+"""`cache_node` and `learn_node`: nodes of LangGraph that look up and learn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, cast
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.tools import BaseTool
+from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
+from langgraph.types import Command
+from seglam_agents import ReasoningCache, Trace
+from seglam_agents.record import Json
+
+from langchain_seglam.events import aemit, emit
+from langchain_seglam.graph_cache import (
+    NODE,
+    Canonicalise,
+    GraphCache,
+    State,
+    Text,
+    Typed,
+    Update,
+    graph_cache,
+    mapping_of,
+)
+from langchain_seglam.learning import Learning
+from langchain_seglam.messages import last_human
+from langchain_seglam.recording import Unclean
+from langchain_seglam.switch import switch
+from langchain_seglam.tenancy import Caches
+from langchain_seglam.turn import (
+    TURN,
+    Decision,
+    Say,
+    Turn,
+    read_turn,
+    request_of,
+)
+
+logger = logging.getLogger(__name__)
+
+
+Route: TypeAlias = Literal["hit", "call", "miss"]
+Write: TypeAlias = Callable[[Json, State], Mapping[str, Any]]
+"""Makes the update of the state from the answer of a procedure."""
+
+
+def cache_node(
+    cache: Caches | GraphCache,
+    *,
+    on_miss: str | None = None,
+    on_hit: str = END,
+    on_call: str | None = None,
+    write: Write | None = None,
+    name: str = NODE,
+    text: Text | None = None,
+    context: Typed | None = None,
+    canonicalise: Canonicalise | None = None,
+    messages: str | None = "messages",
+    tools: Sequence[BaseTool] | None = None,
+) -> Runnable[Any, Any]:
+    """Make a node that looks a request up, and routes.
+
+    `builder.add_node("cache", cache_node(cache, on_miss="agent"))` sends what is not known to the node `agent`.
+
+    With `on_call`, the name of a node that runs tool calls and whose edge leads back here, procedures that call tools
+    are served too, one call after the other; without it, pure ones alone. Where no `on_miss` is given the node does not
+    route: add `route_of` as a conditional edge instead.
+
+    Args:
+        cache: a cache, one a tenant, or a `GraphCache` that is shared with `learn_node`.
+        on_miss: where to go when the model has to answer.
+        on_hit: where to go with an answer.
+        on_call: where to go with a tool call.
+        write: makes the update from an answer; without it, an answer is a message.
+        name: names this node's part of the state.
+        text: makes the request from the state; see `GraphCache`.
+        context: makes the typed context.
+        canonicalise: makes later turns self-contained.
+        messages: the key of the messages; None for a graph without.
+        tools: those that may be called now.
+    """
+    shared = graph_cache(cache, name, messages, text, context, canonicalise, tools)
+    calls = on_call is not None and shared.messages is not None
+
+    def concluded(decision: Decision, state: State) -> Command[Any] | Update:
+        update = shared.update(decision)
+        goto = on_miss
+        if isinstance(decision, Say):
+            goto = on_hit if decision.final else on_call
+            update |= _written(decision, state, write, shared.messages)
+        return Command(update=update, goto=goto) if on_miss is not None and goto is not None else update
+
+    def look(state: State) -> Command[Any] | Update:
+        decision = shared.decide(mapping_of(state), calls=calls or on_miss is None)
+        emit(decision.events, custom_stream=shared.custom_stream)
+        return concluded(decision, mapping_of(state))
+
+    async def alook(state: State) -> Command[Any] | Update:
+        decision = await asyncio.to_thread(shared.decide, mapping_of(state), calls=calls or on_miss is None)
+        await aemit(decision.events, custom_stream=shared.custom_stream)
+        return concluded(decision, mapping_of(state))
+
+    return RunnableLambda(look, alook, name=shared.name)
+
+
+def route_of(state: State, name: str = NODE) -> Route:
+    """Return what a `cache_node` without `on_miss` came to, for `add_conditional_edges`."""
+    status = read_turn(mapping_of(state), name).status
+    return "hit" if status == "hit" else "call" if status == "running" else "miss"
+
+
+def learn_node(
+    cache: Caches | GraphCache,
+    *,
+    answer: Callable[[State], Json] | None = None,
+    name: str = NODE,
+    text: Text | None = None,
+    context: Typed | None = None,
+    canonicalise: Canonicalise | None = None,
+    messages: str | None = "messages",
+    learning: Learning = "inline",
+) -> Runnable[Any, Any]:
+    """Return a node that learns from the turn of a graph where the model answered; it changes nothing of the state.
+
+    Args:
+        cache: a cache, one a tenant, or the `GraphCache` of the `cache_node` in front.
+        answer: makes the answer from the state; without it, the last message is the answer, the messages the run.
+        name: as for the `cache_node` in front; where there is none, every turn is learnt from.
+        text: makes the request from the state.
+        context: makes the typed context.
+        canonicalise: makes later turns self-contained.
+        messages: the key of the messages; None for a graph without.
+        learning: `inline`, `background` or `off`.
+    """
+    shared = graph_cache(cache, name, messages, text, context, canonicalise, None, learning)
+
+    def learnt(state: State) -> tuple[ReasoningCache, Trace] | None:
+        try:
+            found, trace = shared.cache(), _trace_for(shared, state, answer)
+        except Exception:
+            logger.exception("a turn was not seen")
+            return None
+        if found is None or isinstance(trace, Unclean):
+            logger.info("not learnt from: %s", trace.reason if isinstance(trace, Unclean) else "no tenant")
+            return None
+        return found, trace
+
+    def learn(state: State) -> Update:
+        if (found := learnt(mapping_of(state))) is not None:
+            shared.learner.learn(*found)
+        return {}
+
+    async def alearn(state: State) -> Update:
+        if (found := await asyncio.to_thread(learnt, mapping_of(state))) is not None:
+            await shared.learner.alearn(*found)
+        return {}
+
+    return RunnableLambda(learn, alearn, name="seglam_learn")
+
+
+def _written(decision: Say, state: State, write: Write | None, messages: str | None) -> Mapping[str, Any]:
+    if decision.final and write is not None:
+        return write(decision.answer, state)
+    if messages is None:
+        raise ValueError("a cache_node of a graph without messages needs write=, which makes the update")
+    return {messages: [decision.message]}
+
+
+def _trace_for(shared: GraphCache, state: State, answer: Callable[[State], Json] | None) -> Trace | Unclean:
+    turn = read_turn(state, shared.name)
+    if shared.name not in (state.get(TURN) or {}):
+        request = shared.request(state)
+        if request is None or switch() == "off":
+            return Unclean("the turn is not self-contained")
+        human = last_human(cast("Sequence[BaseMessage]", state.get(shared.messages or "") or ()))
+        key = human.id if human is not None and human.id else ""
+        turn = Turn(status="miss", message=key, text=request.text, context=request.context)
+    if answer is None:
+        return shared.trace(state, turn)
+    if not turn.teaches:
+        return Unclean(turn.reason)
+    return Trace(request=request_of(turn), answer=answer(state))

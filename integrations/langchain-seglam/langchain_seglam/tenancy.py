@@ -1,0 +1,94 @@
+"""Whose procedures: a cache for all, or one a tenant, taken from what the host vouches for."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias, cast
+
+from langchain.agents.middleware.types import ToolCallRequest
+from seglam_agents import ReasoningCache
+
+logger = logging.getLogger(__name__)
+
+
+class HasServerInfo(Protocol):
+    """A `Runtime` or a `ToolRuntime` of LangGraph."""
+
+    @property
+    def server_info(self) -> object:
+        """What the server says about the run; `user` is who was authenticated."""
+        ...
+
+
+@dataclass(slots=True)
+class TenantCaches:
+    """One cache a tenant, opened when the tenant is first seen.
+
+    The tenant is what the given function makes of the runtime, or without one the identity of the authenticated user
+    of a LangGraph server (`runtime.server_info.user.identity`). `configurable`, the state and the messages are the
+    client's to fill, and are never asked. A run without a tenant is neither served nor learnt from.
+
+    Args:
+        open: opens the cache of a tenant: `lambda tenant: ReasoningCache(store, model, tenant=tenant, tools=...)`.
+        tenant: names the tenant of a run, for example from `runtime.context` where only your own code fills it.
+    """
+
+    open: Callable[[str], ReasoningCache]
+    tenant: Callable[[HasServerInfo], str | None] | None = None
+    _caches: dict[str, ReasoningCache] = field(default_factory=dict[str, ReasoningCache])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def of(self, runtime: HasServerInfo | None) -> ReasoningCache | None:
+        """Return the cache of a run's tenant. Never raises: without one the run goes on without a cache."""
+        try:
+            tenant = self._tenant(runtime)
+            return self.get(tenant) if tenant else None
+        except Exception:
+            logger.exception("the tenant's cache cannot be opened; the run goes on without")
+            return None
+
+    def get(self, tenant: str) -> ReasoningCache:
+        """Return the cache of a tenant.
+
+        Raises:
+            ValueError: `open` gave the cache of another tenant.
+        """
+        with self._lock:
+            if tenant not in self._caches:
+                cache = self.open(tenant)
+                if cache.scope.tenant != tenant:
+                    raise ValueError(f"the cache of tenant {tenant!r} was opened for {cache.scope.tenant!r}")
+                self._caches[tenant] = cache
+            return self._caches[tenant]
+
+    def close(self) -> None:
+        """Close every cache."""
+        with self._lock:
+            caches, self._caches = list(self._caches.values()), {}
+        for cache in caches:
+            cache.close()
+
+    def _tenant(self, runtime: HasServerInfo | None) -> str | None:
+        if runtime is None:
+            return None
+        if self.tenant is not None:
+            return self.tenant(runtime)
+        user = getattr(runtime.server_info, "user", None)
+        identity = getattr(user, "identity", None)
+        return identity if isinstance(identity, str) and identity else None
+
+
+Caches: TypeAlias = ReasoningCache | TenantCaches
+
+
+def cache_of(caches: Caches, runtime: HasServerInfo | None) -> ReasoningCache | None:
+    """Return the cache for a run; None where its tenant is not known."""
+    return caches.of(runtime) if isinstance(caches, TenantCaches) else caches
+
+
+def runtime_of(request: ToolCallRequest) -> HasServerInfo:
+    """Return the runtime of a tool call; its type has parameters that LangGraph leaves open."""
+    return cast(HasServerInfo, request.runtime)  # pyright: ignore[reportUnknownMemberType]

@@ -1,0 +1,62 @@
+"""Runs an agent whose write ends the process at the first time, and resumes it at the second. See `test_faults`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from langchain.agents import create_agent
+from langchain_core.tools import tool
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from lc_support import BUY, BUY_BODY, on, procedure, says
+from seglam_agents import ReasoningCache
+
+from langchain_seglam import SeglamMiddleware, host_tools
+from langchain_seglam.testing import ScriptedChat
+
+
+def main(folder: Path, mode: str) -> None:
+    """Run until the write, or from there."""
+    resumed = (folder / "written").exists()
+
+    @tool
+    def price(item: str) -> int:
+        """Return the price of one item."""
+        return 3
+
+    @tool
+    def order(item: str, n: int) -> str:
+        """Order boxes of an item."""
+        with (folder / "written").open("a") as file:
+            file.write(f"{item} {n}\n")
+        os._exit(9)
+
+    tools = [price, order]
+    declared = host_tools(tools, {"price": "read"})
+    with ReasoningCache(folder / "store", tools=declared, second_sandbox=None) as cache:
+        if not resumed:
+            procedure(cache, "buy", BUY, BUY_BODY, declared)
+        model = ScriptedChat(script=[says("by model")])
+        given: Any = None if resumed else {"messages": [("user", "Order 2 boxes of tea")]}
+
+        def graph(saver: Any) -> Any:
+            return create_agent(model, tools, middleware=[SeglamMiddleware(cache)], checkpointer=saver)
+
+        async def arun() -> Any:
+            async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints")) as saver:
+                return await graph(saver).ainvoke(given, on("1"), durability="sync")
+
+        if mode == "async":
+            result = asyncio.run(arun())
+        else:
+            with SqliteSaver.from_conn_string(str(folder / "checkpoints")) as saver:
+                result = graph(saver).invoke(given, on("1"), durability="sync")
+        print(result["messages"][-1].text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,495 @@
+"""Faults: after each, the run ends as it would without the cache, and no write is done twice."""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from langchain.agents import create_agent
+from langchain.agents.middleware import AgentMiddleware
+from langchain.tools import InjectedToolCallId
+from langchain_core.messages import ToolMessage
+from langchain_core.tools import ToolException, tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command, interrupt
+from lc_support import BUY, BUY_BODY, Open, Runner, Shop, agent, on, procedure, says, seglam, wants
+from seglam_agents import ReasoningCache, Refused
+from seglam_agents.errors import SandboxError, StoreError
+from seglam_agents.sandboxes.base import Failed, Limits
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.stores.memory import MemoryStore
+
+from langchain_seglam.journal import UNKNOWN
+from langchain_seglam.testing import ScriptedChat
+
+ORDER = "Order 2 boxes of tea"
+
+
+def by_model() -> ScriptedChat:
+    return ScriptedChat(script=[says("by model")])
+
+
+def last(result: dict[str, Any]) -> str:
+    return result["messages"][-1].text
+
+
+class Gone(MemoryStore):
+    """A store that can go away."""
+
+    gone = False
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in {"put", "get", "changes", "versions", "search", "put_note", "notes"} and type(self).gone:
+            raise StoreError("gone")
+        return super().__getattribute__(name)
+
+
+@pytest.fixture
+def gone(monkeypatch: pytest.MonkeyPatch) -> type[Gone]:
+    class ThisOne(Gone):
+        pass
+
+    # Every lookup reads the change feed, as if a second had gone by.
+    monkeypatch.setattr("seglam_agents.retriever.REFRESH_SECONDS", -1.0)
+    return ThisOne
+
+
+class TestTools:
+    """Tools that fail, are slow, or change."""
+
+    def test_a_tool_raises(self, run: Runner, cache: ReasoningCache, shop: Shop) -> None:
+        """What a tool raises ends the run, as it does without the cache; resumed, the write is not repeated."""
+        original = shop.order.func
+
+        def broken(item: str, n: int) -> str:
+            original(item, n)
+            raise TimeoutError("the line broke after the order was sent")
+
+        shop.order.func = broken
+        saver = InMemorySaver()
+        with pytest.raises(TimeoutError):
+            run.ask(agent(by_model(), shop, seglam(cache), checkpointer=saver), ORDER, "1")
+        bare = ScriptedChat(script=[wants(("order", {"item": "tea", "n": 2}))])
+        with pytest.raises(TimeoutError):
+            run.ask(agent(bare, shop), ORDER)
+        assert shop.written == [("tea", 2)] * 2
+        model = by_model()
+        result = run(agent(model, shop, seglam(cache), checkpointer=saver), None, on("1"))
+        assert shop.written == [("tea", 2)] * 2 and last(result) == "by model" and model.calls == 1
+
+    def test_a_tool_says_that_it_failed(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """A failure that the host hands to the model is an exception in the body: the procedure gives up."""
+
+        @tool
+        def order(item: str, n: int) -> str:
+            """Order boxes of an item."""
+            shop.written.append((item, n))
+            raise ToolException("out of stock")
+
+        order.handle_tool_error = True
+        shop.order = order
+        tools = shop.host_tools()
+        cache = opened(tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        model = by_model()
+        result = run.ask(agent(model, shop, seglam(cache)), ORDER)
+        assert shop.written == [("tea", 2)] and last(result) == "by model" and cache.stats().deopts == 1
+        assert model.seen[0][-1].text == "out of stock"
+
+    def test_a_body_may_handle_a_failure(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """A body that catches the error answers."""
+
+        @tool
+        def price(item: str) -> int:
+            """Return the price of one item."""
+            raise ToolException("unknown item")
+
+        price.handle_tool_error = True
+        shop.price = price
+        tools = shop.host_tools()
+        cache = opened(tools=tools)
+        body = "def run(item):\n    try:\n        price(item)\n    except RuntimeError as e:\n        return str(e)\n"
+        procedure(cache, "one", "What does {item:noun} cost?", body, tools)
+        assert "unknown item" in last(run.ask(agent(by_model(), shop, seglam(cache)), "What does tea cost?"))
+
+    def test_a_tool_is_slow(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """The time of tools is not the body's."""
+        original = shop.order.func
+
+        def slow(item: str, n: int) -> str:
+            time.sleep(0.3)
+            return original(item, n)
+
+        shop.order.func = slow
+        tools = shop.host_tools()
+        cache = opened(tools=tools, limits=Limits(seconds=0.2))
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        model = by_model()
+        assert last(run.ask(agent(model, shop, seglam(cache)), ORDER)) == "ordered 2 tea, 6 coins"
+        assert shop.written == [("tea", 2)] and model.calls == 0
+
+    def test_a_tool_has_changed(self, run: Runner, cache: ReasoningCache, opened: Open, shop: Shop) -> None:
+        """A tool with other arguments is not called, whether only the agent knows of it or the cache too."""
+
+        @tool
+        def order(item: str, n: int, express: bool) -> str:
+            """Order boxes of an item."""
+            shop.written.append((item, n))
+            return "ordered"
+
+        shop.order = order
+        model = by_model()
+        assert last(run.ask(agent(model, shop, seglam(cache)), ORDER)) == "by model"
+        assert shop.written == [] and shop.read == [] and cache.stats().deopts == 1
+        new = opened(cache.store, tools=shop.host_tools())
+        assert last(run.ask(agent(model, shop, seglam(new)), ORDER)) == "by model"
+        assert shop.written == [] and new.stats().misses == 1 and isinstance(new.bind("buy", {}), Refused)
+
+    def test_a_tool_that_asks_a_person(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """A tool that interrupts runs from its start when it is resumed: the note of its begin is taken back."""
+
+        @tool
+        def order(item: str, n: int) -> str:
+            """Order boxes of an item."""
+            if interrupt("sure?") != "yes":
+                return "no"
+            shop.written.append((item, n))
+            return f"ordered {n} {item}"
+
+        shop.order = order
+        tools = shop.host_tools()
+        cache = opened(tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        saver, model = InMemorySaver(), by_model()
+        paused = run.ask(agent(model, shop, seglam(cache), checkpointer=saver), ORDER, "1")
+        assert "__interrupt__" in paused and shop.written == []
+        result = run(agent(model, shop, seglam(cache), checkpointer=saver), Command(resume="yes"), on("1"))
+        assert last(result) == "ordered 2 tea, 6 coins" and shop.written == [("tea", 2)] and model.calls == 0
+
+    def test_a_tool_that_returns_a_command(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """A command of a tool keeps its update, and the procedure sees its message."""
+
+        @tool
+        def order(item: str, n: int, tool_call_id: Annotated[str, InjectedToolCallId]) -> Command[Any]:
+            """Order boxes of an item."""
+            shop.written.append((item, n))
+            return Command(update={"messages": [ToolMessage(f"ordered {n} {item}", tool_call_id=tool_call_id)]})
+
+        shop.order = order
+        tools = shop.host_tools()
+        assert "tool_call_id" not in tools[1].tool.argument_names
+        cache = opened(tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        assert last(run.ask(agent(by_model(), shop, seglam(cache)), ORDER)) == "ordered 2 tea, 6 coins"
+
+
+class TestStore:
+    """The store goes away."""
+
+    def test_before_the_run(self, run: Runner, gone: type[Gone], opened: Open, shop: Shop) -> None:
+        """Nothing is found, and the model answers."""
+        tools = shop.host_tools()
+        cache = opened(gone(), tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        gone.gone = True
+        for options in ({}, {"mode": "jump"}, {"offer": 3}):
+            model = by_model()
+            assert last(run.ask(agent(model, shop, seglam(cache, **options)), ORDER)) == "by model"
+        assert shop.written == []
+
+    @pytest.mark.parametrize("when", ["price", "order"])
+    def test_within_the_run(self, run: Runner, gone: type[Gone], opened: Open, shop: Shop, when: str) -> None:
+        """Before or after the write: the model goes on with the results so far, and the write is not repeated."""
+        named = getattr(shop, when)
+        original = named.func
+
+        def going(**arguments: Any) -> Any:
+            gone.gone = True
+            return original(**arguments)
+
+        tools = shop.host_tools()
+        cache = opened(gone(), tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        named.func = going
+        saver, model = InMemorySaver(), by_model()
+        result = run.ask(agent(model, shop, seglam(cache), checkpointer=saver), ORDER, "1")
+        assert last(result) == "by model" and model.calls == 1
+        assert shop.written == ([("tea", 2)] if when == "order" else [])
+
+    def test_at_the_end(self, run: Runner, gone: type[Gone], opened: Open, shop: Shop) -> None:
+        """Learning fails, and the run does not."""
+        from seglam_agents.testing.models import ScriptedModel
+
+        cache = opened(gone(), ScriptedModel([]), tools=shop.host_tools())
+        gone.gone = True
+        assert last(run.ask(agent(by_model(), shop, seglam(cache)), "Hello")) == "by model"
+
+
+class Breaking:
+    """A sandbox that breaks from its nth run on."""
+
+    def __init__(self, sandbox: MontySandbox, after: int, how: str) -> None:
+        self.sandbox, self.after, self.how, self.runs = sandbox, after, how, 0
+        self.name = sandbox.name
+
+    def check(self, program: Any) -> Any:
+        return self.sandbox.check(program)
+
+    def run(self, *arguments: Any, **more: Any) -> Any:
+        self.runs += 1
+        if self.runs > self.after:
+            if self.how == "raises":
+                raise SandboxError("no worker can be started")
+            return Failed("crash", "its worker died")
+        return self.sandbox.run(*arguments, **more)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("how", ["raises", "crashes"])
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_the_sandbox_is_killed(
+    run: Runner, sandbox: MontySandbox, opened: Open, shop: Shop, after: int, how: str
+) -> None:
+    """Whenever it dies, the model goes on, and the write is done at most once."""
+    tools = shop.host_tools()
+    cache = opened(tools=tools, sandbox=Breaking(sandbox, after, how))
+    procedure(cache, "buy", BUY, BUY_BODY, tools)
+    model = by_model()
+    result = run.ask(agent(model, shop, seglam(cache)), ORDER)
+    assert last(result) == "by model" and model.calls == 1 and cache.stats().deopts == 1
+    assert shop.written == ([("tea", 2)] if after == 2 else [])
+
+
+def test_a_sandbox_whose_worker_is_gone_starts_again(run: Runner, opened: Open, shop: Shop) -> None:
+    """A worker that is gone between two steps is replaced: the body is run anew over the recorded results."""
+    sandbox = MontySandbox()
+    tools = shop.host_tools()
+    cache = opened(tools=tools, sandbox=sandbox)
+    procedure(cache, "buy", BUY, BUY_BODY, tools)
+    original = shop.order.func
+
+    def closing(item: str, n: int) -> str:
+        sandbox.close()
+        return original(item, n)
+
+    shop.order.func = closing
+    assert last(run.ask(agent(by_model(), shop, seglam(cache)), ORDER)) == "ordered 2 tea, 6 coins"
+    assert shop.written == [("tea", 2)]
+    sandbox.close()
+
+
+def test_the_middleware_itself_breaks(run: Runner, cache: ReasoningCache, shop: Shop) -> None:
+    """Hooks of the host that raise leave the turn to the model."""
+
+    def broken(*arguments: Any) -> Any:
+        raise KeyError("broken")
+
+    graph = agent(by_model(), shop, seglam(cache, context=broken, canonicalise=broken))
+    assert last(run.ask(graph, ORDER)) == "by model" and shop.written == []
+
+
+class Copying(InMemorySaver):
+    """A saver whose state can be copied, as a disk has it when a process dies."""
+
+    def copied(self) -> InMemorySaver:
+        other = InMemorySaver()
+        for name in ("storage", "writes", "blobs"):
+            getattr(other, name).update(copy.deepcopy(dict(getattr(self, name))))
+        return other
+
+
+class TestKilled:
+    """The process dies between a write and the record of it."""
+
+    def test_before_the_record(self, run: Runner, cache: ReasoningCache, opened: Open, shop: Shop) -> None:
+        """Resumed from what was saved, the write is not repeated; the model is told that it may have been done."""
+        saver, copies = Copying(), []
+        original = shop.order.func
+
+        def dying(item: str, n: int) -> str:
+            done = original(item, n)
+            copies.append(saver.copied())
+            return done
+
+        shop.order.func = dying
+        first = agent(by_model(), shop, seglam(cache), checkpointer=saver)
+        run(first, {"messages": [("user", ORDER)]}, on("1"), durability="sync")
+        assert shop.written == [("tea", 2)]
+        model, other = by_model(), opened(cache.store, tools=shop.host_tools())
+        result = run(agent(model, shop, seglam(other), checkpointer=copies[0]), None, on("1"))
+        assert shop.written == [("tea", 2)] and last(result) == "by model" and model.calls == 1
+        assert model.seen[0][-1].text == UNKNOWN and other.stats().deopts == 1
+
+    def test_before_the_call_was_saved(self, run: Runner, cache: ReasoningCache, opened: Open, shop: Shop) -> None:
+        """Where even the message that asked for the write was not saved, it is known by its place in the turn."""
+        saver, copies = Copying(), []
+        original = shop.price.func
+
+        def copying(item: str) -> int:
+            copies.append(saver.copied())
+            return original(item)
+
+        shop.price.func = copying
+        first = agent(by_model(), shop, seglam(cache), checkpointer=saver)
+        run(first, {"messages": [("user", ORDER)]}, on("1"), durability="sync")
+        model, other = by_model(), opened(cache.store, tools=shop.host_tools())
+        result = run(agent(model, shop, seglam(other), checkpointer=copies[0]), None, on("1"))
+        assert shop.written == [("tea", 2)] and last(result) == "by model"
+
+    def test_after_the_record(self, run: Runner, cache: ReasoningCache, opened: Open, shop: Shop) -> None:
+        """Resumed after the record, the procedure goes on to its answer."""
+        saver, copies = Copying(), []
+
+        class Dying(AgentMiddleware):
+            def before_model(self, state: Any, runtime: Any) -> None:
+                if shop.written and not copies:
+                    copies.append(saver.copied())
+
+        first = agent(by_model(), shop, Dying(), seglam(cache), checkpointer=saver)
+        run(first, {"messages": [("user", ORDER)]}, on("1"), durability="sync")
+        model, other = by_model(), opened(cache.store, tools=shop.host_tools())
+        result = run(agent(model, shop, Dying(), seglam(other), checkpointer=copies[0]), None, on("1"))
+        assert shop.written == [("tea", 2)] and last(result) == "ordered 2 tea, 6 coins" and model.calls == 0
+
+    def test_a_process_that_is_killed(self, run: Runner, opened: Open, tmp_path: Path) -> None:
+        """The same with a process that ends within the write, a database of checkpoints, and a store on disk."""
+        child = Path(__file__).with_name("killed_child.py")
+        for expected in (9, 0):
+            done = subprocess.run(
+                [sys.executable, str(child), str(tmp_path), run.mode], capture_output=True, text=True, timeout=100
+            )
+            assert done.returncode == expected, done.stderr
+        assert (tmp_path / "written").read_text() == "tea 2\n"
+        assert done.stdout.split("\n")[0] == "by model"
+
+
+def test_without_the_journal_a_resumed_write_is_the_hosts_matter(
+    run: Runner, cache: ReasoningCache, shop: Shop
+) -> None:
+    """Switched off, LangGraph runs the call again, as it does without the cache."""
+    saver, copies = Copying(), []
+    original = shop.order.func
+
+    def dying(item: str, n: int) -> str:
+        copies.append(saver.copied())
+        return original(item, n)
+
+    shop.order.func = dying
+    graph = agent(by_model(), shop, seglam(cache, journal=False), checkpointer=saver)
+    run(graph, {"messages": [("user", ORDER)]}, on("1"), durability="sync")
+    run(agent(by_model(), shop, seglam(cache, journal=False), checkpointer=copies[0]), None, on("1"))
+    assert shop.written == [("tea", 2)] * 2
+
+
+def test_an_agent_within_a_graph(run: Runner, cache: ReasoningCache, shop: Shop) -> None:
+    """An agent that is a node of another graph keeps its turn to itself."""
+    from langgraph.graph import START, MessagesState, StateGraph
+
+    inner = create_agent(by_model(), shop.tools, middleware=[seglam(cache)])
+    outer = StateGraph(MessagesState).add_node("agent", inner).add_edge(START, "agent")
+    result = run.ask(outer.compile(checkpointer=InMemorySaver()), ORDER, "1")
+    assert last(result) == "ordered 2 tea, 6 coins" and shop.written == [("tea", 2)]
+
+
+class TestElsewhere:
+    """The same beyond the middleware: nothing of the cache stops a graph, a node or a tool."""
+
+    def test_a_graph(self, run: Runner, gone: type[Gone], opened: Open, shop: Shop) -> None:
+        """A store that goes away, and functions of the host that raise, leave the node to run."""
+        from langgraph.graph import END, START, MessagesState, StateGraph
+        from langgraph.prebuilt import ToolNode, tools_condition
+
+        from langchain_seglam import SeglamState, add_reasoning_cache, cache_node, learn_node
+
+        class State(MessagesState, SeglamState):
+            pass
+
+        def broken(state: Any) -> Any:
+            raise KeyError("broken")
+
+        tools = shop.host_tools()
+        cache = opened(gone(), tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        model = by_model()
+
+        def ask(state: MessagesState) -> Any:
+            return {"messages": [model.invoke(state["messages"])]}
+
+        async def aask(state: MessagesState) -> Any:
+            return {"messages": [await model.ainvoke(state["messages"])]}
+
+        def build(**options: Any) -> Any:
+            builder = StateGraph(MessagesState).add_node("agent", aask if run.is_async else ask)
+            builder.add_node("tools", ToolNode(shop.tools)).add_edge(START, "agent").add_edge("tools", "agent")
+            builder.add_conditional_edges("agent", tools_condition)
+            return add_reasoning_cache(builder, "agent", cache, **options).compile()
+
+        assert last(run.ask(build(text=broken), ORDER)) == "by model"
+        assert last(run.ask(build(context=broken), ORDER)) == "by model"
+        nodes = StateGraph(State).add_node("cache", cache_node(cache, on_miss="agent", text=broken))
+        nodes.add_node("agent", aask if run.is_async else ask).add_node("learn", learn_node(cache, text=broken))
+        nodes.add_edge(START, "cache").add_edge("agent", "learn").add_edge("learn", END)
+        assert last(run.ask(nodes.compile(), ORDER)) == "by model"
+        original = shop.order.func
+
+        def going(item: str, n: int) -> str:
+            gone.gone = True
+            return original(item, n)
+
+        shop.order.func = going
+        assert last(run.ask(build(), ORDER)) == "by model" and shop.written == [("tea", 2)]
+        assert last(run.ask(build(), ORDER)) == "by model" and shop.written == [("tea", 2)]
+
+    def test_a_decorated_node(self, run: Runner, gone: type[Gone], opened: Open) -> None:
+        """It runs as if it were not decorated."""
+        from langgraph.graph import START, StateGraph
+        from typing_extensions import TypedDict
+
+        from langchain_seglam import reasoning_cached
+
+        class State(TypedDict, total=False):
+            text: str
+            queue: str
+
+        def plain(state: State) -> dict[str, str]:
+            return {"queue": "by node"}
+
+        async def aplain(state: State) -> dict[str, str]:
+            return {"queue": "by node"}
+
+        def broken(state: Any) -> Any:
+            raise KeyError("broken")
+
+        cache = opened(gone())
+        procedure(cache, "put", "Put {a:word} there", "def run(a):\n    return {'queue': a}\n")
+        for text, going, expected in (("text", False, "this"), (broken, False, "by node"), ("text", True, "by node")):
+            gone.gone = going
+            node = reasoning_cached(cache, text=text)(aplain if run.is_async else plain)
+            graph = StateGraph(State).add_node("node", node).add_edge(START, "node").compile()
+            assert run(graph, {"text": "Put this there"})["queue"] == expected
+
+    def test_tools_and_the_journal(self, run: Runner, gone: type[Gone], opened: Open, shop: Shop) -> None:
+        """Without a store there are no tools; a write that cannot be noted is done once all the same."""
+        from seglam_agents.errors import StoreError
+
+        from langchain_seglam import cache_tools, tool_by_name
+
+        tools = shop.host_tools()
+        cache = opened(gone(), tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+
+        def failing(*arguments: Any) -> Any:
+            raise StoreError("full")
+
+        object.__setattr__(cache.store, "put_note", failing)
+        graph = agent(by_model(), shop, seglam(cache), checkpointer=InMemorySaver())
+        assert last(run.ask(graph, ORDER, "1")) == "ordered 2 tea, 6 coins" and shop.written == [("tea", 2)]
+        gone.gone = True
+        assert cache_tools(cache, "order", tools=shop.tools) == [] and tool_by_name(cache, "proc_buy-0001") is None
