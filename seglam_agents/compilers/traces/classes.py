@@ -24,6 +24,8 @@ MOSTLY = 0.6
 OPEN_TEXTS = 5
 OPEN_SHARE = 0.8
 """The same for the texts that one plan saw: a set whose members hardly come again is an open one."""
+PROSE = 40
+"""Letters from which on a text is prose: no set of such texts is ever complete."""
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
 """Ids, dates and addresses: one token with a digit or an @."""
@@ -207,6 +209,8 @@ def _kind_of(column: Sequence[Value]) -> str | None:
     if not all(isinstance(value, str) and value for value in column):
         return None
     texts = cast("Sequence[str]", column)
+    if _is_prose(texts):
+        return None  # Notes may be empty.
     if all(_DAY.match(text) for text in texts):
         return "day"
     return "id" if all(_FREE.fullmatch(text) for text in texts) else "text"
@@ -273,7 +277,11 @@ def _allowed(column: Sequence[Value], looked_at: bool) -> list[Value] | None:
 def _open(texts: Sequence[str]) -> bool:
     """Tell whether texts are ids, dates or names, of which there is always another one."""
     many = len(texts) >= OPEN_TEXTS and len(set(texts)) >= OPEN_SHARE * len(texts)
-    return many or all(_FREE.fullmatch(text) for text in texts)
+    return many or _is_prose(texts) or all(_FREE.fullmatch(text) for text in texts)
+
+
+def _is_prose(texts: Sequence[str]) -> bool:
+    return any(len(text) > PROSE for text in texts)
 
 
 def _scalar(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
