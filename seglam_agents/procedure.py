@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from seglam_agents.record import Json, Record, VersionedRecord, digest
 from seglam_agents.request import Scope
-from seglam_agents.tools import Effect
+from seglam_agents.tools import Effect, Tool
 
 Status: TypeAlias = Literal["candidate", "shadow", "active", "quarantined", "retired"]
 
@@ -49,6 +49,17 @@ class ToolUse(Record):
     idempotent: bool = False
     schema_hash: str = ""
     arguments: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, tool: Tool) -> Self:
+        """Return a tool as it is now."""
+        return cls(
+            name=tool.name,
+            effect=tool.effect,
+            idempotent=tool.idempotent,
+            schema_hash=tool.schema_hash,
+            arguments=tool.argument_names,
+        )
 
 
 class Example(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from pydantic import Field
@@ -25,17 +26,32 @@ class Tool(Record):
     @property
     def argument_names(self) -> tuple[str, ...]:
         """Names of the arguments, in positional order."""
-        properties = self.parameters.get("properties")
-        return tuple(properties) if isinstance(properties, dict) else ()
+        return tuple(self._schemas)
 
     @property
     def constants(self) -> frozenset[str]:
         """Arguments that no code may put together, such as a statement: `"x-constant": true` in their schema."""
+        return frozenset(
+            name for name, schema in self._schemas.items() if isinstance(schema, dict) and schema.get("x-constant")
+        )
+
+    def choices(self, argument: str) -> tuple[Json, ...]:
+        """Return the closed set of values that the schema allows for an argument; nothing where it is open."""
+        schema = self._schemas.get(argument)
+        values = schema.get("enum") if isinstance(schema, dict) else None
+        return tuple(values) if isinstance(values, list) else ()
+
+    @property
+    def _schemas(self) -> dict[str, Json]:
         properties = self.parameters.get("properties")
-        schemas = properties.items() if isinstance(properties, dict) else ()
-        return frozenset(name for name, schema in schemas if isinstance(schema, dict) and schema.get("x-constant"))
+        return properties if isinstance(properties, dict) else {}
 
     @property
     def schema_hash(self) -> str:
         """Changes when the arguments or the effect change: a procedure that used the old ones is stale."""
         return digest(self.parameters, self.effect, self.idempotent)
+
+
+def reading(tools: Iterable[Tool]) -> frozenset[str]:
+    """Return the names of those tools that change nothing."""
+    return frozenset(tool.name for tool in tools if tool.effect != "write")

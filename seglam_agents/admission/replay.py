@@ -13,6 +13,7 @@ from seglam_agents.guards.normal import normalise
 from seglam_agents.loading import load
 from seglam_agents.procedure import Check
 from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
+from seglam_agents.tools import reading
 from seglam_agents.values import decode, encode, same, tidy
 
 GAVE_UP = "deopt"
@@ -106,7 +107,7 @@ def _replay(case: Case, known: Known) -> str | None:
 def _replay_trace(case: Case, known: Known, judgement: Accepted) -> str | None:
     steps = list(known.trace.calls) if known.trace else []
     mismatches: list[str] = []
-    reads = frozenset(name for name, tool in case.tools.items() if tool.effect != "write")
+    reads = reading(case.tools.values())
 
     def recorded(call: ToolCall) -> ToolResult:
         arguments = {name: encode(value) for name, value in call.arguments.items()}

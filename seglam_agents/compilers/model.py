@@ -151,7 +151,7 @@ def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -
         guard=guard,
         body=module.source,
         parameters=parameters,
-        tools=tuple(_tool_use(tool) for tool in task.tools if _mentions(module.source, tool.name)),
+        tools=tuple(ToolUse.of(tool) for tool in task.tools if _mentions(module.source, tool.name)),
         examples=_examples(known, parent),
         counterexamples=parent.counterexamples if parent else (),
         provenance=provenance.model_copy(update={"parent": parent.key if parent else None}),
@@ -215,16 +215,6 @@ def _examples(known: Sequence[Known], parent: Procedure | None) -> tuple[Example
     )
     inherited = parent.examples if parent else ()
     return (*inherited, *(example for example in ours if example.text not in {e.text for e in inherited}))
-
-
-def _tool_use(tool: Tool) -> ToolUse:
-    return ToolUse(
-        name=tool.name,
-        effect=tool.effect,
-        idempotent=tool.idempotent,
-        schema_hash=tool.schema_hash,
-        arguments=tool.argument_names,
-    )
 
 
 def _mentions(source: str, name: str) -> bool:

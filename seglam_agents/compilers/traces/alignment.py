@@ -11,7 +11,7 @@ from seglam_agents.compilers.traces import conditions
 from seglam_agents.compilers.traces.atoms import Atoms, Found
 from seglam_agents.compilers.traces.origins import Hints, Unexplained, explain, resolve, same
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Scene, Stop
-from seglam_agents.compilers.traces.terms import Family, Term, Values, View, applied, constant, values
+from seglam_agents.compilers.traces.terms import Family, Term, Values, View, applied, constant, named, values
 from seglam_agents.tools import Tool
 from seglam_agents.trace import ToolStep
 from seglam_agents.values import Value, decode
@@ -121,7 +121,8 @@ class _Aligner:
         found: dict[str, Term] = {}
         for key in keys:
             targets = tuple(decode(arguments[key]) for arguments in given)  # pyright: ignore[reportArgumentType]  # JSON
-            hints = Hints(_choices(self.tools.get(tool), key), self.words.get((tool, key), {}))
+            choices = tuple(decode(value) for value in known.choices(key)) if known else ()
+            hints = Hints(choices, self.words.get((tool, key), {}))
             origin = explain(targets, atoms, hints)
             if isinstance(origin, Unexplained):
                 raise Refused(_told(f"{key} of {tool}", origin))
@@ -284,7 +285,7 @@ def _filters(rows: Found, atoms: Atoms) -> Iterator[Found]:
         for term, seen in [*(atoms.texts if texts else atoms.numbers if ordered else []), *constants]:
             equal = ("having",) if any(repr(value) in column for value in seen) else ()
             for name in (*equal, *(_COMPARING if ordered and _ordered(seen) else ())):
-                built = applied(name, rows[0], _key(key), term)
+                built = applied(name, rows[0], named(key), term)
                 if (result := values(built, atoms.views)) is not None:
                     yield built, result
         if 2 < len(constants) <= 8:
@@ -304,13 +305,9 @@ def _ordered(column: Sequence[Value]) -> bool:
 def _pairs(rows: Found, key: str, terms: Sequence[Term], atoms: Atoms) -> Iterator[Found]:
     for index, left in enumerate(terms):
         for right in terms[index + 1 :]:
-            built = applied("having_any", rows[0], _key(key), left, right)
+            built = applied("having_any", rows[0], named(key), left, right)
             if (result := values(built, atoms.views)) is not None:
                 yield built, result
-
-
-def _key(key: str) -> Term:
-    return Term(repr(key), lambda _: key, "constant", 0)
 
 
 def _same(left: Values, right: Values) -> bool:
@@ -319,13 +316,6 @@ def _same(left: Values, right: Values) -> bool:
         and all(map(same, cast("Sequence[Value]", a), cast("Sequence[Value]", b)))
         for a, b in zip(left, right, strict=True)
     )
-
-
-def _choices(tool: Tool | None, argument: str) -> tuple[Value, ...]:
-    properties = tool.parameters.get("properties") if tool else None
-    schema = properties.get(argument) if isinstance(properties, dict) else None
-    enum = schema.get("enum") if isinstance(schema, dict) else None
-    return tuple(decode(value) for value in enum) if isinstance(enum, list) else ()
 
 
 def _singular(term: Term) -> str:

@@ -9,7 +9,18 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import TypeAlias, cast
 
-from seglam_agents.compilers.traces.terms import Family, Term, Values, View, applied, attribute, item, values, variable
+from seglam_agents.compilers.traces.terms import (
+    Family,
+    Term,
+    Values,
+    View,
+    applied,
+    attribute,
+    item,
+    named,
+    values,
+    variable,
+)
 from seglam_agents.values import Money, Quantity, Value
 
 Found: TypeAlias = tuple[Term, Values]
@@ -192,7 +203,7 @@ class Atoms:
             for atom in wanted:
                 if len(known) >= MAX_FILTERS:
                     return
-                for found in self._try(applied("having", rows[0], _key(key), atom[0])):
+                for found in self._try(applied("having", rows[0], named(key), atom[0])):
                     if found[1] != rows[1] and all(found[1]) and repr(found[1]) not in known:
                         known.add(repr(found[1]))
                         yield found
@@ -270,16 +281,12 @@ def _shape(atom: Found) -> str:
     return "weekday" if all(value in _WEEKDAYS for value in atom[1]) else ""
 
 
-def _key(key: str) -> Term:
-    return Term(repr(key), lambda _: key, "constant", 0)
-
-
 def _all(atom: Found, kind: type) -> bool:
     return bool(atom[1]) and all(isinstance(value, kind) for value in atom[1])
 
 
 def _numeric(atom: Found) -> bool:
-    return bool(atom[1]) and all(_is_number(value) for value in atom[1])
+    return bool(atom[1]) and all(is_number(value) for value in atom[1])
 
 
 def _has_rows(atom: Found) -> bool:
@@ -319,16 +326,17 @@ def _orders(rows: Found, key: str) -> bool:
     """Tell whether a key puts rows in an order: numbers or days that are not all the same."""
     columns = [[cast(Row, row)[key] for row in cast("Sequence[Value]", value)] for value in rows[1]]
     flat = [value for column in columns for value in column]
-    sortable = all(_is_number(v) for v in flat) or all(isinstance(v, str) and _ISO.fullmatch(v) for v in flat)
+    sortable = all(is_number(v) for v in flat) or all(isinstance(v, str) and _ISO.fullmatch(v) for v in flat)
     return sortable and any(value != column[0] for column in columns for value in column)
 
 
-def _is_number(value: Value) -> bool:
+def is_number(value: Value) -> bool:
+    """Tell whether a value is a number; a truth value is none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _are_numbers(value: Value) -> bool:
-    return isinstance(value, list) and all(_is_number(number) for number in value)
+    return isinstance(value, list) and all(is_number(number) for number in value)
 
 
 def _columned(atom: Found) -> bool:
@@ -337,7 +345,7 @@ def _columned(atom: Found) -> bool:
 
 def is_map(records: Sequence[Row]) -> bool:
     """Tell whether records are maps from something to numbers, rather than records with a fixed set of keys."""
-    if not all(record and all(_is_number(number) for number in record.values()) for record in records):
+    if not all(record and all(is_number(number) for number in record.values()) for record in records):
         return False
     return any(record.keys() != records[0].keys() for record in records) or all(
         any(character.isdigit() for character in key) for key in records[0]

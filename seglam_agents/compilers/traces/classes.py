@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from seglam_agents.compilers.traces.atoms import Atoms, Found, is_map
+from seglam_agents.compilers.traces.atoms import Atoms, Found, is_map, is_number
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, Stop, calls_of, terms_of
 from seglam_agents.compilers.traces.terms import Term, attribute, item, literal, principal, variable
 from seglam_agents.trace import Trace
@@ -35,19 +35,18 @@ class Unused(Exception):
     """A result was read, differs from trace to trace, and nothing says what for."""
 
 
-def checks(node: Node, writes: frozenset[str], names: frozenset[str]) -> dict[int, tuple[str, ...]]:
+def checks(node: Node, writes: frozenset[str], used: Used) -> dict[int, tuple[str, ...]]:
     """Return for each node (by `id`) the lines that come before it.
 
     Args:
         node: the plan.
         writes: the tools that change something.
-        names: keys of results whose texts are names, not reasons (`naming`).
+        used: what it looks at.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
     found: dict[int, tuple[str, ...]] = {}
-    used = used_in(node, writes, names)
     _place(node, writes, frozenset(), used, found)
     return found
 
@@ -63,7 +62,7 @@ class Used:
 
 
 def used_in(node: Node, writes: frozenset[str], names: frozenset[str]) -> Used:
-    """Return what a plan looks at."""
+    """Return what a plan looks at; `names` are keys of results whose texts are names, not reasons (`naming`)."""
     outcomes = frozenset(call.name for call in calls_of(node) if call.tool in writes)
     return Used([principal(term.code) for term in terms_of(node)], names, outcomes)
 
@@ -188,7 +187,7 @@ def _key(
     """Note what one key of a record may be; yield what takes a line of its own."""
     term, column = atom
     looked_at = any(term.code in each for each in used.codes)
-    if all(_is_number(value) for value in column):
+    if all(is_number(value) for value in column):
         numbers = cast("tuple[float, ...]", column)
         if not looked_at:
             ranges[key] = [min(numbers), max(numbers)]
@@ -287,7 +286,7 @@ def _is_prose(texts: Sequence[str]) -> bool:
 def _scalar(atom: Found, atoms: Atoms, used: Used) -> Iterator[str]:
     term, seen = atom
     mentioned = _mentioned(term.code, used.codes)
-    if all(_is_number(value) for value in seen):
+    if all(is_number(value) for value in seen):
         numbers = cast("tuple[float, ...]", seen)
         if mentioned:
             yield from _signed(term, numbers)
@@ -325,10 +324,6 @@ def _mentioned(code: str, used: Sequence[str]) -> bool:
     return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in used)
 
 
-def _is_number(value: Value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def amounts(node: Node, used: Used) -> tuple[str, ...]:
     """Return lines that hold the request's numbers that are used to the signs, currencies and units seen."""
     found: list[str] = []
@@ -343,6 +338,6 @@ def amounts(node: Node, used: Used) -> tuple[str, ...]:
                 found += _signed(
                     attribute(variable(name, family), number), [cast("tuple[float, str]", v)[0] for v in seen]
                 )
-        if family == "request" and all(_is_number(value) for value in seen) and _mentioned(name, used.codes):
+        if family == "request" and all(is_number(value) for value in seen) and _mentioned(name, used.codes):
             found += _signed(variable(name, family), cast("list[float]", seen))
     return tuple(found)

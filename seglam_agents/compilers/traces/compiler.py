@@ -40,7 +40,7 @@ from seglam_agents.procedure import (
     ToolUse,
 )
 from seglam_agents.record import digest
-from seglam_agents.tools import Tool
+from seglam_agents.tools import Tool, reading
 from seglam_agents.trace import ToolStep, Trace
 from seglam_agents.usage import Usage
 from seglam_agents.values import Value
@@ -115,7 +115,7 @@ class Setting:
     @property
     def reads(self) -> frozenset[str]:
         """The tools that change nothing."""
-        return frozenset(name for name, tool in self.tools.items() if tool.effect != "write")
+        return reading(self.tools.values())
 
     def now(self, trace: Trace) -> Value:
         """Return when a trace was recorded; None where bodies have no clock."""
@@ -149,7 +149,7 @@ class TraceKind:
 
 def setting_of(task: CompileTask, traces: Sequence[Trace]) -> Setting:
     """Return what tools, other traces and stored procedures tell."""
-    made = _made(task)
+    made = [n.procedure for n in task.neighbours if n.procedure.provenance.compiler == "traces"]
     return Setting(
         {tool.name: tool for tool in task.tools}, spoken(made), naming(traces), task.clock, tuple(made), tuple(traces)
     )
@@ -474,17 +474,17 @@ def _first(kinds: Sequence[TraceKind], task: CompileTask) -> tuple[TraceKind, Ca
 
 def _candidate(kind: TraceKind, task: CompileTask) -> Candidate:
     slots = _unopposed(kind)
-    templates = templates_of([case.binding for case in _unserved(kind, task)], slots)
+    contained = _contained(kind)
+    cases = _unserved(kind, contained)
+    templates = templates_of([case.binding for case in cases], slots)
     if not templates:
         raise Refused("other procedures accept all of these requests already")
     names = [name for name in kind.kinds if name in slots]
     summary = _summary(kind)
     body = write(kind.plan, names, summary, kind.writes, kind.setting.names)
-    contained = _contained(kind, task)
     parent = contained[0] if contained else None
-    cases = _unserved(kind, task)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
-    procedure = _procedure(kind, task, body, templates, summary, parent)
+    procedure = _procedure(kind, task, known, body, templates, summary, parent)
     return Candidate(procedure, known, (), parent, replaces=tuple(contained[1:]))
 
 
@@ -530,15 +530,22 @@ def _slots(kind: TraceKind, *, closed: bool = False) -> dict[str, str]:
 
 
 def _procedure(
-    kind: TraceKind, task: CompileTask, body: str, templates: Sequence[str], summary: str, parent: Procedure | None
+    kind: TraceKind,
+    task: CompileTask,
+    known: Sequence[Known],
+    body: str,
+    templates: Sequence[str],
+    summary: str,
+    parent: Procedure | None,
 ) -> Procedure:
     guard = GuardSource(templates=tuple(templates))
     parameters: tuple[Parameter, ...] = TemplateGuard(guard).parameters()
     called = list(dict.fromkeys(step.tool for case in kind.cases for step in case.trace.calls))
     traces = tuple(case.trace.id for case in kind.cases)
     examples = tuple(
-        Example(text=case.trace.request.text, answer=case.trace.answer, origin="trace", trace_id=case.trace.id)
-        for case in _unserved(kind, task)
+        Example(text=item.request.text, answer=item.answer, origin="trace", trace_id=item.trace.id)
+        for item in known
+        if item.trace
     )
     return Procedure(
         id=parent.id if parent else digest("traces", task.requests[0].request.scope.key, sorted(traces)[0], body),
@@ -550,7 +557,7 @@ def _procedure(
         body=body,
         parameters=parameters,
         tools=tuple(
-            _use(kind.setting.tools[name]) for name in called if f"{name}(" in body and name in kind.setting.tools
+            ToolUse.of(kind.setting.tools[name]) for name in called if f"{name}(" in body and name in kind.setting.tools
         ),
         examples=examples,
         counterexamples=parent.counterexamples if parent else (),
@@ -588,30 +595,16 @@ def _dictionaries(body: str) -> Iterator[tuple[str, str, str, Value]]:
                     yield node.func.id, keyword_.arg, word, meaning
 
 
-def _use(tool: Tool) -> ToolUse:
-    return ToolUse(
-        name=tool.name,
-        effect=tool.effect,
-        idempotent=tool.idempotent,
-        schema_hash=tool.schema_hash,
-        arguments=tool.argument_names,
-    )
-
-
-def _made(task: CompileTask) -> list[Procedure]:
-    return [n.procedure for n in task.neighbours if n.procedure.provenance.compiler == "traces"]
-
-
-def _contained(kind: TraceKind, task: CompileTask) -> list[Procedure]:
+def _contained(kind: TraceKind) -> list[Procedure]:
     """Return the stored procedures whose traces are all among those of this kind: it takes their place."""
     ours = {case.trace.id for case in kind.cases}
-    return [procedure for procedure in _made(task) if ours >= set(procedure.provenance.trace_ids)]
+    return [procedure for procedure in kind.setting.made if ours >= set(procedure.provenance.trace_ids)]
 
 
-def _unserved(kind: TraceKind, task: CompileTask) -> list[Case]:
+def _unserved(kind: TraceKind, contained: Sequence[Procedure]) -> list[Case]:
     """Return the cases that no other procedure serves: two that accept one request would both have to stand back."""
-    contained = {procedure.id for procedure in _contained(kind, task)}
-    guards = [TemplateGuard(p.guard) for p in _made(task) if p.id not in contained and p.guard.templates]
+    replaced = {procedure.id for procedure in contained}
+    guards = [TemplateGuard(p.guard) for p in kind.setting.made if p.id not in replaced and p.guard.templates]
     return [
         case
         for case in kind.cases

@@ -131,19 +131,12 @@ def _enumerated(name: str, plan: Node, tools: Mapping[str, Tool]) -> list[str]:
     """Return the words that a closed set of a tool's schema allows at a place."""
     found: list[str] = []
     for call in calls_of(plan):
+        tool = tools.get(call.tool)
         for argument, term in call.arguments.items():
-            if term.sources == frozenset((name,)):
-                found += [
-                    word for value in _enum(tools.get(call.tool), argument) for word in _spellings(name, term, value)
-                ]
+            if tool and term.sources == frozenset((name,)):
+                allowed = (value for value in tool.choices(argument) if isinstance(value, str))
+                found += [word for value in allowed for word in _spellings(name, term, value)]
     return list(dict.fromkeys(found))
-
-
-def _enum(tool: Tool | None, argument: str) -> list[str]:
-    properties = tool.parameters.get("properties") if tool else None
-    schema = properties.get(argument) if isinstance(properties, dict) else None
-    values = schema.get("enum") if isinstance(schema, dict) else None
-    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
 
 
 def _spellings(name: str, term: Term, value: str) -> list[str]:

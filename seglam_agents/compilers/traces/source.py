@@ -30,8 +30,8 @@ def write(
     Raises:
         Unused: a result was read and nothing says what for.
     """
-    checks = classes.checks(plan, writes, names)
     used = classes.used_in(plan, writes, names)
+    checks = classes.checks(plan, writes, used)
     amounts = [f"    {line}" for line in classes.amounts(plan, used)]
     lines = amounts + list(_node(plan, checks, writes, used, "    "))
     lines = _hoisted(lines)

@@ -62,6 +62,11 @@ def constant(value: Value) -> Term:
     return Term(literal(value), lambda _: value, "constant", 1)
 
 
+def named(key: str) -> Term:
+    """Return a key of records, as an argument of functions over them; it weighs nothing."""
+    return Term(literal(key), lambda _: key, "constant", 0)
+
+
 def variable(name: str, family: Family) -> Term:
     """Return an argument or a result by its name."""
     return Term(name, lambda view: view[name], family, 1, frozenset((name,)))
