@@ -8,12 +8,12 @@ from itertools import accumulate
 from pydantic import computed_field
 
 from benchmarks.rows import Row
-from seglam_agents.errors import ModelError
-from seglam_agents.interpreter import interpret_messages
+from seglam_agents.learning.interpreter import interpret_messages
 from seglam_agents.models.base import Model
-from seglam_agents.record import Record
-from seglam_agents.request import Request
-from seglam_agents.usage import Usage
+from seglam_agents.records.errors import ModelError
+from seglam_agents.records.record import Record
+from seglam_agents.records.request import Request
+from seglam_agents.records.usage import Usage
 
 
 class Baseline(Record):

@@ -12,9 +12,9 @@ from pydantic import computed_field
 from benchmarks.economics import Baseline, BreakEven, break_even
 from benchmarks.scoring import percentile, upper_bound, wrong_hit
 from benchmarks.sending import Observation, Spent
-from seglam_agents.outcome import Deopt, Hit, Miss, Refused
-from seglam_agents.record import Json, Record
-from seglam_agents.usage import Usage
+from seglam_agents.records.outcome import Deopt, Hit, Miss, Refused
+from seglam_agents.records.record import Json, Record
+from seglam_agents.records.usage import Usage
 
 
 class Counts(Record):

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from benchmarks.errors import UsageError
-from seglam_agents.record import Json, Record
+from seglam_agents.records.record import Json, Record
 
 
 def write_atomically(path: Path, text: str) -> None:

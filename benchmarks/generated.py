@@ -8,7 +8,7 @@ from random import Random
 
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import slot
-from seglam_agents.procedure import AdmissionReport, Check, Entry, GuardSource, Procedure, Provenance
+from seglam_agents.records.procedure import AdmissionReport, Check, Entry, GuardSource, Procedure, Provenance
 
 SLOT_TYPES = ("count", "number", "money", "percent", "person", "weekday")
 SHORTEST, LONGEST = 60, 400

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from benchmarks.errors import UsageError
 from benchmarks.rows import Row
-from seglam_agents.record import Record
+from seglam_agents.records.record import Record
 
 CHANGED = 3
 """Problems per family that get a sentence more."""

@@ -26,9 +26,9 @@ from benchmarks.files import require_writable, write_report
 from benchmarks.generated import generated, procedures
 from benchmarks.machine import resident_megabytes, terminal, versions, versions_line
 from benchmarks.timing import Comparison, Scenario, Spread, time_hits, time_misses, warm_session
-from seglam_agents.errors import SeglamError
-from seglam_agents.record import Record
-from seglam_agents.request import Scope
+from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.record import Record
+from seglam_agents.records.request import Scope
 from seglam_agents.stores.edge import EdgeStore
 
 P = ParamSpec("P")

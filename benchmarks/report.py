@@ -11,8 +11,8 @@ from rich.table import Table
 
 from benchmarks.figures import Bound, Counts, Figures, Group
 from benchmarks.machine import versions_line
-from seglam_agents.record import Json, Record
-from seglam_agents.usage import Usage
+from seglam_agents.records.record import Json, Record
+from seglam_agents.records.usage import Usage
 
 SHOWN = 5
 """How many wrong hits and groups are printed; the JSON has them all."""

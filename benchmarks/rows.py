@@ -16,7 +16,7 @@ from random import Random
 from pydantic import Field, StrictFloat, StrictInt, StrictStr, ValidationError
 
 from benchmarks.errors import UsageError
-from seglam_agents.record import Json, Record
+from seglam_agents.records.record import Json, Record
 
 FOREIGN = "(foreign)"
 """How reports name rows without a kind."""

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from seglam_agents.record import Json
-from seglam_agents.values import as_number, decode, same
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import as_number, decode, same
 
 Verdict: TypeAlias = Literal["right", "wrong", "off by rounding", "unknown"]
 

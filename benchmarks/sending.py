@@ -9,10 +9,10 @@ from typing import Literal, Protocol, TypeAlias
 
 from benchmarks.rows import NearMissSchedule, Row
 from benchmarks.scoring import Verdict, compare
-from seglam_agents.errors import SeglamError
-from seglam_agents.outcome import CacheStatistics, Explanation, Hit, Learned, Miss, Outcome, Stop
-from seglam_agents.record import Json
-from seglam_agents.usage import Usage
+from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.outcome import CacheStatistics, Explanation, Hit, Learned, Miss, Outcome, Stop
+from seglam_agents.records.record import Json
+from seglam_agents.records.usage import Usage
 
 Path: TypeAlias = Literal["answer", "lookup"]
 

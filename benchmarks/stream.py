@@ -23,13 +23,13 @@ from benchmarks.plot import draw, require_matplotlib
 from benchmarks.report import StreamReport, print_report
 from benchmarks.rows import Row, arrange, read_rows
 from benchmarks.sending import MAX_ERRORS, Observation, Sender
-from seglam_agents.errors import SeglamError
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.models.recorded import RecordedModel
-from seglam_agents.outcome import Hit
-from seglam_agents.record import Json
-from seglam_agents.usage import Usage
+from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.outcome import Hit
+from seglam_agents.records.record import Json
+from seglam_agents.records.usage import Usage
 
 METHOD = (
     "A stream of requests, sent one after the other to a cache that is shown neither kinds nor right answers; "

@@ -33,7 +33,7 @@ from benchmarks.files import require_writable, write_report
 from benchmarks.machine import terminal, versions
 from benchmarks.stream import opened_model
 from seglam_agents import Learned, ReasoningCache, Trace
-from seglam_agents.record import Json, Record
+from seglam_agents.records.record import Json, Record
 
 METHOD = (
     "A shuffled stream of questions through SeglamQueryEngine over LlamaIndex's NLSQLTableQueryEngine with "

@@ -14,10 +14,10 @@ import pydantic_monty as monty
 from benchmarks.errors import UsageError
 from benchmarks.generated import Generated, foreign_request
 from benchmarks.scoring import percentile
-from seglam_agents.outcome import Hit, Outcome, Timing
-from seglam_agents.record import Record
+from seglam_agents.records.outcome import Hit, Outcome, Timing
+from seglam_agents.records.record import Record
+from seglam_agents.records.values import Value, decode
 from seglam_agents.sandboxes.checking import plain
-from seglam_agents.values import Value, decode
 
 STAGES = ("normalise", "index", "guards", "body")
 

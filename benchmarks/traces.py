@@ -25,8 +25,8 @@ from benchmarks.workbench.truth import Task, apply, domains_with_tasks, read_tas
 from benchmarks.workbench.world import NOW, World, same_state
 from benchmarks.workbench.writes import repeated_writes, wrong_writes
 from seglam_agents import Call, Final, GiveUp, Learned, Plan, ReasoningCache, ToolResult, ToolStep
-from seglam_agents.record import Json, Record
-from seglam_agents.values import decode
+from seglam_agents.records.record import Json, Record
+from seglam_agents.records.values import decode
 
 METHOD = (
     "A shuffled stream of requests, each on a fresh copy of the databases. The model is played by the ground truth: "

@@ -11,7 +11,7 @@ where the model may also be any LangChain chat model, or the URL of an OpenAI-co
 from __future__ import annotations
 
 from seglam_agents.cache import ReasoningCache
-from seglam_agents.outcome import Hit, Miss, Outcome
+from seglam_agents.records.outcome import Hit, Miss, Outcome
 from seglam_agents.testing.models import ScriptedModel
 
 REPLY = """```python

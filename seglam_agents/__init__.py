@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seglam_agents.cache import HostTool, ReasoningCache
-    from seglam_agents.errors import SeglamError
-    from seglam_agents.executor import Call, Final, GiveUp
-    from seglam_agents.outcome import Deopt, Hit, Learned, Miss, Outcome, Plan, Refused
-    from seglam_agents.request import Request, Scope
+    from seglam_agents.records.errors import SeglamError
+    from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Learned, Miss, Outcome, Plan, Refused
+    from seglam_agents.records.request import Request, Scope
+    from seglam_agents.records.tools import Tool
+    from seglam_agents.records.trace import ToolStep, Trace
     from seglam_agents.sandboxes.base import ToolResult
-    from seglam_agents.tools import Tool
-    from seglam_agents.trace import ToolStep, Trace
 
 __all__ = [
     "Call",
@@ -39,13 +38,12 @@ __all__ = [
 
 _HOMES = {
     "cache": ("HostTool", "ReasoningCache"),
-    "errors": ("SeglamError",),
-    "executor": ("Call", "Final", "GiveUp"),
-    "outcome": ("Deopt", "Hit", "Learned", "Miss", "Outcome", "Plan", "Refused"),
-    "request": ("Request", "Scope"),
+    "records.errors": ("SeglamError",),
+    "records.outcome": ("Call", "Deopt", "Final", "GiveUp", "Hit", "Learned", "Miss", "Outcome", "Plan", "Refused"),
+    "records.request": ("Request", "Scope"),
+    "records.tools": ("Tool",),
+    "records.trace": ("ToolStep", "Trace"),
     "sandboxes.base": ("ToolResult",),
-    "tools": ("Tool",),
-    "trace": ("ToolStep", "Trace"),
 }
 
 

@@ -18,17 +18,20 @@ from seglam_agents.compilers.model import ModelCompiler
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, default_embedder
 from seglam_agents.engine import Engine
-from seglam_agents.executor import Action, Executor, Final, GiveUp
 from seglam_agents.flow import adrive, drive
 from seglam_agents.guards.slots import exports
-from seglam_agents.kinds import Kinds
-from seglam_agents.lookup import Lookup
+from seglam_agents.learning.kinds import Kinds
+from seglam_agents.learning.policy import Policy, open_policy
+from seglam_agents.learning.tracebook import TraceBook
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
-from seglam_agents.outcome import (
+from seglam_agents.records.outcome import (
+    Action,
     CacheStatistics,
     Deopt,
     Explanation,
+    Final,
+    GiveUp,
     Hit,
     Learned,
     LearnedKind,
@@ -37,20 +40,20 @@ from seglam_agents.outcome import (
     Plan,
     Refused,
 )
-from seglam_agents.policy import Policy, open_policy
-from seglam_agents.procedure import Entry
-from seglam_agents.record import Json
-from seglam_agents.request import Request, Scope, agent_fingerprint
-from seglam_agents.retriever import Retriever
+from seglam_agents.records.procedure import Entry
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request, Scope, agent_fingerprint
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import HostModule, Limits, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
+from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.lookup import Lookup
+from seglam_agents.serving.retriever import Retriever
 from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.opening import open_store
-from seglam_agents.tools import Tool
-from seglam_agents.trace import ToolStep, Trace
-from seglam_agents.tracebook import TraceBook
-from seglam_agents.values import Value
 
 logger = logging.getLogger(__name__)
 

@@ -25,24 +25,24 @@ from seglam_agents.compilers.base import (
 )
 from seglam_agents.compilers.traces.compiler import MAX_TRACES, TraceCompiler, same_wording
 from seglam_agents.embedders.base import Embedder
-from seglam_agents.errors import ConflictError, ModelError, RecordingError
 from seglam_agents.flow import Flow, Wait, ask, work
 from seglam_agents.guards.guard import Declined
 from seglam_agents.guards.normal import normalise
-from seglam_agents.interpreter import agree, interpret_messages, read_answer
-from seglam_agents.kinds import Kind, Kinds
-from seglam_agents.lookup import Lookup, problem_of
-from seglam_agents.outcome import Deopt, Hit, Learned, LearnedKind, Miss, Outcome, Plan, Refused
-from seglam_agents.policy import Policy, Spending
-from seglam_agents.procedure import AdmissionReport, Check, Entry, Procedure, Statistics
-from seglam_agents.record import Json
-from seglam_agents.request import Request, Scope
-from seglam_agents.retriever import Retriever
+from seglam_agents.learning.interpreter import agree, interpret_messages, read_answer
+from seglam_agents.learning.kinds import Kind, Kinds
+from seglam_agents.learning.policy import Policy, Spending
+from seglam_agents.learning.tracebook import TraceBook
+from seglam_agents.records.errors import ConflictError, ModelError, RecordingError
+from seglam_agents.records.outcome import Deopt, Hit, Learned, LearnedKind, Miss, Outcome, Plan, Refused
+from seglam_agents.records.procedure import AdmissionReport, Check, Entry, Procedure, Statistics
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request, Scope
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.usage import Ledger, Usage
+from seglam_agents.serving.lookup import Lookup, problem_of
+from seglam_agents.serving.retriever import Retriever
 from seglam_agents.stores.base import ProcedureStore, SearchableStore, note_agent
-from seglam_agents.tools import Tool
-from seglam_agents.trace import ToolStep, Trace
-from seglam_agents.tracebook import TraceBook
-from seglam_agents.usage import Ledger, Usage
 
 __all__ = ["Engine", "Tally", "interpret_messages"]
 

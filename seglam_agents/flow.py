@@ -13,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
 
-from seglam_agents.errors import ModelError
 from seglam_agents.models.base import Completion, Message, Model
-from seglam_agents.usage import Ledger, Purpose
+from seglam_agents.records.errors import ModelError
+from seglam_agents.records.usage import Ledger, Purpose
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ from benchmarks.workbench.world import NOW, World
 from seglam_agents.cache import ReasoningCache
 from seglam_agents.models.base import Model
 from seglam_agents.models.recorded import RecordedModel
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 METHOD = (
     "A LangChain agent (`create_agent`) at a shuffled stream of office requests, each on a fresh copy of the "

@@ -11,8 +11,8 @@ from pydantic import computed_field
 
 from benchmarks.agents.sending import Observation, Side
 from benchmarks.scoring import upper_bound
-from seglam_agents.record import Record
-from seglam_agents.usage import Usage
+from seglam_agents.records.record import Record
+from seglam_agents.records.usage import Usage
 
 K = TypeVar("K", bound=Hashable)
 

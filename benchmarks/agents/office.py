@@ -14,9 +14,9 @@ from benchmarks.workbench.player import execute
 from benchmarks.workbench.truth import Task
 from benchmarks.workbench.world import DOMAINS, World
 from seglam_agents.cache import HostTool
-from seglam_agents.executor import Call
-from seglam_agents.record import Json
-from seglam_agents.trace import ToolStep
+from seglam_agents.records.outcome import Call
+from seglam_agents.records.record import Json
+from seglam_agents.records.trace import ToolStep
 
 Answered: TypeAlias = tuple[str, Json]
 

@@ -18,10 +18,10 @@ from pydantic import PrivateAttr
 from benchmarks.workbench.player import cost, next_step
 from benchmarks.workbench.truth import Task
 from benchmarks.workbench.world import World
-from seglam_agents.executor import Final
-from seglam_agents.record import Json
-from seglam_agents.trace import ToolStep
-from seglam_agents.usage import Usage
+from seglam_agents.records.outcome import Final
+from seglam_agents.records.record import Json
+from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.usage import Usage
 
 
 class PlayedChat(BaseChatModel):

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from benchmarks.agents.figures import Counts, Figures
 from benchmarks.machine import versions_line
-from seglam_agents.record import Json, Record
-from seglam_agents.usage import Usage
+from seglam_agents.records.record import Json, Record
+from seglam_agents.records.usage import Usage
 
 SHOWN = 8
 """How many reasons and wrong requests are printed; the JSON has them all."""

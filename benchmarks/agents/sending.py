@@ -18,9 +18,9 @@ from benchmarks.workbench.truth import Task, apply
 from benchmarks.workbench.world import World, same_state
 from benchmarks.workbench.writes import repeated_writes, writes_among, wrong_writes
 from seglam_agents.cache import HostTool, ReasoningCache
-from seglam_agents.outcome import Learned
-from seglam_agents.trace import Trace
-from seglam_agents.usage import Usage
+from seglam_agents.records.outcome import Learned
+from seglam_agents.records.trace import Trace
+from seglam_agents.records.usage import Usage
 
 Outcome: TypeAlias = Literal["hit", "deopt", "miss"]
 

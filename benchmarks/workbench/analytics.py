@@ -11,7 +11,7 @@ from typing import ClassVar
 from benchmarks.workbench.declaring import declare, not_a, text
 from benchmarks.workbench.table import Row, read_csv
 from seglam_agents.cache import HostTool
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 COLUMNS = ("date_of_visit", "visitor_id", "page_views", "session_duration_seconds", "traffic_source", "user_engaged")
 PLOT_TYPES = ("bar", "line", "scatter", "histogram")

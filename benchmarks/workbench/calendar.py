@@ -9,7 +9,7 @@ from typing import ClassVar
 from benchmarks.workbench.declaring import declare, not_a, text
 from benchmarks.workbench.table import Row, Table
 from seglam_agents.cache import HostTool
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 COLUMNS = ("event_id", "event_name", "participant_email", "event_start", "duration")
 FIELDS = COLUMNS[1:]

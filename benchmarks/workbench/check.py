@@ -17,7 +17,7 @@ from benchmarks.workbench.reading import ids_found, ids_written
 from benchmarks.workbench.searching import SEARCHES
 from benchmarks.workbench.truth import Task, apply, domains_with_tasks, read_tasks
 from benchmarks.workbench.world import World, same_state
-from seglam_agents.executor import Call
+from seglam_agents.records.outcome import Call
 
 
 @dataclass(slots=True)

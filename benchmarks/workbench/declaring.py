@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from seglam_agents.record import Json
-from seglam_agents.tools import Effect, Tool
+from seglam_agents.records.record import Json
+from seglam_agents.records.tools import Effect, Tool
 
 
 def declare(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from benchmarks.errors import UsageError
 from benchmarks.workbench.declaring import declare, text
 from seglam_agents.cache import HostTool
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 FIND = declare(
     "company_directory_find_email_address",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
 from seglam_agents.cache import HostTool
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 
 class Domain(Protocol):

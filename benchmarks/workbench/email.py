@@ -9,7 +9,7 @@ from benchmarks.workbench.clock import NOW
 from benchmarks.workbench.declaring import declare, text
 from benchmarks.workbench.table import Row, Table
 from seglam_agents.cache import HostTool
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 COLUMNS = ("email_id", "inbox/outbox", "sender/recipient", "subject", "sent_datetime", "body")
 EMAIL_ID = text("8-digit id of the email.")

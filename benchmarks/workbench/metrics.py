@@ -8,8 +8,8 @@ from benchmarks.workbench.analytics import SOURCES
 from benchmarks.workbench.clock import LAST_DAY
 from benchmarks.workbench.mentions import find_mentions
 from benchmarks.workbench.periods import named_days
-from seglam_agents.executor import Call
-from seglam_agents.record import Json
+from seglam_agents.records.outcome import Call
+from seglam_agents.records.record import Json
 
 COMPARES = re.compile(
     r"\b(?:if|unless|whether|most|least|grew|grown)\b|\b(?:more|less|fewer|higher|lower)\b[^.?!]*\bthan\b",

@@ -12,11 +12,11 @@ from benchmarks.workbench.mentions import Mention, blank, find_mentions
 from benchmarks.workbench.reading import Person, Reads, reads, unquoted
 from benchmarks.workbench.truth import Task
 from benchmarks.workbench.world import World
-from seglam_agents.executor import Call, Final
-from seglam_agents.record import Json
-from seglam_agents.request import Request
-from seglam_agents.trace import ModelStep, Step, ToolStep, Trace
-from seglam_agents.usage import Usage
+from seglam_agents.records.outcome import Call, Final
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.trace import ModelStep, Step, ToolStep, Trace
+from seglam_agents.records.usage import Usage
 
 DONE = "Done."
 LETTERS_PER_TOKEN = 4

@@ -8,7 +8,7 @@ from typing import ClassVar
 from benchmarks.workbench.declaring import declare, not_a, text
 from benchmarks.workbench.table import Row, Table
 from seglam_agents.cache import HostTool
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 LISTS = ("Backlog", "In Progress", "In Review", "Completed")
 BOARDS = ("Back end", "Front end", "Design")

@@ -17,8 +17,8 @@ from benchmarks.workbench.periods import periods
 from benchmarks.workbench.searching import SEARCHES, Search, Wanted
 from benchmarks.workbench.truth import Task
 from benchmarks.workbench.world import World
-from seglam_agents.executor import Call
-from seglam_agents.record import Json
+from seglam_agents.records.outcome import Call
+from seglam_agents.records.record import Json
 
 CONDITION = re.compile(r"\b(?:if|unless|whether|check|free|available)\b", re.IGNORECASE)
 """Words of a request that says to look before anything is decided."""

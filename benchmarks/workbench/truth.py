@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.errors import UsageError
 from benchmarks.workbench.table import Row, read_csv
 from benchmarks.workbench.world import World
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 COLUMNS = ("query", "answer", "base_template", "chosen_template", "domains")
 SUFFIX = "_queries_and_answers.csv"

@@ -15,8 +15,8 @@ from benchmarks.workbench.domain import Domain
 from benchmarks.workbench.email import Email
 from benchmarks.workbench.projects import Projects
 from seglam_agents.cache import HostTool
-from seglam_agents.record import Json
-from seglam_agents.values import encode
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import encode
 
 __all__ = ["DOMAINS", "NOW", "World", "same_state"]
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.workbench.truth import Task
 from benchmarks.workbench.world import World
-from seglam_agents.record import Json
-from seglam_agents.trace import ToolStep
+from seglam_agents.records.record import Json
+from seglam_agents.records.trace import ToolStep
 
 
 def writes_among(steps: Sequence[ToolStep], world: World) -> list[ToolStep]:

@@ -18,7 +18,7 @@ from seglam_agents.guards.slots.unit_table import UNITS
 from seglam_agents.guards.slots.units import read_unit
 from seglam_agents.guards.template import Choice, Element, Elements, Literal, SlotMention, Template, mentions, walk
 from seglam_agents.guards.wordings import MONTHS, NEGATIONS, OPPOSITIONS, WEEKDAYS
-from seglam_agents.values import Value
+from seglam_agents.records.values import Value
 
 
 def meaning_changing(template: Template) -> list[str]:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from seglam_agents.compilers.base import Candidate
-from seglam_agents.executor import Executor, Final, GiveUp
 from seglam_agents.guards.guard import Accepted, Judgement
 from seglam_agents.guards.normal import normalise
-from seglam_agents.loading import Loaded
-from seglam_agents.procedure import Check, Example
-from seglam_agents.record import Json
+from seglam_agents.records.outcome import Final, GiveUp
+from seglam_agents.records.procedure import Check, Example
+from seglam_agents.records.record import Json
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Sandbox
-from seglam_agents.tools import Tool
-from seglam_agents.trace import Trace
-from seglam_agents.values import Value
+from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.loading import Loaded
 
 MAX_EVIDENCE = 5
 """Findings of one check that are reported; more of the same help nobody."""

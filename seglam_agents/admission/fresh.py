@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from seglam_agents.admission.case import Case, arguments_of, verdict
 from seglam_agents.admission.mutations import ignored
-from seglam_agents.executor import Executor, Final, GiveUp
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.sampling import Sample, samples
-from seglam_agents.procedure import Check
-from seglam_agents.record import Json
-from seglam_agents.values import same
+from seglam_agents.records.outcome import Final, GiveUp
+from seglam_agents.records.procedure import Check
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import same
+from seglam_agents.serving.executor import Executor
 
 MUTATED_REQUESTS = 3
 """Known requests that are mutated: further ones of the same templates find the same."""

@@ -20,7 +20,7 @@ from seglam_agents.guards import wordings
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.unit_table import SPELLINGS
 from seglam_agents.guards.wordings import cased_like, is_content
-from seglam_agents.values import Value, as_number
+from seglam_agents.records.values import Value, as_number
 
 MutationKind: TypeAlias = Literal[
     "insert clause",

@@ -7,14 +7,14 @@ from dataclasses import replace
 from seglam_agents.admission.case import Case, answer_of, verdict
 from seglam_agents.compilers.base import Known
 from seglam_agents.compilers.traces.plan import matching
-from seglam_agents.executor import Final
 from seglam_agents.guards.guard import Accepted, Declined
 from seglam_agents.guards.normal import normalise
-from seglam_agents.loading import load
-from seglam_agents.procedure import Check
+from seglam_agents.records.outcome import Final
+from seglam_agents.records.procedure import Check
+from seglam_agents.records.tools import reading
+from seglam_agents.records.values import decode, encode, same, tidy
 from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
-from seglam_agents.tools import reading
-from seglam_agents.values import decode, encode, same, tidy
+from seglam_agents.serving.loading import load
 
 GAVE_UP = "deopt"
 MAX_NEIGHBOURS = 2_000

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from seglam_agents.cli.outcomes import bound_line, shown
 from seglam_agents.cli.output import plain
-from seglam_agents.procedure import AdmissionReport, Entry, Example, Parameter, Procedure, Statistics
-from seglam_agents.record import Json
+from seglam_agents.records.procedure import AdmissionReport, Entry, Example, Parameter, Procedure, Statistics
+from seglam_agents.records.record import Json
 
 VERDICT_STYLES = {"passed": "green", "failed": "red", "skipped": "yellow"}
 

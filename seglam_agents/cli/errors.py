@@ -9,7 +9,7 @@ from typing import ParamSpec
 import typer
 
 from seglam_agents.cli.output import print_json
-from seglam_agents.errors import (
+from seglam_agents.records.errors import (
     ConflictError,
     ModelError,
     RecordingError,

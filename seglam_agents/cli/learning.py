@@ -24,9 +24,9 @@ from seglam_agents.harvest.reading import Format, read_traces
 from seglam_agents.harvest.report import HarvestReport, Learner, Tally, learn_kinds, remember
 from seglam_agents.harvest.tools import read_tools, tools_of
 from seglam_agents.models.base import Model
-from seglam_agents.tools import Tool
-from seglam_agents.trace import Trace
-from seglam_agents.values import Value
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import Value
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended."""

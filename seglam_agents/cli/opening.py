@@ -13,7 +13,7 @@ from seglam_agents.cache import ReasoningCache
 from seglam_agents.cli.errors import CommandError
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.opening import open_store
 

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from seglam_agents.cli.output import plain
-from seglam_agents.outcome import Citation, Deopt, Explanation, Hit, Miss, Outcome, Refused
-from seglam_agents.record import Json
+from seglam_agents.records.outcome import Citation, Deopt, Explanation, Hit, Miss, Outcome, Refused
+from seglam_agents.records.record import Json
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Json]:

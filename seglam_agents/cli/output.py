@@ -12,7 +12,7 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console
 
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 
 def console() -> Console:

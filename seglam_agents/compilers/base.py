@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from seglam_agents.flow import Flow
-from seglam_agents.procedure import AdmissionReport, Procedure
-from seglam_agents.record import Json
-from seglam_agents.request import Request
-from seglam_agents.tools import Tool
-from seglam_agents.trace import Trace
-from seglam_agents.usage import Usage
+from seglam_agents.records.procedure import AdmissionReport, Procedure
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import Trace
+from seglam_agents.records.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,16 +21,24 @@ from seglam_agents.compilers.base import (
 )
 from seglam_agents.compilers.prompts import prompt
 from seglam_agents.compilers.reply import Declined, Module, Unreadable, read_reply
-from seglam_agents.errors import PredicateError, TemplateError
 from seglam_agents.flow import Flow, ask, work
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import slot_types
 from seglam_agents.models.base import Message
-from seglam_agents.procedure import AdmissionReport, Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
-from seglam_agents.record import digest
+from seglam_agents.records.errors import PredicateError, TemplateError
+from seglam_agents.records.procedure import (
+    AdmissionReport,
+    Example,
+    GuardSource,
+    Parameter,
+    Procedure,
+    Provenance,
+    ToolUse,
+)
+from seglam_agents.records.record import digest
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.usage import Usage
 from seglam_agents.sandboxes.dialect import DIALECT
-from seglam_agents.tools import Tool
-from seglam_agents.usage import Usage
 
 MAX_PROMPT_TEXT = 4_000
 """Characters of one request, or of one recorded tool result, that go into a prompt."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 MAX_REPLY = 40_000
 """Characters of a reply; a longer one is not a page of Python."""

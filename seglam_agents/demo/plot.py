@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seglam_agents.demo.report import Report
-from seglam_agents.errors import SeglamError
+from seglam_agents.records.errors import SeglamError
 
 
 def can_plot() -> bool:

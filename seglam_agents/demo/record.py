@@ -14,10 +14,10 @@ from seglam_agents.demo.run import play
 from seglam_agents.demo.screen import Screen
 from seglam_agents.demo.stream import stream
 from seglam_agents.demo.summary import show_report
-from seglam_agents.errors import SeglamError
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.models.recorded import RecordedModel
+from seglam_agents.records.errors import SeglamError
 
 
 def record(

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal, TypeAlias
 
-from seglam_agents.outcome import Hit
-from seglam_agents.procedure import Procedure
-from seglam_agents.record import Json
+from seglam_agents.records.outcome import Hit
+from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.record import Json
 
 BLOCK = 10
 """Requests per point of the curves."""

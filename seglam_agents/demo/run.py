@@ -12,8 +12,8 @@ from seglam_agents.cache import ReasoningCache
 from seglam_agents.demo.report import Event, NearMiss, Report, Step, Traced
 from seglam_agents.demo.stream import Task, agrees, near_misses, stream
 from seglam_agents.models.base import Model
-from seglam_agents.outcome import Deopt, Hit, Miss, Outcome
-from seglam_agents.procedure import Procedure
+from seglam_agents.records.outcome import Deopt, Hit, Miss, Outcome
+from seglam_agents.records.procedure import Procedure
 
 
 def play(

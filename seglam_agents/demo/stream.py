@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 
-from seglam_agents.record import Json
-from seglam_agents.values import Value, decode, same
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import Value, decode, same
 
 FOLDER = Path(__file__).parent
 

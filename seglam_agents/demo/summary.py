@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from seglam_agents.demo.report import Report, Traced
-from seglam_agents.outcome import Citation
-from seglam_agents.record import Json
+from seglam_agents.records.outcome import Citation
+from seglam_agents.records.record import Json
 
 
 def show_report(report: Report, console: Console) -> None:

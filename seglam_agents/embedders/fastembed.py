@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol
 
-from seglam_agents.errors import SeglamError
+from seglam_agents.records.errors import SeglamError
 
 try:
     # By name: type checkers take `fastembed` for this very module where the package is not installed.

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from seglam_agents.guards.guard import Accepted, Declined, Judgement
 from seglam_agents.guards.normal import NormalText
-from seglam_agents.procedure import Parameter
-from seglam_agents.record import Json
+from seglam_agents.records.procedure import Parameter
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Failed, Limits, Paused, Program, Returned, Sandbox
-from seglam_agents.values import Value
 
 
 class CodeGuard:

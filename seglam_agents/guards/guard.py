@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, TypeAlias
 
-from seglam_agents.errors import SlotError, TemplateError
 from seglam_agents.guards.normal import NormalText
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
@@ -21,9 +20,10 @@ from seglam_agents.guards.slots.exports import parse_text
 from seglam_agents.guards.slots.units import convert
 from seglam_agents.guards.template import Literal as LiteralText
 from seglam_agents.guards.template import SlotMention, common_to, parse_template
-from seglam_agents.procedure import GuardSource, Parameter
-from seglam_agents.record import Json
-from seglam_agents.values import Money, Quantity, Value
+from seglam_agents.records.errors import SlotError, TemplateError
+from seglam_agents.records.procedure import GuardSource, Parameter
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import Money, Quantity, Value
 
 Stage: TypeAlias = Literal[
     "template", "slot", "mention", "distinct", "currency", "unit", "ambiguous", "context", "where", "code"

@@ -13,9 +13,9 @@ from typing import Protocol, cast
 
 import re2  # pyright: ignore[reportMissingTypeStubs]  # the wheel has none
 
-from seglam_agents.errors import TemplateError
 from seglam_agents.guards.normal import words
 from seglam_agents.guards.template import Choice, Elements, Literal, SlotMention, Template, common_to, mentions
+from seglam_agents.records.errors import TemplateError
 
 MAX_PROGRAM_BYTES = 32 * 2**20
 """Memory that RE2 may use for one template."""

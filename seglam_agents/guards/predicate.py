@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from seglam_agents.errors import PredicateError
-from seglam_agents.values import Money, Quantity, Value
+from seglam_agents.records.errors import PredicateError
+from seglam_agents.records.values import Money, Quantity, Value
 
 _Evaluator: TypeAlias = Callable[[Mapping[str, Value]], object]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import Slot
 from seglam_agents.guards.template import Choice, Elements, Literal, SlotMention
-from seglam_agents.values import Money, Value
+from seglam_agents.records.values import Money, Value
 
 MAX_TRIES = 50
 """Draws of a value until it differs from the others, or of arguments until the predicate holds."""

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import TypeAlias
 
-from seglam_agents.errors import SlotError, TemplateError
 from seglam_agents.guards.normal import normalise_literal
 from seglam_agents.guards.slots import Slot, slot
+from seglam_agents.records.errors import SlotError, TemplateError
 
 MAX_TEMPLATE = 8_000
 """Characters of a template. RE2 programs grow with it, and nobody reviews a longer one."""

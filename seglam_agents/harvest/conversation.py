@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from seglam_agents.harvest.fields import UnreadableRun, first, table, text
 from seglam_agents.harvest.messages import Message, messages_of, said, unpacked
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 _ASKED = ("input", "question", "query", "request", "prompt", "text", "user_input", "message", "content")
 _ANSWERED = ("output", "answer", "result", "response", "final_answer", "text", "content", "message", "return_values")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from seglam_agents.harvest.fields import from_json
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 CHUNK = 1 << 16
 """Characters read at first; an item that needs more doubles them."""

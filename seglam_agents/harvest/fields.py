@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import cast
 
-from seglam_agents.errors import SeglamError
-from seglam_agents.record import Json
+from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.record import Json
 
 SECOND = 1_000_000_000
 """In nanoseconds, the unit of OpenTelemetry's clocks."""

@@ -20,10 +20,10 @@ from seglam_agents.harvest.fields import (
     whole_number,
 )
 from seglam_agents.harvest.messages import messages_of, said, unpacked
-from seglam_agents.record import Json
-from seglam_agents.request import Request
-from seglam_agents.trace import ModelStep, Step, ToolStep, Trace
-from seglam_agents.usage import Usage
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.trace import ModelStep, Step, ToolStep, Trace
+from seglam_agents.records.usage import Usage
 
 _Run = dict[str, Json]
 _PRINTED = re.compile(r"""content=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?: |$)""")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from seglam_agents.harvest.fields import first, parsed, rows, table, text
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 

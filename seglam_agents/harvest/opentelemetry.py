@@ -18,10 +18,10 @@ from seglam_agents.harvest.fields import (
 )
 from seglam_agents.harvest.messages import Call, Message, messages_of
 from seglam_agents.harvest.spans import Span, is_span, raw_spans, read_span
-from seglam_agents.record import Json
-from seglam_agents.request import Request
-from seglam_agents.trace import ModelStep, Step, ToolStep, Trace
-from seglam_agents.usage import Usage
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.trace import ModelStep, Step, ToolStep, Trace
+from seglam_agents.records.usage import Usage
 
 recognises = is_span
 pieces = raw_spans

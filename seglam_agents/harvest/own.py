@@ -6,10 +6,10 @@ import json
 
 from pydantic import ValidationError
 
-from seglam_agents.errors import SchemaError
 from seglam_agents.harvest.fields import UnreadableRun, table
-from seglam_agents.record import Json
-from seglam_agents.trace import Trace
+from seglam_agents.records.errors import SchemaError
+from seglam_agents.records.record import Json
+from seglam_agents.records.trace import Trace
 
 
 def recognises(document: Json) -> bool:

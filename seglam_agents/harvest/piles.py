@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, cast
 
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

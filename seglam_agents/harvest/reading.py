@@ -13,9 +13,9 @@ from seglam_agents.harvest import langsmith, opentelemetry, own
 from seglam_agents.harvest.documents import Document, Unread, documents
 from seglam_agents.harvest.fields import UnreadableRun
 from seglam_agents.harvest.piles import Pile, Piles
-from seglam_agents.record import Json
-from seglam_agents.request import MAX_CHARACTERS
-from seglam_agents.trace import Trace
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import MAX_CHARACTERS
+from seglam_agents.records.trace import Trace
 
 __all__ = ["Format", "Unread", "read_traces"]
 

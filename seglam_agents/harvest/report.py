@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from seglam_agents.harvest.documents import Unread
-from seglam_agents.outcome import LearnedKind
-from seglam_agents.trace import Trace
+from seglam_agents.records.outcome import LearnedKind
+from seglam_agents.records.trace import Trace
 
 KEPT = 1_000
 """Of what was not read, so many are told one by one; all are counted."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
 from seglam_agents.harvest.fields import UnreadableRun, first, nanoseconds, rows, table, text
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 Kind: TypeAlias = Literal["agent", "model", "tool", "other"]
 

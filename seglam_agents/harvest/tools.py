@@ -10,11 +10,11 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from seglam_agents.errors import SeglamError
 from seglam_agents.harvest.fields import first, from_json, rows, table, text
-from seglam_agents.record import Json
-from seglam_agents.tools import Effect, Tool
-from seglam_agents.trace import Trace
+from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.record import Json
+from seglam_agents.records.tools import Effect, Tool
+from seglam_agents.records.trace import Trace
 
 
 class ToolsError(SeglamError):

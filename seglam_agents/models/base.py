@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from seglam_agents.usage import Usage
+from seglam_agents.records.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from seglam_agents.errors import ModelError
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.models.tokens import counted
+from seglam_agents.records.errors import ModelError
 
 try:
     from langchain_core.language_models import LanguageModelInput

@@ -17,10 +17,10 @@ from typing import TypeAlias
 import httpx
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from seglam_agents.errors import ModelError
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.models.tokens import counted
-from seglam_agents.record import Json
+from seglam_agents.records.errors import ModelError
+from seglam_agents.records.record import Json
 
 FIRST_WAIT = 0.5
 """Seconds before the first retry; each further wait is twice as long."""

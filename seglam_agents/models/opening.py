@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from seglam_agents.errors import ModelError
 from seglam_agents.models.base import Model
 from seglam_agents.models.openai import OpenAIModel
+from seglam_agents.records.errors import ModelError
 
 FORMS = (
     "pass one of: an address with a model's name, such as 'http://localhost:8000/v1#qwen3'; "

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from seglam_agents.errors import RecordingError
 from seglam_agents.models.base import Completion, Message, Model
-from seglam_agents.record import Record, digest
-from seglam_agents.usage import Usage
+from seglam_agents.records.errors import RecordingError
+from seglam_agents.records.record import Record, digest
+from seglam_agents.records.usage import Usage
 
 if sys.platform != "win32":
     import fcntl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seglam_agents.models.base import Message
-from seglam_agents.usage import Usage
+from seglam_agents.records.usage import Usage
 
 CHARACTERS_PER_TOKEN = 4
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-from seglam_agents.tools import Tool
-from seglam_agents.values import Value
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.values import Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

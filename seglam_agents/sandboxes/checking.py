@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from datetime import time as clock_time
 from typing import Final, cast
 
-from seglam_agents.values import Money, Quantity, Value
+from seglam_agents.records.values import Money, Quantity, Value
 
 MAX_DEPTH: Final = 60
 MAX_INTEGER_BITS: Final = 14_000

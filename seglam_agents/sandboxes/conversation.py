@@ -11,10 +11,10 @@ import json
 import socket
 from typing import Final, cast
 
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import Execution, Failed, FailureKind, Limits
 from seglam_agents.sandboxes.exchange import Answer, Answered, HostSide, Raised, Stop
-from seglam_agents.values import Value, decode, encode
 
 _FRAME_OVERHEAD: Final = 65_536
 _KINDS: Final = ("error", "limit", "syntax", "value")

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timezone
 from typing import Final, TypeAlias
 
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import (
     Execution,
     Failed,
@@ -24,8 +26,6 @@ from seglam_agents.sandboxes.base import (
     ToolResult,
 )
 from seglam_agents.sandboxes.checking import NotAValueError, TooLargeError, checked, plain
-from seglam_agents.tools import Tool
-from seglam_agents.values import Value
 
 MAX_REASON: Final = 500
 MAX_QUESTIONS: Final = 10_000

@@ -19,12 +19,12 @@ from typing import Final, NamedTuple, cast
 
 import pydantic_monty as monty
 
-from seglam_agents.errors import SandboxError
+from seglam_agents.records.errors import SandboxError
+from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.exchange import MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, plain
 from seglam_agents.sandboxes.spares import Spares
-from seglam_agents.values import Value
 
 REQUEST_TIMEOUT: Final = 60.0
 """Seconds after which a worker that says nothing is killed, whatever the limits of its run: the last backstop."""

@@ -21,8 +21,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from seglam_agents.errors import SandboxError
-from seglam_agents.record import Json
+from seglam_agents.records.errors import SandboxError
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import Value, encode
 from seglam_agents.sandboxes.base import (
     Execution,
     HostModule,
@@ -35,7 +36,6 @@ from seglam_agents.sandboxes.base import (
 from seglam_agents.sandboxes.conversation import Conversation
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.exchange import HostSide
-from seglam_agents.values import Value, encode
 
 MACHINES: Final = ("x86_64", "aarch64")
 _START_SECONDS: Final = 20.0

@@ -12,7 +12,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
-from seglam_agents.errors import SandboxError
+from seglam_agents.records.errors import SandboxError
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")

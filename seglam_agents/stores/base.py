@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from seglam_agents.procedure import Entry
-from seglam_agents.record import Json
-from seglam_agents.request import Scope
+from seglam_agents.records.procedure import Entry
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Scope
 
 
 @dataclass(frozen=True, slots=True)

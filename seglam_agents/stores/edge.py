@@ -21,10 +21,10 @@ from uuid import uuid4
 
 import qdrant_edge as qe
 
-from seglam_agents.errors import StoreError
-from seglam_agents.procedure import Entry
-from seglam_agents.record import Json
-from seglam_agents.request import Scope
+from seglam_agents.records.errors import StoreError
+from seglam_agents.records.procedure import Entry
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import Changes, Match
 from seglam_agents.stores.filelock import FileLock
 from seglam_agents.stores.gate import Gate

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from seglam_agents.errors import StoreError
+from seglam_agents.records.errors import StoreError
 
 try:
     import fcntl

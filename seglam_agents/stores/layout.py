@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NoReturn, TypeAlias
 from uuid import UUID, uuid5
 
-from seglam_agents.errors import ConflictError, SchemaError, StoreError
-from seglam_agents.procedure import Entry
-from seglam_agents.record import Json
-from seglam_agents.request import Scope
+from seglam_agents.records.errors import ConflictError, SchemaError, StoreError
+from seglam_agents.records.procedure import Entry
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Scope
 
 VECTOR = "intent"
 """The name of the dense vector: what kind of request a procedure answers."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from seglam_agents.errors import SchemaError, StoreError
-from seglam_agents.request import Scope
+from seglam_agents.records.errors import SchemaError, StoreError
+from seglam_agents.records.request import Scope
 from seglam_agents.stores.layout import KIND, REVISION, SCOPE, Payload
 
 REMEMBERED = 128

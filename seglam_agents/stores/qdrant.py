@@ -30,10 +30,10 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.conversions.common_types import PointId
 from qdrant_client.local.qdrant_local import QdrantLocal
 
-from seglam_agents.errors import StoreError
-from seglam_agents.procedure import Entry
-from seglam_agents.record import Json
-from seglam_agents.request import Scope
+from seglam_agents.records.errors import StoreError
+from seglam_agents.records.procedure import Entry
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import Changes, Match
 from seglam_agents.stores.gate import Gate
 from seglam_agents.stores.layout import (

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from seglam_agents.errors import ModelError
 from seglam_agents.models.base import Completion, Message
-from seglam_agents.usage import Usage
+from seglam_agents.records.errors import ModelError
+from seglam_agents.records.usage import Usage
 
 Script: TypeAlias = Callable[[Sequence[Message]], str]
 

@@ -22,6 +22,8 @@ from typing import Final
 
 import pytest
 
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.values import Money, Quantity, Value
 from seglam_agents.sandboxes.base import (
     Execution,
     Failed,
@@ -35,8 +37,6 @@ from seglam_agents.sandboxes.base import (
     ToolResult,
 )
 from seglam_agents.testing.sandbox_programs import PROGRAMS
-from seglam_agents.tools import Tool
-from seglam_agents.values import Money, Quantity, Value
 
 NOW: Final = datetime(2024, 2, 29, 13, 45, 10)
 QUICK: Final = Limits(seconds=0.3)

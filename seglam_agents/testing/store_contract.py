@@ -27,8 +27,8 @@ from typing import Final, Protocol
 
 import pytest
 
-from seglam_agents.errors import ConflictError, SchemaError, StoreError
-from seglam_agents.procedure import (
+from seglam_agents.records.errors import ConflictError, SchemaError, StoreError
+from seglam_agents.records.procedure import (
     AdmissionReport,
     Check,
     Entry,
@@ -39,10 +39,10 @@ from seglam_agents.procedure import (
     Provenance,
     Statistics,
 )
-from seglam_agents.record import Json
-from seglam_agents.request import Scope
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Scope
+from seglam_agents.records.tools import Tool
 from seglam_agents.stores.base import NoteStore, ProcedureStore, SearchableStore
-from seglam_agents.tools import Tool
 
 SCOPE: Final = Scope(tenant="a", agent="x")
 OTHER_SCOPES: Final = (

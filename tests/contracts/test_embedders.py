@@ -17,7 +17,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, StaticEmbedder, default_embedder
-from seglam_agents.errors import SeglamError
+from seglam_agents.records.errors import SeglamError
 from seglam_agents.testing.embedder_contract import LONE_SURROGATES, ODD, REQUESTS, EmbedderContract
 
 REPOSITORY = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from seglam_agents.errors import SandboxError
+from seglam_agents.records.errors import SandboxError
 from seglam_agents.sandboxes.base import Limits, Program, Returned, Sandbox, ToolResult
 from seglam_agents.sandboxes.dialect import DIALECT, look
 from seglam_agents.sandboxes.monty import MontySandbox
@@ -236,7 +236,7 @@ print(*(task.joinpath("children").read_text() for task in Path("/proc/self/task"
 FORKING = """
 import os, sys
 from pathlib import Path
-from seglam_agents.errors import SandboxError
+from seglam_agents.records.errors import SandboxError
 from seglam_agents.sandboxes.base import Program, Returned
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox

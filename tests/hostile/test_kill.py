@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seglam_agents.errors import StoreError
+from seglam_agents.records.errors import StoreError
 from seglam_agents.stores.edge import EdgeStore
 from seglam_agents.testing.store_contract import SCOPE, entry
 

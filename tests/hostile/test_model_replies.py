@@ -10,7 +10,7 @@ import pytest
 
 from seglam_agents.cache import ReasoningCache
 from seglam_agents.guards.slots import exports
-from seglam_agents.outcome import Miss
+from seglam_agents.records.outcome import Miss
 from seglam_agents.sandboxes.base import HostModule, Limits
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.testing.models import ScriptedModel, writes

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes import process as process_module
 from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Program, Returned, Sandbox, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
-from seglam_agents.tools import Tool
 
 SECRET = "s3cret-of-the-host-7391"
 LIMITS = Limits(seconds=2.0)

@@ -9,16 +9,16 @@ import pytest
 
 from seglam_agents.admission.admission import Admission
 from seglam_agents.compilers.base import Candidate, Known
-from seglam_agents.executor import Executor
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
-from seglam_agents.loading import Loaded, load
-from seglam_agents.procedure import AdmissionReport, Example, GuardSource, Procedure, Provenance, ToolUse
-from seglam_agents.record import Json
-from seglam_agents.request import Request
+from seglam_agents.records.procedure import AdmissionReport, Example, GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
 from seglam_agents.sandboxes.base import HostModule, Limits
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
+from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.loading import Loaded, load
 
 TEMPLATE = "Split {total:number} coins among {n:count} people"
 TEXT = "Split 84.5 coins among 4 people"

@@ -22,8 +22,8 @@ from benchmarks.workbench.player import cost, next_step
 from benchmarks.workbench.truth import Task, parse_action, read_tasks
 from benchmarks.workbench.world import World
 from benchmarks.workbench.writes import repeated_writes, wrong_writes
-from seglam_agents.executor import Call
-from seglam_agents.trace import ToolStep
+from seglam_agents.records.outcome import Call
+from seglam_agents.records.trace import ToolStep
 
 PEOPLE = ("maya.berg", "otto.lind", "ines.ferro", "piet.vos", "rosa.quint", "karl.holm")
 TOPICS = ("plumbing talk", "roof review", "garden tour", "tile fitting", "paint trial", "lamp survey")

@@ -21,11 +21,11 @@ from benchmarks.plot import calls_by_window, draw
 from benchmarks.rows import FOREIGN, NearMissSchedule, Row, arrange, read_rows
 from benchmarks.scoring import compare, percentile, upper_bound
 from benchmarks.sending import MAX_ERRORS, Observation, Sender
-from seglam_agents.errors import ModelError
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.models.base import Completion, Message
-from seglam_agents.outcome import (
+from seglam_agents.records.errors import ModelError
+from seglam_agents.records.outcome import (
     CacheStatistics,
     Citation,
     Explanation,
@@ -37,8 +37,8 @@ from seglam_agents.outcome import (
     Stop,
     Timing,
 )
-from seglam_agents.record import Json
-from seglam_agents.usage import Usage
+from seglam_agents.records.record import Json
+from seglam_agents.records.usage import Usage
 
 COMPILED = Usage(input_tokens=900, output_tokens=100, calls=1)
 INTERPRETED = Usage(input_tokens=80, output_tokens=20, calls=1)

@@ -16,23 +16,23 @@ import pytest
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.embedders.static import default_embedder
 from seglam_agents.engine import Flights
-from seglam_agents.errors import ModelError, SandboxError, StoreError
-from seglam_agents.executor import Call, Executor, Final
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
-from seglam_agents.loading import load
+from seglam_agents.learning.policy import EconomicPolicy
 from seglam_agents.models.base import Message
-from seglam_agents.outcome import Deopt, Explanation, Hit, Learned, Miss, Outcome, Refused
-from seglam_agents.policy import EconomicPolicy
-from seglam_agents.procedure import Entry, GuardSource, Procedure, Provenance, ToolUse
-from seglam_agents.request import MAX_CHARACTERS, Request, Scope
+from seglam_agents.records.errors import ModelError, SandboxError, StoreError
+from seglam_agents.records.outcome import Call, Deopt, Explanation, Final, Hit, Learned, Miss, Outcome, Refused
+from seglam_agents.records.procedure import Entry, GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.request import MAX_CHARACTERS, Request, Scope
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.usage import Usage
 from seglam_agents.sandboxes.base import HostModule, Limits, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.loading import load
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.models import ScriptedModel, asks_for_code, writes
-from seglam_agents.tools import Tool
-from seglam_agents.trace import ToolStep, Trace
-from seglam_agents.usage import Usage
 
 SPLIT = "Split a $84.50 bill among 4 people"
 SPLIT_MORE = "Divide a bill of $1,020 between seven friends"

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from seglam_agents.cli import opening, reference
 from seglam_agents.cli.main import app
 from seglam_agents.models.base import Completion, Message
-from seglam_agents.procedure import (
+from seglam_agents.records.procedure import (
     AdmissionReport,
     Check,
     Entry,
@@ -25,8 +25,8 @@ from seglam_agents.procedure import (
     Provenance,
     Statistics,
 )
+from seglam_agents.records.usage import Usage
 from seglam_agents.stores.edge import EdgeStore
-from seglam_agents.usage import Usage
 
 ASKED = "Split a bill of $30 among 4 people"
 OTHER = "What is the capital of France?"

@@ -22,8 +22,8 @@ from seglam_agents.demo.screen import Screen
 from seglam_agents.demo.stream import agrees, near_misses, stream
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.models.recorded import Recording
-from seglam_agents.record import Json
-from seglam_agents.usage import Usage
+from seglam_agents.records.record import Json
+from seglam_agents.records.usage import Usage
 
 SORTING = """```python
 NAME = "sort_names"

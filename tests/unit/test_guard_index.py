@@ -13,8 +13,8 @@ from seglam_agents.guards.guard import Accepted, Judgement, TemplateGuard
 from seglam_agents.guards.index import GuardIndex
 from seglam_agents.guards.normal import NormalText, normalise
 from seglam_agents.guards.sampling import samples
-from seglam_agents.procedure import GuardSource
-from seglam_agents.values import Value
+from seglam_agents.records.procedure import GuardSource
+from seglam_agents.records.values import Value
 
 WORDS = ("add", "Split", "the", "bill", "people", "don't", "straße", "café", "e-mail", "twenty", "Kelvin")
 

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seglam_agents.errors import PredicateError, TemplateError
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import Accepted, Declined, Judgement, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.sampling import samples
-from seglam_agents.procedure import GuardSource, Parameter
-from seglam_agents.record import Json
+from seglam_agents.records.errors import PredicateError, TemplateError
+from seglam_agents.records.procedure import GuardSource, Parameter
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import Money, Quantity, Value
 from seglam_agents.sandboxes.base import Limits
 from seglam_agents.sandboxes.monty import MontySandbox
-from seglam_agents.values import Money, Quantity, Value
 
 
 def guard(*templates: str, where: str | None = None, mixed: bool = False, **context: str) -> TemplateGuard:

@@ -18,11 +18,11 @@ from seglam_agents.cli import learning
 from seglam_agents.cli.main import app
 from seglam_agents.harvest.reading import Unread, read_traces
 from seglam_agents.harvest.tools import ToolsError, read_tools, tools_of
-from seglam_agents.outcome import Learned, LearnedKind
-from seglam_agents.record import Json
-from seglam_agents.request import MAX_CHARACTERS, Request
-from seglam_agents.trace import ModelStep, Step, ToolStep, Trace
-from seglam_agents.usage import Usage
+from seglam_agents.records.outcome import Learned, LearnedKind
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import MAX_CHARACTERS, Request
+from seglam_agents.records.trace import ModelStep, Step, ToolStep, Trace
+from seglam_agents.records.usage import Usage
 
 ASKED = "Weather in Berlin and Rome?"
 TOLD = "Berlin 18, Rome 24."

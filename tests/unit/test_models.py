@@ -20,13 +20,13 @@ from langchain_core.language_models import FakeListChatModel, GenericFakeChatMod
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
 
-from seglam_agents.errors import ModelError, RecordingError
 from seglam_agents.models.base import Completion, Message, Model
 from seglam_agents.models.langchain import LangChainModel
 from seglam_agents.models.openai import OpenAIModel
 from seglam_agents.models.opening import open_model
 from seglam_agents.models.recorded import RecordedAnswer, RecordedModel, Recording, request_key
-from seglam_agents.usage import Usage
+from seglam_agents.records.errors import ModelError, RecordingError
+from seglam_agents.records.usage import Usage
 
 ASK = [Message("system", "Be brief."), Message("user", "How many legs has a spider?")]
 KEY = "sk-very-secret"

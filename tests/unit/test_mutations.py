@@ -14,8 +14,8 @@ from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.template import parse_template
 from seglam_agents.guards.wordings import UNRELATED
-from seglam_agents.procedure import GuardSource
-from seglam_agents.values import Money, Value
+from seglam_agents.records.procedure import GuardSource
+from seglam_agents.records.values import Money, Value
 
 Accepts = Callable[[str], Mapping[str, Value] | None]
 

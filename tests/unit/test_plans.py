@@ -10,20 +10,19 @@ from datetime import date, datetime
 import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
-from seglam_agents.errors import StoreError
-from seglam_agents.executor import Action, Call, Final, GiveUp
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
-from seglam_agents.outcome import Deopt, Hit, Miss, Plan, Refused
-from seglam_agents.procedure import Entry, GuardSource, Procedure, Provenance, ToolUse
-from seglam_agents.record import Json
-from seglam_agents.request import Request, Scope
+from seglam_agents.records.errors import StoreError
+from seglam_agents.records.outcome import Action, Call, Deopt, Final, GiveUp, Hit, Miss, Plan, Refused
+from seglam_agents.records.procedure import Entry, GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request, Scope
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import HostModule, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.base import Changes
 from seglam_agents.stores.memory import MemoryStore
-from seglam_agents.tools import Tool
-from seglam_agents.trace import ToolStep, Trace
 
 PRICE = Tool(name="price", parameters={"type": "object", "properties": {"item": {"type": "string"}}}, effect="read")
 ORDER = Tool(name="order", parameters={"type": "object", "properties": {"item": {}, "cost": {}}}, effect="write")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglam_agents.errors import PredicateError
 from seglam_agents.guards.predicate import MAX_EXPRESSION, compile_predicate
-from seglam_agents.values import Money, Quantity, Value
+from seglam_agents.records.errors import PredicateError
+from seglam_agents.records.values import Money, Quantity, Value
 
 ARGUMENTS: dict[str, Value] = {
     "n": 3,

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
-from seglam_agents.errors import StoreError
 from seglam_agents.guards.slots import exports
-from seglam_agents.outcome import Deopt, Hit, Miss
-from seglam_agents.request import Request
+from seglam_agents.records.errors import StoreError
+from seglam_agents.records.outcome import Deopt, Hit, Miss
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.edge import EdgeStore
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.models import ScriptedModel, writes
-from seglam_agents.tools import Tool
-from seglam_agents.trace import ToolStep, Trace
 
 TEXT = "Split 84.5 coins among 4 people"
 GOOD = """```python

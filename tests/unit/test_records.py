@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seglam_agents.errors import SchemaError
-from seglam_agents.procedure import (
+from seglam_agents.records.errors import SchemaError
+from seglam_agents.records.procedure import (
     AdmissionReport,
     Check,
     Entry,
@@ -24,12 +24,12 @@ from seglam_agents.procedure import (
     Statistics,
     ToolUse,
 )
-from seglam_agents.record import Migration, VersionedRecord, digest
-from seglam_agents.request import Request, Scope, agent_fingerprint
-from seglam_agents.tools import Tool
-from seglam_agents.trace import ModelStep, ToolStep, Trace
-from seglam_agents.usage import Ledger, Usage
-from seglam_agents.values import Money, Quantity, Value, as_number, decode, encode, same, tidy
+from seglam_agents.records.record import Migration, VersionedRecord, digest
+from seglam_agents.records.request import Request, Scope, agent_fingerprint
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ModelStep, ToolStep, Trace
+from seglam_agents.records.usage import Ledger, Usage
+from seglam_agents.records.values import Money, Quantity, Value, as_number, decode, encode, same, tidy
 
 TEXT = st.text(max_size=8)
 FEW = st.integers(0, 10**6)

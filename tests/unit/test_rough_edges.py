@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from seglam_agents.compilers.reply import Module, Unreadable, read_reply
-from seglam_agents.errors import PredicateError, SchemaError, TemplateError
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.index import GuardIndex
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.predicate import compile_predicate
 from seglam_agents.guards.template import parse_template
-from seglam_agents.procedure import GuardSource, Parameter
-from seglam_agents.request import Request
-from seglam_agents.trace import Trace
-from seglam_agents.values import as_number, same
+from seglam_agents.records.errors import PredicateError, SchemaError, TemplateError
+from seglam_agents.records.procedure import GuardSource, Parameter
+from seglam_agents.records.request import Request
+from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import as_number, same
 
 
 @pytest.mark.parametrize("source", ["[please] {x:text}", "{x:text} [now]", "(|a) {x:text}", "{x:text},", "{a:number}"])

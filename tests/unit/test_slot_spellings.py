@@ -7,7 +7,7 @@ from datetime import date, time, timedelta
 import pytest
 
 from seglam_agents.guards.slots import exports
-from seglam_agents.values import Money, Quantity, Value
+from seglam_agents.records.values import Money, Quantity, Value
 
 READ: dict[str, dict[str, Value]] = {
     "number": {

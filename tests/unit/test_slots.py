@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seglam_agents.errors import SlotError
 from seglam_agents.guards.normal import linear, normalise
 from seglam_agents.guards.slots import Slot, exports, slot, slot_types
-from seglam_agents.values import Money, Quantity, Value, decode, encode
+from seglam_agents.records.errors import SlotError
+from seglam_agents.records.values import Money, Quantity, Value, decode, encode
 
 PLAIN = [name for name in slot_types() if "(" not in name]
 WITH_OPTIONS = [

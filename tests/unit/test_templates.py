@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from seglam_agents.errors import TemplateError
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.template import MAX_TEMPLATE, parse_template
-from seglam_agents.procedure import GuardSource
-from seglam_agents.values import Value
+from seglam_agents.records.errors import TemplateError
+from seglam_agents.records.procedure import GuardSource
+from seglam_agents.records.values import Value
 
 
 def arguments(template: str, request: str) -> dict[str, Value] | None:

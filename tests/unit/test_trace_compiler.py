@@ -16,19 +16,19 @@ from seglam_agents.compilers.base import Admit, Compilation, CompileTask, NotCry
 from seglam_agents.compilers.model import ModelCompiler
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.slots import exports
-from seglam_agents.outcome import Deopt, Hit, Learned, Miss
-from seglam_agents.policy import EconomicPolicy
-from seglam_agents.procedure import Procedure
-from seglam_agents.record import Json
-from seglam_agents.request import Request
+from seglam_agents.learning.policy import EconomicPolicy
+from seglam_agents.records.outcome import Deopt, Hit, Learned, Miss
+from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import Effect, Tool
+from seglam_agents.records.trace import ModelStep, ToolStep, Trace
+from seglam_agents.records.usage import Usage
+from seglam_agents.records.values import Value, encode
 from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.models import ScriptedModel, writes
-from seglam_agents.tools import Effect, Tool
-from seglam_agents.trace import ModelStep, ToolStep, Trace
-from seglam_agents.usage import Usage
-from seglam_agents.values import Value, encode
 
 LEARNT = ("admitted", "widened", "deferred")
 NOW = datetime(2026, 3, 10, 9)

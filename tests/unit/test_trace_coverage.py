@@ -13,9 +13,9 @@ from seglam_agents.compilers.traces.phrases import bind, literal_words, may_diff
 from seglam_agents.compilers.traces.plan import Answer, Invocation, Invoke, Node, Scene, follow, matching
 from seglam_agents.compilers.traces.terms import Unknown, View, constant, item, variable
 from seglam_agents.compilers.traces.wording import common, opened
-from seglam_agents.record import Json
-from seglam_agents.request import Request
-from seglam_agents.trace import ToolStep, Trace
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.trace import ToolStep, Trace
 
 READS = frozenset(("find", "count"))
 SCENE = Scene((), {})

@@ -35,17 +35,16 @@ from seglam_agents.compilers.traces.terms import (
     values,
     variable,
 )
-from seglam_agents.executor import Call, Final
 from seglam_agents.guards.slots import exports
-from seglam_agents.outcome import Plan
-from seglam_agents.record import Json
-from seglam_agents.request import Request
+from seglam_agents.records.outcome import Call, Final, Plan
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import HostModule, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
-from seglam_agents.tools import Tool
-from seglam_agents.trace import ToolStep, Trace
-from seglam_agents.values import Value, decode, encode
 
 Views: TypeAlias = tuple[View, ...]
 FAMILIES: dict[str, Family] = {

@@ -19,9 +19,9 @@ from benchmarks.workbench.player import DONE, cost, execute, next_step, plan, ru
 from benchmarks.workbench.truth import Action, Task, domains_with_tasks, parse_action, read_tasks
 from benchmarks.workbench.world import World, same_state
 from seglam_agents.cache import ReasoningCache
-from seglam_agents.executor import Call, Final
-from seglam_agents.record import Json
-from seglam_agents.trace import ModelStep, ToolStep
+from seglam_agents.records.outcome import Call, Final
+from seglam_agents.records.record import Json
+from seglam_agents.records.trace import ModelStep, ToolStep
 
 CRM = "customer_relationship_manager"
 FIND = "company_directory_find_email_address"

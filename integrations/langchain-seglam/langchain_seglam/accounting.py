@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seglam_agents import Learned, ReasoningCache, Trace
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
+from seglam_agents.records.trace import ModelStep
+from seglam_agents.records.usage import Usage
 from seglam_agents.stores.base import NoteStore
-from seglam_agents.trace import ModelStep
-from seglam_agents.usage import Usage
 
 logger = logging.getLogger(__name__)
 

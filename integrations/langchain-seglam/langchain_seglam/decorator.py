@@ -15,7 +15,7 @@ from langgraph.types import Command
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 from seglam_agents import Final, GiveUp, Learned, Plan, ReasoningCache, Request, Trace
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 from langchain_seglam.accounting import Accounting, Price, SavingsReport
 from langchain_seglam.events import Event, aemit, emit, span

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from langchain_core.callbacks import adispatch_custom_event, dispatch_custom_event
 from langgraph.config import get_stream_writer
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 try:
     from opentelemetry import trace as _otel

@@ -14,7 +14,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import get_runtime
 from pydantic import BaseModel
 from seglam_agents import Learned, ReasoningCache, Request, Trace
-from seglam_agents.record import Json, digest
+from seglam_agents.records.record import Json, digest
 from typing_extensions import TypedDict
 
 from langchain_seglam.accounting import Accounting, Price

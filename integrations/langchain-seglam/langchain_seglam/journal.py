@@ -12,7 +12,7 @@ from typing import cast
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import ToolMessage
 from seglam_agents import ReasoningCache
-from seglam_agents.record import Json, digest
+from seglam_agents.records.record import Json, digest
 from seglam_agents.stores.base import NoteStore
 
 from langchain_seglam.tenancy import runtime_of

@@ -15,7 +15,7 @@ from langchain_core.load import loads
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, Generation
 from seglam_agents import Call, Final, Learned, Plan, ReasoningCache, Request, ToolResult, Trace
-from seglam_agents.record import Json, digest
+from seglam_agents.records.record import Json, digest
 
 from langchain_seglam.accounting import Accounting, Price, SavingsReport
 from langchain_seglam.learning import Learner, Learning

@@ -11,9 +11,9 @@ from typing import cast
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 from pydantic import TypeAdapter, ValidationError
 from seglam_agents import ToolResult
-from seglam_agents.record import Json
-from seglam_agents.usage import Usage
-from seglam_agents.values import Money, Quantity, Value, decode
+from seglam_agents.records.record import Json
+from seglam_agents.records.usage import Usage
+from seglam_agents.records.values import Money, Quantity, Value, decode
 
 _JSON: TypeAdapter[Json] = TypeAdapter(Json)
 

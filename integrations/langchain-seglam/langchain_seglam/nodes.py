@@ -13,7 +13,7 @@ from langchain_core.tools import BaseTool
 from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
 from seglam_agents import ReasoningCache, Trace
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 from langchain_seglam.events import aemit, emit
 from langchain_seglam.graph_cache import (

@@ -13,9 +13,9 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 from seglam_agents import Learned, ReasoningCache, Request, ToolStep, Trace
-from seglam_agents.record import Json
-from seglam_agents.trace import ModelStep, Step
-from seglam_agents.values import encode
+from seglam_agents.records.record import Json
+from seglam_agents.records.trace import ModelStep, Step
+from seglam_agents.records.values import encode
 
 from langchain_seglam.accounting import Accounting
 from langchain_seglam.learning import Learner, Learning

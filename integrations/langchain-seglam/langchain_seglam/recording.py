@@ -10,9 +10,9 @@ from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.types import Command
 from seglam_agents import Request, ToolStep, Trace
-from seglam_agents.record import Json, Record
-from seglam_agents.trace import ModelStep, Step
-from seglam_agents.values import encode
+from seglam_agents.records.record import Json, Record
+from seglam_agents.records.trace import ModelStep, Step
+from seglam_agents.records.values import encode
 
 from langchain_seglam.messages import (
     content_of,

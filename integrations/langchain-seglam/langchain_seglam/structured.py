@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 from langchain_seglam.messages import json_of
 

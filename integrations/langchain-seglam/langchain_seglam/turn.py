@@ -27,8 +27,8 @@ from seglam_agents import (
     ToolResult,
     ToolStep,
 )
-from seglam_agents.procedure import ToolUse
-from seglam_agents.record import Json, Record, digest
+from seglam_agents.records.procedure import ToolUse
+from seglam_agents.records.record import Json, Record, digest
 
 from langchain_seglam.accounting import Accounting
 from langchain_seglam.events import Event

@@ -19,7 +19,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command, interrupt
 from lc_support import BUY, BUY_BODY, Open, Runner, Shop, agent, on, procedure, says, seglam, wants
 from seglam_agents import ReasoningCache, Refused
-from seglam_agents.errors import SandboxError, StoreError
+from seglam_agents.records.errors import SandboxError, StoreError
 from seglam_agents.sandboxes.base import Failed, Limits
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
@@ -55,7 +55,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> type[Gone]:
         pass
 
     # Every lookup reads the change feed, as if a second had gone by.
-    monkeypatch.setattr("seglam_agents.retriever.REFRESH_SECONDS", -1.0)
+    monkeypatch.setattr("seglam_agents.serving.retriever.REFRESH_SECONDS", -1.0)
     return ThisOne
 
 
@@ -477,7 +477,7 @@ class TestElsewhere:
 
     def test_tools_and_the_journal(self, run: Runner, gone: type[Gone], opened: Open, shop: Shop) -> None:
         """Without a store there are no tools; a write that cannot be noted is done once all the same."""
-        from seglam_agents.errors import StoreError
+        from seglam_agents.records.errors import StoreError
 
         from langchain_seglam import cache_tools, tool_by_name
 

@@ -13,8 +13,8 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import interrupt
 from lc_support import Open, Runner, Shop, agent, says, seglam, wants
 from seglam_agents import ReasoningCache, ToolStep
+from seglam_agents.records.trace import ModelStep
 from seglam_agents.testing.models import ScriptedModel, writes
-from seglam_agents.trace import ModelStep
 
 from langchain_seglam import TraceRecorder, host_tools
 from langchain_seglam.recorder import asked_of

@@ -9,8 +9,8 @@ from llama_index.core.instrumentation.events.llm import LLMChatEndEvent
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.event_handlers import BaseEventHandler
-from seglam_agents.errors import ModelError
 from seglam_agents.models.base import Message, Model
+from seglam_agents.records.errors import ModelError
 
 from llama_index.tools.seglam import LlamaIndexModel
 from llama_index.tools.seglam.models import counts_of

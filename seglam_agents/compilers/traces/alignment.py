@@ -12,9 +12,9 @@ from seglam_agents.compilers.traces.atoms import Atoms, Found
 from seglam_agents.compilers.traces.origins import Hints, Unexplained, explain, resolve, same
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Scene, Stop
 from seglam_agents.compilers.traces.terms import Family, Term, Values, View, applied, constant, named, values
-from seglam_agents.tools import Tool
-from seglam_agents.trace import ToolStep
-from seglam_agents.values import Value, decode
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.values import Value, decode
 
 MAX_BLOCK = 3
 """Calls of one turn of a loop."""

@@ -21,7 +21,7 @@ from seglam_agents.compilers.traces.terms import (
     values,
     variable,
 )
-from seglam_agents.values import Money, Quantity, Value
+from seglam_agents.records.values import Money, Quantity, Value
 
 Found: TypeAlias = tuple[Term, Values]
 Row: TypeAlias = Mapping[str, Value]

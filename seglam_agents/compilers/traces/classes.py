@@ -15,8 +15,8 @@ from typing import cast
 from seglam_agents.compilers.traces.atoms import Atoms, Found, is_map, is_number
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, Stop, calls_of, terms_of
 from seglam_agents.compilers.traces.terms import Term, attribute, item, literal, principal, variable
-from seglam_agents.trace import Trace
-from seglam_agents.values import Money, Quantity, Value
+from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import Money, Quantity, Value
 
 NAMES = 8
 MOSTLY = 0.6

@@ -13,7 +13,7 @@ from typing import cast
 
 from seglam_agents.compilers.traces.atoms import Atoms, Found
 from seglam_agents.compilers.traces.terms import Term, Values, applied
-from seglam_agents.values import Value
+from seglam_agents.records.values import Value
 
 CLOCK = re.compile(r"(1[0-2]|[1-9])(?::([0-5]\d))?")
 """An hour of a clock with twelve, with or without minutes."""

@@ -27,11 +27,11 @@ from seglam_agents.compilers.traces.plan import Diverged, Node, calls_of, follow
 from seglam_agents.compilers.traces.source import write
 from seglam_agents.compilers.traces.terms import PRELUDE, entries_of
 from seglam_agents.compilers.traces.wording import Place, Wording, common, opened, tokens
-from seglam_agents.errors import PredicateError, TemplateError
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
-from seglam_agents.procedure import (
+from seglam_agents.records.errors import PredicateError, TemplateError
+from seglam_agents.records.procedure import (
     Example,
     GuardSource,
     Parameter,
@@ -39,11 +39,11 @@ from seglam_agents.procedure import (
     Provenance,
     ToolUse,
 )
-from seglam_agents.record import digest
-from seglam_agents.tools import Tool, reading
-from seglam_agents.trace import ToolStep, Trace
-from seglam_agents.usage import Usage
-from seglam_agents.values import Value
+from seglam_agents.records.record import digest
+from seglam_agents.records.tools import Tool, reading
+from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.usage import Usage
+from seglam_agents.records.values import Value
 
 MAX_TRACES = 60
 """Traces of one kind that are looked at; later ones say little that these do not."""

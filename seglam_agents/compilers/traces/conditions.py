@@ -14,7 +14,7 @@ from typing import cast
 from seglam_agents.compilers.traces.atoms import Atoms, Found
 from seglam_agents.compilers.traces.plan import Test
 from seglam_agents.compilers.traces.terms import Term, literal
-from seglam_agents.values import Value
+from seglam_agents.records.values import Value
 
 MAX_TESTS = 16
 """Tests that must agree; where more fit, those of the simplest terms, and of each result the simplest."""

@@ -13,8 +13,8 @@ from seglam_agents.compilers.traces.phrases import Binding, said_in, say_the_sam
 from seglam_agents.compilers.traces.plan import Node, calls_of, terms_of
 from seglam_agents.compilers.traces.terms import Term, Unknown
 from seglam_agents.guards.slots.exports import parse_text
-from seglam_agents.tools import Tool
-from seglam_agents.trace import Trace
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import Trace
 
 OPEN_KINDS = ("person", "name", "phrase", "title")
 """Slot types of words that nobody listed, narrowest first."""

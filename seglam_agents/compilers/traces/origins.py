@@ -28,7 +28,7 @@ from seglam_agents.compilers.traces.terms import (
     table,
     values,
 )
-from seglam_agents.values import Value
+from seglam_agents.records.values import Value
 
 MAX_AGREEING = 8
 """Explanations that a body holds against each other; with more than these, more traces are needed."""

@@ -14,9 +14,9 @@ from seglam_agents.compilers.traces.terms import Term, Unknown
 from seglam_agents.compilers.traces.wording import Token, sensitive, tokens, words
 from seglam_agents.guards.slots.letters import stop_words
 from seglam_agents.guards.wordings import opposites
-from seglam_agents.record import Json
-from seglam_agents.trace import ToolStep, Trace
-from seglam_agents.values import Value, encode
+from seglam_agents.records.record import Json
+from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.values import Value, encode
 
 MAX_WORDS = 6
 MAX_BINDINGS = 4_000

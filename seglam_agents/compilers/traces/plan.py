@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
-from seglam_agents.trace import ToolStep
-from seglam_agents.values import Value, decode, encode
-from seglam_agents.values import same as same_answer
+from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.values import Value, decode, encode
+from seglam_agents.records.values import same as same_answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
-from seglam_agents.values import Value
+from seglam_agents.records.values import Value
 
 View: TypeAlias = Mapping[str, Value]
 Family: TypeAlias = Literal["constant", "request", "result", "clock", "computed"]

@@ -15,7 +15,7 @@ from typing import cast
 
 from seglam_agents.guards.slots.exports import find_all, parse_text
 from seglam_agents.guards.slots.letters import stop_words
-from seglam_agents.values import Quantity, Value
+from seglam_agents.records.values import Quantity, Value
 
 MAX_PLACE_WORDS = 6
 """Words that may stand at one place of a text: more is another sentence."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from seglam_agents.errors import SlotError
-from seglam_agents.values import Value
+from seglam_agents.records.errors import SlotError
+from seglam_agents.records.values import Value
 
 T = TypeVar("T")
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TypeGuard, cast
 
-from seglam_agents.errors import SlotError
 from seglam_agents.guards.normal import NormalText, linear, normalise
 from seglam_agents.guards.slots.base import Slot
 from seglam_agents.guards.slots.registry import slot
 from seglam_agents.guards.slots.units import convert
-from seglam_agents.values import Quantity, Value
+from seglam_agents.records.errors import SlotError
+from seglam_agents.records.values import Quantity, Value
 
 MAX_TEXT = 8_000
 """Characters of a text that these functions read; of a longer one they read nothing."""

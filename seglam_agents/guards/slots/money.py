@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from seglam_agents.guards.slots.base import Functions, Slot, make
 from seglam_agents.guards.slots.numbers import DIGITS, SIGN, plain, read_scaled, split_sign, write_number
-from seglam_agents.values import Money
+from seglam_agents.records.values import Money
 
 
 def money_slots() -> list[Slot]:

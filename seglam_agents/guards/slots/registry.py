@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from seglam_agents.errors import SlotError
 from seglam_agents.guards.slots.base import Slot
 from seglam_agents.guards.slots.money import money_slots
 from seglam_agents.guards.slots.names import name_slots
@@ -16,6 +15,7 @@ from seglam_agents.guards.slots.texts import choice_slot, list_slot, text_slots
 from seglam_agents.guards.slots.times import time_slots
 from seglam_agents.guards.slots.unit_table import DIMENSIONS
 from seglam_agents.guards.slots.units import quantity_slot, unit_slot
+from seglam_agents.records.errors import SlotError
 
 
 @lru_cache(maxsize=4096)

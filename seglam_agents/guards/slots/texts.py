@@ -10,11 +10,11 @@ from typing import cast
 
 import re2  # pyright: ignore[reportMissingTypeStubs]  # google-re2 ships none
 
-from seglam_agents.errors import SlotError
 from seglam_agents.guards.normal import normalise_literal
 from seglam_agents.guards.slots.base import Functions, Slot, make
 from seglam_agents.guards.slots.letters import examples, spaced
-from seglam_agents.values import Value
+from seglam_agents.records.errors import SlotError
+from seglam_agents.records.values import Value
 
 
 def text_slots() -> list[Slot]:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from seglam_agents.guards.slots.base import Functions, Slot, make
 from seglam_agents.guards.slots.numbers import MIXED, SIGN, plain, read_mixed, read_scaled, split_sign, write_number
 from seglam_agents.guards.slots.unit_table import LOWERED, SPELLINGS, UNITS, Unit
-from seglam_agents.values import Quantity
+from seglam_agents.records.values import Quantity
 
 
 def unit_slot(dimension: str | None = None) -> Slot:

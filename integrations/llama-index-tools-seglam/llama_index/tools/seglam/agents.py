@@ -33,11 +33,11 @@ from llama_index.core.tools import AsyncBaseTool, BaseTool
 from llama_index.core.workflow import Context, StopEvent, step
 from pydantic import BaseModel
 from seglam_agents import Call, Final, GiveUp, Learned, Plan, ReasoningCache, Request, ToolResult, ToolStep, Trace
-from seglam_agents.procedure import ToolUse
-from seglam_agents.record import Json, Record
-from seglam_agents.trace import ModelStep
-from seglam_agents.usage import Usage
-from seglam_agents.values import encode
+from seglam_agents.records.procedure import ToolUse
+from seglam_agents.records.record import Json, Record
+from seglam_agents.records.trace import ModelStep
+from seglam_agents.records.usage import Usage
+from seglam_agents.records.values import encode
 
 from llama_index.tools.seglam.learning import Learner, Learning
 from llama_index.tools.seglam.models import usage_of

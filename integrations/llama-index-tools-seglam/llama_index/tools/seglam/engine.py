@@ -20,7 +20,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from seglam_agents import Deopt, Final, GiveUp, Hit, Learned, Plan, ReasoningCache, Request, ToolStep, Trace
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 from llama_index.tools.seglam.learning import Learner, Learning
 from llama_index.tools.seglam.running import arun_plan, run_plan

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from seglam_agents import Call, HostTool, Tool, ToolResult
-from seglam_agents.record import Json, digest
-from seglam_agents.values import Value, decode
+from seglam_agents.records.record import Json, digest
+from seglam_agents.records.values import Value, decode
 
 from llama_index.tools.seglam.served import Seen, Served, Session
 from llama_index.tools.seglam.sql import Asked, Unfit, words

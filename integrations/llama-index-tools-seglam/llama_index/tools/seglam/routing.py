@@ -27,8 +27,8 @@ from seglam_agents import (
     ToolStep,
     Trace,
 )
-from seglam_agents.record import Json, digest
-from seglam_agents.values import Value
+from seglam_agents.records.record import Json, digest
+from seglam_agents.records.values import Value
 
 from llama_index.tools.seglam.learning import Learner, Learning
 from llama_index.tools.seglam.running import arun_plan, run_plan

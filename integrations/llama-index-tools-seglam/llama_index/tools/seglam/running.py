@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from seglam_agents import Call, Final, GiveUp, Plan, ReasoningCache, ToolResult, ToolStep
-from seglam_agents.values import encode
+from seglam_agents.records.values import encode
 
 MAX_CALLS = 64
 """Tool calls of one run of a procedure."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from llama_index.core.schema import NodeWithScore
 from seglam_agents import Call, ToolResult
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 from llama_index.tools.seglam.sql import Unfit
 

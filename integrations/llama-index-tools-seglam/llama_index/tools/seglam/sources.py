@@ -14,8 +14,8 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
 from llama_index.core.utilities.sql_wrapper import SQLDatabase
 from seglam_agents import Call, HostTool, Tool, ToolResult
-from seglam_agents.record import Json, digest
-from seglam_agents.values import Value, decode
+from seglam_agents.records.record import Json, digest
+from seglam_agents.records.values import Value, decode
 from sqlalchemy import text
 from sqlalchemy.pool import SingletonThreadPool
 

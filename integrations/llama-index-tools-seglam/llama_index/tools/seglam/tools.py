@@ -18,11 +18,11 @@ from seglam_agents import Call, Final, GiveUp, HostTool, Plan, ReasoningCache, R
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import default_embedder
 from seglam_agents.guards.normal import normalise
-from seglam_agents.procedure import Entry, Parameter, Procedure
-from seglam_agents.record import Json
+from seglam_agents.records.procedure import Entry, Parameter, Procedure
+from seglam_agents.records.record import Json
+from seglam_agents.records.tools import Effect
+from seglam_agents.records.values import Value, encode
 from seglam_agents.stores.base import SearchableStore
-from seglam_agents.tools import Effect
-from seglam_agents.values import Value, encode
 
 from llama_index.tools.seglam.running import arun_plan, run_plan
 from llama_index.tools.seglam.values import render, tool_result

@@ -13,8 +13,8 @@ from typing import TypeGuard, cast
 from llama_index.core.tools.types import ToolOutput
 from pydantic import BaseModel
 from seglam_agents import ToolResult
-from seglam_agents.record import Json
-from seglam_agents.values import decode, encode
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import decode, encode
 
 
 class NoJson(ValueError):

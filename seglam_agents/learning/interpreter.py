@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from seglam_agents.compilers.prompts import prompt
 from seglam_agents.models.base import Message
-from seglam_agents.record import Json
-from seglam_agents.request import Request
-from seglam_agents.trace import ToolStep
-from seglam_agents.values import as_number, same, tidy
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.values import as_number, same, tidy
 
 
 def interpret_messages(request: Request, steps: Sequence[ToolStep] = ()) -> list[Message]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from seglam_agents.record import Json
+from seglam_agents.records.record import Json
 
 
 class Money(NamedTuple):

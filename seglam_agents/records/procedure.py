@@ -7,9 +7,9 @@ from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from seglam_agents.record import Json, Record, VersionedRecord, digest
-from seglam_agents.request import Scope
-from seglam_agents.tools import Effect, Tool
+from seglam_agents.records.record import Json, Record, VersionedRecord, digest
+from seglam_agents.records.request import Scope
+from seglam_agents.records.tools import Effect, Tool
 
 Status: TypeAlias = Literal["candidate", "shadow", "active", "quarantined", "retired"]
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from seglam_agents.errors import SchemaError
+from seglam_agents.records.errors import SchemaError
 
 Json: TypeAlias = JsonValue
 Migration: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from pydantic import Field
 
-from seglam_agents.record import Json, Record, digest
-from seglam_agents.tools import Tool
+from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.tools import Tool
 
 MAX_CHARACTERS = 20_000
 """A longer request is refused before anything looks at it: no template is that long, and a model would choke on it."""

@@ -6,14 +6,14 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from seglam_agents.errors import SeglamError
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
-from seglam_agents.procedure import Procedure
-from seglam_agents.record import Json
+from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.record import Json
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.values import Value, decode
 from seglam_agents.sandboxes.base import Limits, Program, Sandbox
-from seglam_agents.tools import Tool
-from seglam_agents.values import Value, decode
 
 
 class StaleError(SeglamError):

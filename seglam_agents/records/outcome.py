@@ -9,10 +9,37 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from seglam_agents.procedure import AdmissionReport, ToolUse
-from seglam_agents.record import Json, Record
-from seglam_agents.trace import ToolStep
-from seglam_agents.usage import Usage
+from seglam_agents.records.procedure import AdmissionReport, ToolUse
+from seglam_agents.records.record import Json, Record
+from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The procedure wants this tool next."""
+
+    tool: str
+    arguments: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The procedure has answered."""
+
+    answer: Json
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The procedure cannot go on: the model takes over from where it stopped."""
+
+    reason: str
+    seconds: float = 0.0
+
+
+Action: TypeAlias = Call | Final | GiveUp
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +176,7 @@ class Plan(Record):
     """`id@version` of the procedure."""
     content_hash: str
     arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
-    """In their JSON form (`seglam_agents.values.encode`)."""
+    """In their JSON form (`seglam_agents.records.values.encode`)."""
     tools: tuple[ToolUse, ...] = ()
     """What it may call. Empty for a procedure that answers by computing alone."""
     now: datetime | None = None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
 
-from seglam_agents.loading import Loaded
-from seglam_agents.record import Json
+from seglam_agents.records.outcome import Action, Call, Final, GiveUp
+from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.values import Value, encode, tidy
 from seglam_agents.sandboxes.base import (
     Execution,
     Failed,
@@ -19,35 +19,7 @@ from seglam_agents.sandboxes.base import (
     ToolCall,
     ToolResult,
 )
-from seglam_agents.trace import ToolStep
-from seglam_agents.values import Value, encode, tidy
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """The procedure wants this tool next."""
-
-    tool: str
-    arguments: Mapping[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
-class Final:
-    """The procedure has answered."""
-
-    answer: Json
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """The procedure cannot go on: the model takes over from where it stopped."""
-
-    reason: str
-    seconds: float = 0.0
-
-
-Action: TypeAlias = Call | Final | GiveUp
+from seglam_agents.serving.loading import Loaded
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from seglam_agents.record import Json, Record, VersionedRecord, digest
-from seglam_agents.request import Request
-from seglam_agents.usage import Usage
+from seglam_agents.records.record import Json, Record, VersionedRecord, digest
+from seglam_agents.records.request import Request
+from seglam_agents.records.usage import Usage
 
 
 class ToolStep(Record):

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from seglam_agents.record import Json, Record, digest
+from seglam_agents.records.record import Json, Record, digest
 
 Effect: TypeAlias = Literal["pure", "read", "write"]
 

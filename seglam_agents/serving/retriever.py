@@ -8,16 +8,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from seglam_agents.errors import SeglamError
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.index import GuardIndex
 from seglam_agents.guards.normal import NormalText
-from seglam_agents.loading import Loaded, load
-from seglam_agents.procedure import Entry
-from seglam_agents.request import Scope
+from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.procedure import Entry
+from seglam_agents.records.request import Scope
+from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Limits, Sandbox
+from seglam_agents.serving.loading import Loaded, load
 from seglam_agents.stores.base import ProcedureStore
-from seglam_agents.tools import Tool
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from seglam_agents.record import Record
+from seglam_agents.records.record import Record
 
 Purpose: TypeAlias = Literal["compile", "repair", "interpret"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from seglam_agents.usage import Usage
+from seglam_agents.records.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

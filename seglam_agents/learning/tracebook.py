@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from seglam_agents.guards.normal import normalise, words
-from seglam_agents.record import Json
-from seglam_agents.request import Scope
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Scope
+from seglam_agents.records.trace import Trace
 from seglam_agents.stores.base import NoteStore, ProcedureStore
-from seglam_agents.trace import Trace
 
 MAX_TRACES = 5_000
 """Runs of a scope that are remembered; the oldest is forgotten first."""

@@ -10,18 +10,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from seglam_agents.executor import Action, Executor, Final, GiveUp
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import NormalText, normalise
-from seglam_agents.loading import Loaded, bind_arguments
-from seglam_agents.outcome import Citation, Deopt, Explanation, Hit, Miss, Outcome, Plan, Refused, Stop, Timing
-from seglam_agents.procedure import Entry
-from seglam_agents.record import Json
-from seglam_agents.request import MAX_CHARACTERS, Request, Scope
-from seglam_agents.retriever import Retriever
+from seglam_agents.records.outcome import (
+    Action,
+    Citation,
+    Deopt,
+    Explanation,
+    Final,
+    GiveUp,
+    Hit,
+    Miss,
+    Outcome,
+    Plan,
+    Refused,
+    Stop,
+    Timing,
+)
+from seglam_agents.records.procedure import Entry
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import MAX_CHARACTERS, Request, Scope
+from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.values import Value, decode, encode, same
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
-from seglam_agents.trace import ToolStep
-from seglam_agents.values import Value, decode, encode, same
+from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.loading import Loaded, bind_arguments
+from seglam_agents.serving.retriever import Retriever
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Everything this package raises.
 
-Misses, refusals and deopts are values (see `seglam_agents.outcome`); an exception means that something is broken.
+Misses, refusals and deopts are values (`seglam_agents.records.outcome`); an exception means that something is broken.
 
 * SeglamError
   - TemplateError      a guard template cannot be read; points at the character

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from seglam_agents.compilers.base import Known
-from seglam_agents.record import Json, Record
-from seglam_agents.request import Request, Scope
+from seglam_agents.records.record import Json, Record
+from seglam_agents.records.request import Request, Scope
+from seglam_agents.records.usage import Usage
 from seglam_agents.stores.base import NoteStore, ProcedureStore
-from seglam_agents.usage import Usage
 
 MAX_KINDS = 2_000
 """Kinds that are remembered; the one that was seen longest ago is forgotten first."""

@@ -1,0 +1,1 @@
+"""What is remembered of misses and runs, and when it is worth compiling."""

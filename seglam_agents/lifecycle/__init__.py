@@ -1,0 +1,1 @@
+"""What becomes of a procedure once it is stored; the only room that writes entries."""

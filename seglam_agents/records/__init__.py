@@ -1,0 +1,1 @@
+"""What every room speaks: errors, requests, tools, usage, values, traces, procedures, outcomes."""
