@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,24 +27,22 @@ from seglam_agents.records.outcome import Deopt, Hit, Outcome
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.trace import Trace
 from seglam_agents.testing.planted import (
-    Ask,
     Course,
-    Judgement,
+    Examined,
     Stage,
+    Tally,
     Verdict,
     draw_courses,
-    judge,
-    judge_stranger,
+    examine,
 )
 
 METHOD = (
     "Random policies whose truth is known. A cache of its own observes the runs of each in the order of time, and "
     "after each number of runs gets fresh requests on other data and another day, and others that only look alike. "
     "A third of the trainings share a forced coincidence. A hit is wrong if its calls that write, or what its answer "
-    "asserts, are not the policy's. Coverage: right hits among fresh requests of the kind."
+    "asserts, are not the policy's. Coverage: right hits among fresh requests of the kind; two thirds come from data "
+    "like the trainings' (coverage alike), one third has values, lengths and gaps that no training had."
 )
-STRANGERS = 4
-"""One request of another kind comes with so many fresh ones of the kind."""
 
 
 class Odd(Record):
@@ -61,50 +59,6 @@ class Odd(Record):
     body: str
     """`id@version` of the procedure that answered, and its source."""
     trained_on: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Tally:
-    """What came of fresh requests."""
-
-    fresh: int = 0
-    strangers: int = 0
-    verdicts: Counter[str] = field(default_factory=Counter[str])
-
-    def add(self, other: Tally) -> None:
-        """Add what another tally counted."""
-        self.fresh += other.fresh
-        self.strangers += other.strangers
-        self.verdicts.update(other.verdicts)
-
-    @property
-    def wrong(self) -> int:
-        """Wrong hits of any sort, wrong writes among them."""
-        return sum(self.verdicts[name] for name in (Verdict.WRONG_ANSWER, Verdict.WRONG_WRITE, Verdict.STRANGER_SERVED))
-
-    @property
-    def hits(self) -> int:
-        """Hits, right and wrong."""
-        return self.verdicts[Verdict.RIGHT] + self.wrong
-
-    @property
-    def coverage(self) -> float:
-        """The share of fresh requests of the kind that were served rightly."""
-        return self.verdicts[Verdict.RIGHT] / self.fresh if self.fresh else 0.0
-
-    def row(self) -> dict[str, Json]:
-        """Return the JSON form."""
-        return {
-            "fresh": self.fresh,
-            "strangers": self.strangers,
-            "hits": self.hits,
-            "wrong_hits": self.wrong,
-            "wrong_writes": self.verdicts[Verdict.WRONG_WRITE],
-            "wrong_answers": self.verdicts[Verdict.WRONG_ANSWER],
-            "strangers_served": self.verdicts[Verdict.STRANGER_SERVED],
-            "deopts": self.verdicts[Verdict.DEOPT],
-            "coverage": round(self.coverage, 4),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +94,11 @@ def play(place: int, course: Course, sizes: Sizes) -> Result:
             for trace in traces[result.observed : runs]:
                 result.learned[runs] = _observe(cache, stage, trace, result)
             result.tallies[runs] = Tally()
-            for ask, judgement, outcome in _judged(course, stage, cache, sizes, runs, result.tallies[runs]):
-                result.tallies[runs].verdicts[judgement.verdict] += 1
-                if judgement.wrong:
-                    result.odd.append(_odd(place, course, runs, ask, judgement, _body(cache, outcome), traces[:runs]))
+            for examined in examine(course, stage, cache, runs=runs, fresh=sizes.fresh):
+                result.tallies[runs].count(examined)
+                if examined.judgement.wrong:
+                    body = _body(cache, examined.outcome)
+                    result.odd.append(_odd(place, course, examined, body, traces[:runs]))
     return result
 
 
@@ -157,31 +112,16 @@ def _observe(cache: ReasoningCache, stage: Stage, trace: Trace, result: Result) 
     return f"{learned.status}: {learned.reason}"[:300]
 
 
-def _judged(
-    course: Course, stage: Stage, cache: ReasoningCache, sizes: Sizes, runs: int, tally: Tally
-) -> Iterable[tuple[Ask, Judgement, Outcome]]:
-    for ask in course.fresh(sizes.fresh, runs):
-        tally.fresh += 1
-        outcome, writes = stage.play(ask, cache.lookup)
-        yield ask, judge(outcome, writes, ask, course.agent.truth(ask)), outcome
-    for ask in course.strangers(max(1, sizes.fresh // STRANGERS), runs):
-        tally.strangers += 1
-        outcome, writes = stage.play(ask, cache.lookup)
-        yield ask, judge_stranger(outcome, writes), outcome
-
-
-def _odd(
-    place: int, course: Course, runs: int, ask: Ask, judgement: Judgement, body: str, traces: Sequence[Trace]
-) -> Odd:
+def _odd(place: int, course: Course, examined: Examined, body: str, traces: Sequence[Trace]) -> Odd:
     return Odd(
         family=course.agent.family,
         chance=course.chance.value,
-        runs=runs,
+        runs=len(traces),
         policy=place,
-        verdict=judgement.verdict.value,
-        request=ask.text,
-        got=judgement.got,
-        truth=judgement.truth,
+        verdict=examined.judgement.verdict.value,
+        request=examined.ask.text,
+        got=examined.judgement.got,
+        truth=examined.judgement.truth,
         body=body,
         trained_on=tuple(f"{trace.request.text} -> {trace.answer}" for trace in traces),
     )
@@ -288,7 +228,7 @@ def _table(title: str, first: str, rows: dict[str, Json], settings: dict[str, Js
     table = Table(title=title)
     runs = settings.get("runs")
     counts = [str(count) for count in runs] if isinstance(runs, list) else []
-    headings = (first, "fresh", "hits", "wrong hits", "wrong writes", "deopts", "coverage")
+    headings = (first, "fresh", "hits", "wrong hits", "wrong writes", "deopts", "coverage", "alike")
     for heading in (*headings, *(f"after {count}" for count in counts)):
         table.add_column(heading, justify="left" if heading == first else "right")
     for name, row in rows.items():
@@ -297,12 +237,12 @@ def _table(title: str, first: str, rows: dict[str, Json], settings: dict[str, Js
         after = row.get("by_runs")
         covered = [_percent(part) for part in after.values()] if isinstance(after, dict) else []
         cells = (row[key] for key in ("fresh", "hits", "wrong_hits", "wrong_writes", "deopts"))
-        table.add_row(name, *map(str, cells), _percent(row), *covered)
+        table.add_row(name, *map(str, cells), _percent(row), _percent(row, "coverage_alike"), *covered)
     return table
 
 
-def _percent(row: Json) -> str:
-    share = row.get("coverage") if isinstance(row, dict) else None
+def _percent(row: Json, name: str = "coverage") -> str:
+    share = row.get(name) if isinstance(row, dict) else None
     return f"{100 * share:.0f} %" if isinstance(share, float) else ""
 
 

@@ -6,9 +6,8 @@ for course in draw_courses(20, seed=7):
     with ReasoningCache(tools=stage.tools(), now=stage.now) as cache:
         for trace in course.trainings(3):
             cache.observe(trace)
-        for ask in course.fresh(10, runs=3):
-            outcome, writes = stage.play(ask, cache.lookup)
-            judgement = judge(outcome, writes, ask, course.agent.truth(ask))
+        for examined in examine(course, stage, cache, runs=3, fresh=10):
+            assert not examined.judgement.wrong, examined
 ```
 """
 
@@ -20,6 +19,7 @@ from seglam_agents.testing.planted.drawing import Chance, Setting
 from seglam_agents.testing.planted.families import FAMILIES
 from seglam_agents.testing.planted.judging import Judgement, Verdict, judge, judge_stranger
 from seglam_agents.testing.planted.stage import Stage
+from seglam_agents.testing.planted.trial import Examined, Learner, Tally, examine
 
 __all__ = [
     "FAMILIES",
@@ -27,15 +27,19 @@ __all__ = [
     "Chance",
     "Course",
     "Desk",
+    "Examined",
     "Judgement",
+    "Learner",
     "PlantedAgent",
     "Said",
     "Setting",
     "Stage",
+    "Tally",
     "Truth",
     "Verdict",
     "draw_course",
     "draw_courses",
+    "examine",
     "judge",
     "judge_stranger",
 ]

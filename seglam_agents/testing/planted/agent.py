@@ -104,6 +104,8 @@ class Ask:
     values: Values
     world: World
     now: datetime
+    beyond: bool = False
+    """True where its data and values may lie beyond those of the trainings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ class PlantedAgent:
         template = drawing.random.choice(tuple(wordings or self.wordings))
         spelled = {name: place(drawing) for name, place in self.places.items()}
         text = re.sub(r"\{(\w+)\}", lambda match: spelled[match[1]].text, template)
-        return Ask(text, {name: item.value for name, item in spelled.items()}, drawing.world, drawing.now)
+        values = {name: item.value for name, item in spelled.items()}
+        return Ask(text, values, drawing.world, drawing.now, drawing.setting.wide)
 
     def truth(self, ask: Ask) -> Truth:
         """Return what is right for a request. It depends on the request, the world and the moment alone."""

@@ -15,6 +15,8 @@ from seglam_agents.testing.planted.workshop import Workshop
 
 FORCED = 3
 """One of so many courses has a forced coincidence."""
+BEYOND = 3
+"""One of so many fresh requests lies beyond the trainings."""
 _LISTS = (Chance.ONE_ROW, Chance.ALL_ALIKE, Chance.SORTED)
 _CHANCES: dict[str, tuple[Chance, ...]] = {
     "owner": (Chance.ONE_OWNER, *_LISTS, Chance.EQUAL_FIELDS),
@@ -71,10 +73,10 @@ class Course:
 
     def _drawings(self, label: str, count: int, runs: int) -> Iterator[Drawing]:
         random = Random(f"{self.seed} {label}")
-        setting = Setting(wide=True)
         start = self.asked(runs)[-1].now
         for _ in range(count):
             now = later(start, random, 300)
+            setting = Setting(wide=random.randrange(BEYOND) == 0)
             yield Drawing(random, draw_world(self.agent.theme, setting, random, now), now, setting)
 
     def _setting(self, random: Random) -> Setting:

@@ -41,7 +41,7 @@ class Setting:
 
     Args:
         chance: the coincidence that is forced.
-        wide: True for fresh requests: numbers beyond those of the trainings, people without records, empty lists.
+        wide: True for requests beyond the trainings: larger numbers, longer lists, strangers, nothing found.
         owner: the only owner that is asked for, where the chance is `ONE_OWNER`.
     """
 
@@ -64,9 +64,13 @@ class Drawing:
         """The theme of the world."""
         return self.world.theme
 
-    def fresh(self, share: float) -> bool:
-        """Return True for a share of the fresh requests, and for no training."""
+    def beyond(self, share: float) -> bool:
+        """Return True for a share of the requests beyond the trainings, and for no other."""
         return self.setting.wide and self.random.random() < share
+
+    def seldom(self, share: float) -> bool:
+        """Return True for a share of the requests beyond the trainings, and for some of the others."""
+        return self.random.random() < (share if self.setting.wide else share / 8)
 
 
 def draw_world(theme: Theme, setting: Setting, random: Random, now: datetime) -> World:
@@ -103,10 +107,8 @@ def _rows(theme: Theme, setting: Setting, random: Random, now: datetime, names: 
 def _of_one(
     theme: Theme, setting: Setting, random: Random, now: datetime, name: str, keys: list[str]
 ) -> list[Row]:  # fmt: skip
-    count = (
-        1 if setting.chance is Chance.ONE_ROW else random.randint(1 if setting.wide else 2, 7 if setting.wide else 5)
-    )
-    top = 2_000 if setting.wide and random.random() < 0.2 else 400
+    count = 1 if setting.chance is Chance.ONE_ROW else random.randint(1, 7) if setting.wide else random.randint(2, 5)
+    top = 2_000 if setting.wide and random.random() < 0.3 else 400
     amounts = random.sample(range(5, top), count)
     days = [now.date() + timedelta(days=offset) for offset in random.sample(range(-70, 50), count)]
     if setting.chance is Chance.SORTED:
@@ -130,7 +132,7 @@ def _of_one(
 def _count(setting: Setting, random: Random, amount: int) -> int:
     if setting.chance is Chance.EQUAL_FIELDS:
         return amount
-    return random.randint(1, 60 if setting.wide and random.random() < 0.2 else 12)
+    return random.randint(1, 60 if setting.wide and random.random() < 0.3 else 12)
 
 
 def _keys(theme: Theme, random: Random) -> list[str]:
@@ -152,7 +154,7 @@ def _goods(setting: Setting, random: Random) -> list[Row]:
 
 
 def _good(setting: Setting, random: Random, name: str) -> Row:
-    far = setting.wide and random.random() < 0.2
+    far = setting.wide and random.random() < 0.3
     count = random.randint(0, 400 if far else 40)
     reserved = random.randint(0, 400 if far else 15)
     price: Json = random.randint(2, 60)

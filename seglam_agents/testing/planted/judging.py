@@ -47,6 +47,10 @@ class Verdict(StrEnum):
     """A request of another kind was answered."""
 
 
+WRONG = (Verdict.WRONG_ANSWER, Verdict.WRONG_WRITE, Verdict.STRANGER_SERVED)
+"""What must never happen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict with what was got and what would have been right."""
@@ -58,7 +62,7 @@ class Judgement:
     @property
     def wrong(self) -> bool:
         """True for what must never happen."""
-        return self.verdict in (Verdict.WRONG_ANSWER, Verdict.WRONG_WRITE, Verdict.STRANGER_SERVED)
+        return self.verdict in WRONG
 
 
 def judge(outcome: Outcome, writes: Sequence[Write], ask: Ask, truth: Truth) -> Judgement:

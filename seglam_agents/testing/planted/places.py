@@ -11,19 +11,19 @@ from seglam_agents.testing.planted.drawing import Chance, Drawing
 
 
 def owner(drawing: Drawing) -> Spelled:
-    """An owner of records; among fresh requests now and then one without any."""
+    """An owner of records; now and then one without any."""
     world, setting = drawing.world, drawing.setting
     owners = list(dict.fromkeys(str(row[drawing.theme.owner]) for row in world.rows))
     if setting.chance is Chance.ONE_OWNER and setting.owner in owners:
         return _plain(setting.owner)
-    if drawing.fresh(0.12):
+    if drawing.seldom(0.3):
         return _plain(str(world.people[-1]["name"]))
     return _plain(drawing.random.choice(owners))
 
 
 def person(drawing: Drawing) -> Spelled:
-    """A person of the directory; among fresh requests now and then a stranger."""
-    if drawing.fresh(0.05):
+    """A person of the directory; now and then a stranger."""
+    if drawing.seldom(0.12):
         return _plain(vocabulary.person(drawing.random))
     if drawing.setting.chance is Chance.ONE_OWNER:
         return _plain(str(drawing.world.people[0]["name"]))
@@ -31,16 +31,16 @@ def person(drawing: Drawing) -> Spelled:
 
 
 def key(drawing: Drawing) -> Spelled:
-    """The key of a record; among fresh requests now and then one that does not exist."""
+    """The key of a record; now and then one that does not exist."""
     theme = drawing.theme
-    if drawing.fresh(0.05):
+    if drawing.seldom(0.12):
         return _plain(f"{theme.prefix}{drawing.random.randrange(10**theme.digits)}")
     return _plain(str(drawing.random.choice(drawing.world.rows)[theme.key]))
 
 
 def item(drawing: Drawing) -> Spelled:
-    """Goods that are in stock; among fresh requests now and then unknown ones."""
-    if drawing.fresh(0.05):
+    """Goods that are in stock; now and then unknown ones."""
+    if drawing.seldom(0.12):
         return _plain(drawing.random.choice(vocabulary.THINGS))
     return _plain(str(drawing.random.choice(drawing.world.goods)["name"]))
 
@@ -62,7 +62,7 @@ def whole(low: int, high: int) -> Place:
         if drawing.setting.chance is Chance.EQUAL_NUMBERS:
             # A number that a key of the data ends in: the request and its ids then hold it twice.
             return _number(3 if low <= 3 <= high else low)
-        if drawing.fresh(0.2):
+        if drawing.beyond(0.5):
             return _number(drawing.random.randint(high, high * 12))
         return _number(drawing.random.randint(low, high))
 
@@ -74,7 +74,7 @@ def hundreds(low: int, high: int) -> Place:
 
     def place(drawing: Drawing) -> Spelled:
         steps = drawing.random.randint(low // 10, high // 10)
-        return _number(10 * (steps * 7 if drawing.fresh(0.1) else steps))
+        return _number(10 * (steps * 7 if drawing.beyond(0.3) else steps))
 
     return place
 
