@@ -27,7 +27,7 @@ from seglam_agents.cli.exports import (
 from seglam_agents.cli.options import AsJson
 from seglam_agents.cli.output import console, plain, print_json
 from seglam_agents.figures import check_drawing
-from seglam_agents.harvest.backtest import Backtest, BacktestReport, Replayed, in_order_of_time
+from seglam_agents.harvest.backtest import Backtest, BacktestReport, KindBacktest, Replayed, in_order_of_time
 from seglam_agents.harvest.plot import save_backtest
 from seglam_agents.harvest.reading import Unread, read_traces
 from seglam_agents.harvest.tools import read_tools, tools_of
@@ -38,6 +38,8 @@ Plot = Annotated[
     Path | None,
     typer.Option("--plot", metavar="FILE", help="Draw what was spent and what would have been, as .svg or .png."),
 ]
+SHOWN = 20
+"""Lines of a list that may be long; the JSON document has all of them."""
 
 
 @reported
@@ -80,18 +82,14 @@ def backtest(
 
 def report_view(report: BacktestReport, unread: Sequence[Unread], *, inferred_tools: bool) -> RenderableType:
     """Return the kinds, the sums, every wrong run, and what to do next."""
-    kinds = plain_table("request", "runs", "first hit", "hits", "right", "other words", "wrong", "gave up", "saved", "")
-    for kind in report.kinds:
-        figures = (kind.hits, kind.right, kind.reworded, kind.wrong, kind.gave_up)
-        saved = f"{kind.saved_tokens:,} of {kind.tokens:,} tokens" if kind.tokens else ""
-        first = f"run {kind.first_hit}" if kind.first_hit else "never"
-        kinds.add_row(cut(kind.example), str(kind.runs), first, *map(str, figures), saved, cut(kind.in_the_way, 120))
     return Group(
-        *([kinds, Text("")] if report.kinds else []),
-        *map(Text, _sums(report, unread)),
+        *titled("Would have been served", _served([kind for kind in report.kinds if kind.procedure])),
+        *titled("Not served", _not_served([kind for kind in report.kinds if not kind.procedure])),
         *titled("Wrong", _list(report.wrong_runs)),
-        *titled("Right calls, answered in other words: read them", _list(report.reworded_runs[:20])),
+        *titled("Right calls, answered in other words: read them", _list(report.reworded_runs[:SHOWN])),
         *titled("Not read", _unread(unread)),
+        Text(""),
+        *map(Text, _sums(report, unread)),
         *(Text(f"\n{line}", style="yellow") for line in _hints(report, inferred_tools)),
     )
 
@@ -151,6 +149,31 @@ def _sums(report: BacktestReport, unread: Sequence[Unread]) -> list[str]:
     if report.model_calls:
         lines.append(f"{report.saved_model_calls:,} of {report.model_calls:,} model calls saved")
     return lines
+
+
+def _served(kinds: Sequence[KindBacktest]) -> RenderableType | None:
+    if not kinds:
+        return None
+    table = plain_table("request", "runs", "first hit", "hits", "wrong", "gave up", "tokens saved")
+    for kind in kinds:
+        first = f"run {kind.first_hit}" if kind.first_hit else "not yet"
+        saved = f"{kind.saved_tokens:,} of {kind.tokens:,}" if kind.tokens else ""
+        figures = (kind.hits, kind.wrong, kind.gave_up)
+        table.add_row(cut(kind.example), str(kind.runs), first, *map(str, figures), saved)
+    return table
+
+
+def _not_served(kinds: Sequence[KindBacktest]) -> RenderableType | None:
+    if not kinds:
+        return None
+    table = plain_table("runs", "for example", "tokens", "in the way")
+    for kind in kinds[:SHOWN]:
+        table.add_row(str(kind.runs), cut(kind.example), f"{kind.tokens:,}", cut(kind.in_the_way, 120))
+    if len(kinds) > SHOWN:
+        table.add_row(
+            str(sum(kind.runs for kind in kinds[SHOWN:])), f"{len(kinds) - SHOWN} more kinds: --json has them"
+        )
+    return table
 
 
 def _list(runs: Sequence[Replayed]) -> RenderableType | None:
