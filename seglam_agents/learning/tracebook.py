@@ -64,10 +64,7 @@ class TraceBook:
         if scope.key not in self._shelves:
             shelf = _Shelf()
             notes = self.store.notes(scope, _NOTE) if isinstance(self.store, NoteStore) else {}
-            for trace in sorted(
-                read_notes(notes, "trace", Trace.model_validate_json),
-                key=lambda trace: (str(trace.recorded_at or ""), trace.id),
-            ):
+            for trace in sorted(read_notes(notes, "trace", Trace.model_validate_json), key=_by_date):
                 self._place(shelf, trace)
             self._shelves[scope.key] = shelf
         return self._shelves[scope.key]
@@ -79,6 +76,10 @@ class TraceBook:
     def _write(self, scope: Scope, key: str, trace: Trace | None) -> None:
         if isinstance(self.store, NoteStore):
             self.store.put_note(scope, _NOTE, key, {"trace": trace.model_dump_json()} if trace else {})
+
+
+def _by_date(trace: Trace) -> tuple[str, str]:
+    return str(trace.recorded_at or ""), trace.id
 
 
 def _words(trace: Trace) -> frozenset[str]:
