@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Final, NamedTuple, cast
 
 import pydantic_monty as monty
@@ -33,16 +34,7 @@ _GRACE: Final = 0.5
 _CHECKOUTS_PER_WORKER: Final = 500
 _ARGUMENTS: Final = "_arguments_"
 _PARSED: Final = "parsed"
-_PRELUDE: Final = """\
-_round_ = round
-def round(number, ndigits=None):
-    if ndigits is None:
-        return _round_(number)
-    if isinstance(number, float) and ndigits >= 0:
-        return float(f"{number:.{ndigits}f}")
-    return _round_(number, ndigits)
-"""
-"""Monty scales before it rounds, so that its round(2.675, 2) is 2.68; its formatting rounds as Python does."""
+_PRELUDE: Final = Path(__file__).with_name("monty_prelude.py").read_text(encoding="utf-8")
 
 
 class MontySandbox:
