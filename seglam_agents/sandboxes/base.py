@@ -68,7 +68,7 @@ class Paused:
     seconds: float = 0.0
 
 
-FailureKind: TypeAlias = Literal["deopt", "error", "limit", "crash", "syntax", "value"]
+FailureKind: TypeAlias = Literal["deopt", "error", "limit", "crash", "syntax", "value", "busy", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,8 @@ class Failed:
     """The program gave up or was stopped.
 
     `deopt`: it called `deopt(reason)`. `error`: it raised. `limit`: a limit ended it. `crash`: its worker died.
-    `syntax`: it is not in the sandbox's dialect. `value`: it returned something that is no `Value`.
+    `syntax`: it is not in the sandbox's dialect. `value`: it returned something that is no `Value`. `busy`: it never
+    began, because every worker was taken. `unavailable`: a remote sandbox cannot be reached, or refuses.
     """
 
     kind: FailureKind
@@ -99,7 +100,7 @@ class Problem:
 class HostModule:
     """Trusted functions of the host that a program may import by name, such as `slots`.
 
-    The functions take and return `Value`s, and must neither block nor have effects.
+    The functions take and return `Value`s, and must neither block nor have effects. Their time is the program's.
     """
 
     name: str
