@@ -29,6 +29,7 @@ from seglam_agents.sandboxes.base import (
 from seglam_agents.sandboxes.checking import NotAValueError, TooLargeError, checked, plain
 
 MAX_REASON: Final = 500
+_LONGEST_REASON: Final = 1000
 MAX_QUESTIONS: Final = 10_000
 """How often a program may ask its host for anything but tools."""
 NO_CLOCK: Final = "the clock cannot be read here: take the time as an argument"
@@ -147,7 +148,9 @@ class HostSide:
             return Failed("value", str(error), self.seconds)
 
     def ended(self, execution: Execution) -> Execution:
-        """Return an execution with the seconds of this run."""
+        """Return an execution with the seconds of this run, and a reason of a length that can be told."""
+        if isinstance(execution, Failed) and len(execution.reason) > _LONGEST_REASON:
+            execution = replace(execution, reason=f"{execution.reason[:MAX_REASON]}…{execution.reason[-100:]}")
         return replace(execution, seconds=self.seconds)
 
     def _tool(self, tool: Tool, args: Sequence[object], kwargs: Mapping[str, object]) -> Answer:
