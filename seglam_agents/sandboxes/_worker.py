@@ -25,8 +25,13 @@ WATCH_MILLISECONDS = 400
 
 WARMING = {
     "source": "import math\ndef run(x): return [x, str(x), math.sqrt(4.0), {'a': x}]",
-    **{"entry": "run", "arguments": {"x": 1}, "tools": [], "modules": {}, "now": None},
-    **{"recursion_depth": 900, "output_bytes": 1000},
+    "entry": "run",
+    "arguments": {"x": 1},
+    "tools": [],
+    "modules": {},
+    "now": None,
+    "recursion_depth": 900,
+    "output_bytes": 1000,
 }
 """A program of ours. A forked process copies each page of memory when it first writes to it, which is most of a run."""
 
