@@ -17,7 +17,7 @@ from typing import Final
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
-from seglam_agents.records.values import Value, encode
+from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import (
     Execution,
     Failed,
@@ -32,6 +32,7 @@ from seglam_agents.sandboxes.conversation import Conversation
 from seglam_agents.sandboxes.dialect import CPYTHON, look
 from seglam_agents.sandboxes.exchange import HostSide
 from seglam_agents.sandboxes.keeper import Child, Keeper
+from seglam_agents.sandboxes.remote import task_of
 from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turns
 
@@ -87,7 +88,7 @@ class ProcessSandbox:
         now: datetime | None = None,
     ) -> Execution:
         """Call `entry(**arguments)` in a process of its own; see `Sandbox.run`."""
-        task = _task(program, arguments, self._modules, limits, now)
+        task = task_of(program, arguments, self._modules, self._packages, limits, now)
         pool = self._live()
         with pool.turns.turn(program.source) as turn:
             if turn is None:
@@ -235,27 +236,6 @@ class _Pool:
 def _died_early(execution: Execution, host: HostSide) -> bool:
     """Tell whether a child may have been dead before its run began."""
     return isinstance(execution, Failed) and execution.kind == "crash" and not host.asked
-
-
-def _task(
-    program: Program,
-    arguments: Mapping[str, Value],
-    modules: Mapping[str, HostModule],
-    limits: Limits,
-    now: datetime | None,
-) -> Json:
-    return {
-        "source": program.source,
-        "entry": program.entry,
-        "arguments": encode(arguments),
-        "tools": [tool.name for tool in program.tools],
-        "modules": {name: list(module.functions) for name, module in modules.items()},
-        "now": now.isoformat() if now else None,
-        "seconds": limits.seconds,
-        "memory_bytes": limits.memory_bytes,
-        "recursion_depth": limits.recursion_depth,
-        "output_bytes": limits.output_bytes,
-    }
 
 
 def _after_fork() -> None:
