@@ -37,7 +37,7 @@ _GRACE: Final = 0.5
 _CHECKOUTS_PER_WORKER: Final = 500
 _HOUSEKEEPING_SECONDS: Final = 1.0
 """What a worker may take to begin or to end a session before it is killed."""
-_MOST_WORKERS: Final = 4
+_MOST_WORKERS: Final = 2
 """Workers per turn: programs that wait for a tool hold a worker and compute nothing."""
 _ARGUMENTS: Final = "_arguments_"
 _PARSED: Final = "parsed"
@@ -48,7 +48,7 @@ class MontySandbox:
     """A pool of Monty workers; the default sandbox.
 
     Args:
-        workers: how many programs may compute at a time, each in a worker process of 10 to 20 MB; up to four times as
+        workers: how many programs may compute at a time, each in a worker process of 10 to 20 MB; up to twice as
             many live where programs wait for tools.
         modules: host modules that programs may import.
         prepare_ahead: whether to make sessions before they are needed, in a background thread.

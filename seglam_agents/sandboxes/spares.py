@@ -99,7 +99,7 @@ class Spares(Generic[K, T]):
     def settle(self) -> None:
         """Wait until the background thread has nothing left to do."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or not (self._busy or self._used or self._wanted))
+            self._changed.wait_for(lambda: self._closed or not (self._busy or self._used or self._may_make))
 
     def close(self) -> None:
         """Dispose of everything that is not in use, and stop the thread."""
@@ -161,24 +161,22 @@ class Spares(Generic[K, T]):
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._closed or self._used or self._wanted)
+                self._changed.wait_for(lambda: self._closed or self._used or self._may_make)
                 if self._closed:
                     return
                 self._busy = True
                 used = self._used.popleft() if self._used else None
-                key = self._next_wanted() if used is None else None
+                wanted = [] if used is not None else [self._wanted.popleft()]
+                self._existing += len(wanted)
             if used is not None:
                 self._end(used)
-            elif key is not None:
+            for key in wanted:
                 self._prepare(key)
 
-    def _next_wanted(self) -> K | None:
-        """Return a key to make something of, if there is room for it; the caller then holds the room."""
-        key = self._wanted.popleft()
-        if self._existing >= self._ahead:
-            return None
-        self._existing += 1
-        return key
+    @property
+    def _may_make(self) -> bool:
+        """Whether something is wanted, and there is room for it."""
+        return bool(self._wanted) and self._existing < self._ahead
 
     def _prepare(self, key: K) -> None:
         try:
