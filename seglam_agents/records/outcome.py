@@ -255,7 +255,6 @@ class CacheStatistics:
     procedures: int
     requests: int
     hits: int
-    recognised: int
     misses: int
     deopts: int
     refused: int
@@ -266,6 +265,7 @@ class CacheStatistics:
     compile: Usage
     repair: Usage
     interpret: Usage
+    recognised: int = 0
 
     @property
     def model_usage(self) -> Usage:
