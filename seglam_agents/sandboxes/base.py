@@ -34,6 +34,8 @@ class Program:
     """The tools that the source may call as ordinary functions; no other name of the host exists in it."""
     clock: bool = False
     """Whether a look at the program lets it read the clock, because its host has declared one."""
+    sandbox: str = ""
+    """The name of the sandbox that it is for, where several are offered; empty for the default one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,35 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Which of several sandboxes a program is for."""
+
+    sandbox: str | None
+    """Its name; empty for the default one, None where none can run the program."""
+    lacking: Mapping[str, Sequence[Problem]]
+    """What the ones before it lack, by name."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is not the default one."""
+        return "; ".join(f"{name}: {problems[0].message}" for name, problems in self.lacking.items())
+
+
+@runtime_checkable
+class Offering(Protocol):
+    """A sandbox that is several."""
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names of all of them, the default first."""
+        ...
+
+    def choose(self, program: Program) -> Choice:
+        """Return which of them can run a program, and why no other."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class HostModule:
     """Trusted functions of the host that a program may import by name, such as `slots`.
 
@@ -146,3 +177,8 @@ class Sandbox(Protocol):
     def close(self) -> None:
         """Stop every worker. A closed sandbox starts again at its next run."""
         ...
+
+
+def offers(sandbox: Sandbox, name: str) -> bool:
+    """Tell whether a program for the sandbox of that name can run in this one."""
+    return not name or name in (sandbox.offered if isinstance(sandbox, Offering) else (sandbox.name,))
