@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,14 +13,13 @@ from typing import NoReturn
 from uuid import uuid4
 
 import pytest
-import qdrant_edge as qe
 from qdrant_client import QdrantClient
 
 from seglam_agents.records.errors import ConflictError, StoreError
 from seglam_agents.records.procedure import Entry
 from seglam_agents.stores.base import Changes
 from seglam_agents.stores.edge import EdgeStore
-from seglam_agents.stores.layout import point_id
+from seglam_agents.stores.layout import checksum, dump_entry, point_id
 from seglam_agents.stores.ledger import REMEMBERED, Ledger, Write
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.stores.opening import open_store
@@ -77,9 +77,12 @@ class TestEdgeStore(StoreContract):
     def damage(self, store: FullStore, entry: Entry, change: Callable[[str], str]) -> None:
         """Change the stored text of the current entry."""
         assert isinstance(store, EdgeStore)
-        head = store._point(point_id("head", entry.procedure.scope, entry.procedure.id))
-        changed = {"entry": change(head.payload["entry"])}
-        store._open().update(qe.UpdateOperation.set_payload([head.id], changed))
+        text = change(dump_entry(entry))
+        with closing(sqlite3.connect(store._path / "store.sqlite", isolation_level=None)) as connection:
+            connection.execute(
+                "UPDATE procedures SET entry = ?, checksum = ? WHERE id = ? AND version = ?",
+                [text, checksum(text), entry.procedure.id, entry.procedure.version],
+            )
 
 
 class QdrantContract(StoreContract):
@@ -250,49 +253,6 @@ class TestQdrantErrors:
             one.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
             other.put(entry("p"), expected_revision=0, vector=[1.0, 0.0, 0.0])
             assert len(one.changes(SCOPE).entries) == len(other.changes(SCOPE).entries) == 1
-
-
-class TestEdgeErrors:
-    """What a person reads when the folder is not as it should be."""
-
-    def test_a_file_in_the_way(self, tmp_path: Path) -> None:
-        """A path that is no folder is a `StoreError` that names it."""
-        (tmp_path / "file").write_text("")
-        with pytest.raises(StoreError, match="file"):
-            EdgeStore(tmp_path / "file")
-
-    def test_a_broken_shard(self, tmp_path: Path) -> None:
-        """A damaged folder is a `StoreError`, and does not stay locked by the attempt."""
-        (tmp_path / "shard").mkdir()
-        for _ in range(2):
-            with pytest.raises(StoreError, match="failed"):
-                EdgeStore(tmp_path)
-
-    def test_what_a_kill_left_behind_is_removed(self, tmp_path: Path) -> None:
-        """A half-made shard beside the real one is thrown away."""
-        (tmp_path / "shard-half").mkdir()
-        with closing(EdgeStore(tmp_path)) as store:
-            store.put(entry("p"), expected_revision=0)
-        assert not (tmp_path / "shard-half").exists()
-
-    def test_a_forked_process_is_told_to_open_its_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A store that was inherited by a fork would hang: it says so instead."""
-        with closing(EdgeStore(tmp_path)) as store:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, "getpid", lambda: -1)
-                with pytest.raises(StoreError, match="fork"):
-                    store.put(entry("p"), expected_revision=0)
-                with pytest.raises(StoreError, match="fork"):
-                    store.changes(SCOPE)
-            assert store.changes(SCOPE) == Changes(0, ())
-
-    def test_a_vector_length_that_nothing_has_is_forgotten(self, tmp_path: Path) -> None:
-        """A kill between fixing the length of vectors and writing the first one does not tie the store to it."""
-        with closing(EdgeStore(tmp_path)) as store:
-            store._accept_length(3)
-        with closing(EdgeStore(tmp_path)) as store:
-            written = store.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
-            assert [match.entry for match in store.search(SCOPE, [1.0, 0.0])] == [written]
 
 
 class TestOpenStore:
