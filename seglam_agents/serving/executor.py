@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, encode, tidy
@@ -20,6 +22,8 @@ from seglam_agents.sandboxes.base import (
     ToolResult,
 )
 from seglam_agents.serving.loading import Loaded
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +64,45 @@ class Executor:
             steps.append(_step(wanted, result))
             return result
 
-        execution = self.sandbox.run(
-            loaded.program,
-            loaded.call_arguments(arguments),
-            call=recording if loaded.program.tools else None,
-            limits=self.limits,
-            now=now,
-        )
-        return _action(execution), tuple(steps)
+        try:
+            execution = self.sandbox.run(
+                loaded.program,
+                loaded.call_arguments(arguments),
+                call=recording if loaded.program.tools else None,
+                limits=self.limits,
+                now=now,
+            )
+            return _action(execution), tuple(steps)
+        except Exception as error:
+            if not steps:
+                raise
+            # From the first call on, nothing may hide from the model what was done.
+            logger.exception("a body broke after it had called tools; the model takes over")
+            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken"), tuple(steps)
 
 
 def _action(execution: Execution) -> Action:
     match execution:
         case Returned(value=None, seconds=seconds):
-            return GiveUp("the procedure returned nothing", seconds)
+            return GiveUp("the procedure returned nothing", seconds, "value")
         case Returned(value=value, seconds=seconds):
             return _final(value, seconds)
         case Paused(call=call):
             return Call(call.tool, {name: encode(value) for name, value in call.arguments.items()})
         case Failed(kind=kind, reason=reason, seconds=seconds):
-            return GiveUp(f"{kind}: {reason}", seconds)
+            return GiveUp(f"{kind}: {reason}", seconds, kind)
 
 
 def _final(value: Value, seconds: float) -> Action:
     if isinstance(value, float) and not abs(value) < float("inf"):
-        return GiveUp(f"value: the answer is {value}, which is no number", seconds)
+        return GiveUp(f"value: the answer is {value}, which is not a number", seconds, "value")
     return Final(encode(tidy(value)), seconds)
 
 
 def _step(wanted: ToolCall, result: ToolResult) -> ToolStep:
     return ToolStep(
         tool=wanted.tool,
-        arguments={name: encode(value) for name, value in wanted.arguments.items()},
-        result=encode(result.value),
+        arguments={name: encoded_or_described(value) for name, value in wanted.arguments.items()},
+        result=encoded_or_described(result.value),
         error=result.error,
     )

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import StoreError
-from seglam_agents.records.procedure import Entry
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.stores import tables
