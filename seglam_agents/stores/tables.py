@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from seglam_agents.records.procedure import Entry
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.layout import (
