@@ -12,7 +12,6 @@ for tens of thousands of procedures.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 import time
@@ -28,6 +27,7 @@ from seglam_agents.records.errors import SchemaError, StoreError
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.filelock import FileLock
 from seglam_agents.stores.layout import SCOPE, VECTOR, Payload, entry_from, entry_payload, logger, point_id
+from seglam_agents.stores.sqlite import writable
 from seglam_agents.stores.tables import Row
 
 ROOM: Final = 128 * 2**20
@@ -150,7 +150,7 @@ class Shard:
             fresh.unlink(missing_ok=True)
 
     def _roomy(self) -> bool:
-        return os.access(self._folder, os.W_OK) and shutil.disk_usage(self._folder).free >= self._room
+        return writable(self._folder) and shutil.disk_usage(self._folder).free >= self._room
 
     @contextmanager
     def _careful(self) -> Generator[None, None, None]:

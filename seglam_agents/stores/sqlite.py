@@ -112,7 +112,7 @@ class Sqlite:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
-        if _writable(self._path.parent) or _unread_log(self._path):
+        if writable(self._path.parent) or _unread_log(self._path):
             return self._opened("rw")
         # Nobody can write here, so nobody does; SQLite would want to make files beside the database.
         return self._opened("ro&immutable=1")
@@ -191,8 +191,9 @@ def _file(path: Path) -> _File:
     return found.st_dev, found.st_ino
 
 
-def _writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK)
+def writable(folder: Path) -> bool:
+    """Tell whether this process may make files in a folder."""
+    return os.access(folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _unread_log(path: Path) -> bool:
