@@ -18,7 +18,7 @@ from seglam_agents.compilers.base import Known
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.usage import Usage
-from seglam_agents.stores.base import NoteStore, ProcedureStore
+from seglam_agents.stores.base import NoteStore, ProcedureStore, noted
 
 MAX_KINDS = 2_000
 """Kinds that are remembered; the one that was seen longest ago is forgotten first."""
@@ -110,9 +110,7 @@ class Kinds:
 
     def _of_scope(self, scope: Scope) -> dict[str, Kind]:
         if scope.key not in self._kinds:
-            notes = self.store.notes(scope, _NOTE) if isinstance(self.store, NoteStore) else {}
-            kinds = [Kind.model_validate_json(str(note["kind"])) for note in notes.values() if "kind" in note]
-            self._kinds[scope.key] = {kind.id: kind for kind in kinds}
+            self._kinds[scope.key] = {kind.id: kind for kind in noted(self.store, scope, _NOTE, Kind)}
         return self._kinds[scope.key]
 
     def _write(self, scope: Scope, kind: Kind) -> Kind:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from seglam_agents.guards.normal import normalise, words
-from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.records.trace import Trace
-from seglam_agents.stores.base import NoteStore, ProcedureStore
+from seglam_agents.stores.base import NoteStore, ProcedureStore, noted
 
 MAX_TRACES = 5_000
 """Runs of a scope that are remembered; the oldest is forgotten first."""
@@ -64,8 +62,8 @@ class TraceBook:
     def _of(self, scope: Scope) -> _Shelf:
         if scope.key not in self._shelves:
             shelf = _Shelf()
-            notes = self.store.notes(scope, _NOTE) if isinstance(self.store, NoteStore) else {}
-            for trace in sorted(_read(notes.values()), key=lambda trace: (str(trace.recorded_at or ""), trace.id)):
+            traces = noted(self.store, scope, _NOTE, Trace)
+            for trace in sorted(traces, key=lambda trace: (str(trace.recorded_at or ""), trace.id)):
                 self._place(shelf, trace)
             self._shelves[scope.key] = shelf
         return self._shelves[scope.key]
@@ -77,10 +75,6 @@ class TraceBook:
     def _write(self, scope: Scope, key: str, trace: Trace | None) -> None:
         if isinstance(self.store, NoteStore):
             self.store.put_note(scope, _NOTE, key, {"trace": trace.model_dump_json()} if trace else {})
-
-
-def _read(notes: Iterable[dict[str, Json]]) -> list[Trace]:
-    return [Trace.model_validate_json(str(note["trace"])) for note in notes if "trace" in note]
 
 
 def _words(trace: Trace) -> frozenset[str]:

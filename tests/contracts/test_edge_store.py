@@ -18,8 +18,10 @@ import qdrant_edge as qe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seglam_agents.cache import ReasoningCache
 from seglam_agents.records.errors import ConflictError, SchemaError, StoreError
-from seglam_agents.records.request import Scope
+from seglam_agents.records.request import Request, Scope
+from seglam_agents.records.trace import Trace
 from seglam_agents.stores.base import BatchStore, Changes, Put
 from seglam_agents.stores.edge import EdgeStore
 from seglam_agents.stores.filelock import FileLock
@@ -35,12 +37,16 @@ def opened(tmp_path: Path) -> Iterator[Callable[[], EdgeStore]]:
         yield lambda: stack.enter_context(closing(EdgeStore(tmp_path)))
 
 
-def owns(store: EdgeStore) -> bool:
-    """Tell whether a store has the shard of its folder: nobody else can take its lock then."""
-    lock = FileLock(store._path)
+def free(path: Path) -> bool:
+    """Tell whether nobody owns the shard of a folder."""
+    lock = FileLock(path)
     taken = lock.take()
     lock.release()
-    return not taken
+    return taken
+
+
+def owns(store: EdgeStore) -> bool:
+    return not free(store._path)
 
 
 def found(store: EdgeStore, vector: list[float], limit: int = 100) -> list[str]:
@@ -115,6 +121,15 @@ class TestSharedFolder:
         with closing(EdgeStore(tmp_path)) as again:
             assert not owns(again)
             assert found(again, [1.0, 0.0]) == ["p"] and owns(again)
+
+    def test_a_cache_dropped_without_closing_keeps_nothing(self, tmp_path: Path) -> None:
+        """A cache that was forgotten instead of closed leaves its folder to others."""
+        cache = ReasoningCache(tmp_path, second_sandbox=None)
+        cache.store.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
+        assert not free(tmp_path)
+        del cache
+        gc.collect()
+        assert free(tmp_path)
 
     def test_reading_takes_nothing(self, tmp_path: Path) -> None:
         """Who only reads neither owns the shard nor opens it."""
@@ -363,6 +378,19 @@ class TestDamage:
             with caplog.at_level(logging.WARNING, logger="seglam_agents.stores"):
                 assert store.notes(SCOPE, "kind") == {"a": {"n": "a"}, "c": {"n": "c"}}
             assert "'b'" in caplog.text
+
+    def test_an_unreadable_kind_or_run_stops_no_learning(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A kind and a run that no longer read as such are left out; learning goes on with the others."""
+        with ReasoningCache(tmp_path, second_sandbox=None) as cache:
+            assert isinstance(cache.store, EdgeStore)
+            cache.store.put_note(cache.scope, "kind", "bad", {"kind": "no kind"})
+            cache.store.put_note(cache.scope, "trace", "bad", {"trace": '{"steps": 1}'})
+            with caplog.at_level(logging.WARNING, logger="seglam_agents.stores"):
+                learned = cache.observe(Trace(request=Request(text="How many chairs?"), answer=3))
+            assert "broken" not in learned.reason and learned.status != "failed"
+            assert sum("skipped the note 'bad'" in record.getMessage() for record in caplog.records) == 2
 
     def test_a_newer_store_is_refused(self, tmp_path: Path) -> None:
         """Tables of a later version are an error that says to upgrade, and stay as they are."""
