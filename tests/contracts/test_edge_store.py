@@ -22,7 +22,7 @@ from seglam_agents.cache import ReasoningCache
 from seglam_agents.records.errors import ConflictError, SchemaError, StoreError
 from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.trace import Trace
-from seglam_agents.stores.base import BatchStore, Changes, Put
+from seglam_agents.stores.base import Changes, Put
 from seglam_agents.stores.edge import EdgeStore
 from seglam_agents.stores.filelock import FileLock
 from seglam_agents.testing.store_contract import SCOPE, entry
@@ -168,28 +168,6 @@ if child:
 
 class TestBatches:
     """Many entries at the price of one."""
-
-    def test_a_batch_is_written_in_its_order(self, opened: Callable[[], EdgeStore]) -> None:
-        """`put_many` numbers entries as single puts would, and leaves vectors as they do."""
-        store = opened()
-        assert isinstance(store, BatchStore)
-        old = store.put(entry("old"), expected_revision=0, vector=[1.0, 0.0])
-        written = store.put_many([Put(entry("new"), 0, [0.0, 1.0]), Put(entry("old", version=2), old.revision)])
-        assert [one.revision for one in written] == [2, 3]
-        assert list(store.changes(SCOPE).entries) == list(written)
-        assert found(store, [1.0, 0.1]) == ["old", "new"]
-        assert store.put_many([]) == []
-
-    def test_a_batch_with_a_conflict_leaves_no_trace(self, opened: Callable[[], EdgeStore]) -> None:
-        """One entry that lost a race refuses the whole batch."""
-        store = opened()
-        store.put(entry("p"), expected_revision=0)
-        before = store.changes(SCOPE)
-        with pytest.raises(ConflictError):
-            store.put_many([Put(entry("q"), 0, [1.0]), Put(entry("p"), 0), Put(entry("r"), 0)])
-        assert store.changes(SCOPE) == before
-        # The first vector was refused as well: it does not decide how long vectors are.
-        assert store.put(entry("q"), expected_revision=0, vector=[1.0, 0.0]).revision == 2
 
     def test_a_large_batch_is_in_the_shard(self, opened: Callable[[], EdgeStore]) -> None:
         """More entries than are written into the shard at a time are all found in it."""
