@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from seglam_agents.compilers.base import Known
+from seglam_agents.learning.notes import read_notes
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.usage import Usage
-from seglam_agents.stores.base import NoteStore, ProcedureStore, noted
+from seglam_agents.stores.base import NoteStore, ProcedureStore
 
 MAX_KINDS = 2_000
 """Kinds that are remembered; the one that was seen longest ago is forgotten first."""
@@ -110,7 +111,9 @@ class Kinds:
 
     def _of_scope(self, scope: Scope) -> dict[str, Kind]:
         if scope.key not in self._kinds:
-            self._kinds[scope.key] = {kind.id: kind for kind in noted(self.store, scope, _NOTE, Kind)}
+            notes = self.store.notes(scope, _NOTE) if isinstance(self.store, NoteStore) else {}
+            kinds = read_notes(notes, "kind", Kind.model_validate_json)
+            self._kinds[scope.key] = {kind.id: kind for kind in kinds}
         return self._kinds[scope.key]
 
     def _write(self, scope: Scope, kind: Kind) -> Kind:
@@ -118,10 +121,15 @@ class Kinds:
         kinds.pop(kind.id, None)
         kinds[kind.id] = kind
         while len(kinds) > MAX_KINDS:
-            kinds.pop(next(iter(kinds)))
+            self._forget(scope, kinds.pop(next(iter(kinds))))
         if isinstance(self.store, NoteStore):
             self.store.put_note(scope, _NOTE, kind.id, {"kind": kind.model_dump_json()})
         return kind
+
+    def _forget(self, scope: Scope, kind: Kind) -> None:
+        # An empty note: what is forgotten must not come back when the store is opened again.
+        if isinstance(self.store, NoteStore):
+            self.store.put_note(scope, _NOTE, kind.id, {})
 
 
 def _cosine(left: Sequence[float], right: Sequence[float]) -> float:

@@ -6,9 +6,10 @@ import threading
 from dataclasses import dataclass, field
 
 from seglam_agents.guards.normal import normalise, words
+from seglam_agents.learning.notes import read_notes
 from seglam_agents.records.request import Scope
 from seglam_agents.records.trace import Trace
-from seglam_agents.stores.base import NoteStore, ProcedureStore, noted
+from seglam_agents.stores.base import NoteStore, ProcedureStore
 
 MAX_TRACES = 5_000
 """Runs of a scope that are remembered; the oldest is forgotten first."""
@@ -62,8 +63,8 @@ class TraceBook:
     def _of(self, scope: Scope) -> _Shelf:
         if scope.key not in self._shelves:
             shelf = _Shelf()
-            traces = noted(self.store, scope, _NOTE, Trace)
-            for trace in sorted(traces, key=lambda trace: (str(trace.recorded_at or ""), trace.id)):
+            notes = self.store.notes(scope, _NOTE) if isinstance(self.store, NoteStore) else {}
+            for trace in sorted(read_notes(notes, "trace", Trace.model_validate_json), key=_by_date):
                 self._place(shelf, trace)
             self._shelves[scope.key] = shelf
         return self._shelves[scope.key]
@@ -75,6 +76,10 @@ class TraceBook:
     def _write(self, scope: Scope, key: str, trace: Trace | None) -> None:
         if isinstance(self.store, NoteStore):
             self.store.put_note(scope, _NOTE, key, {"trace": trace.model_dump_json()} if trace else {})
+
+
+def _by_date(trace: Trace) -> tuple[str, str]:
+    return str(trace.recorded_at or ""), trace.id
 
 
 def _words(trace: Trace) -> frozenset[str]:

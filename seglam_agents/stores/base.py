@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.record import Json, Record
+from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
-
-R = TypeVar("R", bound=Record)
-
-logger = logging.getLogger("seglam_agents.stores")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +111,6 @@ class NoteStore(Protocol):
     def notes(self, scope: Scope, kind: str) -> dict[str, dict[str, Json]]:
         """Return all notes of one kind by key."""
         ...
-
-
-def noted(store: ProcedureStore, scope: Scope, kind: str, record: type[R]) -> list[R]:
-    """Return the records that are kept as notes of a kind, each as JSON text under the name of its kind.
-
-    One that cannot be read is logged and left out: it must not stop what the others are needed for.
-    """
-    notes = store.notes(scope, kind) if isinstance(store, NoteStore) else {}
-    found: list[R] = []
-    for key, note in notes.items():
-        if kind in note:  # An empty note is one that was forgotten.
-            try:
-                found.append(record.model_validate_json(str(note[kind])))
-            except ValueError as error:
-                logger.warning("skipped the note %r of kind %r in scope %s: %s", key, kind, scope.key, error)
-    return found
 
 
 AGENT_NOTE = "agent"

@@ -365,7 +365,7 @@ class TestDamage:
             assert isinstance(cache.store, EdgeStore)
             cache.store.put_note(cache.scope, "kind", "bad", {"kind": "no kind"})
             cache.store.put_note(cache.scope, "trace", "bad", {"trace": '{"steps": 1}'})
-            with caplog.at_level(logging.WARNING, logger="seglam_agents.stores"):
+            with caplog.at_level(logging.WARNING, logger="seglam_agents"):
                 learned = cache.observe(Trace(request=Request(text="How many chairs?"), answer=3))
             assert "broken" not in learned.reason and learned.status != "failed"
             assert sum("skipped the note 'bad'" in record.getMessage() for record in caplog.records) == 2
