@@ -43,6 +43,8 @@ class Verdict(StrEnum):
     DEOPT = "deopt"
     WRONG_ANSWER = "wrong answer"
     WRONG_WRITE = "wrong write"
+    LEFT_OPEN = "answer left open"
+    """The right writes, and the answer is left to the host's model."""
     STRANGER_SERVED = "stranger served"
     """A request of another kind was answered."""
 
@@ -81,6 +83,8 @@ def judge(outcome: Outcome, writes: Sequence[Write], ask: Ask, truth: Truth) -> 
         return Judgement(Verdict.WRONG_WRITE, got, right)
     if not finished:
         return Judgement(Verdict.DEOPT if isinstance(outcome, Deopt) else Verdict.MISS, got, right)
+    if outcome.answer is None and None not in truth.answers:
+        return Judgement(Verdict.LEFT_OPEN, got, right)
     return Judgement(Verdict.RIGHT if right_answer(outcome.answer, ask, truth) else Verdict.WRONG_ANSWER, got, right)
 
 

@@ -106,6 +106,7 @@ class Tally:
             "wrong_writes": self.verdicts[Verdict.WRONG_WRITE],
             "wrong_answers": self.verdicts[Verdict.WRONG_ANSWER],
             "strangers_served": self.verdicts[Verdict.STRANGER_SERVED],
+            "left_open": self.verdicts[Verdict.LEFT_OPEN],
             "deopts": self.verdicts[Verdict.DEOPT],
             "coverage": round(self.coverage, 4),
             "coverage_alike": round(self.coverage_alike, 4),
