@@ -7,6 +7,7 @@ import platform
 import resource
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -54,8 +55,9 @@ def terminal() -> Console:
 def _children(process: int) -> list[int]:
     found: list[int] = []
     for task in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            found += [child, *_children(child)]
+        with suppress(OSError):  # The thread has just ended.
+            for child in map(int, task.read_text().split()):
+                found += [child, *_children(child)]
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from seglam_agents.records.outcome import Outcome
 from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
 from seglam_agents.records.trace import Trace
 from seglam_agents.testing.planted.agent import Ask
 from seglam_agents.testing.planted.course import Course
@@ -23,7 +24,7 @@ class Learner(Protocol):
         """Learn from a run."""
         ...
 
-    def lookup(self, request: str, /) -> Outcome:
+    def lookup(self, request: Request, /) -> Outcome:
         """Serve a request, or decline it."""
         ...
 
