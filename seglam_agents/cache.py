@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,7 @@ from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import StoreError
+from seglam_agents.records.errors import ClockError, StoreError
 from seglam_agents.records.exchange import exchanged
 from seglam_agents.records.outcome import (
     Action,
@@ -48,25 +48,17 @@ from seglam_agents.records.request import (
     fingerprint_of_version_1,
     instructions_digest,
 )
-from seglam_agents.records.tools import Tool
+from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
-from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import HostModule, Limits, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
+from seglam_agents.serving.clock import checked_clock
 from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.opening import open_store
 from seglam_agents.wiring import Wiring, wired
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class HostTool:
-    """A tool with the function that runs it. The function may raise: the body then sees a RuntimeError."""
-
-    tool: Tool
-    function: Callable[..., Value]
 
 
 class ReasoningCache:
@@ -124,7 +116,7 @@ class ReasoningCache:
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._now = now
+        self._now = checked_clock(now) if now else None
         self._tools = {item.tool.name: item for item in tools}
         declared = {name: item.tool for name, item in self._tools.items()}
         self.scope = Scope(tenant=tenant, agent=agent_named(agent, declared.values()))
@@ -150,7 +142,7 @@ class ReasoningCache:
                 learning=learning == "inline",
                 limits=limits or Limits(),
                 seed=seed,
-                now=now,
+                now=checked_clock(now) if now else None,
             ),
             self._call,
         )
@@ -336,9 +328,19 @@ class ReasoningCache:
         self.close()
 
     def _request(self, request: str | Request, context: Mapping[str, Json] | None) -> Request:
+        try:
+            return self._valid(request, context)
+        except ValueError:
+            # The first look at it says what is wrong with it, as a `Refused`.
+            odd = request.text if isinstance(request, Request) else request
+            return Request.model_construct(text=odd, context=context or {}, scope=self.scope)
+
+    def _valid(self, request: str | Request, context: Mapping[str, Json] | None) -> Request:
         if isinstance(request, Request):
             # The tenant is the cache's: a request object cannot talk its way into another one.
             return request.model_copy(update={"scope": self.scope, **({"context": dict(context)} if context else {})})
+        if not isinstance(request, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
+            raise ValueError("a request is a text")
         return Request(text=request, context=dict(context or {}), scope=self.scope)
 
     def _scoped(self, trace: Trace) -> Trace:
@@ -349,11 +351,10 @@ class ReasoningCache:
 
     def _clock(self) -> datetime | None:
         try:
-            read = self._now() if self._now else None
-        except Exception:
-            logger.exception("the clock is broken; the run has no date")
+            return self._now() if self._now else None
+        except ClockError as error:
+            logger.warning("%s; the run has no date", error)
             return None
-        return read if isinstance(read, datetime) else None
 
     def _known(
         self, request: str | Request, answer: Json, trace: Trace | None, context: Mapping[str, Json] | None
@@ -382,8 +383,14 @@ class ReasoningCache:
             return ToolResult(error=f"tool {call.tool!r} does not exist")
         try:
             returned = item.function(**call.arguments)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError, SystemExit) as error:
+            # What a tool raises is its own failure, and it may have acted: the step must not be lost.
             return ToolResult(error=f"{type(error).__name__}: {error}")
+        if inspect.iscoroutine(returned):
+            returned.close()
+            return ToolResult(
+                error=f"{call.tool} was not carried out: its function returned a coroutine, which is not run"
+            )
         try:
             return ToolResult(value=exchanged(returned))
         except Exception as error:
