@@ -7,7 +7,6 @@ compute with here, so that a term means in the sandbox what it meant when it was
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,25 +135,6 @@ def joined(parts: Sequence[Term | str]) -> Term:
     )
 
 
-def table(entries: Mapping[str, Value], key: Term) -> Term:
-    """Return a dictionary looked up by a text."""
-    code = "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in entries.items()) + "}"
-    folded = {k.lower(): v for k, v in entries.items()}
-    return Term(
-        f"{code}[{key.code}.lower()]",
-        lambda view: folded[str(key.function(view)).lower()],
-        key.family,
-        2 + key.size,
-        key.sources,
-    )
-
-
-def entries_of(term: Term) -> Mapping[str, Value]:
-    """Return the dictionary of a `table`; nothing for another term."""
-    match = re.fullmatch(r"(\{[^{}]*\})\[\w+\.lower\(\)\]", term.code)
-    return cast("Mapping[str, Value]", ast.literal_eval(match[1])) if match else {}
-
-
 def agreeing(terms: Sequence[Term]) -> Term:
     """Return a term that has a value only where all of these have the same."""
     return applied("agree", *terms, family=terms[0].family) if len(terms) > 1 else terms[0]
@@ -258,9 +238,9 @@ _OPERATORS: Mapping[str, Callable[[float, float], float]] = {
 PRELUDE: Mapping[str, str] = {
     "expect": '''\
 def expect(condition, otherwise):
-    """Go on only where it is as it was in the traces."""
+    """Go on only where it is as it was in the runs."""
     if not condition:
-        deopt(f"no trace shows what to do with {otherwise}")
+        deopt(f"no run shows what to do with {otherwise}")
 ''',
     "is_text": '''\
 def is_text(value, kind):
@@ -273,22 +253,34 @@ def is_text(value, kind):
 ''',
     "like_seen": '''\
 def like_seen(record, keys, values={}, ranges={}, texts={}):
-    """Go on only with a record like those of the traces."""
+    """Go on only with a record like those of the runs."""
     for key in record:
         if key not in keys:
-            deopt(f"no trace shows what to do with {key!r}")
+            deopt(f"no run shows what to do with {key!r}")
     for key in values:
         if record.get(key) not in values[key]:
-            deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
+            deopt(f"no run shows what to do with {key}={record.get(key)!r}")
     for key in texts:
         if not is_text(record.get(key), texts[key]):
-            deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
+            deopt(f"no run shows what to do with {key}={record.get(key)!r}")
     for key in ranges:
         number = record.get(key)
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            deopt(f"no trace shows what to do with {key}={number!r}")
+            deopt(f"no run shows what to do with {key}={number!r}")
         if not ranges[key][0] <= number <= ranges[key][1]:
-            deopt(f"no trace shows what to do with {key}={number!r}")
+            deopt(f"no run shows what to do with {key}={number!r}")
+''',
+    "rows_like": '''\
+def rows_like(rows, keys, values={}, ranges={}):
+    """Go on only with rows like those of the runs."""
+    for row in rows:
+        like_seen(row, keys, values, ranges)
+''',
+    "side_of": '''\
+def side_of(text, now):
+    """Tell whether an ISO date is before, on or after today."""
+    today = iso_day(now)
+    return "before" if text[:10] < today else "after" if text[:10] > today else "today"
 ''',
     "sentence_of": '''\
 def sentence_of(text):
@@ -303,29 +295,29 @@ def exact(number):
 ''',
     "agree": '''\
 def agree(first, *others):
-    """Several explanations fitted every trace: go on only where they still say the same."""
+    """Several explanations fitted every run: go on only where they still say the same."""
     for other in others:
         if other != first:
-            deopt(f"explanations that fitted all traces differ here: {first!r} and {other!r}")
+            deopt(f"explanations that fitted all runs differ here: {first!r} and {other!r}")
     return first
 ''',
     "only": '''\
 def only(rows):
-    """Every trace had exactly one."""
+    """Every run had exactly one."""
     if not isinstance(rows, list) or len(rows) != 1:
-        deopt("every trace had exactly one here")
+        deopt("every run had exactly one here")
     return rows[0]
 ''',
     "first": """\
 def first(rows):
     if not rows:
-        deopt("no trace was without one here")
+        deopt("no run was without one here")
     return rows[0]
 """,
     "last": """\
 def last(rows):
     if not rows:
-        deopt("no trace was without one here")
+        deopt("no run was without one here")
     return rows[-1]
 """,
     "lowest": '''\
@@ -435,7 +427,7 @@ def line_joined(items):
 def whole(number):
     """A number without a fraction, as an integer."""
     if number != int(number):
-        deopt("every trace had a whole number here")
+        deopt("every run had a whole number here")
     return int(number)
 ''',
     "rounded": """\
@@ -523,17 +515,110 @@ def at(day, clock):
     """A day and a time of day."""
     return datetime(day.year, day.month, day.day, clock.hour, clock.minute, clock.second)
 ''',
-    "on_clock": '''\
-def on_clock(day, clock, morning, afternoon):
-    """A day at "9", "3:30" or "12": hours seen before noon stand as they are, those seen after it are twelve later."""
-    parts = str(clock).split(":")
-    hour, minute = int(parts[0]), int(parts[1]) if len(parts) > 1 else 0
-    if afternoon[0] <= hour <= afternoon[1]:
-        return datetime(day.year, day.month, day.day, hour + 12, minute)
-    if not morning[0] <= hour <= morning[1]:
-        deopt("no trace shows whether that hour is before or after noon")
-    return datetime(day.year, day.month, day.day, hour, minute)
+    "digits": '''\
+def digits(text):
+    """The digits of a token: 901 of "O901"."""
+    return "".join([character for character in text if character.isdigit()])
 ''',
+    "letters": '''\
+def letters(text):
+    """The letters before the first digit: "O" of "O901"."""
+    return re.match(r"[^0-9]*", text).group(0)
+''',
+    "shape_of": '''\
+def shape_of(text):
+    """The kinds of characters of an id: "AA-0000" of "OR-1234"."""
+    upper = re.sub(r"[A-Z]", "A", re.sub(r"[0-9]", "0", text))
+    return re.sub(r"[a-z]", "a", upper)
+''',
+    "tells": '''\
+def tells(result, text):
+    """Tell whether a result says a text somewhere, whatever its case."""
+    if isinstance(result, str):
+        return result.lower() == text.lower()
+    if isinstance(result, dict):
+        return any([tells(result[key], text) for key in result])
+    return isinstance(result, list) and any([tells(each, text) for each in result])
+''',
+    "having_same": '''\
+def having_same(rows, key, value):
+    """Rows with a text, whatever its case."""
+    return [row for row in rows if row[key].lower() == value.lower()]
+''',
+    "having_above": '''\
+def having_above(rows, key, low, high):
+    """Rows from `high` up: no run shows which side of the limit lies between."""
+    if any([low < row[key] < high for row in rows]):
+        deopt(f"no run shows on which side {key} falls")
+    return [row for row in rows if row[key] >= high]
+''',
+    "having_below": '''\
+def having_below(rows, key, low, high):
+    """Rows up to `low`: no run shows which side of the limit lies between."""
+    if any([low < row[key] < high for row in rows]):
+        deopt(f"no run shows on which side {key} falls")
+    return [row for row in rows if row[key] <= low]
+''',
+    "having_before": """\
+def having_before(rows, key, day):
+    return [row for row in rows if row[key][:10] < iso_day(day)]
+""",
+    "having_from": """\
+def having_from(rows, key, day):
+    return [row for row in rows if row[key][:10] >= iso_day(day)]
+""",
+    "having_after": """\
+def having_after(rows, key, day):
+    return [row for row in rows if row[key][:10] > iso_day(day)]
+""",
+    "having_until": """\
+def having_until(rows, key, day):
+    return [row for row in rows if row[key][:10] <= iso_day(day)]
+""",
+    "having_on": """\
+def having_on(rows, key, day):
+    return [row for row in rows if row[key][:10] == iso_day(day)]
+""",
+    "having_in_month": """\
+def having_in_month(rows, key, day):
+    return [row for row in rows if row[key][:7] == iso_day(day)[:7]]
+""",
+    "quarter": "def quarter(day):\n    return (day.month + 2) // 3\n",
+    "quarter_name": 'def quarter_name(day):\n    return f"Q{(day.month + 2) // 3}"\n',
+    "month_name": '''\
+def month_name(day):
+    names = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
+    return (*names, "November", "December")[day.month - 1]
+''',
+    "weekday_name": """\
+def weekday_name(day):
+    return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[day.weekday()]
+""",
+    "iso_month": "def iso_month(day):\n    return iso_day(day)[:7]\n",
+    "week": '''\
+def week(day):
+    """The ISO week of the year."""
+    thursday = date(day.year, day.month, day.day) + timedelta(days=3 - day.weekday())
+    return (thursday - date(thursday.year, 1, 1)).days // 7 + 1
+''',
+    "day_number": "def day_number(day):\n    return day.day\n",
+    "month_of": "def month_of(day):\n    return day.month\n",
+    "year_of": "def year_of(day):\n    return day.year\n",
+    "months_later": '''\
+def months_later(day, amount):
+    """The first of a month some months later, or earlier where negative."""
+    months = day.year * 12 + day.month - 1 + amount
+    return date(months // 12, months % 12 + 1, 1)
+''',
+    "quarter_start": "def quarter_start(day):\n    return date(day.year, day.month - (day.month - 1) % 3, 1)\n",
+    "year_start": "def year_start(day):\n    return date(day.year, 1, 1)\n",
+    "week_start": '''\
+def week_start(day):
+    """The Monday of the week."""
+    return date(day.year, day.month, day.day) - timedelta(days=day.weekday())
+''',
+    "grouped": "def grouped(number):\n    return f\"{number:,}\"\n",
+    "grouped_cents": "def grouped_cents(number):\n    return f\"{number:,.2f}\"\n",
     "iso_day": """\
 def iso_day(day):
     return f"{day.year:04}-{day.month:02}-{day.day:02}"

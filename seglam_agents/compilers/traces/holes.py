@@ -1,0 +1,274 @@
+"""What may stand in a hole of a plan: every term that fits all runs, which must agree as the body runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeGuard, cast
+
+from seglam_agents.compilers.traces.arithmetic import formulas
+from seglam_agents.compilers.traces.limits import counted
+from seglam_agents.compilers.traces.sight import Found, Sight, is_number, signature
+from seglam_agents.compilers.traces.terms import (
+    Term,
+    Unknown,
+    Values,
+    agreeing,
+    constant,
+    joined,
+    mapping,
+    sequence,
+)
+from seglam_agents.records.values import Value
+
+MAX_RIVALS = 12
+"""Explanations that must agree; where more fit, another run has to come first."""
+MAX_PIECES = 12
+"""Places of one text."""
+DATED = re.compile(
+    r"(?<!\d)(19|20)\d\d(?!\d)|\bQ[1-4]\b|\b(January|February|March|April|May|June|July|August|September|October"
+    r"|November|December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b"
+)
+"""What says a time in a value that no request gave."""
+_YEAR = re.compile(r"(?<!\d)(19|20)\d\d-")
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """Nothing explains a value, or too much does; says what and which run would help."""
+
+    reason: str
+
+
+Origin: TypeAlias = Term | Unexplained
+
+
+def explain(targets: Values, sight: Sight, choices: Sequence[Value] = ()) -> Origin:
+    """Return the term that computes the same as the runs did, agreeing on every explanation there is.
+
+    Args:
+        targets: the value in each view.
+        sight: what can be seen there.
+        choices: the closed set that the value is a member of, as a tool declares it.
+    """
+    _ = choices
+    if all(isinstance(target, str) for target in targets):
+        return _text(cast("tuple[str, ...]", targets), sight)
+    if all(is_number(target) for target in targets):
+        return _number(cast("tuple[float, ...]", targets), sight)
+    if found := _plain(targets, sight):
+        return settle(found)
+    if all(isinstance(target, dict) for target in targets):
+        return _record(cast("tuple[Mapping[str, Value], ...]", targets), sight)
+    if all(isinstance(target, list) for target in targets):
+        return _list(cast("tuple[Sequence[Value], ...]", targets), sight)
+    return Unexplained(f"nothing seen explains {shown(targets)}")
+
+
+def settle(terms: Sequence[Term]) -> Origin:
+    """Return the agreement of all explanations; too many of them are none."""
+    ordered = sorted({term.code: term for term in terms}.values(), key=lambda term: (term.size, term.code))
+    if len(ordered) > MAX_RIVALS:
+        codes = ", ".join(term.code for term in ordered[:3])
+        return Unexplained(f"{len(ordered)} explanations fit every run, such as {codes}: another run is needed")
+    return agreeing(ordered)
+
+
+def _plain(targets: Values, sight: Sight) -> list[Term]:
+    """Return the terms of the grammar with these values, and the constant."""
+    found = [atom[0] for atom in sight.index.get(signature(targets), ())]
+    if any(signature((target,)) != signature(targets[:1]) for target in targets):
+        return found
+    dated = sight.timed or DATED.search(str(targets[0])) is not None
+    rivals = [term for term in found if term.family != "clock" or dated]
+    if _stale(targets[0], rivals, sight):
+        return []
+    return [constant(targets[0]), *rivals] if not isinstance(targets[0], (dict, list)) else rivals
+
+
+def _stale(value: Value, rivals: Sequence[Term], sight: Sight) -> bool:
+    """Tell whether a constant says a time that no clock of the body can follow."""
+    dated = isinstance(value, str) and _YEAR.search(value) is not None
+    return dated and not any(term.family != "constant" for term in rivals)
+
+
+def _number(targets: tuple[float, ...], sight: Sight) -> Origin:
+    found = [*_plain(targets, sight), *counted(targets, sight)]
+    if not found or _uncertain(targets):
+        computed = formulas(targets, sight)
+        if not found and not computed:
+            return Unexplained(f"nothing seen explains the number {shown(targets)}")
+        found = [*found, *computed]
+    return settle(found)
+
+
+def _uncertain(targets: tuple[float, ...]) -> bool:
+    """Tell whether so few values were seen that a formula may fit them as well as what says them outright.
+
+    A value that never varied is held against what says it; formulas are no better explanation of a constant.
+    """
+    distinct = set(targets)
+    if len(distinct) == 1:
+        return False
+    telling = [value for value in distinct if len(re.sub(r"\D|0+$", "", f"{value:g}")) >= 3]
+    return len(distinct) < 3 and len(telling) < 2
+
+
+def _record(targets: Sequence[Mapping[str, Value]], sight: Sight) -> Origin:
+    keys = list(targets[0])
+    if any(list(target) != keys for target in targets):
+        return Unexplained("records with different keys")
+    parts: dict[str, Term] = {}
+    for key in keys:
+        part = explain(tuple(target[key] for target in targets), sight)
+        if isinstance(part, Unexplained):
+            return Unexplained(f"{key}: {part.reason}")
+        parts[key] = part
+    return mapping(parts)
+
+
+def _list(targets: Sequence[Sequence[Value]], sight: Sight) -> Origin:
+    if len({len(target) for target in targets}) > 1:
+        return Unexplained(f"nothing seen explains the lists {shown(tuple(map(list, targets)))}")
+    parts = [explain(tuple(target[i] for target in targets), sight) for i in range(len(targets[0]))]
+    wrong = next((part for part in parts if isinstance(part, Unexplained)), None)
+    return wrong or sequence([part for part in parts if isinstance(part, Term)])
+
+
+def _text(targets: tuple[str, ...], sight: Sight) -> Origin:
+    found = _plain(targets, sight)
+    if all(target == targets[0] for target in targets):
+        if not found:
+            return Unexplained(_undated(targets, sight))
+        if len(found) > 1 or not (pieces := _held(targets[0], sight)):
+            return settle(found)
+        return _join(pieces)
+    if found:
+        return settle(found)
+    pieces = _pieces(targets, sight.texts, sight, 0)
+    if pieces is None or not any(_is_term(piece) for piece in pieces):
+        return Unexplained(_undated(targets, sight))
+    wrong = next((piece for piece in pieces if isinstance(piece, Unexplained)), None)
+    return wrong or _join([piece for piece in pieces if not isinstance(piece, Unexplained)])
+
+
+def _join(pieces: Sequence[Term | str]) -> Origin:
+    try:
+        return joined(pieces)
+    except Unknown:
+        return Unexplained("a text with both kinds of quotes cannot be put together")
+
+
+def _is_term(piece: Term | str | Unexplained) -> TypeGuard[Term]:
+    return isinstance(piece, Term)
+
+
+_Pieces: TypeAlias = "list[Term | str | Unexplained]"
+
+
+def _pieces(rests: tuple[str, ...], pool: Sequence[Found], sight: Sight, depth: int) -> _Pieces | None:
+    if all(rest == rests[0] for rest in rests):
+        return _literal(rests[0], sight)
+    if depth > MAX_PIECES:
+        return None
+    fitting = [a for a in pool if str(a[1][0]) in rests[0]] if depth == 0 else pool
+    prefix = _common_prefix(rests)
+    for at in range(len(prefix), -1, -1):
+        if not _begins(rests[0], at):
+            continue
+        for matching in _matching(tuple(rest[at:] for rest in rests), fitting):
+            lengths = [len(str(value)) for value in matching[0][1]]
+            tail = tuple(rest[at + n :] for rest, n in zip(rests, lengths, strict=True))
+            following = _pieces(tail, fitting, sight, depth + 1)
+            before = _literal(prefix[:at], sight)
+            if following is not None and before is not None:
+                return [*before, _place(matching, sight), *following]
+    return None
+
+
+def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
+    terms = [term for term, _ in matching]
+    if len(set(map(str, matching[0][1]))) > 1:
+        return settle(terms)
+    dated = sight.timed or DATED.search(str(matching[0][1][0])) is not None
+    rivals = [term for term in terms if term.family != "clock" or dated]
+    return settle([constant(str(matching[0][1][0])), *rivals])
+
+
+def _literal(text: str, sight: Sight) -> _Pieces | None:
+    """Return a literal text, with what coincides with something seen in every run as a place."""
+    if not text:
+        return []
+    held = _held(text, sight)
+    if held is not None:
+        return cast("_Pieces", held)
+    return None if _YEAR.search(text) else [text]
+
+
+def _held(text: str, sight: Sight) -> list[Term | str] | None:
+    """Return a text whose words coincide with what was seen: the text and what was seen have to agree."""
+    words = [word for word in sight.steady if word in text and _telling(word)]
+    for word in sorted(words, key=len, reverse=True):
+        rivals = [term for term in sight.steady[word] if _rival(term, word, sight)]
+        match = re.search(rf"(?<![\w.]){re.escape(word)}(?![\w]|\.\d)", text)
+        if match is None or not rivals:
+            continue
+        origin = settle([constant(word), *rivals])
+        if isinstance(origin, Unexplained):
+            continue  # Whatever says it is one of too many: the words around it were the same in every run.
+        before, after = text[: match.start()], text[match.end() :]
+        left = (_held(before, sight) or [before]) if before else []
+        right = (_held(after, sight) or [after]) if after else []
+        return [*left, origin, *right]
+    return None
+
+
+def _telling(text: str) -> bool:
+    return 0 < len(text) <= 60 and any(character.isalnum() for character in text)
+
+
+def _rival(term: Term, text: str, sight: Sight) -> bool:
+    return term.family != "clock" or sight.timed or DATED.search(text) is not None
+
+
+def _common_prefix(texts: Sequence[str]) -> str:
+    low, high = min(texts), max(texts)
+    length = next((i for i, character in enumerate(low) if i >= len(high) or character != high[i]), len(low))
+    return low[:length]
+
+
+def _begins(text: str, at: int) -> bool:
+    """Tell whether a word may begin at a position: a place never begins inside a word or a number."""
+    return not (at > 0 and text[at - 1].isalnum() and text[at : at + 1].isalnum())
+
+
+def _matching(rests: tuple[str, ...], pool: Sequence[Found]) -> Iterator[list[Found]]:
+    """Yield the terms that all the texts begin with, those with the same values together, longest first."""
+    found: dict[tuple[object, ...], list[Found]] = {}
+    for atom in pool:
+        texts = [str(value) for value in atom[1]]
+        if all(map(str.startswith, rests, texts)) and all(map(_ends, rests, texts)):
+            found.setdefault(tuple(texts), []).append(atom)
+    yield from sorted(found.values(), key=lambda group: -sum(len(str(value)) for value in group[0][1]))
+
+
+def _ends(rest: str, text: str) -> bool:
+    after = rest[len(text) : len(text) + 2]
+    if after[:1].isalnum() and text[-1:].isalnum():
+        return False
+    return not (text[-1:].isdigit() and after[:1] in ".," and after[1:2].isdigit())
+
+
+def _undated(texts: Sequence[str], sight: Sight) -> str:
+    if any(_YEAR.search(text) for text in texts) and not sight.names("clock"):
+        return (
+            f"{shown(tuple(texts))} holds a year that is in no request: give the cache a clock (now=...) and the "
+            "traces their recorded_at"
+        )
+    return f"nothing seen explains {shown(tuple(texts))}"
+
+
+def shown(targets: Values) -> str:
+    """Return values as a reason names them."""
+    return ", ".join(repr(value)[:80] for value in targets[:3])

@@ -1,0 +1,213 @@
+"""`Kind`: the runs of one skeleton, what they make of it, and what it said about later ones before they were learnt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+
+from seglam_agents.compilers.traces.guards import Asked
+from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
+from seglam_agents.compilers.traces.plan import Foretold, Node, foretell
+from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
+from seglam_agents.compilers.traces.terms import PRELUDE
+from seglam_agents.records.record import digest
+from seglam_agents.records.tools import Tool, reading
+from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import Value, decode
+
+MAX_RUNS = 24
+"""Runs of a kind that are kept; later ones say little that these do not."""
+MAX_PLACES = 5
+"""Places that another wording may bring in another order."""
+MAX_WRONG = 3
+"""Wrong predictions after which a kind is given up."""
+RESERVED = frozenset(
+    (*PRELUDE, "now", "run", "deopt", "date", "datetime", "timedelta", "re", "len", "sum", "min", "max", "str")
+) | frozenset(("int", "float", "all", "any", "sorted", "round", "list", "dict", "set", "row", "key", "value", "rows"))
+"""Names that mean something in a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A run with its reading, and the name of each of its places."""
+
+    trace: Trace
+    reading: Reading
+    names: tuple[str, ...]
+
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """What its request binds."""
+        given = {key: decode(value) for key, value in self.trace.request.context.items()}
+        return {**given, **{name: place.value for name, place in zip(self.names, self.reading.places, strict=True)}}
+
+
+@dataclass(slots=True)
+class Wording:
+    """One skeleton that is known to mean a kind."""
+
+    names: tuple[str, ...]
+    first: bool
+    """Whether the kind was made from it; another one has to be proven by itself."""
+    rights: int = 0
+
+
+@dataclass(slots=True)
+class Kind:
+    """Runs that one plan explains, in one or more wordings."""
+
+    key: str
+    cases: list[Case] = field(default_factory=list[Case])
+    wordings: dict[str, Wording] = field(default_factory=dict[str, Wording])
+    plan: Node | None = None
+    refusal: str = ""
+    rights: Counter[str] = field(default_factory=Counter[str])
+    """Right predictions, by the way that the plan took."""
+    wrongs: int = 0
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it was wrong too often."""
+        return self.wrongs >= MAX_WRONG
+
+    def foretell(self, case: Case, tools: Mapping[str, Tool], *, clock: bool) -> Foretold | None:
+        """Return what the plan of the earlier runs says about a run; None where there is no plan."""
+        if self.plan is None:
+            return None
+        view = {**case.arguments, **_now(case.trace, clock=clock)}
+        reads = reading(tools.values())
+        return foretell(self.plan, view, case.trace.calls, decode(case.trace.answer), reads)
+
+    def learn(self, case: Case, tools: Mapping[str, Tool], *, clock: bool) -> Foretold | None:
+        """Predict a run, count what came of it, and learn from it."""
+        said = self.foretell(case, tools, clock=clock)
+        wording = self.wordings[case.reading.key]
+        if said and said.verdict == "right":
+            self.rights[said.way] += self._unseen(case)
+            wording.rights += 1
+        elif said and said.verdict == "wrong":
+            self.wrongs += 1
+            self.rights.clear()
+            for other in self.wordings.values():
+                other.rights = 0
+        self.cases = [*self.cases, case][-MAX_RUNS:]
+        self._weave(tools, clock=clock)
+        return said
+
+    def _weave(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
+        self.plan = None
+        if len(self.cases) < 2:
+            self.refusal = "one run shows what was done, not what may vary: a second one of the kind is needed"
+            return
+        timed = any(_TIMED & set(case.reading.text.casefold().split()) for case in self.cases)
+        runs = [
+            Run(case.arguments, case.trace.calls, decode(case.trace.answer), _now(case.trace, clock=clock).get("now"))
+            for case in self.cases
+        ]
+        try:
+            self.plan = plan_of(runs, tools, RESERVED | set(tools), timed=timed)
+            self.refusal = ""
+        except Refused as refusal:
+            self.refusal = str(refusal)
+
+    def _unseen(self, case: Case) -> bool:
+        """Tell whether a run brought something that no earlier one had."""
+        if case.names:
+            return any(
+                all(repr(other.arguments.get(name)) != repr(value) for other in self.cases)
+                for name, value in case.arguments.items()
+            )
+        results = digest([step.result for step in case.trace.calls])
+        return not case.trace.calls or all(digest([s.result for s in c.trace.calls]) != results for c in self.cases)
+
+    def asked(self) -> list[Asked]:
+        """Return what stood at each place."""
+        outcomes = tuple(
+            digest([(s.tool, s.arguments) for s in case.trace.calls], case.trace.answer) for case in self.cases
+        )
+        names = list(dict.fromkeys(name for case in self.cases for name in case.names))
+        places = {name: [_place(case, name) for case in self.cases] for name in names}
+        return [
+            Asked(name, found[0].kind, tuple(p.text for p in found), tuple(p.value for p in found), outcomes)
+            for name, found in places.items()
+        ]
+
+    def joins(self, trace: Trace, read: Reading, tools: Mapping[str, Tool], *, clock: bool) -> Wording | None:
+        """Return another wording of this kind: its plan does what the run did, by one way of naming its places."""
+        if self.plan is None or not self.cases or len(read.places) > MAX_PLACES:
+            return None
+        names = tuple(dict.fromkeys(self.cases[0].names))
+        kinds = {name: _place(self.cases[0], name).kind for name in names}
+        if sorted(kinds.values()) != sorted(place.kind for place in read.places):
+            return None
+        found: list[tuple[str, ...]] = []
+        for order in permutations(names):
+            if all(kinds[name] == place.kind for name, place in zip(order, read.places, strict=True)):
+                said = self.foretell(Case(trace, read, order), tools, clock=clock)
+                found += [order] if said and said.verdict == "right" else []
+        return Wording(found[0], first=False) if len(found) == 1 else None
+
+
+def case_of(trace: Trace, read: Reading, tools: Mapping[str, Tool]) -> Case:
+    """Return a run with names for its places: the argument that takes what stands there, or its slot type."""
+    names: list[str] = []
+    taken = RESERVED | set(tools) | set(trace.request.context)
+    for place in read.places:
+        name = _argument(place, trace) or _KIND_NAMES.get(place.kind, "words")
+        number, wanted = 2, name
+        while name in taken:
+            name, number = f"{wanted}_{number}", number + 1
+        taken = taken | {name}
+        names.append(name)
+    return Case(trace, read, tuple(names))
+
+
+def merged(cases: Sequence[Case]) -> tuple[str, ...]:
+    """Return the names of places, where places that said the same in every run, and varied, have one name."""
+    names = list(cases[0].names)
+    for index in range(len(names)):
+        for other in range(index):
+            pairs = [(case.reading.places[index], case.reading.places[other]) for case in cases]
+            same = all(one.kind == two.kind and one.value == two.value for one, two in pairs)
+            if same and len({repr(one.value) for one, _ in pairs}) > 1:
+                names[index] = names[other]
+    return tuple(names)
+
+
+def _place(case: Case, name: str) -> Place:
+    return case.reading.places[case.names.index(name)]
+
+
+def _now(trace: Trace, *, clock: bool) -> dict[str, Value]:
+    return {"now": trace.recorded_at.replace(tzinfo=None)} if clock and trace.recorded_at else {}
+
+
+def _argument(place: Place, trace: Trace) -> str | None:
+    for step in trace.calls:
+        for name, value in step.arguments.items():
+            if name.isidentifier() and value in (place.text, place.value) and not isinstance(value, bool):
+                return name
+    return None
+
+
+_TIMED = frozenset(
+    ("today", "today's", "tomorrow", "yesterday", "tonight", "now", "current", "currently", "this", "last", "next")
+) | frozenset(("past", "week", "weeks", "month", "month's", "quarter", "year", "year's", "ago", "overdue", "due", "yet"))
+_KIND_NAMES = {
+    "date": "day",
+    "monthday": "day",
+    "weekday": "weekday",
+    "time": "hour",
+    "duration": "span",
+    "money": "amount",
+    "percent": "percent",
+    "quantity": "quantity",
+    "number": "number",
+    "id": "identifier",
+    "email": "address",
+    "url": "link",
+    "quoted": "quoted",
+    WORDS: "words",
+}
