@@ -73,18 +73,18 @@ class Executor:
 def _action(execution: Execution) -> Action:
     match execution:
         case Returned(value=None, seconds=seconds):
-            return GiveUp("the procedure returned nothing", seconds)
+            return GiveUp("the procedure returned nothing", seconds, "value")
         case Returned(value=value, seconds=seconds):
             return _final(value, seconds)
         case Paused(call=call):
             return Call(call.tool, {name: encode(value) for name, value in call.arguments.items()})
         case Failed(kind=kind, reason=reason, seconds=seconds):
-            return GiveUp(f"{kind}: {reason}", seconds)
+            return GiveUp(f"{kind}: {reason}", seconds, kind)
 
 
 def _final(value: Value, seconds: float) -> Action:
     if isinstance(value, float) and not abs(value) < float("inf"):
-        return GiveUp(f"value: the answer is {value}, which is no number", seconds)
+        return GiveUp(f"value: the answer is {value}, which is not a number", seconds, "value")
     return Final(encode(tidy(value)), seconds)
 
 
