@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from seglam_agents.books import Books
 from seglam_agents.compilers.base import Compiled, Known
-from seglam_agents.compilers.traces.compiler import TraceCompiler, same_wording
+from seglam_agents.compilers.traces.compiler import TraceCompiler
 from seglam_agents.flow import Flow, Wait, work
 from seglam_agents.learning.compiling import Compiling
 from seglam_agents.learning.flights import Flights
@@ -183,7 +183,7 @@ class Learning:
         kind = yield from work(lambda: self.kinds.of(scope, vector))
         yield from work(lambda: self.kinds.book(scope, kind, trace.usage, trace.request, trace.answer))
         kind = yield from work(lambda: self.kinds.current(scope, kind))
-        task = yield from work(lambda: self.tasks.of_trace(trace))
+        task = yield from work(lambda: self.tasks.of_trace(trace, self.traces))
         result = yield from self.traces.compile(task, self.compiling.admit)
         if isinstance(result, Compiled):
             compiled = result
@@ -199,9 +199,7 @@ class Learning:
         entry = self.lookup.retriever.find(learned.procedure.rpartition("@")[0]) if learned.procedure else None
         if entry:
             return {trace.id, *entry.procedure.provenance.trace_ids}
-        tools = {step.tool for step in trace.calls}
-        alike = (o for o in open_ if {s.tool for s in o.calls} == tools and same_wording(trace, o))
-        return {trace.id, *(other.id for other in alike)}
+        return {trace.id, *(self.traces.fellows(trace) & {other.id for other in open_})}
 
 
 def _unclean(trace: Trace) -> str | None:

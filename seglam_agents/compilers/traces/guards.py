@@ -15,7 +15,9 @@ from seglam_agents.records.values import Value
 OPEN_KINDS = ("person", "name", "noun", "phrase")
 """Slot types of words that nobody listed, narrowest first."""
 CONFIRMED_KINDS = (*OPEN_KINDS, "title")
-"""The same for words that a result has to confirm."""
+"""The same for words that a result has to say again."""
+FOUND_KINDS = ("person", "name")
+"""The same for words that a read has to find something for."""
 SHARED = 3
 """Values of a place that must have led to the same before it may be ignored."""
 
@@ -90,6 +92,16 @@ def confirmed_by(name: str, plan: Node, writes: frozenset[str]) -> list[str]:
     return found or []
 
 
+def found_by(name: str, plan: Node, writes: frozenset[str]) -> bool:
+    """Tell whether a read takes what stands at a place as it is, and what it finds goes into a later call."""
+    calls = calls_of(plan)
+    looked_up = [
+        call.name for call in calls if call.tool not in writes and any(t.code == name for t in call.arguments.values())
+    ]
+    later = frozenset[str]().union(*(term.sources for call in calls for term in call.arguments.values()))
+    return any(result in later for result in looked_up)
+
+
 def _whole(values: Sequence[Value]) -> bool:
     return all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values)
 
@@ -113,8 +125,10 @@ def _words(place: Asked, plan: Node, tools: Mapping[str, Tool], writes: frozense
         return _choice([*place.distinct, *(word for word in enumerated if word.casefold() not in known)])
     confirmed = bool(confirmed_by(place.name, plan, writes))
     acts = any(call.tool in writes for call in calls_of(plan))
-    if len(place.distinct) >= 2 and (confirmed or not (acts or opened)):
-        for kind in CONFIRMED_KINDS if confirmed else OPEN_KINDS:
+    found = found_by(place.name, plan, writes)
+    if len(place.distinct) >= 2 and (confirmed or found or not (acts or opened)):
+        kinds = CONFIRMED_KINDS if confirmed else FOUND_KINDS if acts or opened else OPEN_KINDS
+        for kind in kinds:
             if all(parse_text(kind, text) is not None for text in place.texts):
                 return kind
     return _choice(place.distinct)
