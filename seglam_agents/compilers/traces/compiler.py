@@ -53,9 +53,26 @@ class Skeletons:
                 continue
             case = Case(trace, read, kind.wordings[read.key].names)
             kind.learn(case, tools, clock=clock)
-            found.append(kind)
+            found.append(self._merged(kind, tools, clock=clock))
         self.keys[trace.id] = tuple(kind.key for kind in found)
         return found
+
+    def _merged(self, kind: Kind, tools: Mapping[str, Tool], *, clock: bool) -> Kind:
+        """Let a kind take in others whose runs its plan foretells, or be taken in itself."""
+        for other in list(self.kinds.values()):
+            if kind.absorb(other, tools, clock=clock):
+                self._forget(other, kind)
+            elif other.absorb(kind, tools, clock=clock):
+                self._forget(kind, other)
+                return other
+        return kind
+
+    def _forget(self, gone: Kind, kept: Kind) -> None:
+        del self.kinds[gone.key]
+        self.keys = {
+            run: tuple(dict.fromkeys(kept.key if key == gone.key else key for key in keys))
+            for run, keys in self.keys.items()
+        }
 
     def _kind(self, trace: Trace, read: Reading, tools: Mapping[str, Tool], *, clock: bool) -> Kind:
         key = digest(read.key, sorted(trace.request.context))
@@ -63,7 +80,7 @@ class Skeletons:
         if known is not None:
             return known
         for kind in self.kinds.values():
-            if wording := kind.joins(trace, read, tools, clock=clock):
+            if wording := kind.joins([trace], [read], tools, clock=clock):
                 kind.wordings[read.key] = wording
                 return kind
         kind = self.kinds.setdefault(key, Kind(key))

@@ -43,6 +43,7 @@ MAX_ALIKE = 6
 MAX_MEMBERS = 8
 """Different values of a key from which on it is no status that rows are filtered by."""
 ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
+_WORD = re.compile(r"[^\W\d_]+([ _-][^\W\d_]+){0,3}")
 _TOKEN = re.compile(r"[A-Za-z]+[-_#]?\d+|#\d+")
 
 
@@ -172,7 +173,7 @@ def _without(rows: Found, key: str, members: Sequence[Value], value: Value) -> l
 
 def _members(column: Sequence[Value]) -> list[Value]:
     """Return the values of a key that is a status: few, short, and some of them seen twice."""
-    if not column or not all(isinstance(value, (str, bool)) for value in column):
+    if not column or not all(isinstance(value, bool) or (isinstance(value, str) and _WORD.fullmatch(value)) for value in column):
         return []
     members = list(dict.fromkeys(column))
     short = all(isinstance(value, bool) or 0 < len(cast(str, value)) <= 30 for value in members)
@@ -182,9 +183,21 @@ def _members(column: Sequence[Value]) -> list[Value]:
 def _rows(sight: Sight) -> Iterator[Found]:
     for rows in [*sight.pools["path"], *sight.pools["filter"]]:
         if has_rows(rows):
+            common = _common(rows)
+            yield from common.values()
             for row in _selected(rows):
                 yield row
-                yield from fields(row)
+                yield from (field for field in fields(row) if not field[0].code.endswith(tuple(common)))
+
+
+def _common(rows: Found) -> dict[str, Found]:
+    """Return the keys under which all rows of a view say the same, whichever row is looked at."""
+    if all(len(cast("list[Value]", value)) < 2 for value in rows[1]):
+        return {}
+    found: dict[str, Found] = {}
+    for key in shared_keys(rows):
+        found |= {f"[{key!r}]": each for each in derive("common", rows, options=(key,))}
+    return found
 
 
 def _selected(rows: Found) -> Iterator[Found]:

@@ -22,7 +22,7 @@ from seglam_agents.compilers.traces.terms import (
 )
 from seglam_agents.records.values import Value
 
-MAX_RIVALS = 12
+MAX_RIVALS = 20
 """Explanations that must agree; where more fit, another run has to come first."""
 MAX_PIECES = 12
 """Places of one text."""

@@ -134,20 +134,44 @@ class Kind:
             for name, found in places.items()
         ]
 
-    def joins(self, trace: Trace, read: Reading, tools: Mapping[str, Tool], *, clock: bool) -> Wording | None:
-        """Return another wording of this kind: its plan does what the run did, by one way of naming its places."""
-        if self.plan is None or not self.cases or len(read.places) > MAX_PLACES:
+    def joins(
+        self, traces: Sequence[Trace], reads: Sequence[Reading], tools: Mapping[str, Tool], *, clock: bool
+    ) -> Wording | None:
+        """Return another wording of this kind: its plan foretells the runs, by one way of naming their places."""
+        names = tuple(dict.fromkeys(self.cases[0].names)) if self.cases else ()
+        if self.plan is None or not self.cases or len(names) > MAX_PLACES:
             return None
-        names = tuple(dict.fromkeys(self.cases[0].names))
         kinds = {name: _place(self.cases[0], name).kind for name in names}
-        if sorted(kinds.values()) != sorted(place.kind for place in read.places):
+        if sorted(kinds.values()) != sorted(place.kind for place in reads[0].places):
             return None
-        found: list[tuple[str, ...]] = []
+        found: list[Wording] = []
         for order in permutations(names):
-            if all(kinds[name] == place.kind for name, place in zip(order, read.places, strict=True)):
-                said = self.foretell(Case(trace, read, order), tools, clock=clock)
-                found += [order] if said and said.verdict == "right" else []
-        return Wording(found[0], first=False) if len(found) == 1 else None
+            if all(kinds[name] == place.kind for name, place in zip(order, reads[0].places, strict=True)):
+                cases = [Case(trace, read, order) for trace, read in zip(traces, reads, strict=True)]
+                verdicts = [said.verdict for case in cases if (said := self.foretell(case, tools, clock=clock))]
+                if "wrong" not in verdicts and "right" in verdicts:
+                    found.append(Wording(order, first=False, rights=verdicts.count("right")))
+        return found[0] if len(found) == 1 else None
+
+    def absorb(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:
+        """Take in a kind whose runs this one's plan foretells: its wording means the same."""
+        if other is self or self.plan is None or not other.cases or len(other.wordings) != 1:
+            return False
+        first = other.cases[0]
+        if {s.tool for s in first.trace.calls} != {s.tool for s in self.cases[0].trace.calls}:
+            return False
+        wording = self.joins([case.trace for case in other.cases], [case.reading for case in other.cases], tools, clock=clock)
+        if wording is None:
+            return False
+        self.wordings[first.reading.key] = wording
+        taken = [Case(case.trace, case.reading, wording.names) for case in other.cases]
+        for case in taken:
+            said = self.foretell(case, tools, clock=clock)
+            if said and said.verdict == "right":
+                self.rights[said.way] += self._unseen(case)
+        self.cases = sorted([*self.cases, *taken], key=lambda case: str(case.trace.recorded_at or ""))[-MAX_RUNS:]
+        self._weave(tools, clock=clock)
+        return True
 
 
 def case_of(trace: Trace, read: Reading, tools: Mapping[str, Tool]) -> Case:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from seglam_agents.compilers.traces import conditions
+from seglam_agents.compilers.traces.closings import claim, phrasing
 from seglam_agents.compilers.traces.grammar import sight
 from seglam_agents.compilers.traces.holes import Unexplained, explain, settle
 from seglam_agents.compilers.traces.limits import limits
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Scene, Stop
 from seglam_agents.compilers.traces.sight import Found, Sight, all_are, has_rows, rows_of, signature
-from seglam_agents.compilers.traces.spans import leaves
 from seglam_agents.compilers.traces.terms import Family, Term, Values, View
+from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
@@ -102,10 +104,23 @@ class _Weaver:
         origin = explain(tuple(walk.answer for walk in walks), seen)
         if isinstance(origin, Term):
             return Answer(_scene(walks, families), origin)
-        labels = [_wording(walk) for walk in walks]
-        if len(set(labels)) == 1:
-            raise Refused(f"the answer: {origin.reason}")
-        return self._ways(walks, families, labels, seen)
+        claims = [_claimed(walk) for walk in walks]
+        if len(set(claims)) > 1:
+            return self._ways(walks, families, claims, seen)
+        return self._phrased(walks, families, origin.reason)
+
+    def _phrased(self, walks: Sequence[_Walk], families: Mapping[str, Family], reason: str) -> Node:
+        """Return the end in the phrasing that most runs had, where all runs claim the same in several."""
+        phrases = [_phrased(walk) for walk in walks]
+        counts = Counter(phrases)
+        if len(counts) == 1:
+            raise Refused(f"the answer: {reason}")
+        for phrase, count in counts.most_common():
+            chosen = [walk for walk, own in zip(walks, phrases, strict=True) if own == phrase]
+            origin = explain(tuple(walk.answer for walk in chosen), self._sight(chosen, families))
+            if count >= MIN_RUNS and isinstance(origin, Term):
+                return Answer(_scene(walks, families), origin)
+        raise Refused(f"no phrasing of the answer came twice: {reason}")
 
     def _single(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         tool = walks[0].steps[0].tool
@@ -235,19 +250,19 @@ def _scene(walks: Sequence[_Walk], families: Mapping[str, Family]) -> Scene:
     return Scene(tuple(walk.view for walk in walks), dict(families))
 
 
-def _wording(walk: _Walk) -> str:
-    """Return an answer without what was seen in the run: the words that decide between ways."""
+def _claimed(walk: _Walk) -> str:
+    """Return what an answer claims, without its facts and its phrasing: what decides between ways."""
     if not isinstance(walk.answer, str):
         return repr(walk.answer) if isinstance(walk.answer, bool) or walk.answer is None else type(walk.answer).__name__
-    text = walk.answer
-    seen = {str(leaf) for value in walk.view.values() for leaf in leaves(_json(value)) if leaf not in (None, "")}
-    for leaf in sorted((leaf for leaf in seen if len(leaf) < 200 and leaf in text), key=len, reverse=True):
-        text = re.sub(rf"(?<!\w){re.escape(leaf)}(?!\w)", "_", text)
-    return re.sub(r"\S*\d\S*", "_", text)
+    return " ".join(sorted(claim(walk.answer, _seen(walk)).words))
 
 
-def _json(value: Value):  # noqa: ANN202  # pyright infers Json
-    return encode(value)
+def _phrased(walk: _Walk) -> str:
+    return phrasing(walk.answer, _seen(walk)) if isinstance(walk.answer, str) else ""
+
+
+def _seen(walk: _Walk) -> list[Json]:
+    return [encode(value) for value in walk.view.values()]
 
 
 def _block(walks: Sequence[_Walk], size: int) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
+from seglam_agents.compilers.traces.closings import likeness
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
-from seglam_agents.records.values import same as same_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +240,11 @@ def foretell(
     if run.left:
         return Foretold("wrong", f"never calls {run.left[0].tool}")
     way = _way([step.tool for step in run.taken], end[0])
-    if not same_answer(encode(end[1]), encode(answer)):
-        return Foretold("wrong", f"answers {end[1]!r}, the run {answer!r}", way)
-    return Foretold("right", "", way)
+    alike = likeness(encode(end[1]), encode(answer))
+    if alike == "same":
+        return Foretold("right", "", way)
+    said = f"answers {end[1]!r}, the run {answer!r}"
+    return Foretold("wrong" if alike == "differs" else "silent", said, way)
 
 
 def ways_of(node: Node, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Answer]]:

@@ -374,6 +374,13 @@ def under(record, word):
         deopt(f"nothing is known of {word!r}")
     return found[0]
 ''',
+    "common": '''\
+def common(rows, key):
+    """What all rows say alike."""
+    if not rows or any([row[key] != rows[0][key] for row in rows]):
+        deopt(f"every run had one {key} in all rows here")
+    return rows[0][key]
+''',
     "entries": '''\
 def entries(record):
     """The values of a dict, in its order."""
