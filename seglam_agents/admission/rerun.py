@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from seglam_agents.compilers.base import Known
+from seglam_agents.compilers.traces.closings import likeness
 from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.guards.guard import Accepted
-from seglam_agents.records.values import decode, encode, same, tidy
+from seglam_agents.records.values import decode, encode, tidy
 from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded
@@ -73,7 +74,7 @@ def rerun(
     match execution:
         case Returned(value=value):
             answer = encode(tidy(value))
-            if same(answer, known.answer):
+            if likeness(answer, known.answer) == "same":
                 return Rerun("same")
             return Rerun("differs", f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}")
         case Failed(kind="deopt", reason=reason):

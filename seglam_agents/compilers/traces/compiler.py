@@ -235,7 +235,8 @@ def _proven(kind: Kind, plan: Node, reads: frozenset[str]) -> frozenset[str]:
     proven = frozenset(way for way, count in needed.items() if kind.rights[way] >= count)
     if not proven:
         counts = ", ".join(f"{kind.rights[way]} of {count}" for way, count in needed.items()) or "none"
-        raise _Unproven(f"{len(kind.cases)} runs agree; right predictions of later ones: {counts}")
+        silent = f"; the last one said nothing: {kind.silence}" if kind.silence else ""
+        raise _Unproven(f"{len(kind.cases)} runs agree; right predictions of later ones: {counts}{silent}"[:600])
     return proven
 
 

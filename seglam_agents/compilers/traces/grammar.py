@@ -370,6 +370,7 @@ _GRANULES: tuple[tuple[str, tuple[_Step, ...]], ...] = (
     ("month_name", (_AS_IT_IS, *_by_months(-1, 1))),
     ("iso_month", (_AS_IT_IS, *_by_months(-1, 1))),
     ("quarter", (_AS_IT_IS, *_by_months(-3, 3))),
+    ("iso_quarter", (_AS_IT_IS, *_by_months(-3, 3))),
     ("quarter_name", (_AS_IT_IS, *_by_months(-3, 3))),
     ("year_of", (_AS_IT_IS, *_by_months(-12, 12))),
 )

@@ -15,6 +15,7 @@ from seglam_agents.compilers.traces.terms import (
     Unknown,
     Values,
     agreeing,
+    applied,
     constant,
     joined,
     mapping,
@@ -31,6 +32,7 @@ DATED = re.compile(
     r"|November|December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b"
 )
 """What says a time in a value that no request gave."""
+_NUMBER = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?|-?\d+(?:\.\d+)?")
 _YEAR = re.compile(r"(?<!\d)(19|20)\d\d-")
 
 
@@ -80,11 +82,22 @@ def _plain(targets: Values, sight: Sight) -> list[Term]:
     found = [atom[0] for atom in sight.index.get(signature(targets), ())]
     if any(signature((target,)) != signature(targets[:1]) for target in targets):
         return found
-    dated = sight.timed or DATED.search(str(targets[0])) is not None
-    rivals = [term for term in found if term.family != "clock" or dated]
+    rivals = [term for term in found if term.family != "clock" or _clocked(str(targets[0]), sight)]
+    if _overruled(str(targets[0]), rivals, sight):
+        return rivals
     if _stale(targets[0], rivals, sight):
         return []
     return [constant(targets[0]), *rivals] if not isinstance(targets[0], (dict, list)) else rivals
+
+
+def _clocked(text: str, sight: Sight) -> bool:
+    """Tell whether the clock is a rival: the request speaks of a time, or the value does."""
+    return sight.timed or DATED.search(text) is not None
+
+
+def _overruled(text: str, rivals: Sequence[Term], sight: Sight) -> bool:
+    """Tell whether a time is no constant: the request speaks of one, and the clock says it."""
+    return sight.timed and DATED.search(text) is not None and any(term.family == "clock" for term in rivals)
 
 
 def _stale(value: Value, rivals: Sequence[Term], sight: Sight) -> bool:
@@ -139,11 +152,10 @@ def _list(targets: Sequence[Sequence[Value]], sight: Sight) -> Origin:
 def _text(targets: tuple[str, ...], sight: Sight) -> Origin:
     found = _plain(targets, sight)
     if all(target == targets[0] for target in targets):
-        if not found:
-            return Unexplained(_undated(targets, sight))
-        if len(found) > 1 or not (pieces := _held(targets[0], sight)):
-            return settle(found)
-        return _join(pieces)
+        pieces = _held(targets[0], sight) if len(found) < 2 else None
+        if pieces and not any(isinstance(piece, str) and _YEAR.search(piece) for piece in pieces):
+            return _join(pieces)
+        return settle(found) if found else Unexplained(_undated(targets, sight))
     if found:
         return settle(found)
     pieces = _pieces(targets, sight.texts, sight, 0)
@@ -184,16 +196,49 @@ def _pieces(rests: tuple[str, ...], pool: Sequence[Found], sight: Sight, depth: 
             before = _literal(prefix[:at], sight)
             if following is not None and before is not None:
                 return [*before, _place(matching, sight), *following]
+        if computed := _numbers_at(tuple(rest[at:] for rest in rests), sight):
+            tail = tuple(rest[at + len(text) :] for rest, text in zip(rests, computed[0], strict=True))
+            following, before = _pieces(tail, fitting, sight, depth + 1), _literal(prefix[:at], sight)
+            if following is not None and before is not None:
+                return [*before, computed[1], *following]
     return None
 
 
 def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
     terms = [term for term, _ in matching]
-    if len(set(map(str, matching[0][1]))) > 1:
-        return settle(terms)
-    dated = sight.timed or DATED.search(str(matching[0][1][0])) is not None
-    rivals = [term for term in terms if term.family != "clock" or dated]
-    return settle([constant(str(matching[0][1][0])), *rivals])
+    texts = [str(value) for value in matching[0][1]]
+    if len(set(texts)) > 1:
+        numbers = tuple(float(text) for text in texts) if all(map(_NUMBER.fullmatch, texts)) else ()
+        formulas_ = _computed(texts, sight) if numbers and _uncertain(numbers) else []
+        return settle([*terms, *formulas_])
+    rivals = [term for term in terms if term.family != "clock" or _clocked(texts[0], sight)]
+    if _overruled(texts[0], rivals, sight):
+        return settle(rivals)
+    return settle([constant(texts[0]), *rivals])
+
+
+def _computed(texts: Sequence[str], sight: Sight) -> list[Term]:
+    """Return formulas for numbers that a text spells, in that spelling."""
+    numbers = tuple(float(text.replace(",", "")) for text in texts)
+    found = [*formulas(numbers, sight), *counted(numbers, sight)]
+    grouped = any("," in text for text in texts)
+    cents = all(re.search(r"\.\d\d$", text) for text in texts)
+    if cents:
+        return [applied("grouped_cents", t) if grouped else applied("decimals", t, options=(2,)) for t in found]
+    spelt = [applied("exact", term) for term in found]
+    return [applied("grouped" if grouped else "str", term) for term in spelt]
+
+
+def _numbers_at(rests: tuple[str, ...], sight: Sight) -> tuple[list[str], Term | Unexplained] | None:
+    """Return the numbers that all the texts begin with, and what computes them; None where nothing does."""
+    matches = [_NUMBER.match(rest) for rest in rests]
+    if not all(matches):
+        return None
+    texts = [match[0] for match in matches if match]
+    if not all(map(_ends, rests, texts)) or len(set(texts)) == 1:
+        return None
+    found = _computed(texts, sight)
+    return (texts, settle(found)) if found else None
 
 
 def _literal(text: str, sight: Sight) -> _Pieces | None:
@@ -210,11 +255,11 @@ def _held(text: str, sight: Sight) -> list[Term | str] | None:
     """Return a text whose words coincide with what was seen: the text and what was seen have to agree."""
     words = [word for word in sight.steady if word in text and _telling(word)]
     for word in sorted(words, key=len, reverse=True):
-        rivals = [term for term in sight.steady[word] if _rival(term, word, sight)]
+        rivals = [term for term in sight.steady[word] if term.family != "clock" or _clocked(word, sight)]
         match = re.search(rf"(?<![\w.]){re.escape(word)}(?![\w]|\.\d)", text)
         if match is None or not rivals:
             continue
-        origin = settle([constant(word), *rivals])
+        origin = settle(rivals if _overruled(word, rivals, sight) else [constant(word), *rivals])
         if isinstance(origin, Unexplained):
             continue  # Whatever says it is one of too many: the words around it were the same in every run.
         before, after = text[: match.start()], text[match.end() :]
@@ -226,10 +271,6 @@ def _held(text: str, sight: Sight) -> list[Term | str] | None:
 
 def _telling(text: str) -> bool:
     return 0 < len(text) <= 60 and any(character.isalnum() for character in text)
-
-
-def _rival(term: Term, text: str, sight: Sight) -> bool:
-    return term.family != "clock" or sight.timed or DATED.search(text) is not None
 
 
 def _common_prefix(texts: Sequence[str]) -> str:

@@ -66,6 +66,8 @@ class Kind:
     rights: Counter[str] = field(default_factory=Counter[str])
     """Right predictions, by the way that the plan took."""
     wrongs: int = 0
+    silence: str = ""
+    """Why the last prediction said nothing."""
 
     @property
     def given_up(self) -> bool:
@@ -87,6 +89,8 @@ class Kind:
         if said and said.verdict == "right":
             self.rights[said.way] += self._unseen(case)
             wording.rights += 1
+        elif said and said.verdict == "silent":
+            self.silence = said.differs
         elif said and said.verdict == "wrong":
             self.wrongs += 1
             self.rights.clear()

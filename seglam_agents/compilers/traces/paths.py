@@ -14,9 +14,9 @@ from seglam_agents.compilers.traces.closings import claim, phrasing
 from seglam_agents.compilers.traces.grammar import sight
 from seglam_agents.compilers.traces.holes import Unexplained, explain, settle
 from seglam_agents.compilers.traces.limits import limits
-from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Scene, Stop
+from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Scene, Stop, Test, terms_of
 from seglam_agents.compilers.traces.sight import Found, Sight, all_are, has_rows, rows_of, signature
-from seglam_agents.compilers.traces.terms import Family, Term, Values, View
+from seglam_agents.compilers.traces.terms import Family, Term, Unknown, Values, View
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep
@@ -215,8 +215,9 @@ class _Weaver:
             if found := conditions.tests(seen, taken):
                 yes = [walk for walk, label in zip(walks, taken, strict=True) if label]
                 no = [walk for walk, label in zip(walks, taken, strict=True) if not label]
-                scene = _scene(walks, families)
-                return Branch(scene, found, self._way(yes, families), self._way(no, families))
+                if_yes, if_no = self._way(yes, families), self._way(no, families)
+                forced = _forced(found, (if_yes, no), (if_no, yes))
+                return Branch(_scene(walks, families), forced or found, if_yes, if_no)
         shown = " or ".join((way[:60] or "the end") for way in ways[:3])
         raise Refused(f"after the same steps the runs go on with {shown}, and nothing seen tells why")
 
@@ -244,6 +245,40 @@ class _Weaver:
         while candidate in families or candidate in self.taken:
             candidate, number = f"{wanted}_{number}", number + 1
         return candidate
+
+
+def _forced(tests: Sequence[Test], *ways: tuple[Node, Sequence[_Walk]]) -> tuple[Test, ...]:
+    """Return the tests of how many rows there are that a way cannot be gone without: what chose it is no question.
+
+    Args:
+        tests: what fits.
+        ways: each way with the runs that went the other one.
+    """
+    codes = [
+        term.code
+        for way, others in ways
+        for term in terms_of(way)
+        if others and all(_undefined(term, walk.view) for walk in others)
+    ]
+    counted = [(test, match[1]) for test in tests if (match := _COUNTED.match(test.yes.code))]
+    return tuple(test for test, rows in counted if any(_mentions(code, rows) for code in codes))
+
+
+def _mentions(code: str, rows: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(rows)}(?!\w)", code) is not None
+
+
+def _undefined(term: Term, view: View) -> bool:
+    if not term.sources <= set(view):
+        return False
+    try:
+        term(view)
+    except Unknown:
+        return True
+    return False
+
+
+_COUNTED = re.compile(r"len\((.*)\) [<>=]")
 
 
 def _scene(walks: Sequence[_Walk], families: Mapping[str, Family]) -> Scene:

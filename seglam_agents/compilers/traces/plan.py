@@ -231,8 +231,8 @@ def foretell(
     run = _Run(list(steps), [], reads)
     try:
         end = _follow(node, dict(view), run)
-    except Unknown:
-        return Foretold("silent", "a value is missing, or explanations differ")
+    except Unknown as error:
+        return Foretold("silent", str(error) or "a value is missing")
     except Diverged as error:
         return Foretold("silent", str(error))
     except _Differs as error:

@@ -42,7 +42,7 @@ class Term:
         try:
             return self.function(view)
         except Exception as error:  # whatever the data does: a term that fails here explains nothing here
-            raise Unknown from error
+            raise Unknown(str(error)) from error
 
 
 Values: TypeAlias = tuple[Value, ...]
@@ -601,6 +601,7 @@ def month_name(day):
 def weekday_name(day):
     return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[day.weekday()]
 """,
+    "iso_quarter": 'def iso_quarter(day):\n    return f"{day.year}-Q{(day.month + 2) // 3}"\n',
     "iso_month": "def iso_month(day):\n    return iso_day(day)[:7]\n",
     "week": '''\
 def week(day):
