@@ -16,6 +16,8 @@ MAX_DEEP = 12
 """Numbers among which formulas of two operations are looked for."""
 MIN_DEEP = 2
 """Different values that a formula of two operations must have given."""
+MIN_OFFSET = 3
+"""Different values that a formula with a constant of its own must have given."""
 SMALL = (1, 2, 10, 12, 60, 100)
 """Constants of formulas."""
 
@@ -28,6 +30,7 @@ def formulas(targets: Numbers, sight: Sight) -> list[Term]:
     found = [*_operations(targets, numbers), *_percentages(targets, numbers)]
     if not found:
         found = list(_with_constants(targets, numbers))
+    found += _with_offset(targets, numbers)
     if not found and len(set(targets)) >= MIN_DEEP:
         found = list(_deeper(targets, numbers[:MAX_DEEP]))
     return _inequivalent(found, sight)
@@ -56,6 +59,35 @@ def _with_constants(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term
             b: tuple[Value, ...] = (number,) * len(targets)
             if not _idle(operator, a, b):
                 yield from _fitting(targets, operation(operator, left, constant(number)), operator, a, b)
+
+
+def _with_offset(targets: Numbers, numbers: Sequence[Found]) -> list[Term]:
+    """Return a number or a formula of two that is always off by the same: a fee, what a full shelf holds."""
+    if len(set(targets)) < MIN_OFFSET:
+        return []
+    found: list[Term] = []
+    atoms = [(_number(seen[0]), term, tuple(_numbers(seen))) for term, seen in numbers]
+    for _, term, values in [*atoms, *_inner(numbers[:MAX_DEEP])]:
+        added = [target - value for target, value in zip(targets, values, strict=True)]
+        taken = [target + value for target, value in zip(targets, values, strict=True)]
+        if len(set(values)) >= MIN_OFFSET and _steady(added) and abs(added[0]) > 1e-9 and _plain(added[0]):
+            less = added[0] < 0
+            found.append(operation("-" if less else "+", term, constant(_tidy(abs(added[0])))))
+        if len(set(values)) >= MIN_OFFSET and _steady(taken) and _plain(taken[0]):
+            found.append(operation("-", constant(_tidy(taken[0])), term))
+    return found
+
+
+def _steady(values: Sequence[float]) -> bool:
+    return all(abs(value - values[0]) <= 1e-9 * max(1.0, abs(values[0])) for value in values)
+
+
+def _plain(value: float) -> bool:
+    return abs(value - round(value, 2)) < 1e-9
+
+
+def _tidy(value: float) -> float:
+    return int(value) if value == int(value) else round(value, 2)
 
 
 def _percentages(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:

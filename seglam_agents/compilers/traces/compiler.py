@@ -75,7 +75,6 @@ class Skeletons:
         }
 
     def _kind(self, trace: Trace, read: Reading, tools: Mapping[str, Tool], *, clock: bool) -> Kind:
-        key = digest(read.key, sorted(trace.request.context))
         known = next((kind for kind in self.kinds.values() if read.key in kind.wordings), None)
         if known is not None:
             return known
@@ -83,8 +82,13 @@ class Skeletons:
             if wording := kind.joins([trace], [read], tools, clock=clock):
                 kind.wordings[read.key] = wording
                 return kind
+        case = case_of(trace, read, tools)
+        key = digest(sorted(read.content), sorted(place.kind for place in read.places), sorted(trace.request.context))
         kind = self.kinds.setdefault(key, Kind(key))
-        kind.wordings[read.key] = Wording(case_of(trace, read, tools).names, first=True)
+        while not kind.takes(case):
+            key = digest(key, read.key)
+            kind = self.kinds.setdefault(key, Kind(key))
+        kind.wordings[read.key] = Wording(case.names, needs=0 if not kind.wordings else 1)
         return kind
 
 
@@ -183,7 +187,8 @@ def _candidate(kind: Kind, plan: Node, trace: Trace, task: CompileTask, tools: M
         raise _Unproven("what was predicted is served by other procedures already")
     context = tuple(_context(name, value) for name, value in trace.request.context.items())
     names = [*slots, *(parameter.name for parameter in context)]
-    body = write(proven, names, _summary(kind.cases[0]), writes)
+    said = frozenset(word for case in kind.cases for word in case.reading.content)
+    body = write(proven, names, _summary(kind.cases[0]), writes, said)
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = [name for name in tools if re.search(rf"\b{re.escape(name)}\(", body)]
@@ -263,7 +268,7 @@ class _Serving:
         for case in self.kind.cases:
             wording = self.kind.wordings[case.reading.key]
             said = trial.foretell(case, self.tools, clock=self.clock)
-            proven = wording.first or wording.rights >= needed
+            proven = wording.rights >= wording.needs * needed
             if proven and said and said.verdict == "right" and not _accepted(case, guards):
                 found.append(case)
         return found

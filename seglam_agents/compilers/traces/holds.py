@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+from seglam_agents.compilers.traces.closings import claim
 from seglam_agents.compilers.traces.grammar import ISO, is_map, sight
-from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, calls_of, terms_of
+from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, calls_of, terms_of, ways_of
 from seglam_agents.compilers.traces.sight import (
     AMOUNTS,
     Found,
@@ -63,19 +64,24 @@ class Holder:
     writes: frozenset[str]
     codes: Sequence[str]
     outcomes: frozenset[str]
-    deciding: Sequence[str] = ()
+    neutral: frozenset[int] = frozenset()
+    """Answers whose words are all given by the request or by keys of results: they decide nothing."""
+    plain: list[bool] = field(default_factory=lambda: [False])
+    """Whether what is held at the moment comes before such an answer."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
     inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
 
     @classmethod
-    def of(cls, plan: Node, writes: frozenset[str]) -> Holder:
+    def of(cls, plan: Node, writes: frozenset[str], said: frozenset[str] = frozenset()) -> Holder:
         """Return what holds a plan: for each node (by `id`) the lines that come before it.
 
         Raises:
             Unused: a result was read and nothing says what for.
         """
         outcomes = frozenset(call.name for call in calls_of(plan) if call.tool in writes)
-        holder = cls(writes, [term.code for term in terms_of(plan)], outcomes, _deciding(plan))
+        neutral = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _neutral(end, said))
+        codes = [term.code for term in terms_of(plan)]
+        holder = cls(writes, codes, outcomes, neutral if not _branches(plan) else frozenset())
         holder._place(plan, frozenset())
         return holder
 
@@ -99,6 +105,7 @@ class Holder:
 
     def _before(self, node: Node, done: frozenset[str]) -> frozenset[str]:
         scene = node.scene
+        self.plain[0] = id(node) in self.neutral
         names = [name for name, family in scene.families.items() if family == "result" and name not in done]
         lines = [line for name in names for line in self._result(_of(scene, name), scene)]
         if not done:
@@ -141,8 +148,8 @@ class Holder:
         for key in [key for key in known if all(key in row for row in rows)]:
             column = [row[key] for row in rows]
             if all(is_number(value) for value in column):
-                if not _IDS.search(key):
-                    ranges[key] = _range(column)
+                if not _IDS.search(key) and any(f"'{key}'" in code for code in self.codes):
+                    ranges[key] = self._range(column)
             elif all(_scalar_text(value) for value in column) and not self._same(column, scene, rows_of_views(atom)):
                 if not _NAMES.search(key) and (allowed := _allowed(column, looked_at=False)) is not None:
                     values[key] = allowed
@@ -216,7 +223,7 @@ class Holder:
         term, column = atom
         if numeric(atom):
             if not _IDS.search(key):
-                ranges[key] = _range(column)
+                ranges[key] = self._range(column) if self._mentioned(term.code) else _wide(column, 1)
             yield from _relations(term.code, cast("tuple[float, ...]", column), scene)
         elif all_are(atom, dict):
             yield from self._record(atom, scene)
@@ -243,7 +250,8 @@ class Holder:
             numbers = cast("tuple[float, ...]", seen)
             otherwise = literal(f"{term.code} out of the range seen")
             if term.code not in self.outcomes:
-                yield f"expect({literal(min(numbers))} <= {term.code} <= {literal(max(numbers))}, {otherwise})"
+                low, high = cast("list[float]", self._range(numbers))
+                yield f"expect({literal(low)} <= {term.code} <= {literal(high)}, {otherwise})"
             yield from _relations(term.code, numbers, scene)
         elif term.code in self.outcomes and all_are(atom, str):
             shapes = sorted({str(FUNCTIONS["sentence_of"](value)) for value in seen})
@@ -258,6 +266,10 @@ class Holder:
                 yield f"expect(is_text({term.code}, {literal(kind)}), {literal(f'{term.code} of another kind')})"
         else:
             yield _one_of(atom)
+
+    def _range(self, column: Sequence[Value]) -> Value:
+        """Return the numbers that a key may have: those between the ones seen, and some more where nothing is decided."""
+        return _wide(column, FACTOR if self.plain[0] else 1)
 
     def _mentioned(self, code: str) -> bool:
         return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in self.codes)
@@ -304,24 +316,40 @@ def _place(name: str, seen: Sequence[Value], *, acts: bool) -> Iterator[str]:
 
 
 def _sized(code: str, numbers: Sequence[float]) -> str:
-    low, high = min(numbers), max(numbers)
-    low = low / FACTOR if low > 0 else low * FACTOR
-    high = high * FACTOR if high > 0 else high / FACTOR
-    return f"expect({literal(_short(low))} <= {code} <= {literal(_short(high))}, {literal(f'{code} of another size')})"
+    low, high = cast("list[float]", _wide(numbers, FACTOR))
+    return f"expect({literal(low)} <= {code} <= {literal(high)}, {literal(f'{code} of another size')})"
 
 
 def _short(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
-def _deciding(plan: Node) -> list[str]:
+def _branches(plan: Node) -> bool:
     match plan:
-        case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
-            return [*(test.yes.code for test in tests), *_deciding(if_yes), *_deciding(if_no)]
+        case Branch():
+            return True
         case Invoke(then=then) | Loop(then=then):
-            return _deciding(then)
+            return _branches(then)
         case _:
-            return []
+            return False
+
+
+def _neutral(end: Answer, said: frozenset[str]) -> bool:
+    """Tell whether the words of an answer are all given by the request or by keys of results."""
+    if end.term.family == "constant":
+        return False
+    keys = {word for scene_view in end.scene.views for value in scene_view.values() for word in _keys(value)}
+    text = re.sub(r"\{(?:[^{}]|\{[^{}]*\})*\}", " ", end.term.code) if end.term.code.startswith("f") else ""
+    return claim(text[2:-1]).words <= claim(" ".join([*said, *keys])).words
+
+
+def _keys(value: Value) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in cast("Row", value).items():
+            yield from (key.replace("_", " "), *_keys(inner))
+    elif isinstance(value, list):
+        for inner in value[:1]:
+            yield from _keys(inner)
 
 
 def _of(scene: Scene, name: str) -> Found:
@@ -346,9 +374,10 @@ def _like(
     return f"{function}({', '.join(parts)})"
 
 
-def _range(column: Sequence[Value]) -> Value:
-    numbers = cast("Sequence[float]", column)
-    return [min(numbers), max(numbers)]
+def _wide(column: Sequence[Value], factor: int) -> Value:
+    low, high = min(cast("Sequence[float]", column)), max(cast("Sequence[float]", column))
+    low = low / factor if low > 0 else low * factor
+    return [_short(low), _short(high * factor if high > 0 else high / factor)]
 
 
 def _scalar_text(value: Value) -> bool:

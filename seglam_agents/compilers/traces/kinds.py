@@ -21,6 +21,8 @@ MAX_RUNS = 24
 """Runs of a kind that are kept; later ones say little that these do not."""
 MAX_PLACES = 5
 """Places that another wording may bring in another order."""
+OTHER_WORDS = 3
+"""How much more a wording has to prove that shares no content words with a kind."""
 MAX_WRONG = 3
 """Wrong predictions after which a kind is given up."""
 RESERVED = frozenset(
@@ -49,8 +51,9 @@ class Wording:
     """One skeleton that is known to mean a kind."""
 
     names: tuple[str, ...]
-    first: bool
-    """Whether the kind was made from it; another one has to be proven by itself."""
+    needs: int = 0
+    """How many times as many right predictions it needs as the kind itself: none for the first wording of a kind, one
+    for one of the same content words, three for one of others."""
     rights: int = 0
 
 
@@ -74,6 +77,16 @@ class Kind:
         """Whether it was wrong too often."""
         return self.wrongs >= MAX_WRONG
 
+    def takes(self, case: Case) -> bool:
+        """Tell whether a run in other words names the same places: by the arguments that take what stands there."""
+        if not self.cases:
+            return True
+        first = self.cases[0]
+        if sorted(case.names) != sorted(first.names):
+            return False
+        kinds = [place.kind for place in case.reading.places]
+        return len(set(kinds)) == len(kinds) or not any(name in _FALLBACKS for name in case.names)
+
     def foretell(self, case: Case, tools: Mapping[str, Tool], *, clock: bool) -> Foretold | None:
         """Return what the plan of the earlier runs says about a run; None where there is no plan."""
         if self.plan is None:
@@ -88,7 +101,7 @@ class Kind:
         wording = self.wordings[case.reading.key]
         if said and said.verdict == "right":
             self.rights[said.way] += self._unseen(case)
-            wording.rights += 1
+            wording.rights += self._unseen(case)
         elif said and said.verdict == "silent":
             self.silence = said.differs
         elif said and said.verdict == "wrong":
@@ -154,7 +167,7 @@ class Kind:
                 cases = [Case(trace, read, order) for trace, read in zip(traces, reads, strict=True)]
                 verdicts = [said.verdict for case in cases if (said := self.foretell(case, tools, clock=clock))]
                 if "wrong" not in verdicts and "right" in verdicts:
-                    found.append(Wording(order, first=False, rights=verdicts.count("right")))
+                    found.append(Wording(order, needs=OTHER_WORDS, rights=verdicts.count("right")))
         return found[0] if len(found) == 1 else None
 
     def absorb(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:
@@ -239,3 +252,4 @@ _KIND_NAMES = {
     "quoted": "quoted",
     WORDS: "words",
 }
+_FALLBACKS = frozenset(name + more for name in _KIND_NAMES.values() for more in ("", "_2", "_3", "_4"))

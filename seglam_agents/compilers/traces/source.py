@@ -15,7 +15,7 @@ MAX_TURNS = 50
 """Turns of a loop that changes something: fewer than the calls that a run may make."""
 
 
-def write(plan: Node, parameters: Sequence[str], summary: str, writes: frozenset[str]) -> str:
+def write(plan: Node, parameters: Sequence[str], summary: str, writes: frozenset[str], said: frozenset[str]) -> str:
     """Return the module of a body.
 
     Args:
@@ -23,11 +23,12 @@ def write(plan: Node, parameters: Sequence[str], summary: str, writes: frozenset
         parameters: the names that `run` takes.
         summary: one line about it.
         writes: the tools that change something.
+        said: the words of the requests.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
-    holder = Holder.of(plan, writes)
+    holder = Holder.of(plan, writes, said)
     first = [f"    {line}" for line in places(plan, writes)]
     lines = _hoisted([*first, *_node(plan, holder, "    ")])
     if any(re.search(r"\bnow\b", line) for line in lines):

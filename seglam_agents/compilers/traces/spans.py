@@ -41,6 +41,8 @@ MAX_LEAVES = 4_000
 """Texts of a run that are looked for in its request."""
 
 _TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"]+")
+_CONTENT = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[^\w\s,.!?'\"]+")
+_POLITE = frozenset("a an the of for please thanks thank you can could would kindly my me i it is are do does has".split())
 _EDGE = ".:'’"
 _QUOTED = re.compile(r"'((?:[^']|'')+)'|\"([^\"]+)\"")
 
@@ -72,6 +74,12 @@ class Reading:
     def key(self) -> str:
         """A hash of its skeleton: the literal texts without case, and the kinds of the places between them."""
         return digest([" ".join(text.casefold().split()) for text in self.literals], [p.kind for p in self.places])
+
+    @property
+    def content(self) -> frozenset[str]:
+        """Its words beside the places, without articles and polite ones: what two wordings of one wish share."""
+        words = (word for text in self.literals for word in _CONTENT.findall(text.casefold()))
+        return frozenset(word for word in words if word not in _POLITE)
 
 
 def readings(trace: Trace) -> list[Reading]:
