@@ -31,6 +31,8 @@ def tests(sight: Sight, labels: Sequence[bool]) -> tuple[Test, ...]:
         found.setdefault(test.yes.code, test)
     if not found:
         found = {test.yes.code: test for test in _remote(sight, labels)}
+    if not found:
+        found = {test.yes.code: test for test in _clock(sight, labels)}
     ranked = sorted(found.values(), key=lambda test: (test.yes.size, test.yes.code))
     # A test of what nothing else looks at comes before a second test of the same.
     firsts = list({test.yes.sources: test for test in reversed(ranked)}.values())[::-1]
@@ -42,7 +44,7 @@ def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
         yield from _member(atom, labels)
     for atom in sight.lists:
         yield from _emptiness(atom, labels)
-    numbers = _distinct([atom for atom in sight.numbers if atom[0].family != "clock" or sight.timed])
+    numbers = _distinct([atom for atom in sight.numbers if atom[0].family != "clock"])
     for atom in numbers:
         yield from _threshold(atom, labels)
     for left, right in combinations(numbers, 2):
@@ -58,8 +60,15 @@ def _remote(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
 
 def _plain(sight: Sight) -> list[Found]:
     pools = ("place", "path", "row", "element", "key")
-    scalars = [atom for pool in pools for atom in sight.pools[pool]]
-    return [*scalars, *(sight.pools["granule"] if sight.timed else ())]
+    return [atom for pool in pools for atom in sight.pools[pool]]
+
+
+def _clock(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
+    """Yield tests of the clock: looked at only where the request speaks of a time, and nothing else tells why."""
+    for atom in sight.pools["granule"] if sight.timed else ():
+        yield from _member(atom, labels)
+        if all(isinstance(value, int) for value in atom[1]):
+            yield from _threshold(atom, labels)
 
 
 def _distinct(numbers: Sequence[Found]) -> list[Found]:

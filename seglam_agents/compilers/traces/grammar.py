@@ -150,7 +150,8 @@ def _filtered(rows: Found, wanted: Sequence[Found], days: Sequence[Found]) -> It
                 yield from derive("having", rows, (named(key), (key,) * len(rows[1])), atom)
                 if texts and all_are(atom, str):
                     yield from derive("having_same", rows, (named(key), (key,) * len(rows[1])), atom)
-        if not dated and (members := _members(column)):
+        alike = bool(derive("common", rows, options=(key,))) and len(column) > len(rows[1])
+        if not (dated or alike) and (members := _members(column)):
             yield from (e for value in members for e in derive("having", rows, options=(key, value)))
             if len(members) > 2:
                 yield from (e for value in members for e in _without(rows, key, members, value))
@@ -177,7 +178,7 @@ def _members(column: Sequence[Value]) -> list[Value]:
         return []
     members = list(dict.fromkeys(column))
     short = all(isinstance(value, bool) or 0 < len(cast(str, value)) <= 30 for value in members)
-    return members if short and len(members) <= MAX_MEMBERS and (len(members) < len(column) or len(column) <= 3) else []
+    return members if short and len(members) <= MAX_MEMBERS and len(members) < len(column) else []
 
 
 def _rows(sight: Sight) -> Iterator[Found]:

@@ -148,8 +148,9 @@ class Holder:
         for key in [key for key in known if all(key in row for row in rows)]:
             column = [row[key] for row in rows]
             if all(is_number(value) for value in column):
-                if not _IDS.search(key) and any(f"'{key}'" in code for code in self.codes):
-                    ranges[key] = self._range(column)
+                if not _IDS.search(key):
+                    told = any(f"'{key}'" in code for code in self.codes)
+                    ranges[key] = _wide(column, 1 if told else FACTOR)
             elif all(_scalar_text(value) for value in column) and not self._same(column, scene, rows_of_views(atom)):
                 if not _NAMES.search(key) and (allowed := _allowed(column, looked_at=False)) is not None:
                     values[key] = allowed

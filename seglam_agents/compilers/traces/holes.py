@@ -20,6 +20,7 @@ from seglam_agents.compilers.traces.terms import (
     joined,
     mapping,
     sequence,
+    values,
 )
 from seglam_agents.records.values import Value
 
@@ -158,7 +159,9 @@ def _text(targets: tuple[str, ...], sight: Sight) -> Origin:
         return settle(found) if found else Unexplained(_undated(targets, sight))
     if found:
         return settle(found)
-    pieces = _pieces(targets, sight.texts, sight, 0)
+    pieces = _pieces(targets, sight.texts, sight, 0, computing=False)
+    if pieces is None:
+        pieces = _pieces(targets, sight.texts, sight, 0, computing=True)
     if pieces is None or not any(_is_term(piece) for piece in pieces):
         return Unexplained(_undated(targets, sight))
     wrong = next((piece for piece in pieces if isinstance(piece, Unexplained)), None)
@@ -179,26 +182,27 @@ def _is_term(piece: Term | str | Unexplained) -> TypeGuard[Term]:
 _Pieces: TypeAlias = "list[Term | str | Unexplained]"
 
 
-def _pieces(rests: tuple[str, ...], pool: Sequence[Found], sight: Sight, depth: int) -> _Pieces | None:
+def _pieces(
+    rests: tuple[str, ...], pool: Sequence[Found], sight: Sight, depth: int, *, computing: bool
+) -> _Pieces | None:
     if all(rest == rests[0] for rest in rests):
         return _literal(rests[0], sight)
     if depth > MAX_PIECES:
         return None
     fitting = [a for a in pool if str(a[1][0]) in rests[0]] if depth == 0 else pool
     prefix = _common_prefix(rests)
-    for at in range(len(prefix), -1, -1):
-        if not _begins(rests[0], at):
-            continue
+    for at in _beginnings(prefix, rests[0]):
         for matching in _matching(tuple(rest[at:] for rest in rests), fitting):
             lengths = [len(str(value)) for value in matching[0][1]]
             tail = tuple(rest[at + n :] for rest, n in zip(rests, lengths, strict=True))
-            following = _pieces(tail, fitting, sight, depth + 1)
+            following = _pieces(tail, fitting, sight, depth + 1, computing=computing)
             before = _literal(prefix[:at], sight)
             if following is not None and before is not None:
                 return [*before, _place(matching, sight), *following]
-        if computed := _numbers_at(tuple(rest[at:] for rest in rests), sight):
+        if computing and (computed := _numbers_at(tuple(rest[at:] for rest in rests), sight)):
             tail = tuple(rest[at + len(text) :] for rest, text in zip(rests, computed[0], strict=True))
-            following, before = _pieces(tail, fitting, sight, depth + 1), _literal(prefix[:at], sight)
+            following = _pieces(tail, fitting, sight, depth + 1, computing=computing)
+            before = _literal(prefix[:at], sight)
             if following is not None and before is not None:
                 return [*before, computed[1], *following]
     return None
@@ -222,11 +226,13 @@ def _computed(texts: Sequence[str], sight: Sight) -> list[Term]:
     numbers = tuple(float(text.replace(",", "")) for text in texts)
     found = [*formulas(numbers, sight), *counted(numbers, sight)]
     grouped = any("," in text for text in texts)
+    found = [term for term in found if values(term, sight.views) is not None]
     cents = all(re.search(r"\.\d\d$", text) for text in texts)
     if cents:
-        return [applied("grouped_cents", t) if grouped else applied("decimals", t, options=(2,)) for t in found]
-    spelt = [applied("exact", term) for term in found]
-    return [applied("grouped" if grouped else "str", term) for term in spelt]
+        spelt = [applied("grouped_cents", t) if grouped else applied("decimals", t, options=(2,)) for t in found]
+    else:
+        spelt = [applied("grouped" if grouped else "str", applied("exact", term)) for term in found]
+    return [term for term in spelt if values(term, sight.views) == tuple(texts)]
 
 
 def _numbers_at(rests: tuple[str, ...], sight: Sight) -> tuple[list[str], Term | Unexplained] | None:
@@ -277,6 +283,13 @@ def _common_prefix(texts: Sequence[str]) -> str:
     low, high = min(texts), max(texts)
     length = next((i for i, character in enumerate(low) if i >= len(high) or character != high[i]), len(low))
     return low[:length]
+
+
+def _beginnings(prefix: str, text: str) -> list[int]:
+    """Return where a place may begin: at whole tokens first, the last one first, then within them."""
+    places = [at for at in range(len(prefix), -1, -1) if _begins(text, at)]
+    whole = [at for at in places if at == 0 or text[at - 1].isspace() or text[at - 1] in "('\"$€£#"]
+    return [*whole, *(at for at in places if at not in whole)]
 
 
 def _begins(text: str, at: int) -> bool:

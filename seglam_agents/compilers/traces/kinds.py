@@ -9,7 +9,7 @@ from itertools import permutations
 
 from seglam_agents.compilers.traces.guards import Asked
 from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
-from seglam_agents.compilers.traces.plan import Foretold, Node, foretell
+from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
 from seglam_agents.compilers.traces.terms import PRELUDE
 from seglam_agents.records.record import digest
@@ -110,7 +110,12 @@ class Kind:
             for other in self.wordings.values():
                 other.rights = 0
         self.cases = [*self.cases, case][-MAX_RUNS:]
-        self._weave(tools, clock=clock)
+        if self.plan is not None and said and said.verdict == "right":
+            # No term of it was contradicted: a run that was foretold changes what was seen, and nothing else.
+            view = {**case.arguments, **_now(case.trace, clock=clock)}
+            self.plan = grown(self.plan, view, case.trace.calls, reading(tools.values()))
+        else:
+            self._weave(tools, clock=clock)
         return said
 
     def _weave(self, tools: Mapping[str, Tool], *, clock: bool) -> None:

@@ -61,6 +61,27 @@ def plan_of(runs: Sequence[Run], tools: Mapping[str, Tool], taken: frozenset[str
     return _Weaver(tools, taken, timed)(walks, families)
 
 
+class _Decided(Refused):
+    """An argument was one of a few words, and nothing says it: it may have been decided."""
+
+    def __init__(self, labels: Sequence[str], reason: str) -> None:
+        super().__init__(reason)
+        self.labels = labels
+
+
+def _is_decision(targets: Values) -> bool:
+    """Tell whether values are a few words, truth values or nothing, each of them seen again or one of two."""
+    distinct = {repr(target) for target in targets}
+    words = all(
+        target is None or isinstance(target, bool) or (isinstance(target, str) and _CHOICE.fullmatch(target))
+        for target in targets
+    )
+    return words and 1 < len(distinct) <= max(2, len(targets) // 2)
+
+
+_CHOICE = re.compile(r"[^\W\d]+([ _-][^\W\d]+)?")
+
+
 @dataclass(frozen=True, slots=True)
 class _Walk:
     """What is left of a run, and what can be seen at this point of it."""
@@ -125,7 +146,10 @@ class _Weaver:
     def _single(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         tool = walks[0].steps[0].tool
         seen = self._sight(walks, families)
-        arguments = self._arguments(tool, [walk.steps[0].arguments for walk in walks], seen)
+        try:
+            arguments = self._arguments(tool, [walk.steps[0].arguments for walk in walks], seen)
+        except _Decided as decided:
+            return self._ways(walks, families, decided.labels, seen)
         name = self._name(tool, families)
         following = [walk.after(1, {name: decode(walk.steps[0].result)}) for walk in walks]
         then = self(following, {**families, name: "result"})
@@ -142,6 +166,9 @@ class _Weaver:
             targets = tuple(decode(arguments[key]) for arguments in given)  # pyright: ignore[reportArgumentType]  # JSON
             origin = explain(targets, seen)
             if isinstance(origin, Unexplained):
+                labels = [repr(target) for target in targets]
+                if _is_decision(targets):
+                    raise _Decided(labels, f"{key} of {tool}: {origin.reason}")
                 raise Refused(f"{key} of {tool}: {origin.reason}")
             if known is not None and key in known.constants and origin.family != "constant":
                 raise Refused(f"{key} of {tool} may not be put together, and differs from run to run")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
-from seglam_agents.compilers.traces.closings import likeness
+from seglam_agents.compilers.traces.closings import claim, likeness
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
@@ -203,6 +203,35 @@ def matching(steps: Sequence[ToolStep], tool: str, arguments: Mapping[str, Value
     return None
 
 
+def grown(node: Node, view: View, steps: Sequence[ToolStep], reads: frozenset[str] = frozenset()) -> Node:
+    """Return a plan that has seen one more run, which it foretold rightly: no term changes."""
+    return _grown(node, dict(view), _Run(list(steps), [], reads))
+
+
+def _grown(node: Node, view: dict[str, Value], run: _Run) -> Node:
+    scene = Scene((*node.scene.views, {name: view[name] for name in node.scene.families}), node.scene.families)
+    match node:
+        case Invoke(call=call, then=then):
+            _called(call, view, run)
+            return replace(node, scene=scene, then=_grown(then, view, run))
+        case Loop(over=over, variable=variable, inside=inside, then=then):
+            elements = cast("Sequence[Value]", over(view))
+            turns = tuple({**{n: view[n] for n in scene.families}, variable: element} for element in elements)
+            _looped(node, view, run)
+            more = Scene((*inside.views, *turns), inside.families)
+            return replace(node, scene=scene, inside=more, then=_grown(then, view, run))
+        case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
+            yes = all(test.yes(view) for test in tests)
+            return replace(
+                node,
+                scene=scene,
+                if_yes=_grown(if_yes, view, run) if yes else if_yes,
+                if_no=if_no if yes else _grown(if_no, view, run),
+            )
+        case Answer() | Stop():
+            return replace(node, scene=scene)
+
+
 Verdict: TypeAlias = Literal["right", "wrong", "silent"]
 
 
@@ -239,7 +268,7 @@ def foretell(
         return Foretold("wrong", str(error))
     if run.left:
         return Foretold("wrong", f"never calls {run.left[0].tool}")
-    way = _way([step.tool for step in run.taken], end[0])
+    way = _way([step.tool for step in run.taken], end[1], end[0])
     alike = likeness(encode(end[1]), encode(answer))
     if alike == "same":
         return Foretold("right", "", way)
@@ -258,7 +287,7 @@ def ways_of(node: Node, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Ans
             yield from ways_of(if_yes, called)
             yield from ways_of(if_no, called)
         case Answer():
-            yield _way(called, node), node
+            yield _way_to(called, node), node
         case Stop():
             pass
 
@@ -273,19 +302,25 @@ def without(node: Node, proven: frozenset[str], called: tuple[str, ...] = ()) ->
         case Branch(if_yes=if_yes, if_no=if_no):
             return replace(node, if_yes=without(if_yes, proven, called), if_no=without(if_no, proven, called))
         case Answer(scene=scene):
-            return node if _way(called, node) in proven else Stop(scene, "no run of this way was predicted yet")
+            return node if _way_to(called, node) in proven else Stop(scene, "no run of this way was predicted yet")
         case Stop():
             return node
 
 
-def _way(called: Sequence[str], end: Answer) -> str:
-    words = re.sub(r"\{(?:[^{}]|\{[^{}]*\})*\}", "_", end.term.code) if end.term.code.startswith("f") else ""
-    fixed = end.term.code if end.term.family == "constant" else words
+def _way_to(called: Sequence[str], end: Answer) -> str:
+    view = end.scene.views[0]
+    return _way(called, end.term(view), view)
+
+
+def _way(called: Sequence[str], answer: Value, view: View) -> str:
+    """Return a name for a way that stays the same while terms change: its calls, and what its answer claims."""
+    known = [encode(value) for value in view.values()]
+    words = sorted(claim(answer, known).words) if isinstance(answer, str) else [type(answer).__name__]
     # A loop may turn any number of times on the same way.
-    return " ".join(dict.fromkeys(called)) + " -> " + fixed
+    return " ".join(dict.fromkeys(called)) + " -> " + " ".join(words)
 
 
-def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[Answer, Value]:
+def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value]:
     match node:
         case Invoke(call=call, then=then):
             _called(call, view, run)
@@ -300,7 +335,7 @@ def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[Answer, Valu
                 return _follow(if_no, view, run)
             raise Diverged("not seen in any run")
         case Answer(term=term):
-            return node, term(view)
+            return view, term(view)
         case Stop(reason=reason):
             raise Diverged(reason)
 
