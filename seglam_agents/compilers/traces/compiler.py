@@ -262,13 +262,12 @@ class _Serving:
     def cases(self, others: Sequence[Procedure], *, writes: bool) -> list[Case]:
         """Return the runs that it does rightly and no other procedure accepts, in wordings that are proven."""
         guards = [TemplateGuard(other.guard) for other in others if other.guard.templates]
-        needed = WRITES if writes else READS
         found: list[Case] = []
         trial = Kind(self.kind.key, plan=self.plan)
         for case in self.kind.cases:
             wording = self.kind.wordings[case.reading.key]
             said = trial.foretell(case, self.tools, clock=self.clock)
-            proven = wording.rights >= wording.needs * needed
+            proven = wording.rights >= (max(wording.needs, WRITES) if writes and wording.needs else wording.needs)
             if proven and said and said.verdict == "right" and not _accepted(case, guards):
                 found.append(case)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,8 @@ MAX_RUNS = 24
 """Runs of a kind that are kept; later ones say little that these do not."""
 MAX_PLACES = 5
 """Places that another wording may bring in another order."""
-OTHER_WORDS = 3
-"""How much more a wording has to prove that shares no content words with a kind."""
+OTHER_WORDS = 2
+"""Right predictions that a wording with other content words has to have; one of the same words needs one less."""
 MAX_WRONG = 3
 """Wrong predictions after which a kind is given up."""
 RESERVED = frozenset(
@@ -52,8 +53,7 @@ class Wording:
 
     names: tuple[str, ...]
     needs: int = 0
-    """How many times as many right predictions it needs as the kind itself: none for the first wording of a kind, one
-    for one of the same content words, three for one of others."""
+    """Right predictions of runs in these words that it needs, besides what the kind needs: none for the first one."""
     rights: int = 0
 
 
@@ -166,6 +166,9 @@ class Kind:
         kinds = {name: _place(self.cases[0], name).kind for name in names}
         if sorted(kinds.values()) != sorted(place.kind for place in reads[0].places):
             return None
+        differing = {word for case in self.cases[:1] for word in case.reading.content ^ reads[0].content}
+        if any(_SENSITIVE.fullmatch(word) for word in differing) or not all(map(_telling, traces)):
+            return None
         found: list[Wording] = []
         for order in permutations(names):
             if all(kinds[name] == place.kind for name, place in zip(order, reads[0].places, strict=True)):
@@ -222,6 +225,12 @@ def merged(cases: Sequence[Case]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _telling(trace: Trace) -> bool:
+    """Tell whether a run would have gone otherwise for another wish: where one row was found, any choice chose it."""
+    lists = [step.result for step in trace.calls if isinstance(step.result, list)]
+    return all(len(result) > 1 for result in lists)
+
+
 def _place(case: Case, name: str) -> Place:
     return case.reading.places[case.names.index(name)]
 
@@ -238,6 +247,12 @@ def _argument(place: Place, trace: Trace) -> str | None:
     return None
 
 
+_SENSITIVE = re.compile(
+    r"first|second|third|last|next|previous|late|early|\w{2,}est|most|least|more|less|fewer|over|under|above|below|between"
+    r"|before|after|since|until|by|from|to|not|no|never|without|except|but|only|all|every|each|both|any|none|half|double"
+    r"|twice|instead|also|too|again|if|when|unless|or|and|than|up|down|in|out|on|off|\w+n't|\w*\d\w*|\W+"
+)
+"""Words that say which, how many, when or whether: wordings that differ in one of them mean different things."""
 _TIMED = frozenset(
     ("today", "today's", "tomorrow", "yesterday", "tonight", "now", "current", "currently", "this", "last", "next")
 ) | frozenset(("past", "week", "weeks", "month", "month's", "quarter", "year", "year's", "ago", "overdue", "due", "yet"))

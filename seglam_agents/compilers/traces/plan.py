@@ -308,8 +308,12 @@ def without(node: Node, proven: frozenset[str], called: tuple[str, ...] = ()) ->
 
 
 def _way_to(called: Sequence[str], end: Answer) -> str:
-    view = end.scene.views[0]
-    return _way(called, end.term(view), view)
+    for view in end.scene.views:
+        try:
+            return _way(called, end.term(view), view)
+        except Unknown:
+            continue  # A run in another phrasing, of which the term says nothing.
+    return _way(called, "", {})
 
 
 def _way(called: Sequence[str], answer: Value, view: View) -> str:
