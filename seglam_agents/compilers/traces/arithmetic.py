@@ -229,7 +229,7 @@ def _elsewhere(term: Term, sight: Sight) -> tuple[object, ...]:
             view[name] = sight.views[(shift * (index + 1)) % len(sight.views)][name]
         try:
             value = term(view)
-        except Exception:  # noqa: BLE001  # a term may have no value where its names come from different runs
+        except Exception:  # a term may have no value where its names come from different runs
             value = "none"
         mixed.append(round(value, 6) if isinstance(value, float) else value)
     return (term.sources, *mixed)

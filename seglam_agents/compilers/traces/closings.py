@@ -22,10 +22,68 @@ MAX_FACT = 200
 STEM = 6
 _TOKEN = re.compile(r"[^\W_]+(?:[-'’./:,@#&][^\W_]+)*|[#$€£%]")
 _FUNCTION = frozenset(
-    "a an the is are was were be been being am it its it's this that these those of to in on at for by with and as i "
-    "i've i'm i'll we we've you your my our their his her there here now just has have had do does did so from will "
-    "would which who whom".split()
+    (
+        "a",
+        "an",
+        "the",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "been",
+        "being",
+        "am",
+        "it",
+        "its",
+        "it's",
+        "this",
+        "that",
+        "these",
+        "those",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "for",
+        "by",
+        "with",
+        "and",
+        "as",
+        "i",
+        "i've",
+        "i'm",
+        "i'll",
+        "we",
+        "we've",
+        "you",
+        "your",
+        "my",
+        "our",
+        "their",
+        "his",
+        "her",
+        "there",
+        "here",
+        "now",
+        "just",
+        "has",
+        "have",
+        "had",
+        "do",
+        "does",
+        "did",
+        "so",
+        "from",
+        "will",
+        "would",
+        "which",
+        "who",
+        "whom",
+    )
 )
+"""Words that carry no claim."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.records.errors import PredicateError, TemplateError
 from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
-from seglam_agents.records.record import digest
+from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
@@ -225,9 +225,18 @@ def _example(case: Case) -> Example:
     )
 
 
-def _context(name: str, value: object) -> Parameter:
-    names = {bool: "boolean", int: "number", float: "number", str: "string", list: "array", dict: "object"}
-    return Parameter(name=name, slot=names.get(type(value), "string"), source="context")
+def _context(name: str, value: Json) -> Parameter:
+    return Parameter(name=name, slot=next(slot for slot, kind in _JSON if isinstance(value, kind)), source="context")
+
+
+_JSON: tuple[tuple[str, type], ...] = (
+    ("boolean", bool),
+    ("number", float),
+    ("number", int),
+    ("string", str),
+    ("array", list),
+    ("object", object),
+)
 
 
 def _proven(kind: Kind, plan: Node, reads: frozenset[str]) -> frozenset[str]:

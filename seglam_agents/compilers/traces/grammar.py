@@ -174,7 +174,9 @@ def _without(rows: Found, key: str, members: Sequence[Value], value: Value) -> l
 
 def _members(column: Sequence[Value]) -> list[Value]:
     """Return the values of a key that is a status: few, short, and some of them seen twice."""
-    if not column or not all(isinstance(value, bool) or (isinstance(value, str) and _WORD.fullmatch(value)) for value in column):
+    if not column or not all(
+        isinstance(value, bool) or (isinstance(value, str) and _WORD.fullmatch(value)) for value in column
+    ):
         return []
     members = list(dict.fromkeys(column))
     short = all(isinstance(value, bool) or 0 < len(cast(str, value)) <= 30 for value in members)
@@ -353,9 +355,7 @@ def _by_days(*amounts: int) -> tuple[_Step, ...]:
     return tuple((("shifted", (amount,)),) for amount in amounts)
 
 
-_MONTH_ENDS: tuple[_Step, ...] = tuple(
-    (("months_later", (amount,)), ("shifted", (-1,))) for amount in (1, 0)
-)
+_MONTH_ENDS: tuple[_Step, ...] = tuple((("months_later", (amount,)), ("shifted", (-1,))) for amount in (1, 0))
 _STEPS: tuple[_Step, ...] = (
     *_by_days(-7, -1, 1, 7),
     *_by_months(-12, -3, -1, 0, 1),
@@ -377,21 +377,101 @@ _GRANULES: tuple[tuple[str, tuple[_Step, ...]], ...] = (
 )
 """The clock at each granularity, with the steps that make sense there: last month, but no month a day ago."""
 GRAMMAR: tuple[Rule, ...] = (
-    Rule("place", "a place of the request or a key of its context, its amount or value", "`city`, `total.amount`", _places),
-    Rule("path", "what stands in a result, up to three keys deep", "`order['payment']['id']`", _paths),
-    Rule("span", "a length of time in minutes, hours, days, weeks", "`minutes(span)`", _spans),
-    Rule("clock", "now, a day, week, month, quarter, year before or after, their first and last days", "`shifted(now, 1)`", _clocks),
-    Rule("day", "a day of the request, in the year that the clock says, or of a result", "`coming(day, now)`", _days),
-    Rule("moved", "a day moved by a length of time, or at a time of day", "`later(moment_of(start), span)`", _moved),
-    Rule("filter", "rows by a key: equal to a place, to a value seen, before or after a day, above or below a number", "`having(rows, 'status', 'open')`", _filters),
-    Rule("row", "the only row, the first, the last, that with the smallest or largest value of a key", "`lowest(rows, 'due')['id']`", _rows),
-    Rule("element", "the only, first or last element of a list of values", "`only(addresses)`", _elements),
-    Rule("key", "what a record holds under a word of the request", "`under(prices, item)`", _keyed),
-    Rule("column", "what all rows hold under a key", "`column(rows, 'total')`", _columns),
-    Rule("aggregate", "how many rows, their sum, mean, smallest and largest", "`sum(column(rows, 'total'))`", _aggregates),
-    Rule("part", "another case, the first or last word, what stands before an @, the digits of a token", "`digits(ticket)`", _parts),
-    Rule("granule", "a day as text or number of its granularity: day, month, quarter, week, year", "`quarter_name(now)`", _granules),
-    Rule("spelt", "a number as text: plain, with two decimals, grouped", "`decimals(total, 2)`", _spelt),
-    Rule("joined", "texts of a list as one text", "`and_joined(names)`", _joined),
-)  # fmt: skip
+    Rule(
+        "place",
+        "a place of the request or a key of its context, its amount or value",
+        "`city`, `total.amount`",
+        _places,
+    ),
+    Rule(
+        "path",
+        "what stands in a result, up to three keys deep",
+        "`order['payment']['id']`",
+        _paths,
+    ),
+    Rule(
+        "span",
+        "a length of time in minutes, hours, days, weeks",
+        "`minutes(span)`",
+        _spans,
+    ),
+    Rule(
+        "clock",
+        "now, and a day, week, month, quarter or year before or after, with their first and last days",
+        "`shifted(now, 1)`",
+        _clocks,
+    ),
+    Rule(
+        "day",
+        "a day of the request, in the year that the clock says, or of a result",
+        "`coming(day, now)`",
+        _days,
+    ),
+    Rule(
+        "moved",
+        "a day moved by a length of time, or at a time of day",
+        "`later(moment_of(start), span)`",
+        _moved,
+    ),
+    Rule(
+        "filter",
+        "rows by a key: equal to a place or to a value seen, on one side of a day, above or below a number",
+        "`having(rows, 'status', 'open')`",
+        _filters,
+    ),
+    Rule(
+        "row",
+        "the only row, the first, the last, that with the smallest or largest value of a key",
+        "`lowest(rows, 'due')['id']`",
+        _rows,
+    ),
+    Rule(
+        "element",
+        "the only, first or last element of a list of values",
+        "`only(addresses)`",
+        _elements,
+    ),
+    Rule(
+        "key",
+        "what a record holds under a word of the request",
+        "`under(prices, item)`",
+        _keyed,
+    ),
+    Rule(
+        "column",
+        "what all rows hold under a key",
+        "`column(rows, 'total')`",
+        _columns,
+    ),
+    Rule(
+        "aggregate",
+        "how many rows, their sum, mean, smallest and largest",
+        "`sum(column(rows, 'total'))`",
+        _aggregates,
+    ),
+    Rule(
+        "part",
+        "another case, the first or last word, what stands before an @, the digits of a token",
+        "`digits(ticket)`",
+        _parts,
+    ),
+    Rule(
+        "granule",
+        "a day as text or number of its granularity: day, month, quarter, week, year",
+        "`quarter_name(now)`",
+        _granules,
+    ),
+    Rule(
+        "spelt",
+        "a number as text: plain, with two decimals, grouped",
+        "`decimals(total, 2)`",
+        _spelt,
+    ),
+    Rule(
+        "joined",
+        "texts of a list as one text",
+        "`and_joined(names)`",
+        _joined,
+    ),
+)
 """Every row, in the order in which they are applied."""

@@ -151,14 +151,19 @@ class Holder:
                 if not _IDS.search(key):
                     told = any(f"'{key}'" in code for code in self.codes)
                     ranges[key] = _wide(column, 1 if told else FACTOR)
-            elif all(_scalar_text(value) for value in column) and not self._same(column, scene, rows_of_views(atom)):
-                if not _NAMES.search(key) and (allowed := _allowed(column, looked_at=False)) is not None:
-                    values[key] = allowed
+            elif (allowed := self._statuses(key, column, atom, scene)) is not None:
+                values[key] = allowed
         yield f"{_like('rows_like', atom[0].code, known, values, ranges, {})}"
         for key in known:
             if all(key in row for row in rows) and all(_is_day(row[key]) for row in rows):
                 yield from self._times(atom, key, scene)
         yield from self._selected(atom, scene)
+
+    def _statuses(self, key: str, column: Sequence[Value], atom: Found, scene: Scene) -> list[Value] | None:
+        """Return the values of a key of rows that may be a status; None where it names something, or repeats a place."""
+        if _NAMES.search(key) or not all(_scalar_text(value) for value in column):
+            return None
+        return None if self._same(column, scene, rows_of_views(atom)) else _allowed(column, looked_at=False)
 
     def _selected(self, atom: Found, scene: Scene) -> Iterator[str]:
         """Hold a number of a selected row to the side of the request's numbers on which it always was."""
@@ -180,13 +185,11 @@ class Holder:
         """Hold days to the sides of today on which they were."""
         if "now" not in scene.families:
             return
-        sides: set[Value] = set()
+        sides: set[str] = set()
         for view, value in zip(scene.views, atom[1], strict=True):
-            sides |= {
-                FUNCTIONS["side_of"](row[key], view["now"]) for row in cast("Sequence[Row]", value)
-            }  # pyright: ignore[reportUnhashable]
+            sides |= {str(FUNCTIONS["side_of"](row[key], view["now"])) for row in cast("Sequence[Row]", value)}
         if len(sides) < 3:
-            kept = literal(sorted(cast("set[str]", sides)))
+            kept = literal(sorted(sides))
             condition = f"all([side_of(row[{key!r}], now) in {kept} for row in {atom[0].code}])"
             yield f"expect({condition}, {literal(f'{key} at another time')})"
 
@@ -235,7 +238,9 @@ class Holder:
             yield from self._side(atom, key, scene)
         elif asked := _asked(column, scene):
             yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
-        elif (allowed := _allowed(column, looked_at=self._mentioned(term.code) or bool(_NAMES.search(key)))) is not None:
+        elif (
+            allowed := _allowed(column, looked_at=self._mentioned(term.code) or bool(_NAMES.search(key)))
+        ) is not None:
             values[key] = allowed
         elif kind := _kind_of(column):
             texts[key] = kind
@@ -257,7 +262,8 @@ class Holder:
         elif term.code in self.outcomes and all_are(atom, str):
             shapes = sorted({str(FUNCTIONS["sentence_of"](value)) for value in seen})
             if len(shapes) <= 2:
-                yield f"expect(sentence_of({term.code}) in {literal(shapes)}, {literal(f'{term.code} that no run had')})"
+                otherwise = literal(f"{term.code} that no run had")
+                yield f"expect(sentence_of({term.code}) in {literal(shapes)}, {otherwise})"
         elif all(isinstance(value, str) and value for value in seen):
             texts = cast("tuple[str, ...]", seen)
             if not self._mentioned(term.code) and not _open(texts) and not _asked(seen, scene):
@@ -269,7 +275,7 @@ class Holder:
             yield _one_of(atom)
 
     def _range(self, column: Sequence[Value]) -> Value:
-        """Return the numbers that a key may have: those between the ones seen, and some more where nothing is decided."""
+        """Return the numbers that a key may have: between those seen, and some more where nothing is decided."""
         return _wide(column, FACTOR if self.plain[0] else 1)
 
     def _mentioned(self, code: str) -> bool:
@@ -288,7 +294,7 @@ def _confirmed(scene: Scene) -> Iterator[str]:
 
 
 def places(plan: Node, writes: frozenset[str]) -> tuple[str, ...]:
-    """Return lines that hold the places of the request that are used: to signs, sizes, units, and ids to their shapes."""
+    """Return lines that hold the places that are used: to signs, sizes and units, and ids to their shapes."""
     codes = [term.code for term in terms_of(plan)]
     acts = any(call.tool in writes for call in calls_of(plan))
     found: list[str] = []
@@ -464,4 +470,3 @@ def _one_of(atom: Found) -> str:
     term, seen = atom
     allowed = sorted({repr(value): value for value in seen}.values(), key=repr)
     return f"expect({term.code} in {literal(allowed)}, {literal(f'{term.code} that no run had')})"
-

@@ -185,7 +185,9 @@ class Kind:
         first = other.cases[0]
         if {s.tool for s in first.trace.calls} != {s.tool for s in self.cases[0].trace.calls}:
             return False
-        wording = self.joins([case.trace for case in other.cases], [case.reading for case in other.cases], tools, clock=clock)
+        wording = self.joins(
+            [case.trace for case in other.cases], [case.reading for case in other.cases], tools, clock=clock
+        )
         if wording is None:
             return False
         self.wordings[first.reading.key] = wording
@@ -255,7 +257,9 @@ _SENSITIVE = re.compile(
 """Words that say which, how many, when or whether: wordings that differ in one of them mean different things."""
 _TIMED = frozenset(
     ("today", "today's", "tomorrow", "yesterday", "tonight", "now", "current", "currently", "this", "last", "next")
-) | frozenset(("past", "week", "weeks", "month", "month's", "quarter", "year", "year's", "ago", "overdue", "due", "yet"))
+) | frozenset(
+    ("past", "week", "weeks", "month", "month's", "quarter", "year", "year's", "ago", "overdue", "due", "yet")
+)
 _KIND_NAMES = {
     "date": "day",
     "monthday": "day",

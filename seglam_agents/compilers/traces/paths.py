@@ -14,7 +14,18 @@ from seglam_agents.compilers.traces.closings import claim, phrasing
 from seglam_agents.compilers.traces.grammar import sight
 from seglam_agents.compilers.traces.holes import Unexplained, explain, settle
 from seglam_agents.compilers.traces.limits import limits
-from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Scene, Stop, Test, terms_of
+from seglam_agents.compilers.traces.plan import (
+    Answer,
+    Branch,
+    Invocation,
+    Invoke,
+    Loop,
+    Node,
+    Scene,
+    Stop,
+    Test,
+    terms_of,
+)
 from seglam_agents.compilers.traces.sight import Found, Sight, all_are, has_rows, rows_of, signature
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, Values, View
 from seglam_agents.records.record import Json
@@ -233,9 +244,7 @@ class _Weaver:
     def _branch(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         return self._ways(walks, families, [" ".join(walk.next) for walk in walks], self._sight(walks, families))
 
-    def _ways(
-        self, walks: Sequence[_Walk], families: Mapping[str, Family], labels: Sequence[str], seen: Sight
-    ) -> Node:
+    def _ways(self, walks: Sequence[_Walk], families: Mapping[str, Family], labels: Sequence[str], seen: Sight) -> Node:
         ways = sorted(set(labels), key=lambda way: (-list(labels).count(way), way))
         for way in ways:
             taken = [label == way for label in labels]

@@ -1,4 +1,4 @@
-"""`Sight`: what a body can see at one point of all runs, as terms with their values; built from the declared grammar."""
+"""`Sight`: what a body can see at one point of all runs, as terms with their values."""
 
 from __future__ import annotations
 
@@ -84,7 +84,6 @@ class Sight:
         return variable(name, self.families[name]), tuple(view[name] for view in self.views)
 
 
-
 def signature(values: Sequence[Value]) -> tuple[object, ...]:
     """Return a key that is equal for equal values: 1 and 1.0 are, 1 and True are not."""
     return tuple(_key(value) for value in values)
@@ -105,7 +104,7 @@ def derive(name: str, *atoms: Found, options: Sequence[Value] = (), family: Fami
     function = FUNCTIONS[name]
     try:
         values = tuple(function(*arguments, *options) for arguments in zip(*(atom[1] for atom in atoms), strict=True))
-    except Exception:  # noqa: BLE001  # whatever the data does: a term that fails here explains nothing here
+    except Exception:  # whatever the data does: a term that fails here explains nothing here
         return []
     own = family or ("clock" if any(atom[0].family == "clock" for atom in atoms) else atoms[0][0].family)
     return [(applied(name, *(atom[0] for atom in atoms), family=own, options=options), values)]

@@ -42,7 +42,10 @@ MAX_LEAVES = 4_000
 
 _TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"]+")
 _CONTENT = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[^\w\s,.!?'\"]+")
-_POLITE = frozenset("a an the of for please thanks thank you can could would kindly my me i it is are do does has".split())
+_POLITE = frozenset(
+    ("a", "an", "the", "of", "for", "please", "thanks", "thank", "you", "can", "could", "would", "kindly", "my", "me")
+) | frozenset(("i", "it", "is", "are", "do", "does", "has"))
+"""Articles and polite words: two wishes do not differ by them."""
 _EDGE = ".:'’"
 _QUOTED = re.compile(r"'((?:[^']|'')+)'|\"([^\"]+)\"")
 

@@ -592,11 +592,11 @@ def having_in_month(rows, key, day):
 """,
     "quarter": "def quarter(day):\n    return (day.month + 2) // 3\n",
     "quarter_name": 'def quarter_name(day):\n    return f"Q{(day.month + 2) // 3}"\n',
-    "month_name": '''\
+    "month_name": """\
 def month_name(day):
     names = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
     return (*names, "November", "December")[day.month - 1]
-''',
+""",
     "weekday_name": """\
 def weekday_name(day):
     return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[day.weekday()]
@@ -625,8 +625,8 @@ def week_start(day):
     """The Monday of the week."""
     return date(day.year, day.month, day.day) - timedelta(days=day.weekday())
 ''',
-    "grouped": "def grouped(number):\n    return f\"{number:,}\"\n",
-    "grouped_cents": "def grouped_cents(number):\n    return f\"{number:,.2f}\"\n",
+    "grouped": 'def grouped(number):\n    return f"{number:,}"\n',
+    "grouped_cents": 'def grouped_cents(number):\n    return f"{number:,.2f}"\n',
     "iso_day": """\
 def iso_day(day):
     return f"{day.year:04}-{day.month:02}-{day.day:02}"
