@@ -24,6 +24,7 @@ from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import StoreError
+from seglam_agents.records.exchange import exchanged
 from seglam_agents.records.outcome import (
     Action,
     CacheStatistics,
@@ -341,10 +342,18 @@ class ReasoningCache:
         return Request(text=request, context=dict(context or {}), scope=self.scope)
 
     def _scoped(self, trace: Trace) -> Trace:
-        stamp = trace.recorded_at or (self._now() if self._now else None)
+        stamp = trace.recorded_at or self._clock()
         said = trace.instructions or self.instructions
         update = {"request": self._request(trace.request, None), "recorded_at": stamp, "instructions": said}
         return trace.model_copy(update=update)
+
+    def _clock(self) -> datetime | None:
+        try:
+            read = self._now() if self._now else None
+        except Exception:
+            logger.exception("the clock is broken; the run has no date")
+            return None
+        return read if isinstance(read, datetime) else None
 
     def _known(
         self, request: str | Request, answer: Json, trace: Trace | None, context: Mapping[str, Json] | None
@@ -372,9 +381,14 @@ class ReasoningCache:
         if item is None:
             return ToolResult(error=f"tool {call.tool!r} does not exist")
         try:
-            return ToolResult(value=item.function(**call.arguments))
+            returned = item.function(**call.arguments)
         except Exception as error:
             return ToolResult(error=f"{type(error).__name__}: {error}")
+        try:
+            return ToolResult(value=exchanged(returned))
+        except Exception as error:
+            # It has acted: the model must hear of it, whatever it returned.
+            return ToolResult(error=f"{call.tool} was carried out, but its result cannot be used: {error}")
 
     def _own_store(self, store: str | Path | ProcedureStore | None) -> ProcedureStore:
         opened = open_store(store)

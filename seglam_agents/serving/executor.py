@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
 from seglam_agents.records.trace import ToolStep
-from seglam_agents.records.values import Value, encode, tidy
+from seglam_agents.records.values import Value, decode, encode, tidy
 from seglam_agents.sandboxes.base import (
     Execution,
     Failed,
@@ -20,6 +22,8 @@ from seglam_agents.sandboxes.base import (
     ToolResult,
 )
 from seglam_agents.serving.loading import Loaded
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,12 @@ class Executor:
             )
         )
 
+    def carry_out(self, wanted: Call, call: Callable[[ToolCall], ToolResult]) -> tuple[ToolStep, ToolResult]:
+        """Carry one call out with a live tool, and return the step with its result."""
+        asked = ToolCall(wanted.tool, {name: decode(value) for name, value in wanted.arguments.items()})
+        result = call(asked)
+        return _step(asked, result), result
+
     def execute(
         self,
         loaded: Loaded,
@@ -60,14 +70,21 @@ class Executor:
             steps.append(_step(wanted, result))
             return result
 
-        execution = self.sandbox.run(
-            loaded.program,
-            loaded.call_arguments(arguments),
-            call=recording if loaded.program.tools else None,
-            limits=self.limits,
-            now=now,
-        )
-        return _action(execution), tuple(steps)
+        try:
+            execution = self.sandbox.run(
+                loaded.program,
+                loaded.call_arguments(arguments),
+                call=recording if loaded.program.tools else None,
+                limits=self.limits,
+                now=now,
+            )
+            return _action(execution), tuple(steps)
+        except Exception as error:
+            if not steps:
+                raise
+            # From the first call on, nothing may hide from the model what was done.
+            logger.exception("a body broke after it had called tools; the model takes over")
+            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken"), tuple(steps)
 
 
 def _action(execution: Execution) -> Action:
@@ -80,6 +97,8 @@ def _action(execution: Execution) -> Action:
             return Call(call.tool, {name: encode(value) for name, value in call.arguments.items()})
         case Failed(kind=kind, reason=reason, seconds=seconds):
             return GiveUp(f"{kind}: {reason}", seconds, kind)
+        case _:  # pyright: ignore[reportUnnecessaryComparison]  # anybody may write a sandbox
+            return GiveUp("the sandbox gave back no execution", kind="broken")
 
 
 def _final(value: Value, seconds: float) -> Action:
@@ -91,7 +110,7 @@ def _final(value: Value, seconds: float) -> Action:
 def _step(wanted: ToolCall, result: ToolResult) -> ToolStep:
     return ToolStep(
         tool=wanted.tool,
-        arguments={name: encode(value) for name, value in wanted.arguments.items()},
-        result=encode(result.value),
+        arguments={name: encoded_or_described(value) for name, value in wanted.arguments.items()},
+        result=encoded_or_described(result.value),
         error=result.error,
     )
