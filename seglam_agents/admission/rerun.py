@@ -16,7 +16,8 @@ from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, Too
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded
 
-Verdict: TypeAlias = Literal["same", "differs", "gave up"]
+Verdict: TypeAlias = Literal["same", "differs", "unclear", "gave up"]
+"""`unclear`: the calls are the same, and whether the answers claim the same cannot be told from their words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,10 @@ def rerun(
     match execution:
         case Returned(value=value):
             answer = encode(tidy(value))
-            if likeness(answer, known.answer) == "same":
+            alike = likeness(answer, known.answer)
+            if alike == "same":
                 return Rerun("same")
-            return Rerun("differs", f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}")
+            return Rerun(alike, f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}")
         case Failed(kind="deopt", reason=reason):
             return Rerun("gave up", f"{about}: deopt: {reason}")
         case Failed(kind=kind, reason=reason):

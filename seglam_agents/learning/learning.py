@@ -104,7 +104,10 @@ class Learning:
             if not self.on:
                 return Learned(status="deferred", reason="learning is off")
             yield from work(lambda: self.shadows.compare(trace))
+            foretold = yield from work(lambda: self.shadows.judge(trace, self.traces.name))
             _ = yield from work(lambda: self.book.add(trace))
+            if foretold:
+                return Learned(status="deferred", reason=f"{foretold} foretold it")
             return (yield from self._from_trace(trace))
         except Exception as error:
             logger.exception("learning from a trace failed")

@@ -52,11 +52,18 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
             context=context,
             mixed_currencies="currency" in looks_at,
             mixed_units=not looks_at.isdisjoint({"unit", "convert"}),
+            command=_is_command(procedure),
         )
     )
     return Loaded(
         procedure, guard, Program(procedure.body, "run", used), signature(procedure.body), procedure.content_hash
     )
+
+
+def _is_command(procedure: Procedure) -> bool:
+    """Tell whether a procedure changes something, and none of the requests that it is known for was a question."""
+    writes = any(use.effect == "write" for use in procedure.tools)
+    return writes and not any(example.text.rstrip().endswith("?") for example in procedure.examples)
 
 
 def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str, Value] | str:
