@@ -78,7 +78,11 @@ def opened(sandbox: MontySandbox) -> Iterator[Open]:
     def opened(office: Office, store: MemoryStore | None = None, now: datetime | None = None) -> ReasoningCache:
         kept = store if store is not None else MemoryStore()
         clock = (lambda: now) if now else None
-        caches.append(ReasoningCache(kept, sandbox=sandbox, second_sandbox=None, tools=office.host(), now=clock))
+        caches.append(
+            ReasoningCache(
+                kept, sandbox=sandbox, second_sandbox=None, tools=office.host(), now=clock, predictions=(0, 0)
+            )
+        )
         return caches[-1]
 
     yield opened

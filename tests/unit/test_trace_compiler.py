@@ -103,6 +103,7 @@ def opened(sandbox: MontySandbox) -> Iterator[Open]:
             policy=policy,
             now=(lambda: now) if now else None,
             learning=learning,
+            predictions=(0, 0),
         )
         caches.append(cache)
         return cache

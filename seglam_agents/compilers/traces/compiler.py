@@ -94,8 +94,15 @@ class Skeletons:
 
 @dataclass(frozen=True, slots=True)
 class TraceCompiler:
-    """Writes procedures from runs alone; it keeps what it knows of each scope."""
+    """Writes procedures from runs alone; it keeps what it knows of each scope.
 
+    Args:
+        reads: right predictions before a way is gone that only reads.
+        writes: the same for one that writes.
+    """
+
+    reads: int = READS
+    writes: int = WRITES
     scopes: dict[str, Skeletons] = field(default_factory=dict[str, Skeletons])
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -141,7 +148,7 @@ class TraceCompiler:
                 return "the run is not whole: a call of it has no result"
             reasons: list[str] = []
             for kind in known.learn(trace, tools, clock=task.clock):
-                drafted = _drafted(kind, trace, task, tools)
+                drafted = _drafted(kind, trace, task, tools, (self.reads, self.writes))
                 if isinstance(drafted, Candidate):
                     return drafted
                 reasons.append(drafted)
@@ -156,11 +163,13 @@ def _clean(trace: Trace) -> bool:
     return not any(step.error for step in trace.calls)
 
 
-def _drafted(kind: Kind, trace: Trace, task: CompileTask, tools: Mapping[str, Tool]) -> Candidate | str:
+def _drafted(
+    kind: Kind, trace: Trace, task: CompileTask, tools: Mapping[str, Tool], needed: tuple[int, int]
+) -> Candidate | str:
     if kind.plan is None or kind.given_up:
         return kind.refusal or "predictions of this kind were wrong too often"
     try:
-        return _candidate(kind, kind.plan, trace, task, tools)
+        return _candidate(kind, kind.plan, trace, task, tools, needed)
     except (Unguarded, _Unproven) as refusal:
         return str(refusal)
     except Unused as refusal:
@@ -173,15 +182,17 @@ class _Unproven(Exception):
     """No way of a plan was predicted often enough, or others serve it; says what is missing."""
 
 
-def _candidate(kind: Kind, plan: Node, trace: Trace, task: CompileTask, tools: Mapping[str, Tool]) -> Candidate:
+def _candidate(
+    kind: Kind, plan: Node, trace: Trace, task: CompileTask, tools: Mapping[str, Tool], needed: tuple[int, int]
+) -> Candidate:
     reads = reading(tools.values())
-    proven = without(plan, _proven(kind, plan, reads))
+    proven = without(plan, _proven(kind, plan, reads, needed))
     writes = frozenset(step.tool for case in kind.cases for step in case.trace.calls) - reads
     slots = slots_of(kind.asked(), plan, tools, writes)
     parent = next((n.procedure for n in task.neighbours if n.procedure.id == _id(kind, trace)), None)
     others = [n.procedure for n in task.neighbours if n.procedure.id != _id(kind, trace)]
     serving = _Serving(kind, proven, slots, tools, task.clock)
-    cases = serving.cases(others, writes=bool(writes))
+    cases = serving.cases(others, needed[1] if writes else needed[0])
     templates = tuple(dict.fromkeys(template_of(case.reading, case.names, slots) for case in cases))
     if not templates:
         raise _Unproven("what was predicted is served by other procedures already")
@@ -239,16 +250,16 @@ _JSON: tuple[tuple[str, type], ...] = (
 )
 
 
-def _proven(kind: Kind, plan: Node, reads: frozenset[str]) -> frozenset[str]:
+def _proven(kind: Kind, plan: Node, reads: frozenset[str], needed: tuple[int, int]) -> frozenset[str]:
     """Return the ways that were predicted often enough.
 
     Raises:
         _Unproven: there are none.
     """
-    needed = {way: READS if _only_reads(way, reads) else WRITES for way, _ in ways_of(plan)}
-    proven = frozenset(way for way, count in needed.items() if kind.rights[way] >= count)
+    wanted = {way: needed[0] if _only_reads(way, reads) else needed[1] for way, _ in ways_of(plan)}
+    proven = frozenset(way for way, count in wanted.items() if kind.rights[way] >= count)
     if not proven:
-        counts = ", ".join(f"{kind.rights[way]} of {count}" for way, count in needed.items()) or "none"
+        counts = ", ".join(f"{kind.rights[way]} of {count}" for way, count in wanted.items()) or "none"
         silent = f"; the last one said nothing: {kind.silence}" if kind.silence else ""
         raise _Unproven(f"{len(kind.cases)} runs agree; right predictions of later ones: {counts}{silent}"[:600])
     return proven
@@ -268,7 +279,7 @@ class _Serving:
     tools: Mapping[str, Tool]
     clock: bool
 
-    def cases(self, others: Sequence[Procedure], *, writes: bool) -> list[Case]:
+    def cases(self, others: Sequence[Procedure], needed: int) -> list[Case]:
         """Return the runs that it does rightly and no other procedure accepts, in wordings that are proven."""
         guards = [TemplateGuard(other.guard) for other in others if other.guard.templates]
         found: list[Case] = []
@@ -276,7 +287,7 @@ class _Serving:
         for case in self.kind.cases:
             wording = self.kind.wordings[case.reading.key]
             said = trial.foretell(case, self.tools, clock=self.clock)
-            proven = wording.rights >= (max(wording.needs, WRITES) if writes and wording.needs else wording.needs)
+            proven = wording.rights >= (max(wording.needs, needed) if wording.needs else 0)
             if proven and said and said.verdict == "right" and not _accepted(case, guards):
                 found.append(case)
         return found
