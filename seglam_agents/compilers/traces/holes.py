@@ -82,7 +82,8 @@ def _plain(targets: Values, sight: Sight) -> list[Term]:
     """Return the terms of the grammar with these values, and the constant."""
     found = [atom[0] for atom in sight.index.get(signature(targets), ())]
     if any(signature((target,)) != signature(targets[:1]) for target in targets):
-        return found
+        clocked = any(_clocked(str(target), sight) for target in targets)
+        return [term for term in found if term.family != "clock" or clocked]
     rivals = [term for term in found if term.family != "clock" or _clocked(str(targets[0]), sight)]
     if _overruled(str(targets[0]), rivals, sight):
         return rivals
@@ -214,7 +215,8 @@ def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
     if len(set(texts)) > 1:
         numbers = tuple(float(text) for text in texts) if all(map(_NUMBER.fullmatch, texts)) else ()
         formulas_ = _computed(texts, sight) if numbers and _uncertain(numbers) else []
-        return settle([*terms, *formulas_])
+        clocked = any(_clocked(text, sight) for text in texts)
+        return settle([*(term for term in terms if term.family != "clock" or clocked), *formulas_])
     rivals = [term for term in terms if term.family != "clock" or _clocked(texts[0], sight)]
     if _overruled(texts[0], rivals, sight):
         return settle(rivals)

@@ -55,6 +55,8 @@ class Wording:
     needs: int = 0
     """Right predictions of runs in these words that it needs, besides what the kind needs: none for the first one."""
     rights: int = 0
+    places: tuple[str, ...] = ()
+    """The names of its places while no two of them always say the same."""
 
 
 @dataclass(slots=True)
@@ -120,6 +122,7 @@ class Kind:
 
     def _weave(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
         self.plan = None
+        self._name_places()
         if len(self.cases) < 2:
             self.refusal = "one run shows what was done, not what may vary: a second one of the kind is needed"
             return
@@ -133,6 +136,15 @@ class Kind:
             self.refusal = ""
         except Refused as refusal:
             self.refusal = str(refusal)
+
+    def _name_places(self) -> None:
+        """Give places one name that always said the same; where a run tells them apart, they have two again."""
+        if len(self.wordings) == 1:
+            (wording,) = self.wordings.values()
+            cases = [Case(case.trace, case.reading, wording.places or wording.names) for case in self.cases]
+            wording.places = cases[0].names
+            wording.names = merged(cases) if len(cases) > 1 else cases[0].names
+            self.cases = [Case(case.trace, case.reading, wording.names) for case in cases]
 
     def _unseen(self, case: Case) -> bool:
         """Tell whether a run brought something that no earlier one had."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -14,6 +15,7 @@ from seglam_agents.records.values import Money, Quantity, Value
 Found: TypeAlias = tuple[Term, Values]
 Row: TypeAlias = Mapping[str, Value]
 
+_DAY = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?")
 MAX_DEPTH = 3
 """Keys within keys of a result that are looked into."""
 MAX_POOL = 6_000
@@ -115,7 +117,8 @@ def fields(atom: Found) -> list[Found]:
     if not all_are(atom, dict):
         return []
     records = cast("Sequence[Row]", atom[1])
-    keys = [key for key in records[0] if all(key in record for record in records)]
+    # A day that is a key by chance in all of them is none tomorrow.
+    keys = [key for key in records[0] if all(key in record for record in records) and not _DAY.fullmatch(key)]
     return [(item(atom[0], key), tuple(record[key] for record in records)) for key in keys]
 
 

@@ -176,34 +176,6 @@ def used_functions(code: str) -> list[str]:
     return [name for name in PRELUDE if name in wanted]
 
 
-def principal(code: str) -> str:
-    """Return a source with the first of the explanations that must agree in place of all of them."""
-    while match := re.search(r"\bagree\(", code):
-        first, end = _first_argument(code, match.end())
-        code = code[: match.start()] + first + code[end:]
-    return code
-
-
-def _first_argument(code: str, start: int) -> tuple[str, int]:
-    """Return the first argument of a call, and where the call ends."""
-    depth, quote, comma = 0, "", -1
-    for index in range(start, len(code)):
-        character = code[index]
-        if quote:
-            quote = "" if character == quote and code[index - 1] != "\\" else quote
-        elif character in "\"'":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            if depth == 0:
-                return code[start : comma if comma >= 0 else index], index + 1
-            depth -= 1
-        elif character == "," and depth == 0 and comma < 0:
-            comma = index
-    return code[start:], len(code)
-
-
 def _mixed(terms: Sequence[Term]) -> Family:
     families = {term.family for term in terms} or {"constant"}
     for family in ("computed", "clock", "result", "request"):
