@@ -29,7 +29,7 @@ from seglam_agents.testing.planted import (
 from seglam_agents.testing.planted.course import BEYOND, FORCED
 
 CITATION = Citation(procedure_id="p", version=1, name="p", content_hash="")
-COURSES = [draw_course(family, f"test {family}") for family in range(len(FAMILIES))]
+COURSES = [draw_course(family, f"test {place}") for place, family in enumerate(FAMILIES)]
 
 
 class Knowing:

@@ -16,13 +16,14 @@ from __future__ import annotations
 from seglam_agents.testing.planted.agent import Ask, Desk, PlantedAgent, Said, Truth
 from seglam_agents.testing.planted.course import Course, draw_course, draw_courses
 from seglam_agents.testing.planted.drawing import Chance, Setting
-from seglam_agents.testing.planted.families import FAMILIES
+from seglam_agents.testing.planted.families import FAMILIES, GROUPS
 from seglam_agents.testing.planted.judging import Judgement, Verdict, judge, judge_stranger
 from seglam_agents.testing.planted.stage import Stage
 from seglam_agents.testing.planted.trial import Examined, Learner, Tally, examine
 
 __all__ = [
     "FAMILIES",
+    "GROUPS",
     "Ask",
     "Chance",
     "Course",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -10,7 +10,7 @@ from seglam_agents.records.trace import Trace
 from seglam_agents.testing.planted import vocabulary
 from seglam_agents.testing.planted.agent import Ask, PlantedAgent, later
 from seglam_agents.testing.planted.drawing import Chance, Drawing, Setting, draw_world, moment
-from seglam_agents.testing.planted.families import FAMILIES
+from seglam_agents.testing.planted.families import GROUPS, Build
 from seglam_agents.testing.planted.workshop import Workshop
 
 FORCED = 3
@@ -85,21 +85,26 @@ class Course:
 
 
 def draw_courses(count: int, seed: int) -> list[Course]:
-    """Return random courses: families in a shuffled order, each as often as the others."""
-    order: list[int] = []
+    """Return random courses: each group of families as often as the others, and in it each family."""
     random = Random(f"{seed} families")
-    while len(order) < count:
-        order += random.sample(range(len(FAMILIES)), len(FAMILIES))
-    return [draw_course(family, f"{seed} {place}") for place, family in enumerate(order[:count])]
+    drawn = [_endless(group, random) for group in GROUPS]
+    order = [next(drawn[place % len(drawn)]) for place in range(count)]
+    random.shuffle(order)
+    return [draw_course(family, f"{seed} {place}") for place, family in enumerate(order)]
 
 
-def draw_course(family: int, seed: str) -> Course:
+def draw_course(family: Build, seed: str) -> Course:
     """Return a random course of one family."""
     random = Random(f"{seed} course")
-    agent = FAMILIES[family](Workshop(random))
+    agent = family(Workshop(random))
     forced = random.randrange(FORCED) == 0
     chance = random.choice(_chances(agent)) if forced else Chance.NONE
     return Course(agent, chance, random.randrange(2**32), steady=random.random() < 0.4)
+
+
+def _endless(group: Sequence[Build], random: Random) -> Iterator[Build]:
+    while True:
+        yield from random.sample(group, len(group))
 
 
 def _chances(agent: PlantedAgent) -> list[Chance]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from seglam_agents.records.outcome import Deopt, Hit, Outcome
+from seglam_agents.records.outcome import Deopt, Hit, Outcome, Recognised
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import same
 from seglam_agents.testing.planted.agent import Ask, Truth
@@ -76,7 +76,7 @@ def judge(outcome: Outcome, writes: Sequence[Write], ask: Ask, truth: Truth) -> 
     """
     got, right = _told(outcome, writes), _truth(truth)
     made, due = Counter(map(_key, writes)), Counter(map(_key, truth.writes))
-    finished = isinstance(outcome, Hit)
+    finished = isinstance(outcome, (Hit, Recognised))
     if (made != due) if finished else bool(made - due):
         return Judgement(Verdict.WRONG_WRITE, got, right)
     if not finished:
@@ -89,7 +89,7 @@ def judge_stranger(outcome: Outcome, writes: Sequence[Write]) -> Judgement:
     got = _told(outcome, writes)
     if writes:
         return Judgement(Verdict.WRONG_WRITE, got, "a request of another kind")
-    if isinstance(outcome, Hit):
+    if isinstance(outcome, (Hit, Recognised)):
         return Judgement(Verdict.STRANGER_SERVED, got, "a request of another kind")
     return Judgement(Verdict.DEOPT if isinstance(outcome, Deopt) else Verdict.MISS, got)
 
@@ -132,7 +132,7 @@ def _plain(value: Json) -> Json:
 
 
 def _told(outcome: Outcome, writes: Sequence[Write]) -> Json:
-    said: Json = outcome.answer if isinstance(outcome, Hit) else outcome.reason
+    said: Json = outcome.answer if isinstance(outcome, (Hit, Recognised)) else outcome.reason
     return {"answer": said, "writes": [[write.tool, write.arguments] for write in writes]}
 
 
