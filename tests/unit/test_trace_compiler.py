@@ -203,9 +203,6 @@ class TestSequences:
         assert "for " not in code_of(cache)
 
 
-
-
-
 class TestLoops:
     """Calls that repeat for the rows of a result."""
 
@@ -261,8 +258,6 @@ class TestLoops:
         cache, office = self.learnt(opened, [["open"] * 2, [], ["open"] * 3], None, {"Olga": []})
         assert isinstance(cache.lookup("Close the tasks of Olga"), Hit)
         assert office.calls == [("list_tasks", {"person": "Olga"})]
-
-
 
     def test_a_state_that_no_turn_had_stops_the_loop(self, opened: Open) -> None:
         """A row of another class stops the whole loop before the first write."""
@@ -419,7 +414,6 @@ GREY: list[Value] = [{"name": name, "pay": pay} for name, pay in (("Zoe", 8), ("
 class TestResults:
     """What is told of a list that a tool returned."""
 
-
     @pytest.mark.parametrize(("team", "count"), [("blue", 2), ("red", 1), ("green", 3), ("grey", 5)])
     def test_a_count_of_rows_without_numbers(self, opened: Open, team: str, count: int) -> None:
         """Rows are counted, however many there are."""
@@ -452,13 +446,8 @@ class TestResults:
         assert isinstance(cache.lookup("What does pepper cost?"), Deopt)
 
 
-
-
-
-
 class TestSlots:
     """Which words may stand at a place."""
-
 
     def test_two_different_words_are_enough_to_read(self, opened: Open) -> None:
         """Looking something up under a word that was not seen does no harm."""
@@ -467,8 +456,6 @@ class TestSlots:
             cache.observe(ran(f"Read the note of {name}", f"{name}!", step("read_note", f"{name}!", name=name)))
         hit = cache.lookup("Read the note of pink")
         assert isinstance(hit, Hit) and hit.answer == "about pink"
-
-
 
     @pytest.mark.parametrize(
         "asked",
@@ -490,7 +477,6 @@ class TestSlots:
         assert office.calls == [("set_status", {"status": asked.replace(" ", "_")})]
 
 
-
 class TestRefusals:
     """What is not learnt, and the reason."""
 
@@ -499,14 +485,12 @@ class TestRefusals:
         learned = opened(setter()).observe(teams("blue")[0])
         assert learned.status == "rejected" and "a second one of the kind is needed" in learned.reason
 
-
     def test_a_number_of_the_request_that_nothing_uses(self, opened: Open) -> None:
         """Somebody who says "in 3 days" means it."""
         traces = [set_to(f"Publish team {team} in {days} days", team) for team, days in (("blue", 3), ("red", 4))]
         learned = observed(opened(setter()), traces)
         assert learned.status == "rejected"
         assert "nothing says what" in learned.reason and "3 days" in learned.reason and "needed" in learned.reason
-
 
     @pytest.mark.parametrize(
         ("texts", "near"),
@@ -541,7 +525,6 @@ class TestRefusals:
         assert learned.status == "deferred" and "set_value failed with TimeoutError" in learned.reason
         assert cache.observe(teams("red")[0]).status == "rejected", "there is one clean run"
         assert cache.learn_remembered()[0].traces == 1
-
 
     @pytest.mark.parametrize("text", ["", "   ", "Publish\x00 it", "x" * 30_000])
     def test_what_is_no_request_teaches_nothing(self, opened: Open, text: str) -> None:
@@ -581,7 +564,6 @@ class TestWordings:
         assert observed(cache, traces).status in LEARNT
         return cache, office
 
-
     @pytest.mark.parametrize(
         ("text", "event"),
         [
@@ -605,9 +587,6 @@ class TestWordings:
         other = self.deleted("Drop my appointment with {}", "Piet Vos", "m7").model_copy(update={"answer": "Kept."})
         assert cache.observe(other).status == "rejected"
         assert isinstance(cache.lookup("Drop my appointment with Olga Roth"), Miss)
-
-
-
 
 
 class Told:

@@ -22,7 +22,7 @@ from seglam_agents.compilers.traces.spans import Reading, readings
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
-from seglam_agents.records.errors import PredicateError, TemplateError
+from seglam_agents.records.errors import PredicateError, SeglamError, TemplateError
 from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Scope
@@ -178,7 +178,7 @@ def _drafted(
         return f"guard: {error}"
 
 
-class _Unproven(Exception):
+class _Unproven(SeglamError):
     """No way of a plan was predicted often enough, or others serve it; says what is missing."""
 
 

@@ -9,6 +9,7 @@ from seglam_agents.compilers.traces.plan import Node, calls_of, scenes_before, t
 from seglam_agents.compilers.traces.spans import WORDS, Reading
 from seglam_agents.compilers.traces.terms import FUNCTIONS, Term, Unknown
 from seglam_agents.guards.slots.exports import parse_text
+from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
 
@@ -22,7 +23,7 @@ SHARED = 3
 """Values of a place that must have led to the same before it may be ignored."""
 
 
-class Unguarded(Exception):
+class Unguarded(SeglamError):
     """No guard is safe for these requests; says why."""
 
 

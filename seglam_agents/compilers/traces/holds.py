@@ -26,6 +26,7 @@ from seglam_agents.compilers.traces.sight import (
     rows_of,
 )
 from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, literal, variable
+from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.values import Value
 
 OPEN_TEXTS = 5
@@ -46,7 +47,7 @@ _NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|no
 """Keys whose texts name something."""
 
 
-class Unused(Exception):
+class Unused(SeglamError):
     """A result was read, differs from run to run, and nothing says what for."""
 
 
@@ -160,7 +161,7 @@ class Holder:
         yield from self._selected(atom, scene)
 
     def _statuses(self, key: str, column: Sequence[Value], atom: Found, scene: Scene) -> list[Value] | None:
-        """Return the values of a key of rows that may be a status; None where it names something, or repeats a place."""
+        """Return the values of a key of rows that may be a status; None where it names or repeats something."""
         if _NAMES.search(key) or not all(_scalar_text(value) for value in column):
             return None
         return None if self._same(column, scene, rows_of_views(atom)) else _allowed(column, looked_at=False)

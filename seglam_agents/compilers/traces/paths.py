@@ -28,6 +28,7 @@ from seglam_agents.compilers.traces.plan import (
 )
 from seglam_agents.compilers.traces.sight import Found, Sight, all_are, has_rows, rows_of, signature
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, Values, View
+from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep
@@ -49,7 +50,7 @@ class Run:
     now: Value = None
 
 
-class Refused(Exception):
+class Refused(SeglamError):
     """The runs do not make one plan; says why, and which run would help."""
 
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, cast
 
 from seglam_agents.compilers.traces.closings import claim, likeness
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
+from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
 
@@ -160,11 +161,11 @@ def scenes_before(node: Node, writes: frozenset[str] = frozenset()) -> list[Scen
             return []
 
 
-class Diverged(Exception):
+class Diverged(SeglamError):
     """A plan gives up on a run."""
 
 
-class _Differs(Exception):
+class _Differs(SeglamError):
     """A plan does something else than a run."""
 
 

@@ -339,7 +339,7 @@ def digits(text):
 
 def letters(text):
     """The letters before the first digit: "O" of "O901"."""
-    return re.match(r"[^0-9]*", text).group(0)
+    return re.sub(r"[0-9].*", "", text)
 
 
 def shape_of(text):
