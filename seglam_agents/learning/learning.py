@@ -120,16 +120,18 @@ class Learning:
         traces = yield from work(lambda: self.book.all(scope))
         serving = self.lookup.retriever.serving(scope)
         done = {key for loaded in serving for key in loaded.procedure.provenance.trace_ids}
-        found: list[LearnedKind] = []
+        found: list[tuple[set[str], LearnedKind]] = []
         for trace in traces:
             if trace.id not in done:
                 learned = yield from self._from_trace(trace)
                 members = self._members(trace, learned, [other for other in traces if other.id not in done])
                 done |= members
-                found.append(LearnedKind(example=trace.request.text, traces=len(members), learned=learned))
+                # A verdict on more runs of a kind takes the place of one on fewer.
+                found = [each for each in found if not each[0] <= members]
+                found.append((members, LearnedKind(example=trace.request.text, traces=len(members), learned=learned)))
             if progress:
                 progress(sum(other.id in done for other in traces), len(traces))
-        return found
+        return [kind for _, kind in found]
 
     def book_answer(self, request: Request, kind: Kind, usage: Usage, answer: Json) -> None:
         """Book that the model answered a request of a kind itself. Never raises."""

@@ -280,14 +280,14 @@ CONVERSIONS: list[tuple[str, str, Pairs, str, Value]] = [
     ),
     (
         "first word",
-        "Write a short greeting for {}",
+        'Write a short greeting for "{}"',
         [("Anna Berg", "Anna"), ("Otto Lind", "Otto"), ("Ines Ferro", "Ines")],
         "Piet Vos",
         "Piet",
     ),
     (
         "text with a name",
-        "Write a short greeting for {}",
+        'Write a short greeting for "{}"',
         [("Anna", "Dear Anna, hello!"), ("Otto", "Dear Otto, hello!"), ("Ines", "Dear Ines, hello!")],
         "Piet",
         "Dear Piet, hello!",
@@ -303,7 +303,7 @@ CONVERSIONS: list[tuple[str, str, Pairs, str, Value]] = [
     ("amount", "Set a budget of {}", [("$84.50", 84.5), ("$1,020", 1020), ("$3", 3)], "$55", 55),
     (
         "words in a record",
-        "Write it for {}",
+        'Write it for "{}"',
         [(n, {"to": n, "cc": [n, "x"]}) for n in ("Anna", "Otto", "Ines")],
         "Piet",
         {"to": "Piet", "cc": ["Piet", "x"]},
@@ -664,15 +664,14 @@ class TestColours:
         return cache.observe(trace) if colour == "sync" else asyncio.run(cache.aobserve(trace))
 
     def test_learning_and_serving(self, opened: Open, colour: str) -> None:
-        """One trace is refused, the second makes a procedure, which answers."""
+        """One run is refused, the second makes a procedure, which foretells the third and answers."""
         office = setter()
         cache = opened(office)
         statuses = [self.observe(colour, cache, trace).status for trace in teams("blue", "red", "green")]
-        assert statuses == ["rejected", "admitted", "widened"]
-        outcome = (
-            cache.lookup('Publish team "x1"') if colour == "sync" else asyncio.run(cache.alookup('Publish team "x1"'))
-        )
-        assert not isinstance(outcome, Hit), "an id is no name of a team"
+        assert statuses == ["rejected", "admitted", "deferred"]
+        other = "Publish team x1"
+        outcome = cache.lookup(other) if colour == "sync" else asyncio.run(cache.alookup(other))
+        assert not isinstance(outcome, Hit), "names stood in quotes"
         assert isinstance(cache.lookup('Publish team "pink"'), Hit) and len(office.calls) == 1
 
     def test_a_model_is_asked_in_the_same_colour(self, opened: Open, colour: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import product
 from pathlib import Path
-from types import FunctionType
 from typing import TypeAlias, cast
 
 import pytest
@@ -126,6 +126,8 @@ TEXTUAL = [
     applied("iso_moment", applied("later", STARTED, of("span")), options=(" ",)),
     constant("always"),
 ]
+IDLE = {f"snake({of('word').code})": of("word"), f"first_word({OWNER.code})": OWNER, f"upper({CODE.code})": CODE}
+"""What each conversion is made of."""
 LISTED = [of("names"), of("rows"), applied("column", of("rows"), options=("id",))]
 
 
@@ -219,8 +221,13 @@ class TestExplanations:
     @settings(max_examples=40, deadline=None)
     @given(st.lists(VIEWS, min_size=2, max_size=4), st.sampled_from([*NUMERIC[:9], *TEXTUAL[:10]]), st.data())
     def test_every_rival_is_kept(self, views: list[View], wanted: Term, data: st.DataObject) -> None:
-        """What is found says on a fresh view what the truth says there, or says nothing: the truth is a rival."""
-        found = explain(seen_by(wanted, views), sight(views, FAMILIES))
+        """What is found says on a fresh view what the truth says there, or says nothing: the truth is a rival.
+
+        But for a change of letters that changed nothing in any run.
+        """
+        targets = seen_by(wanted, views)
+        assume(wanted.code not in IDLE or values(IDLE[wanted.code], views) != targets)
+        found = explain(targets, sight(views, FAMILIES))
         fresh = data.draw(VIEWS)
         said, truth = (
             outcome_of(lambda: None if isinstance(found, Unexplained) else found(fresh)),
@@ -401,8 +408,9 @@ def test_the_prelude_needs_nothing_but_itself() -> None:
         wanted = used_functions(f"{name}(")
         names: dict[str, object] = {}
         exec("\n".join(PRELUDE[each] for each in wanted), names)
-        code = cast(FunctionType, names[name]).__code__
-        assert name in wanted and set(code.co_names) & set(PRELUDE) <= set(wanted), name
+        calls = [node.func for node in ast.walk(ast.parse(PRELUDE[name])) if isinstance(node, ast.Call)]
+        called = {function.id for function in calls if isinstance(function, ast.Name)}
+        assert callable(names[name]) and called & set(PRELUDE) <= set(wanted), name
 
 
 def test_the_table_of_the_docs_is_the_grammar() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import cast
 
-from seglam_agents.compilers.traces.sight import Found, Sight, signature
+from seglam_agents.compilers.traces.sight import Found, Sight, rivals, signature
 from seglam_agents.compilers.traces.terms import Term, applied, constant, operation
 from seglam_agents.records.values import Value
 
@@ -37,12 +37,8 @@ def formulas(targets: Numbers, sight: Sight) -> list[Term]:
 
 
 def _distinct(sight: Sight, views: int) -> list[Found]:
-    """Return numbers with different values, the plainest term of each, those of the clock left out."""
-    kept: dict[tuple[object, ...], Found] = {}
-    for atom in sorted(sight.numbers, key=lambda atom: (atom[0].size, len(atom[0].code))):
-        if atom[0].family != "clock" and len(atom[1]) == views:
-            kept.setdefault(signature(atom[1]), atom)
-    return list(kept.values())[:MAX_NUMBERS]
+    """Return numbers with different values, the plainest first, those of the clock left out."""
+    return rivals(a for a in sight.numbers if a[0].family != "clock" and len(a[1]) == views)[:MAX_NUMBERS]
 
 
 def _operations(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:

@@ -16,7 +16,7 @@ from seglam_agents.compilers.base import Admit, Candidate, Compilation, Compiled
 from seglam_agents.compilers.traces.guards import Unguarded, slots_of, template_of
 from seglam_agents.compilers.traces.holds import Unused
 from seglam_agents.compilers.traces.kinds import Case, Kind, Wording, case_of
-from seglam_agents.compilers.traces.plan import Node, ways_of, without
+from seglam_agents.compilers.traces.plan import Node, narrowed, ways_of, without
 from seglam_agents.compilers.traces.source import write
 from seglam_agents.compilers.traces.spans import Reading, readings
 from seglam_agents.flow import Flow, work
@@ -199,7 +199,7 @@ def _candidate(
     context = tuple(_context(name, value) for name, value in trace.request.context.items())
     names = [*slots, *(parameter.name for parameter in context)]
     said = frozenset(word for case in kind.cases for word in case.reading.content)
-    body = write(proven, names, _summary(kind.cases[0]), writes, said)
+    body = write(narrowed(proven, names), names, _summary(kind.cases[0]), writes, said)
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = [name for name in tools if re.search(rf"\b{re.escape(name)}\(", body)]

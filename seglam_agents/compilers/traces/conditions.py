@@ -6,13 +6,13 @@ only where all of them agree, so that it never goes where only one reading of th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import cast
 
 from seglam_agents.compilers.traces.grammar import ISO
 from seglam_agents.compilers.traces.plan import Test
-from seglam_agents.compilers.traces.sight import Found, Sight
+from seglam_agents.compilers.traces.sight import Found, Sight, rivals
 from seglam_agents.compilers.traces.terms import Term, literal
 from seglam_agents.records.values import Value
 
@@ -71,9 +71,8 @@ def _clock(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
             yield from _threshold(atom, labels)
 
 
-def _distinct(numbers: Sequence[Found]) -> list[Found]:
-    unique = {seen: (term, seen) for term, seen in sorted(numbers, key=lambda atom: -atom[0].size)}
-    return sorted(unique.values(), key=lambda atom: atom[0].size)[:MAX_NUMBERS]
+def _distinct(numbers: Iterable[Found]) -> list[Found]:
+    return rivals(numbers)[:MAX_NUMBERS]
 
 
 def _member(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:

@@ -97,7 +97,10 @@ def found_by(name: str, plan: Node, writes: frozenset[str]) -> bool:
     """Tell whether a read takes what stands at a place as it is, and what it finds goes into a later call."""
     calls = calls_of(plan)
     looked_up = [
-        call.name for call in calls if call.tool not in writes and any(t.code == name for t in call.arguments.values())
+        call.name
+        for call in calls
+        if call.tool not in writes
+        and any(name in (t.code, *(rival.code for rival in t.rivals)) for t in call.arguments.values())
     ]
     later = frozenset[str]().union(*(term.sources for call in calls for term in call.arguments.values()))
     return any(result in later for result in looked_up)

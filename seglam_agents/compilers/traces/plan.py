@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
@@ -305,6 +305,25 @@ def without(node: Node, proven: frozenset[str], called: tuple[str, ...] = ()) ->
             return node if _way_to(called, node) in proven else Stop(scene, "no run of this way was predicted yet")
         case Stop():
             return node
+
+
+def narrowed(node: Node, names: Collection[str]) -> Node:
+    """Return a plan that sees only those places of the request: what never varied is no argument of a body."""
+
+    def seen(scene: Scene) -> Scene:
+        kept = {name: own for name, own in scene.families.items() if own != "request" or name in names}
+        return Scene(scene.views, kept)
+
+    scene = seen(node.scene)
+    match node:
+        case Invoke(then=then):
+            return replace(node, scene=scene, then=narrowed(then, names))
+        case Loop(inside=inside, then=then):
+            return replace(node, scene=scene, inside=seen(inside), then=narrowed(then, names))
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return replace(node, scene=scene, if_yes=narrowed(if_yes, names), if_no=narrowed(if_no, names))
+        case Answer() | Stop():
+            return replace(node, scene=scene)
 
 
 def _way_to(called: Sequence[str], end: Answer) -> str:

@@ -9,7 +9,17 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import TypeAlias, cast
 
-from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, Values, View, applied, item, variable
+from seglam_agents.compilers.traces.terms import (
+    FUNCTIONS,
+    Family,
+    Term,
+    Values,
+    View,
+    agreeing,
+    applied,
+    item,
+    variable,
+)
 from seglam_agents.records.values import Money, Quantity, Value
 
 Found: TypeAlias = tuple[Term, Values]
@@ -18,6 +28,8 @@ Row: TypeAlias = Mapping[str, Value]
 _DAY = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?")
 MAX_DEPTH = 3
 """Keys within keys of a result that are looked into."""
+MAX_ALIKE = 12
+"""Terms of the same values that are held to agreement."""
 MAX_POOL = 6_000
 """Terms of one sight."""
 
@@ -110,6 +122,14 @@ def derive(name: str, *atoms: Found, options: Sequence[Value] = (), family: Fami
         return []
     own = family or ("clock" if any(atom[0].family == "clock" for atom in atoms) else atoms[0][0].family)
     return [(applied(name, *(atom[0] for atom in atoms), family=own, options=options), values)]
+
+
+def rivals(atoms: Iterable[Found]) -> list[Found]:
+    """Return terms without those of the same values: such terms are one, which has a value only where they agree."""
+    groups: dict[tuple[object, ...], list[Found]] = {}
+    for atom in sorted(atoms, key=lambda atom: (atom[0].size, len(atom[0].code))):
+        groups.setdefault(signature(atom[1]), []).append(atom)
+    return [(agreeing([term for term, _ in group[:MAX_ALIKE]]), group[0][1]) for group in groups.values()]
 
 
 def fields(atom: Found) -> list[Found]:

@@ -101,9 +101,11 @@ def _hoisted(lines: list[str]) -> list[str]:
     """Give a name to what explanations agree on where it is used more than once."""
     counts = Counter(found for line in lines for found in _agreements(line))
     for number, (code, count) in enumerate(counts.items()):
-        at = next(i for i, line in enumerate(lines) if code in line)
+        at = next((i for i, line in enumerate(lines) if code in line), None)
+        if at is None or count < 2:
+            continue  # A part of it has a name by now.
         top = _statement(lines, at)
-        if count < 2 or not re.match(r" {4}\S", lines[top]):
+        if not re.match(r" {4}\S", lines[top]):
             continue
         source = re.search(r"[(, ]([a-z_]\w*)[,)\[]", code)
         name = f"agreed_{source[1]}" if source else f"agreed_{number}"

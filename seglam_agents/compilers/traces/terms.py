@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
@@ -32,6 +32,8 @@ class Term:
     size: int = 1
     sources: frozenset[str] = frozenset()
     """The names it reads."""
+    rivals: tuple[Term, ...] = field(default=(), compare=False, repr=False)
+    """What has to agree for it to have a value."""
 
     def __call__(self, view: View) -> Value:
         """Compute it.
@@ -137,7 +139,11 @@ def joined(parts: Sequence[Term | str]) -> Term:
 
 def agreeing(terms: Sequence[Term]) -> Term:
     """Return a term that has a value only where all of these have the same."""
-    return applied("agree", *terms, family=terms[0].family) if len(terms) > 1 else terms[0]
+    parts = {part.code: part for term in terms for part in (term.rivals or (term,))}
+    if len(parts) == 1:
+        return terms[0]
+    together = applied("agree", *parts.values(), family=terms[0].family)
+    return replace(together, rivals=tuple(parts.values()))
 
 
 def mapping(entries: Mapping[str, Term]) -> Term:
