@@ -89,7 +89,7 @@ def readings(trace: Trace) -> list[Reading]:
     """Read the request of a run: by what its calls repeat, and where results repeat more, by that too."""
     text = normalise(trace.request.text)
     tokens = _tokens(text.text)
-    said = _Said(trace.calls)
+    said = _Said(trace.calls, None if isinstance(trace.answer, str) else trace.answer)
     typed = list(_typed(text, tokens, said))
     names = list(_names(text, tokens))
     given = list(_repeated(text, tokens, said.given()))
@@ -107,14 +107,15 @@ def _reading(text: NormalText, places: Sequence[Place], trace: Trace) -> Reading
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What the calls and results of a run say."""
+    """What the calls and results of a run say, and an answer that is no sentence but data."""
 
     calls: Sequence[ToolStep]
+    answer: Json = None
 
     def given(self) -> Iterator[str]:
-        """Yield the texts of arguments, with what stands in quotes in them."""
-        for step in self.calls:
-            for leaf in leaves(step.arguments):
+        """Yield the texts of arguments and of an answer that is data, with what stands in quotes in them."""
+        for document in (*(step.arguments for step in self.calls), self.answer):
+            for leaf in leaves(document):
                 if isinstance(leaf, str):
                     yield leaf
                     yield from _within(leaf)
