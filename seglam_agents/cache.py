@@ -85,6 +85,8 @@ class ReasoningCache:
         learning: `inline` learns within `answer`; `off` never learns.
         limits: of one run of a body.
         now: the clock that bodies see; without it, a body that reads the clock is refused.
+        predictions: later runs that a procedure made from runs must foretell before it serves: one that only reads,
+            and one that writes. Memory proves nothing, so (0, 0) is for experiments.
         seed: of the samples and mutations at admission.
 
     Raises:
@@ -111,6 +113,7 @@ class ReasoningCache:
         learning: Literal["inline", "off"] = "inline",
         limits: Limits | None = None,
         now: Callable[[], datetime] | None = None,
+        predictions: tuple[int, int] = (1, 2),
         seed: int = 0,
     ) -> None:
         self._owned: list[Callable[[], None]] = []
@@ -143,6 +146,7 @@ class ReasoningCache:
                 limits=limits or Limits(),
                 seed=seed,
                 now=checked_clock(now) if now else None,
+                predictions=predictions,
             ),
             self._call,
         )

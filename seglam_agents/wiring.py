@@ -49,6 +49,7 @@ class Wiring:
     limits: Limits
     seed: int
     now: Callable[[], datetime] | None
+    predictions: tuple[int, int] = (1, 2)
 
 
 def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
@@ -78,7 +79,7 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
         books=books,
         flights=Flights(),
         shadows=Shadows(retriever, executor, entries, tools, told, clock),
-        traces=TraceCompiler(),
+        traces=TraceCompiler(*wiring.predictions),
         on=wiring.learning,
     )
     return Engine(lookup, learning, entries, books)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seglam_agents.compilers.base import CompileTask, Known, Neighbour
-from seglam_agents.compilers.traces.compiler import MAX_TRACES, TraceCompiler
+from seglam_agents.compilers.traces.compiler import TraceCompiler
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.guards.guard import Declined
 from seglam_agents.guards.normal import normalise
@@ -55,11 +55,11 @@ class Tasks:
             finding=finding,
         )
 
-    def of_trace(self, trace: Trace) -> CompileTask:
-        """Return the task of the compiler that compares runs."""
-        near = self.book.near(trace, MAX_TRACES)
+    def of_trace(self, trace: Trace, traces: TraceCompiler) -> CompileTask:
+        """Return the task of the compiler that compares runs; where a scope is new to it, with all runs of that."""
+        near = () if traces.knows(trace.request.scope) else self.book.all(trace.request.scope)
         serving = (loaded.procedure for loaded in self.retriever.serving(trace.request.scope))
-        made = (procedure for procedure in serving if procedure.provenance.compiler == TraceCompiler().name)
+        made = (procedure for procedure in serving if procedure.provenance.compiler == traces.name)
         return CompileTask(
             requests=(Known(trace.request, trace.answer, trace),),
             related=tuple(Known(other.request, other.answer, other) for other in near),
