@@ -254,7 +254,7 @@ class ReasoningCache:
             StoreError: the store is broken.
         """
         # When it was made is not known here: a run of last year must not be taken for one of now.
-        return self._engine.learning.book.add(trace.model_copy(update={"request": self._request(trace.request, None)}))
+        return self._engine.learning.book.add(self._under(trace))
 
     def learn_remembered(self, *, progress: Callable[[int, int], None] | None = None) -> list[LearnedKind]:
         """Compile every kind of run that is remembered and not learnt yet.
@@ -349,9 +349,17 @@ class ReasoningCache:
 
     def _scoped(self, trace: Trace) -> Trace:
         stamp = trace.recorded_at or self._clock()
-        said = trace.instructions or self.instructions
-        update = {"request": self._request(trace.request, None), "recorded_at": stamp, "instructions": said}
-        return trace.model_copy(update=update)
+        return self._under(trace).model_copy(update={"recorded_at": stamp})
+
+    def _under(self, trace: Trace) -> Trace:
+        """Return a run with the conditions that it happened under: those of today, where it does not say others."""
+        return trace.model_copy(
+            update={
+                "request": self._request(trace.request, None),
+                "instructions": trace.instructions or self.instructions,
+                "schemas": trace.schemas or {name: item.tool.schema_hash for name, item in self._tools.items()},
+            }
+        )
 
     def _clock(self) -> datetime | None:
         try:

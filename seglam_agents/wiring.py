@@ -71,7 +71,7 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
     )
     learning = Learning(
         lookup=lookup,
-        tasks=Tasks(store, retriever, wiring.embedder, wiring.near, book, tools, clock),
+        tasks=Tasks(store, retriever, wiring.embedder, wiring.near, book, tools, clock, told),
         compiling=compiling,
         kinds=kinds,
         book=book,

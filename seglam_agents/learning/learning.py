@@ -117,7 +117,8 @@ class Learning:
         self, scope: Scope, progress: Callable[[int, int], None] | None = None
     ) -> Flow[list[LearnedKind]]:
         """Compile every kind of run that is remembered and that no procedure was made from yet."""
-        traces = yield from work(lambda: self.book.all(scope))
+        remembered = yield from work(lambda: self.book.all(scope))
+        traces = [trace for trace in remembered if self.tasks.holds_for(trace)]
         serving = self.lookup.retriever.serving(scope)
         done = {key for loaded in serving for key in loaded.procedure.provenance.trace_ids}
         found: list[tuple[set[str], LearnedKind]] = []

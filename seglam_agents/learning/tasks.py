@@ -44,6 +44,13 @@ class Tasks:
     book: TraceBook
     tools: Mapping[str, Tool]
     clock: bool = False
+    instructions: str = ""
+    """Digest of what the agent is told."""
+
+    def holds_for(self, trace: Trace) -> bool:
+        """Tell whether a run happened under the conditions of today: what others taught is no evidence now."""
+        same = all(trace.schemas.get(name, tool.schema_hash) == tool.schema_hash for name, tool in self.tools.items())
+        return same and trace.instructions == self.instructions
 
     def of_request(self, known: Known, kind: Kind, vector: Sequence[float], finding: str = "") -> CompileTask:
         """Return the task of a compiler that asks a model."""
@@ -57,7 +64,8 @@ class Tasks:
 
     def of_trace(self, trace: Trace, traces: TraceCompiler) -> CompileTask:
         """Return the task of the compiler that compares runs; where a scope is new to it, with all runs of that."""
-        near = () if traces.knows(trace.request.scope) else self.book.all(trace.request.scope)
+        scope = trace.request.scope
+        near = () if traces.knows(scope) else [other for other in self.book.all(scope) if self.holds_for(other)]
         serving = (loaded.procedure for loaded in self.retriever.serving(trace.request.scope))
         made = (procedure for procedure in serving if procedure.provenance.compiler == traces.name)
         return CompileTask(
