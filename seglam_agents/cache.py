@@ -278,6 +278,13 @@ class ReasoningCache:
         self._engine.retriever.refresh(self.scope)
         return self._engine.retriever.entries(self.scope)
 
+    def near(self, text: str, *, limit: int = 8) -> list[Entry]:
+        """Return the procedures nearest to a text, nearest first: candidates to offer, decided by nothing else.
+
+        Never raises: without a store that searches there are none.
+        """
+        return self._engine.near_entries(self.scope, text, limit)
+
     def stats(self) -> CacheStatistics:
         """Return sums since the cache was opened."""
         tally, ledger = self._engine.tally, self._engine.ledger

@@ -481,6 +481,17 @@ class Engine:
             found.append(Neighbour(item.procedure, stopped))
         return tuple(found)
 
+    def near_entries(self, scope: Scope, text: str, limit: int) -> list[Entry]:
+        """Return the entries nearest to a text; none where the store does not search, or is gone."""
+        if not isinstance(self.store, SearchableStore) or not text.strip():
+            return []
+        try:
+            vector = self._vector(Request(text=text, scope=scope))
+            return [match.entry for match in self.store.search(scope, vector, limit=limit)]
+        except Exception:
+            logger.exception("near procedures cannot be found")
+            return []
+
     def _vector(self, request: Request) -> list[float]:
         vector = [float(number) for number in self.embedder.embed_query(request.text)]
         length = math.hypot(*vector)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
+from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, encode, tidy
 from seglam_agents.sandboxes.base import (
@@ -19,6 +20,7 @@ from seglam_agents.sandboxes.base import (
     ToolCall,
     ToolResult,
 )
+from seglam_agents.serving.arguments import unfit
 from seglam_agents.serving.loading import Loaded
 
 
@@ -38,11 +40,13 @@ class Executor:
         now: datetime | None = None,
     ) -> Action:
         """Run the body over the recorded results, up to the first call that has none."""
-        return _action(
+        action = _action(
             self.sandbox.run(
                 loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
             )
         )
+        problem = _unfit(loaded, action.tool, action.arguments) if isinstance(action, Call) else None
+        return GiveUp(problem) if problem else action
 
     def execute(
         self,
@@ -54,8 +58,14 @@ class Executor:
     ) -> tuple[Action, tuple[ToolStep, ...]]:
         """Run the body to its end with live tools, and return the steps as executed."""
         steps: list[ToolStep] = []
+        problems: list[str] = []
 
         def recording(wanted: ToolCall) -> ToolResult:
+            problem = _unfit(loaded, wanted.tool, _encoded(wanted))
+            if problem or problems:
+                # The body may catch this; it is not asked any more, and nothing else of it is carried out.
+                problems.append(problem or problems[0])
+                return ToolResult(error=problems[0])
             result = call(wanted) if call else ToolResult(error=f"tool {wanted.tool!r} is not available")
             steps.append(_step(wanted, result))
             return result
@@ -67,7 +77,7 @@ class Executor:
             limits=self.limits,
             now=now,
         )
-        return _action(execution), tuple(steps)
+        return GiveUp(problems[0], execution.seconds) if problems else _action(execution), tuple(steps)
 
 
 def _action(execution: Execution) -> Action:
@@ -88,10 +98,19 @@ def _final(value: Value, seconds: float) -> Action:
     return Final(encode(tidy(value)), seconds)
 
 
+def _unfit(loaded: Loaded, name: str, arguments: Mapping[str, Json]) -> str | None:
+    tool = next((tool for tool in loaded.program.tools if tool.name == name), None)
+    return unfit(tool, arguments) if tool is not None else None
+
+
+def _encoded(wanted: ToolCall) -> dict[str, Json]:
+    return {name: encode(value) for name, value in wanted.arguments.items()}
+
+
 def _step(wanted: ToolCall, result: ToolResult) -> ToolStep:
     return ToolStep(
         tool=wanted.tool,
-        arguments={name: encode(value) for name, value in wanted.arguments.items()},
+        arguments=_encoded(wanted),
         result=encode(result.value),
         error=result.error,
     )
