@@ -8,7 +8,8 @@ from random import Random
 
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import slot
-from seglam_agents.records.procedure import AdmissionReport, Check, Entry, GuardSource, Procedure, Provenance
+from seglam_agents.records.entry import AdmissionReport, Check, Entry
+from seglam_agents.records.procedure import GuardSource, Procedure, Provenance
 
 SLOT_TYPES = ("count", "number", "money", "percent", "person", "weekday")
 SHORTEST, LONGEST = 60, 400
@@ -49,10 +50,9 @@ def generated(number: int) -> Generated:
         body=_body(types, rng),
         parameters=TemplateGuard(guard).parameters(),
         provenance=Provenance(compiler="generated"),
-        status="active",
     )
     report = AdmissionReport(checks=(Check(name="replay", verdict="passed", evidence="generated", cases=1),))
-    return Generated(Entry(procedure=procedure, report=report), tuple(parts), tuple(types))
+    return Generated(Entry(procedure=procedure, status="active", report=report), tuple(parts), tuple(types))
 
 
 def procedures(count: int) -> Iterator[Generated]:

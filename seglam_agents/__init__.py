@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from seglam_agents.cache import HostTool, ReasoningCache
     from seglam_agents.records.errors import SeglamError
-    from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Learned, Miss, Outcome, Plan, Refused
+    from seglam_agents.records.outcome import (
+        Call,
+        Deopt,
+        Final,
+        GiveUp,
+        Hit,
+        Learned,
+        Miss,
+        Outcome,
+        Plan,
+        Recognised,
+        Refused,
+    )
     from seglam_agents.records.request import Request, Scope
     from seglam_agents.records.tools import Tool
     from seglam_agents.records.trace import ToolStep, Trace
@@ -26,6 +38,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "ReasoningCache",
+    "Recognised",
     "Refused",
     "Request",
     "Scope",
@@ -39,7 +52,19 @@ __all__ = [
 _HOMES = {
     "cache": ("HostTool", "ReasoningCache"),
     "records.errors": ("SeglamError",),
-    "records.outcome": ("Call", "Deopt", "Final", "GiveUp", "Hit", "Learned", "Miss", "Outcome", "Plan", "Refused"),
+    "records.outcome": (
+        "Call",
+        "Deopt",
+        "Final",
+        "GiveUp",
+        "Hit",
+        "Learned",
+        "Miss",
+        "Outcome",
+        "Plan",
+        "Recognised",
+        "Refused",
+    ),
     "records.request": ("Request", "Scope"),
     "records.tools": ("Tool",),
     "records.trace": ("ToolStep", "Trace"),

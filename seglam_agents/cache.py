@@ -12,19 +12,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from seglam_agents.admission.admission import Admission
 from seglam_agents.compilers.base import Compiler, Known
 from seglam_agents.compilers.model import ModelCompiler
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, default_embedder
-from seglam_agents.engine import Engine
 from seglam_agents.flow import adrive, drive
 from seglam_agents.guards.slots import exports
-from seglam_agents.learning.kinds import Kinds
 from seglam_agents.learning.policy import Policy, open_policy
-from seglam_agents.learning.tracebook import TraceBook
+from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.errors import StoreError
 from seglam_agents.records.outcome import (
     Action,
     CacheStatistics,
@@ -40,20 +39,23 @@ from seglam_agents.records.outcome import (
     Plan,
     Refused,
 )
-from seglam_agents.records.procedure import Entry
 from seglam_agents.records.record import Json
-from seglam_agents.records.request import Request, Scope, agent_fingerprint
+from seglam_agents.records.request import (
+    Request,
+    Scope,
+    agent_named,
+    fingerprint_of_version_1,
+    instructions_digest,
+)
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import HostModule, Limits, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
-from seglam_agents.serving.executor import Executor
-from seglam_agents.serving.lookup import Lookup
-from seglam_agents.serving.retriever import Retriever
 from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.opening import open_store
+from seglam_agents.wiring import Wiring, wired
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +83,9 @@ class ReasoningCache:
         near: cosine above which two requests may be of one kind; belongs to the embedder.
         tools: what bodies may call.
         tenant: whose procedures these are. Nothing of one tenant is visible to another.
-        system_prompt: instructions of the agent; together with the tools they make its fingerprint.
+        agent: the agent's name; without one, its tools' names. Agents of one name share what they learn.
+        system_prompt: instructions of the agent. They are a condition of what is learnt: where they change, procedures
+            run in shadow until enough runs agree.
         repairs: how often admission's findings go back to the model.
         second_opinion: ask the model itself for the answer to the first request of a new procedure, and admit only code
             that agrees: one more call for a new kind, and the only oracle where no answer is known.
@@ -107,6 +111,7 @@ class ReasoningCache:
         near: float | None = None,
         tools: Sequence[HostTool] = (),
         tenant: str = "default",
+        agent: str | None = None,
         system_prompt: str = "",
         repairs: int = 2,
         second_opinion: bool = True,
@@ -121,30 +126,32 @@ class ReasoningCache:
         self._now = now
         self._tools = {item.tool.name: item for item in tools}
         declared = {name: item.tool for name, item in self._tools.items()}
-        agent = agent_fingerprint(declared.values(), system_prompt) if declared or system_prompt else ""
-        self.scope = Scope(tenant=tenant, agent=agent)
+        self.scope = Scope(tenant=tenant, agent=agent_named(agent, declared.values()))
+        self.instructions = instructions_digest(system_prompt)
         self.model = open_model(model) if model is not None else None
         self.store = self._own_store(store)
+        self._adopt(declared, system_prompt)
         self.sandbox = sandbox or self._own_sandbox()
-        limits = limits or Limits()
-        executor = Executor(self.sandbox, limits)
-        retriever = Retriever(self.store, self.sandbox, tools=declared, limits=limits)
         second, reason = self._second(second_sandbox)
-        distance = near if near is not None else NEAR
-        self._engine = Engine(
-            store=self.store,
-            retriever=retriever,
-            lookup=Lookup(retriever, executor, self._call, now),
-            compilers=self._compilers(repairs),
-            admission=Admission(executor, second, reason, seed=seed, now=now),
-            policy=open_policy(policy),
-            kinds=Kinds(self.store, distance),
-            embedder=embedder or default_embedder(),
-            tools=declared,
-            near=distance,
-            book=TraceBook(self.store),
-            second_opinion=second_opinion,
-            learning=learning,
+        self._engine = wired(
+            Wiring(
+                store=self.store,
+                sandbox=self.sandbox,
+                tools=declared,
+                instructions=self.instructions,
+                compilers=self._compilers(repairs),
+                policy=open_policy(policy),
+                embedder=embedder or default_embedder(),
+                near=near if near is not None else NEAR,
+                second=second,
+                second_reason=reason,
+                second_opinion=second_opinion,
+                learning=learning == "inline",
+                limits=limits or Limits(),
+                seed=seed,
+                now=now,
+            ),
+            self._call,
         )
 
     def answer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
@@ -154,17 +161,17 @@ class ReasoningCache:
             ModelError: the model had to be asked and failed.
         """
         flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
-        return drive(flow, self.model, self._engine.ledger)
+        return drive(flow, self.model, self._engine.books.ledger)
 
     async def aanswer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
         """Answer a request without blocking the event loop. See `answer`."""
         flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
-        return await adrive(flow, self.model, self._engine.ledger)
+        return await adrive(flow, self.model, self._engine.books.ledger)
 
     def lookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
         """Answer from stored procedures alone, without any model."""
-        outcome = self._engine.safe_lookup(self._request(request, context))
-        self._engine.count(outcome)
+        outcome = self._engine.lookup.look(self._request(request, context))
+        self._engine.books.count(outcome)
         return outcome
 
     async def alookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
@@ -177,9 +184,9 @@ class ReasoningCache:
         Go on with `next_action` until it is `Final` or `GiveUp`, then call `finish`. A miss is counted; a plan is
         counted by `finish`. Never raises: a broken cache is a miss.
         """
-        outcome = self._engine.safe_plan(self._request(request, context))
+        outcome = self._engine.lookup.plan_or_miss(self._request(request, context))
         if not isinstance(outcome, Plan):
-            self._engine.count(outcome)
+            self._engine.books.count(outcome)
         return outcome
 
     def bind(self, procedure: str, arguments: Mapping[str, Json]) -> Plan | Refused:
@@ -188,7 +195,7 @@ class ReasoningCache:
             return self._engine.lookup.bind(self.scope, procedure, arguments)
         except Exception as error:
             logger.exception("a procedure cannot be bound")
-            return Refused(reason=f"the cache is broken: {type(error).__name__}: {error}")
+            return Refused(kind="broken", reason=f"the cache is broken: {type(error).__name__}: {error}")
 
     def next_action(self, plan: Plan, recorded: Sequence[ToolResult] = ()) -> Action:
         """Return the next tool call of a plan, its answer, or that it gives up.
@@ -200,12 +207,12 @@ class ReasoningCache:
             return self._engine.lookup.next_action(self.scope, plan, recorded)
         except Exception as error:
             logger.exception("a plan cannot go on")
-            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}")
+            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken")
 
     def finish(self, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
         """Count what a plan came to, and return it as an outcome with its citation. Call it once."""
         outcome = self._engine.lookup.finish(self.scope, plan, action, tuple(steps))
-        self._engine.count(outcome)
+        self._engine.books.count(outcome)
         return outcome
 
     def learn(
@@ -220,7 +227,7 @@ class ReasoningCache:
         known = self._known(request, answer, trace, context)
         if self.model is None:
             return Learned(status="failed", reason="no model was given that could compile")
-        return drive(self._engine.learn(known), self.model, self._engine.ledger)
+        return drive(self._engine.learning.from_answer(known), self.model, self._engine.books.ledger)
 
     async def alearn(
         self,
@@ -234,14 +241,14 @@ class ReasoningCache:
         known = self._known(request, answer, trace, context)
         if self.model is None:
             return Learned(status="failed", reason="no model was given that could compile")
-        return await adrive(self._engine.learn(known), self.model, self._engine.ledger)
+        return await adrive(self._engine.learning.from_answer(known), self.model, self._engine.books.ledger)
 
     def observe(self, trace: Trace) -> Learned:
         """Learn from a run of the host's agent that went well; it is remembered for when more of its kind are seen.
 
         Never raises: learning must not break the agent.
         """
-        return drive(self._engine.observe(self._scoped(trace)), self.model, self._engine.ledger)
+        return drive(self._engine.learning.from_run(self._scoped(trace)), self.model, self._engine.books.ledger)
 
     def remember(self, trace: Trace) -> bool:
         """Keep a run for `learn_remembered`; False when it is known already.
@@ -250,7 +257,7 @@ class ReasoningCache:
             StoreError: the store is broken.
         """
         # When it was made is not known here: a run of last year must not be taken for one of now.
-        return self._engine.book.add(trace.model_copy(update={"request": self._request(trace.request, None)}))
+        return self._engine.learning.book.add(trace.model_copy(update={"request": self._request(trace.request, None)}))
 
     def learn_remembered(self, *, progress: Callable[[int, int], None] | None = None) -> list[LearnedKind]:
         """Compile every kind of run that is remembered and not learnt yet.
@@ -258,11 +265,11 @@ class ReasoningCache:
         Args:
             progress: is told how many of how many runs are done.
         """
-        return drive(self._engine.learn_remembered(self.scope, progress), self.model, self._engine.ledger)
+        return drive(self._engine.learning.from_remembered(self.scope, progress), self.model, self._engine.books.ledger)
 
     async def aobserve(self, trace: Trace) -> Learned:
         """Learn from a run of the host's agent. See `observe`."""
-        return await adrive(self._engine.observe(self._scoped(trace)), self.model, self._engine.ledger)
+        return await adrive(self._engine.learning.from_run(self._scoped(trace)), self.model, self._engine.books.ledger)
 
     def explain(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Explanation:
         """Tell which guards are asked about a request, and where each stops."""
@@ -275,33 +282,34 @@ class ReasoningCache:
     def procedures(self) -> list[Entry]:
         """Return the current entry of every procedure of this scope."""
         self._engine.write_statistics()
-        self._engine.retriever.refresh(self.scope)
-        return self._engine.retriever.entries(self.scope)
+        self._engine.lookup.retriever.refresh(self.scope)
+        return self._engine.lookup.retriever.entries(self.scope)
 
     def near(self, text: str, *, limit: int = 8) -> list[Entry]:
         """Return the procedures nearest to a text, nearest first: candidates to offer, decided by nothing else.
 
         Never raises: without a store that searches there are none.
         """
-        return self._engine.near_entries(self.scope, text, limit)
+        return self._engine.learning.tasks.nearest(self._request(text, None), limit)
 
     def stats(self) -> CacheStatistics:
         """Return sums since the cache was opened."""
-        tally, ledger = self._engine.tally, self._engine.ledger
+        books = self._engine.books
         return CacheStatistics(
-            procedures=len(self._engine.retriever.serving(self.scope)),
-            requests=tally.requests,
-            hits=tally.hits,
-            misses=tally.misses,
-            deopts=tally.deopts,
-            refused=tally.refused,
-            conflicts=tally.conflicts,
-            admitted=tally.admitted,
-            rejected=tally.rejected,
-            not_crystallizable=tally.not_crystallizable,
-            compile=ledger.of("compile"),
-            repair=ledger.of("repair"),
-            interpret=ledger.of("interpret"),
+            procedures=len(self._engine.lookup.retriever.serving(self.scope)),
+            requests=books.of("requests"),
+            hits=books.of("hits"),
+            recognised=books.of("recognised"),
+            misses=books.of("misses"),
+            deopts=books.of("deopts"),
+            refused=books.of("refused"),
+            conflicts=books.of("conflicts"),
+            admitted=books.of("admitted"),
+            rejected=books.of("rejected"),
+            not_crystallizable=books.of("not_crystallizable"),
+            compile=books.ledger.of("compile"),
+            repair=books.ledger.of("repair"),
+            interpret=books.ledger.of("interpret"),
         )
 
     def close(self) -> None:
@@ -341,13 +349,27 @@ class ReasoningCache:
 
     def _scoped(self, trace: Trace) -> Trace:
         stamp = trace.recorded_at or (self._now() if self._now else None)
-        return trace.model_copy(update={"request": self._request(trace.request, None), "recorded_at": stamp})
+        said = trace.instructions or self.instructions
+        update = {"request": self._request(trace.request, None), "recorded_at": stamp, "instructions": said}
+        return trace.model_copy(update=update)
 
     def _known(
         self, request: str | Request, answer: Json, trace: Trace | None, context: Mapping[str, Json] | None
     ) -> Known:
         right = answer if answer is not None else (trace.answer if trace else None)
         return Known(self._request(request, context), right, trace)
+
+    def _adopt(self, declared: Mapping[str, Tool], system_prompt: str) -> None:
+        """Take over what record version 1 kept under a fingerprint of tools and instructions. Never raises."""
+        if not declared and not system_prompt:
+            return
+        old = Scope(tenant=self.scope.tenant, agent=fingerprint_of_version_1(declared.values(), system_prompt))
+        try:
+            Adoption(self.store, old, self.scope, self.instructions)()
+        except StoreError:
+            logger.exception(
+                "procedures of an earlier version could not be taken over; they are tried at the next opening"
+            )
 
     def _compilers(self, repairs: int) -> Sequence[Compiler]:
         return (ModelCompiler(self.model.name, repairs=repairs),) if self.model is not None else ()

@@ -21,8 +21,8 @@ from seglam_agents.admission.replay import (
 )
 from seglam_agents.admission.source import check_alternatives, check_dialect, check_types, check_units
 from seglam_agents.compilers.base import Candidate
+from seglam_agents.records.entry import AdmissionReport, Check
 from seglam_agents.records.errors import SeglamError
-from seglam_agents.records.procedure import AdmissionReport, Check
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Sandbox
 from seglam_agents.serving.executor import Executor

@@ -9,8 +9,9 @@ from datetime import datetime
 from seglam_agents.compilers.base import Candidate
 from seglam_agents.guards.guard import Accepted, Judgement
 from seglam_agents.guards.normal import normalise
+from seglam_agents.records.entry import Check
 from seglam_agents.records.outcome import Final, GiveUp
-from seglam_agents.records.procedure import Check, Example
+from seglam_agents.records.procedure import Example
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import Trace

@@ -11,8 +11,8 @@ from seglam_agents.admission.mutations import ignored
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.sampling import Sample, samples
+from seglam_agents.records.entry import Check
 from seglam_agents.records.outcome import Final, GiveUp
-from seglam_agents.records.procedure import Check
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import same
 from seglam_agents.serving.executor import Executor
@@ -124,7 +124,7 @@ def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:
         return f"its own sample {sample.text!r} binds {dict(judgement.arguments)!r}, made from {sample.arguments!r}"
     action = case.executor.next_action(case.loaded, judgement.arguments, now=case.clock())
     if isinstance(action, (Final, GiveUp)):
-        if isinstance(action, GiveUp) and action.reason.startswith(("syntax:", "value:", "crash:", "limit:")):
+        if isinstance(action, GiveUp) and action.kind in ("syntax", "value", "crash", "limit"):
             return f"on its own sample {sample.text!r}: {action.reason}"
         return Run(sample, action)
     return f"on its own sample {sample.text!r}: calls {action.tool}"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from seglam_agents.admission.case import Case, answer_of, verdict
+from seglam_agents.admission.rerun import Rerun, rerun
 from seglam_agents.compilers.base import Known
-from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.guards.guard import Accepted, Declined
 from seglam_agents.guards.normal import normalise
+from seglam_agents.records.entry import Check
 from seglam_agents.records.outcome import Final
-from seglam_agents.records.procedure import Check
 from seglam_agents.records.tools import reading
-from seglam_agents.records.values import decode, encode, same, tidy
-from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
-from seglam_agents.serving.loading import load
+from seglam_agents.records.values import same
+from seglam_agents.serving.loading import Loaded, load
 
-GAVE_UP = "deopt"
 MAX_NEIGHBOURS = 2_000
 """Examples of other procedures that are asked at most."""
 
@@ -44,10 +40,10 @@ def check_held_out(case: Case) -> Check:
         judgement = loaded.guard.match(normalise(known.request.text), known.request.context)
         if isinstance(judgement, Declined):
             continue
-        problem = _replay_trace(replace(case, loaded=loaded), known, judgement)
-        reproduced += problem is None
-        if problem is not None and f": {GAVE_UP}: " not in problem:
-            problems.append(f"made without it, {problem}")
+        again = _rerun(case, known, judgement, loaded)
+        reproduced += again.verdict == "same"
+        if again.verdict == "differs":
+            problems.append(f"made without it, {again.reason}")
     total = len(case.candidate.held_out)
     return verdict("held out", problems, reproduced, f"{reproduced} of {total} done right unseen, the others declined")
 
@@ -101,43 +97,21 @@ def _replay(case: Case, known: Known) -> str | None:
     judgement = case.judge(known.request.text, dict(known.request.context))
     if isinstance(judgement, Declined):
         return _declined(known.request.text, judgement)
-    return _replay_trace(case, known, judgement)
+    again = _rerun(case, known, judgement)
+    if again.verdict == "same":
+        return None
+    return f"{again.reason}: correct the code, or EXPECTED if that is wrong"
 
 
-def _replay_trace(case: Case, known: Known, judgement: Accepted) -> str | None:
-    steps = list(known.trace.calls) if known.trace else []
-    mismatches: list[str] = []
-    reads = reading(case.tools.values())
-
-    def recorded(call: ToolCall) -> ToolResult:
-        arguments = {name: encode(value) for name, value in call.arguments.items()}
-        if not steps:
-            mismatches.append(f"calls {call.tool}({arguments}) after the trace has ended")
-            return ToolResult(error="no further call was recorded")
-        step = steps.pop(matching(steps, call.tool, arguments, reads) or 0)
-        if (step.tool, dict(step.arguments)) != (call.tool, arguments):
-            mismatches.append(f"calls {call.tool}({arguments}), the trace has {step.tool}({dict(step.arguments)})")
-        return ToolResult(value=decode(step.result), error=step.error)
-
-    execution = case.executor.sandbox.run(
-        case.loaded.program,
-        case.loaded.call_arguments(judgement.arguments),
-        call=recorded,
-        limits=case.executor.limits,
+def _rerun(case: Case, known: Known, judgement: Accepted, loaded: Loaded | None = None) -> Rerun:
+    return rerun(
+        loaded or case.loaded,
+        case.executor,
+        known,
+        judgement,
+        reads=reading(case.tools.values()),
         now=case.clock(known.trace),
     )
-    if mismatches:
-        return f"on the trace of {known.request.text!r}: {mismatches[0]}"
-    if steps and not isinstance(execution, Failed):
-        return f"on the trace of {known.request.text!r}: never calls {steps[0].tool}"
-    match execution:
-        case Returned(value=value):
-            answer = encode(tidy(value))
-            return None if same(answer, known.answer) else _wrong(known.request.text, answer, known.answer)
-        case Failed(kind=kind, reason=reason):
-            return f"on the trace of {known.request.text!r}: {kind}: {reason}"
-        case Paused():
-            return f"on the trace of {known.request.text!r}: wants a tool that was not recorded"
 
 
 def _compare(case: Case, text: str, context: dict[str, object], right: object, what: str) -> str | None:

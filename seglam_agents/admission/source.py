@@ -7,7 +7,7 @@ from seglam_agents.admission.case import Case, verdict
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots.units import read_unit
 from seglam_agents.guards.template import Literal, walk
-from seglam_agents.records.procedure import Check
+from seglam_agents.records.entry import Check
 from seglam_agents.sandboxes.base import Program
 
 

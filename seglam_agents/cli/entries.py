@@ -13,7 +13,8 @@ from rich.text import Text
 
 from seglam_agents.cli.outcomes import bound_line, shown
 from seglam_agents.cli.output import plain
-from seglam_agents.records.procedure import AdmissionReport, Entry, Example, Parameter, Procedure, Statistics
+from seglam_agents.records.entry import AdmissionReport, Entry, Statistics
+from seglam_agents.records.procedure import Example, Parameter, Procedure
 from seglam_agents.records.record import Json
 
 VERDICT_STYLES = {"passed": "green", "failed": "red", "skipped": "yellow"}
@@ -28,7 +29,7 @@ def list_view(entries: Sequence[Entry]) -> RenderableType:
         procedure, done = entry.procedure, entry.statistics
         kind = procedure.description or next(iter(procedure.guard.templates), "(guard in code)")
         bound = bound_line(error_bound(entry.report))
-        table.add_row(procedure.key, procedure.status, kind, str(done.hits), f"{done.saved_tokens:,}", bound)
+        table.add_row(procedure.key, entry.status, kind, str(done.hits), f"{done.saved_tokens:,}", bound)
     return table
 
 
@@ -40,7 +41,7 @@ def list_document(entry: Entry) -> dict[str, Json]:
         "version": procedure.version,
         "name": procedure.name,
         "description": procedure.description,
-        "status": procedure.status,
+        "status": entry.status,
         "templates": list(procedure.guard.templates),
         "statistics": plain(entry.statistics),
         "clean_replays": entry.report.clean_replays,
@@ -56,6 +57,9 @@ def entry_document(entry: Entry) -> dict[str, Json]:
         "report": plain(entry.report),
         "clean_replays": entry.report.clean_replays,
         "error_bound": error_bound(entry.report),
+        "status": entry.status,
+        "wordings": [plain(wording) for wording in entry.wordings],
+        "history": [plain(line) for line in entry.history],
         "statistics": plain(entry.statistics),
         "revision": entry.revision,
     }
@@ -68,28 +72,30 @@ def entry_view(entry: Entry) -> RenderableType:
         ("Guard", guard_view(procedure)),
         ("Parameters", _parameters(procedure.parameters)),
         ("Source", Syntax(procedure.body.strip(), "python", background_color="default")),
+        ("Wordings", _wordings(entry)),
         ("Admission", _report(entry.report)),
         ("Provenance", _provenance(procedure)),
         ("Examples", _examples(procedure.examples)),
         ("Must decline", _examples(procedure.counterexamples)),
+        ("History", _history(entry)),
         ("Statistics", Text(statistics_line(entry.statistics))),
         ("Error bound", Text(f"{bound_line(error_bound(entry.report))} ({entry.report.clean_replays} clean replays)")),
     ]
-    return Group(_head(procedure), *(part for section in sections for part in titled(*section)))
+    return Group(_head(entry), *(part for section in sections for part in titled(*section)))
 
 
 def stats_document(entries: Sequence[Entry]) -> dict[str, Json]:
     """Return the sums over all procedures for machines."""
     return {
         "procedures": len(entries),
-        "status": dict(Counter[str](entry.procedure.status for entry in entries)),
+        "status": dict(Counter[str](entry.status for entry in entries)),
         **total(entries).model_dump(),
     }
 
 
 def stats_view(entries: Sequence[Entry]) -> RenderableType:
     """Return the sums over all procedures, and those with the most hits."""
-    status = Counter[str](entry.procedure.status for entry in entries)
+    status = Counter[str](entry.status for entry in entries)
     counts = ", ".join(f"{count} {name}" for name, count in status.items())
     head = [Text(f"{len(entries)} procedures{f' ({counts})' if counts else ''}", style="bold")]
     table = plain_table("procedure", "hits", "gave up", "conflicts", "saved tokens")
@@ -140,8 +146,9 @@ def titled(title: str, content: RenderableType | None) -> list[RenderableType]:
     return [] if content is None else [Text(f"\n{title}", style="bold"), Padding(content, (0, 0, 0, 2))]
 
 
-def _head(procedure: Procedure) -> Text:
-    lines = [f"{procedure.name}, {procedure.status}", procedure.description, f"hash {procedure.content_hash}"]
+def _head(entry: Entry) -> Text:
+    procedure = entry.procedure
+    lines = [f"{procedure.name}, {entry.status}", procedure.description, f"hash {procedure.content_hash}"]
     return Text("\n").join([Text(procedure.key, style="bold"), *(Text(line) for line in lines if line)])
 
 
@@ -150,6 +157,23 @@ def _parameters(parameters: Sequence[Parameter]) -> RenderableType | None:
     for parameter in parameters:
         table.add_row(parameter.name, parameter.slot, parameter.source, "may be absent" if parameter.optional else "")
     return table if parameters else None
+
+
+def _wordings(entry: Entry) -> RenderableType | None:
+    table = plain_table("wording", "status", "uses", "made from", "foretold", "contradicted")
+    for wording in entry.wordings:
+        said = wording.evidence
+        numbers = (wording.uses, len(said.made_from), len(said.predicted), len(said.contradicted))
+        table.add_row(wording.template, wording.status, *map(str, numbers))
+    return table if entry.wordings else None
+
+
+def _history(entry: Entry) -> RenderableType | None:
+    table = plain_table("when", "version", "status", "why", "who")
+    for line in entry.history:
+        when = line.at.isoformat(timespec="seconds") if line.at else ""
+        table.add_row(when, str(line.version), line.status, line.why, line.who)
+    return table if entry.history else None
 
 
 def _report(report: AdmissionReport) -> RenderableType:

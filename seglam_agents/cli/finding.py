@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 from seglam_agents.cli.errors import CommandError
-from seglam_agents.records.procedure import Entry
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import ProcedureStore, scopes_of
 

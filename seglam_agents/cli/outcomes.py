@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seglam_agents.cli.output import plain
-from seglam_agents.records.outcome import Citation, Deopt, Explanation, Hit, Miss, Outcome, Refused
+from seglam_agents.records.outcome import Citation, Deopt, Explanation, Hit, Miss, Outcome, Recognised, Refused
 from seglam_agents.records.record import Json
 
 
@@ -73,6 +73,12 @@ def _lines(outcome: Outcome) -> list[str]:
         case Hit():
             return [
                 f"hit: 0 model calls, {outcome.timing.total * 1000:.1f} ms",
+                f"from: {citation_line(outcome.citation)}",
+                f"with: {arguments_line(outcome.arguments)}",
+            ]
+        case Recognised():
+            return [
+                f"recognised: code answered, {outcome.usage.tokens} tokens for naming the procedure",
                 f"from: {citation_line(outcome.citation)}",
                 f"with: {arguments_line(outcome.arguments)}",
             ]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from seglam_agents.flow import Flow
-from seglam_agents.records.procedure import AdmissionReport, Procedure
+from seglam_agents.records.entry import AdmissionReport
+from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool

@@ -25,16 +25,9 @@ from seglam_agents.flow import Flow, ask, work
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import slot_types
 from seglam_agents.models.base import Message
+from seglam_agents.records.entry import AdmissionReport
 from seglam_agents.records.errors import PredicateError, TemplateError
-from seglam_agents.records.procedure import (
-    AdmissionReport,
-    Example,
-    GuardSource,
-    Parameter,
-    Procedure,
-    Provenance,
-    ToolUse,
-)
+from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import digest
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.usage import Usage

@@ -171,7 +171,7 @@ class TemplateGuard:
         for name, kind in self._context.items():
             value = context_value(kind, context[name])
             if value is None:
-                return Declined("context", f"context {name!r} is no {kind}: {context[name]!r}")
+                return Declined("context", f"context {name!r} cannot be read as {kind}: {context[name]!r}")
             arguments[name] = value
         return None
 
@@ -219,20 +219,12 @@ def context_value(kind: str, value: Value) -> Value:
 
 def _read(pattern: Pattern, text: NormalText) -> dict[str, Value] | Declined:
     """Bind the slots; of two readings of a request exactly one must hold, or both must be the same."""
-    spans = pattern.spans(text.text)
-    if spans is None:
-        return Declined("template", "no template matches")
-    first = _bind(pattern, spans, text)
-    other = pattern.other_spans(text.text, spans)
-    if other is None:
-        return first
+    readings = [_bind(pattern, spans, text) for spans in pattern.readings(text.text)]
     # "3 thousand apples" is no 3 of "thousand apples": a reading whose slots do not hold is none.
-    second = _bind(pattern, other, text)
-    if isinstance(second, Declined):
-        return first
-    if isinstance(first, Declined) or first == second:
-        return second
-    return Declined("ambiguous", "the request can be read in two ways")
+    bound = [reading for reading in readings if not isinstance(reading, Declined)]
+    if len(bound) == 2 and bound[0] != bound[1]:
+        return Declined("ambiguous", "the request can be read in two ways")
+    return bound[0] if bound else readings[0] if readings else Declined("template", "no template matches")
 
 
 def _bind(pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText) -> dict[str, Value] | Declined:
@@ -244,7 +236,7 @@ def _bind(pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText) 
         raw = text.source(start, end) if kind.verbatim else text.text[start:end]
         value = kind.parse(raw)
         if value is None:
-            return Declined("slot", f"{raw!r} is no {kind.name} for `{mention.name}`")
+            return Declined("slot", f"{raw!r} cannot be read as {kind.name} for `{mention.name}`")
         known = bound.setdefault(mention.name, value)
         if not kind.same(known, value):
             return Declined("mention", f"`{mention.name}` is {known!r} first and {value!r} later")

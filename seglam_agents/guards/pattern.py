@@ -55,18 +55,15 @@ class Pattern:
         """The same with the preference of every quantifier turned round: `(?U)` of the RE2 syntax."""
         return _compile(self.template, f"(?iU){self.expression}")
 
-    def spans(self, text: str) -> tuple[tuple[int, int], ...] | None:
-        """Return the span of each group, or None where the whole text does not match."""
+    def readings(self, text: str) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Return how the whole text can be read: the spans of each group, once or twice; nothing where none matches."""
         matched = self.greedy.fullmatch(text)
-        return self._spans(matched) if matched else None
-
-    def other_spans(self, text: str, spans: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...] | None:
-        """Return how else a matching text can be read, or None where both readings bind the same."""
-        if not self.groups:
-            return None
-        matched = self.lazy.fullmatch(text)
-        other = self._spans(matched) if matched else None
-        return other if other != spans else None
+        if not matched:
+            return ()
+        first = self._spans(matched)
+        other = self.lazy.fullmatch(text) if self.groups else None
+        second = self._spans(other) if other else first
+        return (first,) if first == second else (first, second)
 
     def _spans(self, matched: Matched) -> tuple[tuple[int, int], ...]:
         return tuple(matched.span(group + 1) for group in range(len(self.groups)))

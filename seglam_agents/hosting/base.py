@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import (
     Action,
     CacheStatistics,
@@ -17,7 +18,6 @@ from seglam_agents.records.outcome import (
     Plan,
     Refused,
 )
-from seglam_agents.records.procedure import Entry
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.trace import ToolStep, Trace

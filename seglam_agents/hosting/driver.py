@@ -128,16 +128,16 @@ class Driver:
         if isinstance(results, GiveUp):
             return self._give_up(turn, results, steps)
         problem = _hindrance(turn.plan, view)
-        action = GiveUp(problem) if problem else self.cache.next_action(turn.plan, results)
+        action = problem or self.cache.next_action(turn.plan, results)
         match action:
             case Call() if len(turn.asked) < MAX_CALLS:
                 return self._ask(turn, action)
             case Call():
-                return self._give_up(turn, GiveUp(f"more than {MAX_CALLS} tool calls"), steps)
+                return self._give_up(turn, GiveUp(f"more than {MAX_CALLS} tool calls", kind="limit"), steps)
             case Final() if turn.called is not None:
                 return self._give_back(turn, turn.called, action, steps)
             case Final() if view.misfit is not None and (misfit := view.misfit(action.answer)):
-                return self._give_up(turn, GiveUp(misfit, action.seconds), steps)
+                return self._give_up(turn, GiveUp(misfit, action.seconds, "value"), steps)
             case Final():
                 return self._answer(turn, action, steps)
             case GiveUp():
@@ -148,7 +148,7 @@ class Driver:
         if turn.status != "running":
             return Pass(turn)
         _, steps = _results(turn, view)
-        decision = self._give_up(_changed(turn, called=None), GiveUp(reason), steps)
+        decision = self._give_up(_changed(turn, called=None), _by_host(reason), steps)
         return Pass(decision.turn, decision.events)
 
     def _ask(self, turn: Turn, action: Call) -> Say:
@@ -248,21 +248,26 @@ def _results(turn: Turn, view: View) -> tuple[list[ToolResult] | GiveUp, list[To
 def _obstacle(asked: Asked, carried: Carried | None, view: View) -> GiveUp | None:
     """Return why the result of a call is none for the procedure."""
     if view.calls is None:
-        return GiveUp("the request is not in the history any more")
+        return _by_host("the request is not in the history any more")
     if carried is None:
-        return GiveUp(f"the result of {asked.tool} is not in the history")
+        return _by_host(f"the result of {asked.tool} is not in the history")
     if carried.refused:
-        return GiveUp(f"the call of {asked.tool} was not carried out: {carried.refused[:200]}")
-    return GiveUp(f"somebody changed the call of {asked.tool}") if carried.changed(asked) else None
+        return _by_host(f"the call of {asked.tool} was not carried out: {carried.refused[:200]}")
+    return _by_host(f"somebody changed the call of {asked.tool}") if carried.changed(asked) else None
 
 
-def _hindrance(plan: Plan, view: View) -> str | None:
+def _by_host(reason: str) -> GiveUp:
+    return GiveUp(reason, kind="host")
+
+
+def _hindrance(plan: Plan, view: View) -> GiveUp | None:
     # Checked before the first call and before each further one: a host may take tools away in between.
     if view.switch == "off":
-        return "the cache was switched off"
+        return _by_host("the cache was switched off")
     if view.tools is None:
         return None
-    return next((problem for use in plan.tools if (problem := _stale(use, view.tools(use.name)))), None)
+    problems = (_stale(use, view.tools(use.name)) for use in plan.tools)
+    return next((GiveUp(problem, kind="stale") for problem in problems if problem), None)
 
 
 def _stale(use: ToolUse, tool: Tool | str | None) -> str | None:

@@ -24,8 +24,9 @@ from pydantic import (
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.values import render
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import Final, GiveUp, Plan, Refused
-from seglam_agents.records.procedure import Entry, Parameter, Procedure
+from seglam_agents.records.procedure import Parameter, Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import ToolStep
@@ -169,7 +170,7 @@ def planned(cache: HostedCache, procedure: Procedure, arguments: Mapping[str, ob
     try:
         model = arguments_model(procedure).model_validate(dict(arguments))
     except ValidationError as error:
-        return Refused(reason=str(error))
+        return Refused(kind="arguments", reason=str(error))
     return cache.bind(procedure.id, model.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
@@ -213,7 +214,7 @@ def _untitled(value: Json, *, named: bool = False) -> Json:
 
 
 def _offered(entry: Entry, available: set[str] | None) -> bool:
-    return entry.procedure.status == "active" and (
+    return entry.status == "active" and (
         available is None or all(use.name in available for use in entry.procedure.tools)
     )
 

@@ -62,8 +62,8 @@ def _record(action: Call, result: ToolResult, recorded: list[ToolResult], steps:
     except (TypeError, ValueError, RecursionError) as error:
         # The call was made: whoever goes on has to know.
         lost = f"the call was carried out, and its result cannot be read: {type(error).__name__}"
-        steps.append(ToolStep(tool=action.tool, arguments=arguments, error=lost))
-        return GiveUp(f"the result of {action.tool} has no JSON form")
+        steps.append(ToolStep(tool=action.tool, arguments=arguments, error=lost, missing=True))
+        return GiveUp(f"the result of {action.tool} has no JSON form", kind="value")
     recorded.append(result)
     steps.append(ToolStep(tool=action.tool, arguments=arguments, result=value, error=result.error))
     return None
@@ -74,4 +74,4 @@ def _failed(error: Exception) -> ToolResult:
 
 
 def _too_many() -> GiveUp:
-    return GiveUp(f"more than {MAX_CALLS} tool calls")
+    return GiveUp(f"more than {MAX_CALLS} tool calls", kind="limit")

@@ -62,14 +62,14 @@ def trace_of(
     if not said or not turn.author or said[-1].id != turn.author:
         return Unclean("the last word was not the model's")
     seen: list[Step] = []
-    for message in said:
+    for number, message in enumerate(said):
         if message.unreadable:
             return Unclean("the model wrote a tool call that cannot be read")
         seen.append(ModelStep(text=message.text or "", usage=message.usage))
         if message is said[-1] and structured is not None:
             break
         for call in message.calls:
-            step = _step(turn, call, calls.get(call.id))
+            step = _step(turn, call, calls.get(call.id), number)
             if isinstance(step, Unclean):
                 return step
             seen.append(step)
@@ -81,14 +81,14 @@ def trace_of(
     return Trace(request=turn.request, steps=tuple(seen), answer=answer)
 
 
-def _step(turn: Turn, call: SaidCall, carried: Carried | None) -> ToolStep | Unclean:
+def _step(turn: Turn, call: SaidCall, carried: Carried | None, batch: int) -> ToolStep | Unclean:
     if carried is None or carried.refused:
         return Unclean(f"the call of {call.tool} was not carried out")
     if is_procedure_tool(carried.tool) or is_procedure_tool(call.tool):
         return Unclean(f"{call.tool} is a stored procedure")
     if carried.error is not None:
         return Unclean(f"{carried.tool} failed")
-    return carried.step(_asked(turn, call.id))
+    return carried.step(_asked(turn, call.id), batch=batch)
 
 
 def _asked(turn: Turn, call_id: str) -> Asked | None:

@@ -14,6 +14,7 @@ from seglam_agents.records.outcome import Plan
 from seglam_agents.records.record import Json, Record, digest
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import Decision as HumanDecision
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.usage import Usage
 from seglam_agents.records.values import decode
@@ -133,6 +134,8 @@ class Carried:
     error: str | None = None
     refused: str = ""
     """What was said in the place of a result: a person rejected the call, a limit was reached, it is in doubt."""
+    decision: HumanDecision = "none"
+    """What a person said of it, where the host knows. An edit is seen without."""
 
     @property
     def outcome(self) -> ToolResult:
@@ -143,10 +146,18 @@ class Carried:
         """Tell whether somebody changed the call between the asking and the doing."""
         return (self.tool, dict(self.arguments)) != (asked.tool, asked.arguments)
 
-    def step(self, asked: Asked | None = None) -> ToolStep:
+    def step(self, asked: Asked | None = None, *, batch: int | None = None) -> ToolStep:
         """Return it as traces and outcomes hold it, with what a person made of what was asked for."""
-        del asked  # What was proposed is recorded with version 2 of the records.
-        return ToolStep(tool=self.tool, arguments=dict(self.arguments), result=self.result, error=self.error)
+        edited = asked is not None and self.changed(asked)
+        return ToolStep(
+            tool=self.tool,
+            arguments=dict(self.arguments),
+            result=self.result,
+            error=self.error,
+            decision="edited" if edited else self.decision,
+            proposed=asked.arguments if edited and asked is not None else None,
+            batch=batch,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,30 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from seglam_agents.compilers.prompts import prompt
+from seglam_agents.flow import Flow, ask
 from seglam_agents.models.base import Message
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.usage import Purpose, Usage
 from seglam_agents.records.values import as_number, same, tidy
+
+
+def interpret(request: Request, steps: Sequence[ToolStep] = (), purpose: Purpose = "interpret") -> Flow[Interpreted]:
+    """Ask the model itself; steps that were already taken are told, not to be repeated."""
+    completion = yield from ask(interpret_messages(request, steps), purpose)
+    return Interpreted(read_answer(completion.text), completion.usage)
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreted:
+    """What the model itself answered, and what that cost."""
+
+    answer: Json
+    usage: Usage
 
 
 def interpret_messages(request: Request, steps: Sequence[ToolStep] = ()) -> list[Message]:

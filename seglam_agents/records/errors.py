@@ -10,6 +10,8 @@ Misses, refusals and deopts are values (`seglam_agents.records.outcome`); an exc
   - StoreError         the store is broken
     + ConflictError    a compare-and-set write lost against another writer
     + SchemaError      a stored record is newer than this package, or not a record at all
+  - TransitionError    a procedure cannot go from its status to the one that was asked for
+  - StaleError         a tool of a procedure is gone
   - ModelError         the chat model could not be reached or gave no usable reply
     + RecordingError   a recorded model was asked something it does not hold
 """
@@ -55,6 +57,14 @@ class ConflictError(StoreError):
 
 class SchemaError(StoreError):
     """A stored record cannot be read by this version of the package."""
+
+
+class TransitionError(SeglamError):
+    """A procedure cannot go from its status to the one that was asked for."""
+
+
+class StaleError(SeglamError):
+    """A tool that a procedure uses is gone."""
 
 
 class ModelError(SeglamError):

@@ -1,4 +1,4 @@
-"""What comes of a request: `Hit | Miss | Deopt | Refused`. Values with reasons, never exceptions."""
+"""What comes of a request: `Hit | Recognised | Miss | Deopt | Refused`. Values with typed kinds and reasons."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from seglam_agents.records.procedure import AdmissionReport, ToolUse
+from seglam_agents.records.entry import AdmissionReport
+from seglam_agents.records.procedure import ToolUse
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.usage import Usage
@@ -31,12 +32,22 @@ class Final:
     seconds: float = 0.0
 
 
+GiveUpKind: TypeAlias = Literal[
+    "deopt", "error", "limit", "crash", "syntax", "value", "arguments", "stale", "host", "broken"
+]
+"""Why a running procedure stopped. `deopt`: its code said so. `error`: its code raised. `limit`: a limit ended it.
+`crash`: its sandbox died. `syntax`: it is not in the dialect. `value`: it answered with no value. `arguments`: a call
+does not fit the tool's schema. `stale`: it serves no more. `host`: the host or a person intervened. `broken`: the cache
+is broken."""
+
+
 @dataclass(frozen=True, slots=True)
 class GiveUp:
     """The procedure cannot go on: the model takes over from where it stopped."""
 
     reason: str
     seconds: float = 0.0
+    kind: GiveUpKind = "deopt"
 
 
 Action: TypeAlias = Call | Final | GiveUp
@@ -77,6 +88,16 @@ class Timing:
         return self.normalise + self.index + self.guards + self.body
 
 
+HitKind: TypeAlias = Literal["guard", "called"]
+"""`guard`: a guard accepted the text. `called`: the procedure was called by name, with arguments."""
+RecognisedKind: TypeAlias = Literal["ride", "call"]
+"""`ride`: in the call that would have answered. `call`: in a short call of its own."""
+MissKind: TypeAlias = Literal["unknown", "declined", "conflict", "not tried", "broken"]
+"""`unknown`: nothing stored is like the request. `declined`: guards were asked and none accepted. `conflict`: several
+accepted and disagreed. `not tried`: the request was not looked up. `broken`: the cache is broken."""
+RefusedKind: TypeAlias = Literal["empty", "too long", "not text", "no such procedure", "arguments", "broken"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A guard accepted and the body answered: no model call was made."""
@@ -87,11 +108,29 @@ class Hit:
     steps: tuple[ToolStep, ...] = ()
     """The tool calls of the body, as executed."""
     timing: Timing = Timing()
+    kind: HitKind = "guard"
 
     @property
     def usage(self) -> Usage:
         """A hit costs no tokens."""
         return Usage()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recognised:
+    """No guard accepted; the model named the procedure in the call that was made anyway, and code answered."""
+
+    answer: Json
+    citation: Citation
+    arguments: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    grounding: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Where in the request each argument stands."""
+    steps: tuple[ToolStep, ...] = ()
+    learned: Learned | None = None
+    """What came of learning the wording."""
+    usage: Usage = Usage()
+    timing: Timing = Timing()
+    kind: RecognisedKind = "ride"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +172,7 @@ class Miss:
     """No guard accepted, or those that did disagreed. `answer` is the model's, where one was asked."""
 
     reason: str
+    kind: MissKind = "declined"
     answer: Json = None
     answered_by: Literal["nobody", "model", "new procedure"] = "nobody"
     stops: tuple[Stop, ...] = ()
@@ -147,6 +187,7 @@ class Deopt:
 
     reason: str
     citation: Citation
+    kind: GiveUpKind = "deopt"
     steps: tuple[ToolStep, ...] = ()
     answer: Json = None
     answered_by: Literal["nobody", "model"] = "nobody"
@@ -159,11 +200,12 @@ class Refused:
     """The request was not looked at: empty, too long, or nothing that could answer it."""
 
     reason: str
+    kind: RefusedKind
     answer: Json = None
     usage: Usage = Usage()
 
 
-Outcome: TypeAlias = Hit | Miss | Deopt | Refused
+Outcome: TypeAlias = Hit | Recognised | Miss | Deopt | Refused
 
 
 class Plan(Record):
@@ -182,6 +224,9 @@ class Plan(Record):
     now: datetime | None = None
     """The clock that its body sees, the same at every step."""
     request: str = ""
+    answered: bool = False
+    """True where the body ran already, to be compared with others that accept too: `answer` is what it came to."""
+    answer: Json = None
 
     @property
     def pure(self) -> bool:
@@ -210,6 +255,7 @@ class CacheStatistics:
     procedures: int
     requests: int
     hits: int
+    recognised: int
     misses: int
     deopts: int
     refused: int

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from seglam_agents.records.record import Json, Record, VersionedRecord, digest
+from seglam_agents.records.record import Json, Migration, Record, VersionedRecord, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Effect, Tool
-
-Status: TypeAlias = Literal["candidate", "shadow", "active", "quarantined", "retired"]
 
 
 class Parameter(Record):
@@ -72,6 +70,49 @@ class Example(Record):
     trace_id: str | None = None
 
 
+class Signature(Record):
+    """What a procedure answers, in words that a model or a person can decide by."""
+
+    answer: str = ""
+    """What exactly the answer is."""
+    excludes: str = ""
+    """What the answer is not, where that is easily mistaken."""
+    form: str = ""
+    """How the answer looks: its unit, its order, its language."""
+    rounding: str = ""
+    untaken: tuple[str, ...] = ()
+    """Words and numbers of a request that it leaves untaken on purpose, such as "rounded to cents"."""
+
+
+ClosingMode: TypeAlias = Literal["answer", "code", "report", "model"]
+
+
+class Closing(Record):
+    """How the last message of a run is made.
+
+    `answer`: what the body returns is the message. `code`: the phrasing of one run, whose places are all explained.
+    `report`: rendered from the calls that were carried out. `model`: the steps are served, the host's model says it.
+    """
+
+    mode: ClosingMode = "answer"
+    phrasing: str = ""
+    """The template of the message for `code`."""
+
+
+class Conditions(Record):
+    """What held when a procedure was learnt. Where it does not hold any more, the procedure runs in shadow."""
+
+    instructions: str = ""
+    """Digest of the agent's effective instructions; empty where it has none."""
+    tools: dict[str, str] = Field(default_factory=dict[str, str])
+    """Schema hashes of the tools that the procedure uses, by name."""
+
+    @property
+    def key(self) -> str:
+        """A short, stable key."""
+        return digest(self.instructions, sorted(self.tools.items()))
+
+
 class Provenance(Record):
     """Where a procedure came from."""
 
@@ -85,50 +126,16 @@ class Provenance(Record):
     created_at: datetime | None = None
 
 
-class Check(Record):
-    """One admission check: what was tried and what came of it."""
-
-    name: str
-    verdict: Literal["passed", "failed", "skipped"]
-    evidence: str = ""
-    cases: int = 0
-    """How many cases were tried."""
-
-
-class AdmissionReport(Record):
-    """Every check of one candidate, with its evidence."""
-
-    checks: tuple[Check, ...] = ()
-
-    @property
-    def admitted(self) -> bool:
-        """True when no check failed, and at least one passed."""
-        return any(c.verdict == "passed" for c in self.checks) and not self.failures
-
-    @property
-    def failures(self) -> tuple[Check, ...]:
-        """The checks that failed."""
-        return tuple(check for check in self.checks if check.verdict == "failed")
-
-    @property
-    def clean_replays(self) -> int:
-        """Cases with a known right answer that were replayed exactly, and that the code was not made from if any."""
-        passed = {check.name: check.cases for check in self.checks if check.verdict == "passed"}
-        return passed.get("held out", passed.get("replay", 0))
-
-
-class Statistics(Record):
-    """What a procedure did since it was admitted."""
-
-    hits: int = 0
-    deopts: int = 0
-    conflicts: int = 0
-    """How often another procedure accepted the same request and answered differently."""
-    saved_tokens: int = 0
+def _without_status(document: dict[str, Any]) -> dict[str, Any]:
+    """Version 1 kept the status here; it is the entry's now."""
+    return {name: value for name, value in document.items() if name != "status"}
 
 
 class Procedure(VersionedRecord):
     """An immutable version of a stored answer to a kind of request."""
+
+    SCHEMA: ClassVar[int] = 2
+    MIGRATIONS: ClassVar[tuple[Migration, ...]] = (_without_status,)
 
     id: str
     version: int = 1
@@ -143,18 +150,31 @@ class Procedure(VersionedRecord):
     examples: tuple[Example, ...] = ()
     counterexamples: tuple[Example, ...] = ()
     provenance: Provenance
-    status: Status = "candidate"
+    signature: Signature = Signature()
+    closing: Closing = Closing()
+    instructions: str = ""
+    """Digest of the instructions that the agent had when this was learnt; empty where it had none."""
+    sandbox: str = ""
+    """The sandbox that its body needs; empty for the default one."""
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 over everything that decides an answer: guard, body, parameters and tools."""
+        """SHA-256 over everything that decides an answer: guard, body, parameters, tools, closing and sandbox."""
+        # What version 1 did not have counts only where it is used: hashes that were written down stay true.
+        later = [part for part in (self._closing_part, self.sandbox) if part]
         return digest(
             self.guard.model_dump(mode="json"),
             self.body,
             [parameter.model_dump(mode="json") for parameter in self.parameters],
             [tool.model_dump(mode="json") for tool in self.tools],
+            *later,
             length=64,
         )
+
+    @property
+    def conditions(self) -> Conditions:
+        """What held when it was learnt."""
+        return Conditions(instructions=self.instructions, tools={tool.name: tool.schema_hash for tool in self.tools})
 
     @property
     def key(self) -> str:
@@ -166,12 +186,6 @@ class Procedure(VersionedRecord):
         """True when the body calls no tool."""
         return not self.tools
 
-
-class Entry(VersionedRecord):
-    """A procedure as a store holds it, with its report, its statistics and the revision that wrote it."""
-
-    procedure: Procedure
-    report: AdmissionReport = AdmissionReport()
-    statistics: Statistics = Statistics()
-    revision: int = 0
-    """Assigned by the store; 0 before the first write."""
+    @property
+    def _closing_part(self) -> dict[str, Json] | None:
+        return None if self.closing == Closing() else self.closing.model_dump(mode="json")

@@ -14,11 +14,12 @@ MAX_CHARACTERS = 20_000
 
 
 class Scope(Record):
-    """Who may see a procedure: a tenant, and within it the agents with the same tools and instructions."""
+    """Who may see a procedure: a tenant, and within it an agent."""
 
     tenant: str = "default"
     agent: str = ""
-    """Fingerprint of the agent (`agent_fingerprint`), independent of its model; empty for a plain cache."""
+    """The agent's name (`agent_named`); empty for a plain cache. What it is told and which schemas its tools have are
+    conditions of its procedures instead, so that a mended typing error does not make a cold cache."""
 
     @property
     def key(self) -> str:
@@ -44,6 +45,18 @@ class Request(Record):
         return digest(self.text, self.context, self.scope.key)
 
 
-def agent_fingerprint(tools: Iterable[Tool], system_prompt: str = "") -> str:
-    """Return the fingerprint of an agent: its tools' names and schemas and its instructions, not its model."""
+def agent_named(name: str | None, tools: Iterable[Tool]) -> str:
+    """Return what a scope calls an agent: its name, or without one the names of its tools."""
+    names = sorted(tool.name for tool in tools)
+    return name if name else f"tools-{digest(names)}" if names else ""
+
+
+def instructions_digest(instructions: str) -> str:
+    """Return the digest of an agent's instructions, regardless of white space; empty for none."""
+    plain = " ".join(instructions.split())
+    return digest(plain) if plain else ""
+
+
+def fingerprint_of_version_1(tools: Iterable[Tool], system_prompt: str = "") -> str:
+    """Return what version 1 of the records called an agent: its tools with their schemas, and its instructions."""
     return digest(sorted((tool.name, tool.schema_hash) for tool in tools), system_prompt)

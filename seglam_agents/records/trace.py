@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from seglam_agents.records.record import Json, Record, VersionedRecord, digest
+from seglam_agents.records.record import Json, Migration, Record, VersionedRecord, digest
 from seglam_agents.records.request import Request
 from seglam_agents.records.usage import Usage
+
+Decision: TypeAlias = Literal["none", "approved", "edited", "rejected"]
+"""What a person said of a call: nothing, yes, yes with other arguments, no."""
 
 
 class ToolStep(Record):
@@ -18,8 +21,16 @@ class ToolStep(Record):
     kind: Literal["tool"] = "tool"
     tool: str
     arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
+    """As executed; where a person edited them, as edited."""
     result: Json = None
     error: str | None = None
+    decision: Decision = "none"
+    proposed: dict[str, Json] | None = None
+    """The arguments before a person edited them."""
+    missing: bool = False
+    """True where the call was made and its result is not on record: `result` then says nothing."""
+    batch: int | None = None
+    """Calls with the same number were asked for together; None where that is not on record."""
 
 
 class ModelStep(Record):
@@ -33,18 +44,34 @@ class ModelStep(Record):
 Step: TypeAlias = Annotated[ToolStep | ModelStep, Field(discriminator="kind")]
 
 
+class Utterance(Record):
+    """What was said in an earlier turn of the conversation."""
+
+    role: Literal["user", "assistant", "tool"]
+    text: str
+
+
 class Trace(VersionedRecord):
     """A whole run: the request, the steps in order of execution, and the final answer."""
 
+    SCHEMA: ClassVar[int] = 2
+    MIGRATIONS: ClassVar[tuple[Migration, ...]] = (dict,)  # Version 2 only has further fields.
+
     request: Request
+    """With the typed context that the run had."""
     steps: tuple[Step, ...] = ()
     answer: Json = None
     recorded_at: datetime | None = None
+    earlier: tuple[Utterance, ...] = ()
+    """Earlier turns of the conversation, oldest first; empty for a request that opened it."""
+    instructions: str = ""
+    """Digest of the agent's instructions in this run; empty where it had none, or they are not on record."""
 
     @property
     def id(self) -> str:
         """A stable key of the content of the trace."""
-        return digest(self.request.key, [step.model_dump(mode="json") for step in self.steps], self.answer)
+        later = [part for part in ([item.model_dump() for item in self.earlier], self.instructions) if part]
+        return digest(self.request.key, [_content(step) for step in self.steps], self.answer, *later)
 
     @property
     def calls(self) -> tuple[ToolStep, ...]:
@@ -59,3 +86,15 @@ class Trace(VersionedRecord):
             if isinstance(step, ModelStep):
                 total += step.usage
         return total
+
+
+def _content(step: ToolStep | ModelStep) -> dict[str, Json]:
+    """Return what identifies a step; what version 1 did not have counts only where it is used."""
+    document = step.model_dump(mode="json")
+    for name, default in _LATER.items():
+        if name in document and document[name] == default:
+            del document[name]
+    return document
+
+
+_LATER: dict[str, Json] = {"decision": "none", "proposed": None, "missing": False, "batch": None}

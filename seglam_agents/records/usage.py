@@ -8,14 +8,17 @@ from typing import Literal, TypeAlias
 
 from seglam_agents.records.record import Record
 
-Purpose: TypeAlias = Literal["compile", "repair", "interpret"]
+Purpose: TypeAlias = Literal["interpret", "recognise", "compile", "repair", "second opinion"]
 
 
 class Usage(Record):
     """Tokens, calls and seconds of one or several model calls."""
 
     input_tokens: int = 0
+    """All of them, those read from the provider's cache included."""
     output_tokens: int = 0
+    cached_tokens: int = 0
+    """Input tokens that the provider read from its cache."""
     calls: int = 0
     seconds: float = 0.0
 
@@ -28,6 +31,7 @@ class Usage(Record):
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
             calls=self.calls + other.calls,
             seconds=self.seconds + other.seconds,
         )

@@ -46,7 +46,7 @@ class Executor:
             )
         )
         problem = _unfit(loaded, action.tool, action.arguments) if isinstance(action, Call) else None
-        return GiveUp(problem) if problem else action
+        return GiveUp(problem, kind="arguments") if problem else action
 
     def execute(
         self,
@@ -77,24 +77,24 @@ class Executor:
             limits=self.limits,
             now=now,
         )
-        return GiveUp(problems[0], execution.seconds) if problems else _action(execution), tuple(steps)
+        return GiveUp(problems[0], execution.seconds, "arguments") if problems else _action(execution), tuple(steps)
 
 
 def _action(execution: Execution) -> Action:
     match execution:
         case Returned(value=None, seconds=seconds):
-            return GiveUp("the procedure returned nothing", seconds)
+            return GiveUp("the procedure returned nothing", seconds, "value")
         case Returned(value=value, seconds=seconds):
             return _final(value, seconds)
         case Paused(call=call):
             return Call(call.tool, {name: encode(value) for name, value in call.arguments.items()})
         case Failed(kind=kind, reason=reason, seconds=seconds):
-            return GiveUp(f"{kind}: {reason}", seconds)
+            return GiveUp(f"{kind}: {reason}", seconds, kind)
 
 
 def _final(value: Value, seconds: float) -> Action:
     if isinstance(value, float) and not abs(value) < float("inf"):
-        return GiveUp(f"value: the answer is {value}, which is no number", seconds)
+        return GiveUp(f"value: the answer is {value}, which is not a number", seconds, "value")
     return Final(encode(tidy(value)), seconds)
 
 

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
-from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.errors import StaleError
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
 from seglam_agents.sandboxes.base import Limits, Program, Sandbox
-
-
-class StaleError(SeglamError):
-    """A tool that the procedure uses is gone or has changed since it was admitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +37,21 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
     """Compile a procedure's guard and prepare its program.
 
     Raises:
-        StaleError: a tool of it is gone or has changed.
+        StaleError: a tool of it is gone.
         TemplateError: its guard cannot be read.
         PredicateError: its predicate cannot be read.
     """
-    used = tuple(_current(use.name, use.schema_hash, tools) for use in procedure.tools)
+    used = tuple(_current(use.name, tools) for use in procedure.tools)
     context = [parameter for parameter in procedure.parameters if parameter.source == "context"]
+    looks_at = names_read(procedure.body)
     guard = (
         CodeGuard(procedure.guard.code, sandbox, context=context, limits=limits)
         if procedure.guard.code
         else TemplateGuard(
             procedure.guard,
             context=context,
-            mixed_currencies=".currency" in procedure.body,
-            mixed_units=".unit" in procedure.body or "convert" in procedure.body,
+            mixed_currencies="currency" in looks_at,
+            mixed_units=not looks_at.isdisjoint({"unit", "convert"}),
         )
     )
     return Loaded(
@@ -78,7 +75,7 @@ def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str
             return f"the parameter {name!r} ({parameter.slot}) is missing"
         read = None if value is None else context_value(parameter.slot, decode(value))
         if value is not None and read is None:
-            return f"{name}={value!r} is no {parameter.slot}"
+            return f"{name}={value!r} cannot be read as {parameter.slot}"
         bound[name] = read
     if isinstance(loaded.guard, TemplateGuard) and not loaded.guard.permits(bound):
         return f"the arguments are out of bounds: {loaded.procedure.guard.where}"
@@ -87,20 +84,32 @@ def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str
 
 def signature(body: str) -> tuple[str, ...]:
     """Return the argument names of `run`; empty where the body cannot be read."""
-    try:
-        tree = ast.parse(body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
-    for node in tree.body:
+    for node in _parsed(body).body:
         if isinstance(node, ast.FunctionDef) and node.name == "run":
             return tuple(argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs))
     return ()
 
 
-def _current(name: str, schema_hash: str, tools: Mapping[str, Tool]) -> Tool:
+def names_read(body: str) -> frozenset[str]:
+    """Return the attributes that a body reads and the functions that it calls; empty where it cannot be read."""
+    found: set[str] = set()
+    for node in ast.walk(_parsed(body)):
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Name):
+            found.add(node.id)
+    return frozenset(found)
+
+
+def _parsed(body: str) -> ast.Module:
+    try:
+        return ast.parse(body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def _current(name: str, tools: Mapping[str, Tool]) -> Tool:
     tool = tools.get(name)
     if tool is None:
         raise StaleError(f"tool {name!r} is gone")
-    if tool.schema_hash != schema_hash:
-        raise StaleError(f"tool {name!r} has changed since the procedure was admitted")
     return tool

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import NormalText, normalise
 from seglam_agents.records.outcome import (
     Action,
+    Call,
     Citation,
     Deopt,
     Explanation,
@@ -21,13 +20,12 @@ from seglam_agents.records.outcome import (
     GiveUp,
     Hit,
     Miss,
-    Outcome,
     Plan,
     Refused,
     Stop,
     Timing,
 )
-from seglam_agents.records.procedure import Entry
+from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import MAX_CHARACTERS, Request, Scope
 from seglam_agents.records.trace import ToolStep
@@ -35,7 +33,7 @@ from seglam_agents.records.values import Value, decode, encode, same
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded, bind_arguments
-from seglam_agents.serving.retriever import Retriever
+from seglam_agents.serving.retriever import Candidates, Retriever, Served
 
 logger = logging.getLogger(__name__)
 
@@ -43,30 +41,14 @@ MAX_EXPLAINED = 5
 """Guards that an explanation goes into, nearest first."""
 
 
-@dataclass(slots=True)
-class Counters:
-    """What procedures did since their statistics were last written."""
-
-    hits: Counter[str] = field(default_factory=Counter[str])
-    deopts: Counter[str] = field(default_factory=Counter[str])
-    conflicts: Counter[str] = field(default_factory=Counter[str])
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def take(self, procedure_id: str) -> tuple[int, int, int]:
-        """Return and forget the hits, deopts and conflicts of a procedure. The caller holds the lock."""
-        return tuple(counter.pop(procedure_id, 0) for counter in (self.hits, self.deopts, self.conflicts))  # pyright: ignore[reportReturnType]  # three counters
-
-    def give_back(self, procedure_id: str, hits: int, deopts: int, conflicts: int) -> None:
-        """Count again what could not be written. The caller holds the lock."""
-        self.hits[procedure_id] += hits
-        self.deopts[procedure_id] += deopts
-        self.conflicts[procedure_id] += conflicts
-
-
 @dataclass(frozen=True, slots=True)
 class _Accepting:
-    loaded: Loaded
+    served: Served
     arguments: Mapping[str, Value]
+
+    @property
+    def procedure(self) -> Procedure:
+        return self.served.loaded.procedure
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,64 +72,71 @@ class Lookup:
     executor: Executor
     call: Callable[[ToolCall], ToolResult] | None = None
     now: Callable[[], datetime] | None = None
-    counters: Counters = field(default_factory=Counters)
 
-    def __call__(self, request: Request) -> Outcome:
-        """Return `Hit | Miss | Deopt | Refused`, and count it for the procedure. Never calls a model."""
-        outcome = self.peek(request)
-        self.count(outcome)
-        return outcome
-
-    def count(self, outcome: Outcome) -> None:
-        """Count an outcome for the procedures that had a part in it."""
-        with self.counters.lock:
-            match outcome:
-                case Hit(citation=citation):
-                    self.counters.hits[citation.procedure_id] += 1
-                case Deopt(citation=citation):
-                    self.counters.deopts[citation.procedure_id] += 1
-                case Miss(stops=stops):
-                    conflicts = (stop.procedure for stop in stops if stop.stage == "conflict")
-                    self.counters.conflicts.update(key.rpartition("@")[0] for key in conflicts)
-                case Refused():
-                    pass
-
-    def peek(self, request: Request) -> Outcome:
-        """Do the same without counting: for a procedure's own first request."""
+    def __call__(self, request: Request) -> Hit | Miss | Deopt | Refused:
+        """Return `Hit | Miss | Deopt | Refused`. Never calls a model."""
         found = self._accepting(request)
         return self._serve(found.accepting, found.timing) if isinstance(found, _Found) else found
+
+    def look(self, request: Request) -> Hit | Miss | Deopt | Refused:
+        """Do the same, and turn whatever breaks on the way into a miss: the agent runs on."""
+        try:
+            return self(request)
+        except Exception as error:
+            logger.exception("lookup failed; the request goes on as a miss")
+            return _broken(error)
+
+    def revision(self, scope: Scope) -> int:
+        """Return how far the store has been read: while it stays, requests are judged the same. 0 if it is broken."""
+        try:
+            return self.retriever.revision(scope)
+        except Exception:
+            return 0  # The look that follows tells what is broken.
+
+    def dry(self, request: Request) -> Hit | Miss | Deopt | Refused:
+        """Answer where that takes no tool; nothing is carried out."""
+        found = self._accepting(request)
+        if not isinstance(found, _Found):
+            return found
+        if not all(item.procedure.pure for item in found.accepting):
+            return Miss(kind="not tried", reason="not tried: a procedure with tools could act", timing=found.timing)
+        return self._serve(found.accepting, found.timing)
+
+    def plan_or_miss(self, request: Request) -> Plan | Miss | Refused:
+        """Plan, and turn whatever breaks on the way into a miss."""
+        try:
+            return self.plan(request)
+        except Exception as error:
+            logger.exception("planning failed; the request goes on as a miss")
+            return _broken(error)
 
     def plan(self, request: Request) -> Plan | Miss | Refused:
         """Return what will answer, for a host that runs the tools itself. Only pure procedures are run, to compare."""
         found = self._accepting(request)
         if not isinstance(found, _Found):
             return found
-        chosen, now = found.accepting[0], self.now() if self.now else None
-        if len(found.accepting) > 1:
-            served = self._serve(found.accepting, found.timing)
-            if isinstance(served, Miss):
-                return served
-            if isinstance(served, (Hit, Deopt)):
-                chosen = next(x for x in found.accepting if x.loaded.procedure.key == served.citation.key)
-        loaded = chosen.loaded
-        return Plan(
-            procedure=loaded.procedure.key,
-            content_hash=loaded.content_hash,
-            arguments=_encoded(chosen.arguments),
-            tools=loaded.procedure.tools,
-            now=now,
-            request=request.text,
-        )
+        now = self.now() if self.now else None
+        if len(found.accepting) == 1:
+            return _plan(found.accepting[0], request, now)
+        compared = self._compare(found.accepting, found.timing, now)
+        if isinstance(compared, Miss):
+            return compared
+        answered = isinstance(compared.action, Final)
+        update = {
+            "answered": answered,
+            "answer": compared.action.answer if isinstance(compared.action, Final) else None,
+        }
+        return _plan(compared.item, request, now).model_copy(update=update)
 
     def bind(self, scope: Scope, name: str, arguments: Mapping[str, Json]) -> Plan | Refused:
         """Return a plan for a procedure that is called by its id or name, with arguments instead of a text."""
         serving = self.retriever.serving(scope)
         loaded = next((x for x in serving if name in (x.procedure.id, x.procedure.name, x.procedure.key)), None)
         if loaded is None:
-            return Refused(reason=f"no procedure {name!r} serves here")
+            return Refused(kind="no such procedure", reason=f"no procedure {name!r} serves here")
         bound = bind_arguments(loaded, arguments)
         if isinstance(bound, str):
-            return Refused(reason=f"{loaded.procedure.key}: {bound}")
+            return Refused(kind="arguments", reason=f"{loaded.procedure.key}: {bound}")
         return Plan(
             procedure=loaded.procedure.key,
             content_hash=loaded.content_hash,
@@ -158,59 +147,69 @@ class Lookup:
 
     def next_action(self, scope: Scope, plan: Plan, recorded: Sequence[ToolResult]) -> Action:
         """Run a plan over the recorded results, up to the first call that has none."""
-        loaded = self._planned(scope, plan)
-        if loaded is None:
-            return GiveUp(f"{plan.procedure} does not serve any more: it was replaced, or a tool of it has changed")
+        if plan.answered:
+            return Final(plan.answer)
+        served = self._planned(scope, plan)
+        if served is None:
+            reason = f"{plan.procedure} does not serve any more: it was replaced, or a tool of it has changed"
+            return GiveUp(reason, kind="stale")
         arguments = {name: decode(value) for name, value in plan.arguments.items()}
-        return self.executor.next_action(loaded, arguments, recorded, now=plan.now)
+        return self.executor.next_action(served.loaded, arguments, recorded, now=plan.now)
 
     def finish(self, scope: Scope, plan: Plan, action: Final | GiveUp, steps: tuple[ToolStep, ...] = ()) -> Hit | Deopt:
-        """Return and count what a plan came to."""
+        """Return what a plan came to."""
         try:
-            loaded = self._planned(scope, plan)
+            served = self._planned(scope, plan)
         except Exception:
             logger.exception("the store cannot be read; the outcome is told without it")
-            loaded = None
-        citation = self._cite(loaded) if loaded else _cited(plan)
+            served = None
+        citation = cite(served) if served else _cited(plan)
         timing = Timing(body=action.seconds)
-        outcome = (
-            Hit(answer=action.answer, citation=citation, arguments=plan.arguments, steps=steps, timing=timing)
-            if isinstance(action, Final)
-            else Deopt(reason=action.reason, citation=citation, steps=steps, timing=timing)
+        if isinstance(action, GiveUp):
+            return Deopt(reason=action.reason, kind=action.kind, citation=citation, steps=steps, timing=timing)
+        return Hit(
+            answer=action.answer,
+            citation=citation,
+            arguments=plan.arguments,
+            steps=steps,
+            timing=timing,
+            kind="guard" if plan.request else "called",
         )
-        self.count(outcome)
-        return outcome
 
-    def _planned(self, scope: Scope, plan: Plan) -> Loaded | None:
-        for loaded in self.retriever.serving(scope):
-            if loaded.procedure.key == plan.procedure and loaded.content_hash == plan.content_hash:
-                return loaded
-        return None
+    def _planned(self, scope: Scope, plan: Plan) -> Served | None:
+        served = self.retriever.served(scope, plan.procedure.rpartition("@")[0])
+        same = served is not None and (served.loaded.procedure.key, served.loaded.content_hash) == (
+            plan.procedure,
+            plan.content_hash,
+        )
+        return served if same else None
 
     def _accepting(self, request: Request) -> _Found | Miss | Refused:
         if problem := problem_of(request):
-            return Refused(reason=problem)
+            return problem
         started = time.perf_counter()
         text = normalise(request.text)
         normalised = time.perf_counter()
         candidates = self.retriever.candidates(request.scope, text)
         indexed = time.perf_counter()
-        accepting, stops = self._ask(request, text, candidates.indexed, candidates.coded)
+        accepting, stops = self._ask(request, text, candidates)
         asked = time.perf_counter()
         timing = Timing(normalise=normalised - started, index=indexed - normalised, guards=asked - indexed)
         if not accepting:
-            reason = "no guard accepts the request" if stops else "no stored procedure is like the request"
-            return Miss(reason=reason, stops=stops, timing=timing)
+            if stops:
+                return Miss(kind="declined", reason="no guard accepts the request", stops=stops, timing=timing)
+            return Miss(kind="unknown", reason="no stored procedure is like the request", timing=timing)
         return _Found(accepting, timing)
 
     def explain(self, request: Request) -> Explanation:
         """Tell which guards were asked, and where each stopped."""
         text = normalise(request.text)
         if problem := problem_of(request):
-            return Explanation(request=request.text, normalised=text.text, verdict=f"refused: {problem}")
+            return Explanation(request=request.text, normalised=text.text, verdict=f"refused: {problem.reason}")
         found = self.retriever.candidates(request.scope, text)
         nearest = self.retriever.overlap(request.scope, text, MAX_EXPLAINED)
-        asked = {loaded.procedure.id: loaded for loaded in (*(x for x, _ in found.indexed), *found.coded, *nearest)}
+        candidates = [served.loaded for served in (*(x for x, _ in found.indexed), *found.coded)]
+        asked = {loaded.procedure.id: loaded for loaded in (*candidates, *nearest)}
         judgements = [(loaded, loaded.guard.explain(text, request.context)) for loaded in asked.values()]
         accepted = {x.procedure.key: _encoded(j.arguments) for x, j in judgements if isinstance(j, Accepted)}
         stops = tuple(
@@ -218,6 +217,7 @@ class Lookup:
             for loaded, judgement in judgements
             if isinstance(judgement, Declined)
         )
+        stops = (*self._shadows(request, text), *stops)
         verdict = {0: "miss: no guard accepts", 1: "one guard accepts"}.get(
             len(accepted), f"{len(accepted)} guards accept: a hit only if their answers agree"
         )
@@ -231,75 +231,128 @@ class Lookup:
         )
 
     def _ask(
-        self, request: Request, text: NormalText, indexed: Sequence[tuple[Loaded, list[int]]], coded: Sequence[Loaded]
+        self, request: Request, text: NormalText, candidates: Candidates
     ) -> tuple[list[_Accepting], tuple[Stop, ...]]:
         accepting: list[_Accepting] = []
         stops: list[Stop] = []
         # Guards that are code cost a sandbox run each: they are asked only where no template accepts.
-        for loaded, which in (*indexed, *((loaded, None) for loaded in coded)):
+        for served, which in (*candidates.indexed, *((served, None) for served in candidates.coded)):
             if which is None and accepting:
                 break
-            judgement = _judge(loaded, which, text, request)
+            judgement = _judge(served.loaded, which, text, request)
             if isinstance(judgement, Accepted):
-                accepting.append(_Accepting(loaded, judgement.arguments))
+                accepting.append(_Accepting(served, judgement.arguments))
             else:
-                stops.append(Stop(procedure=loaded.procedure.key, stage=judgement.stage, reason=judgement.reason))
+                key = served.loaded.procedure.key
+                stops.append(Stop(procedure=key, stage=judgement.stage, reason=judgement.reason))
         return accepting, tuple(stops)
 
-    def _serve(self, accepting: list[_Accepting], timing: Timing) -> Outcome:
+    def _shadows(self, request: Request, text: NormalText) -> tuple[Stop, ...]:
+        """Return the procedures that would accept, but run in shadow."""
+        return tuple(
+            Stop(
+                procedure=served.loaded.procedure.key,
+                stage="shadow",
+                reason=self.retriever.hindrance(served.entry) or "it runs in shadow",
+            )
+            for served in self.retriever.shadowing(request.scope)
+            if isinstance(served.loaded.guard.match(text, request.context), Accepted)
+        )
+
+    def _serve(self, accepting: list[_Accepting], timing: Timing) -> Hit | Miss | Deopt:
         started = time.perf_counter()
-        if len(accepting) > 1 and not all(item.loaded.procedure.pure for item in accepting):
-            return self._conflict(accepting, "and at least one of them would call tools", timing)
         now = self.now() if self.now else None
-        served: list[tuple[_Accepting, Final]] = []
-        for item in sorted(accepting, key=lambda item: -self._proven(item.loaded)):
-            action, steps = self.executor.execute(item.loaded, item.arguments, self.call, now=now)
-            if not isinstance(action, Final):
-                timing = _with_body(timing, started)
-                return self._deopt(item, action if isinstance(action, GiveUp) else GiveUp("paused"), steps, timing)
-            if served and not same(served[0][1].answer, action.answer):
-                return self._conflict(accepting, f"answers {served[0][1].answer!r} and {action.answer!r}", timing)
-            served.append((item, action))
-            if len(accepting) == 1:
-                return self._hit(item, action, steps, _with_body(timing, started))
-        return self._hit(*served[0], (), _with_body(timing, started))
+        if len(accepting) == 1:
+            (item,) = accepting
+            action, steps = self.executor.execute(item.served.loaded, item.arguments, self.call, now=now)
+            return _outcome(_Ran(item, action, steps), _with_body(timing, started))
+        compared = self._compare(accepting, timing, now)
+        return compared if isinstance(compared, Miss) else _outcome(compared, _with_body(timing, started))
 
-    def _hit(self, item: _Accepting, action: Final, steps: tuple[ToolStep, ...], timing: Timing) -> Hit:
-        return Hit(
-            answer=action.answer,
-            citation=self._cite(item.loaded),
-            arguments=_encoded(item.arguments),
-            steps=steps,
-            timing=timing,
-        )
+    def _compare(self, accepting: list[_Accepting], timing: Timing, now: datetime | None) -> _Ran | Miss:
+        """Run all that accept, the most proven first; they must agree, and none may act."""
+        if not all(item.procedure.pure for item in accepting):
+            return _conflict(accepting, "and at least one of them would call tools", timing)
+        first: _Ran | None = None
+        for item in sorted(accepting, key=lambda item: -item.served.proven):
+            ran = _Ran(item, self.executor.next_action(item.served.loaded, item.arguments, now=now))
+            if not isinstance(ran.action, Final):
+                return ran
+            if first is None:
+                first = ran
+            elif isinstance(first.action, Final) and not same(first.action.answer, ran.action.answer):
+                return _conflict(accepting, f"answers {first.action.answer!r} and {ran.action.answer!r}", timing)
+        assert first is not None  # noqa: S101  # for the type checker; at least one accepted
+        return first
 
-    def _deopt(self, item: _Accepting, action: GiveUp, steps: tuple[ToolStep, ...], timing: Timing) -> Deopt:
-        return Deopt(reason=action.reason, citation=self._cite(item.loaded), steps=steps, timing=timing)
 
-    def _conflict(self, accepting: list[_Accepting], reason: str, timing: Timing) -> Miss:
-        names = " and ".join(item.loaded.procedure.key for item in accepting)
-        stops = tuple(Stop(procedure=x.loaded.procedure.key, stage="conflict", reason=reason) for x in accepting)
-        return Miss(reason=f"guards disagree: {names} all accept, {reason}", stops=stops, timing=timing)
+@dataclass(frozen=True, slots=True)
+class _Ran:
+    item: _Accepting
+    action: Action
+    steps: tuple[ToolStep, ...] = ()
 
-    def _proven(self, loaded: Loaded) -> int:
-        entry = self._entry(loaded)
-        return entry.report.clean_replays + entry.statistics.hits if entry else 0
 
-    def _entry(self, loaded: Loaded) -> Entry | None:
-        return self.retriever.entry(loaded.procedure.scope, loaded.procedure.id)
+def cite(served: Served) -> Citation:
+    """Return where an answer of a procedure comes from."""
+    procedure, clean = served.loaded.procedure, served.entry.report.clean_replays
+    return Citation(
+        procedure_id=procedure.id,
+        version=procedure.version,
+        name=procedure.name,
+        content_hash=served.loaded.content_hash,
+        trace_ids=procedure.provenance.trace_ids,
+        clean_replays=clean,
+        error_bound=min(1.0, 3 / clean) if clean else None,
+    )
 
-    def _cite(self, loaded: Loaded) -> Citation:
-        procedure, entry = loaded.procedure, self._entry(loaded)
-        clean = entry.report.clean_replays if entry else 0
-        return Citation(
-            procedure_id=procedure.id,
-            version=procedure.version,
-            name=procedure.name,
-            content_hash=loaded.content_hash,
-            trace_ids=procedure.provenance.trace_ids,
-            clean_replays=clean,
-            error_bound=min(1.0, 3 / clean) if clean else None,
-        )
+
+def problem_of(request: Request) -> Refused | None:
+    """Return why a request is not looked at, or None."""
+    if not request.text.strip():
+        return Refused(kind="empty", reason="the request is empty")
+    if len(request.text) > MAX_CHARACTERS:
+        length = f"the request has {len(request.text)} characters; at most {MAX_CHARACTERS} are looked at"
+        return Refused(kind="too long", reason=length)
+    if "\x00" in request.text:
+        return Refused(kind="not text", reason="the request contains NUL characters: it is no text")
+    if any("\ud800" <= character <= "\udfff" for character in request.text):
+        return Refused(kind="not text", reason="the request contains half a surrogate pair: it is no Unicode text")
+    return None
+
+
+def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
+    citation = cite(ran.item.served)
+    match ran.action:
+        case Final(answer=answer):
+            arguments = _encoded(ran.item.arguments)
+            return Hit(answer=answer, citation=citation, arguments=arguments, steps=ran.steps, timing=timing)
+        case GiveUp(reason=reason, kind=kind):
+            return Deopt(reason=reason, kind=kind, citation=citation, steps=ran.steps, timing=timing)
+        case Call(tool=tool):
+            reason = f"wants {tool}, which nobody can carry out here"
+            return Deopt(reason=reason, kind="host", citation=citation, steps=ran.steps, timing=timing)
+
+
+def _broken(error: Exception) -> Miss:
+    return Miss(kind="broken", reason=f"the cache is broken: {type(error).__name__}: {error}")
+
+
+def _conflict(accepting: list[_Accepting], reason: str, timing: Timing) -> Miss:
+    names = " and ".join(item.procedure.key for item in accepting)
+    stops = tuple(Stop(procedure=item.procedure.key, stage="conflict", reason=reason) for item in accepting)
+    return Miss(kind="conflict", reason=f"guards disagree: {names} all accept, {reason}", stops=stops, timing=timing)
+
+
+def _plan(item: _Accepting, request: Request, now: datetime | None) -> Plan:
+    return Plan(
+        procedure=item.procedure.key,
+        content_hash=item.served.loaded.content_hash,
+        arguments=_encoded(item.arguments),
+        tools=item.procedure.tools,
+        now=now,
+        request=request.text,
+    )
 
 
 def _cited(plan: Plan) -> Citation:
@@ -308,19 +361,6 @@ def _cited(plan: Plan) -> Citation:
     name = procedure_id or plan.procedure
     number = int(version) if procedure_id and version.isdecimal() else 0
     return Citation(procedure_id=name, version=number, name=name, content_hash=plan.content_hash)
-
-
-def problem_of(request: Request) -> str | None:
-    """Return why a request is not looked at, or None."""
-    if not request.text.strip():
-        return "the request is empty"
-    if len(request.text) > MAX_CHARACTERS:
-        return f"the request has {len(request.text)} characters; at most {MAX_CHARACTERS} are looked at"
-    if "\x00" in request.text:
-        return "the request contains NUL characters: it is no text"
-    if any("\ud800" <= character <= "\udfff" for character in request.text):
-        return "the request contains half a surrogate pair: it is no Unicode text"
-    return None
 
 
 def _judge(loaded: Loaded, which: list[int] | None, text: NormalText, request: Request) -> Accepted | Declined:

@@ -6,16 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.index import GuardIndex
 from seglam_agents.guards.normal import NormalText
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import SeglamError
-from seglam_agents.records.procedure import Entry
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Limits, Sandbox
+from seglam_agents.serving.conditions import hindrance
 from seglam_agents.serving.loading import Loaded, load
 from seglam_agents.stores.base import ProcedureStore
 
@@ -25,25 +26,42 @@ REFRESH_SECONDS = 1.0
 """How often the change feed is read for what other processes wrote."""
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A procedure ready to run, with the entry that it was loaded from."""
+
+    loaded: Loaded
+    entry: Entry
+
+    @property
+    def proven(self) -> int:
+        """How often it is known to have been right, or was not contradicted: for choosing between equals."""
+        return self.entry.report.clean_replays + self.entry.statistics.hits
+
+
 @dataclass(slots=True)
 class _Shelf:
-    """The serving procedures of one scope."""
+    """The procedures of one scope."""
 
     revision: int = 0
     read_at: float = float("-inf")
     entries: dict[str, Entry] = field(default_factory=dict[str, Entry])
-    loaded: dict[str, Loaded] = field(default_factory=dict[str, Loaded])
+    served: dict[str, Served] = field(default_factory=dict[str, Served])
+    shadows: dict[str, Served] = field(default_factory=dict[str, Served])
+    """Those that run beside the model and serve nothing."""
     index: GuardIndex = field(default_factory=GuardIndex)
-    coded: tuple[Loaded, ...] = ()
-    """Procedures whose guard is code and cannot be indexed."""
+    coded: dict[str, Served] = field(default_factory=dict[str, Served])
+    """Those whose guard is code and cannot be indexed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """What is to be asked: indexed templates by procedure, and guards that are code."""
 
-    indexed: tuple[tuple[Loaded, list[int]], ...]
-    coded: tuple[Loaded, ...]
+    indexed: tuple[tuple[Served, list[int]], ...]
+    coded: tuple[Served, ...]
+    revision: int = 0
+    """That of the store, as far as it was read."""
 
 
 class Retriever:
@@ -52,14 +70,25 @@ class Retriever:
     Args:
         store: where the procedures live.
         sandbox: what guards that are code run in.
-        tools: the tools of the agent; a procedure that used an older one of them is stale and is not asked.
+        tools: the tools of the agent.
+        limits: of a guard that is code.
+        instructions: digest of what the agent is told.
     """
 
-    def __init__(self, store: ProcedureStore, sandbox: Sandbox, *, tools: Mapping[str, Tool], limits: Limits) -> None:
+    def __init__(
+        self,
+        store: ProcedureStore,
+        sandbox: Sandbox,
+        *,
+        tools: Mapping[str, Tool],
+        limits: Limits,
+        instructions: str = "",
+    ) -> None:
         self._store = store
         self._sandbox = sandbox
         self._tools = tools
         self._limits = limits
+        self._instructions = instructions
         self._shelves: dict[str, _Shelf] = {}
         self._lock = threading.RLock()
 
@@ -67,21 +96,29 @@ class Retriever:
         """Return the procedures that may accept a request."""
         shelf = self._fresh(scope)
         found = shelf.index.candidates(text)
-        indexed = ((shelf.loaded.get(key), templates) for key, templates in found.items())
-        return Candidates(tuple((loaded, which) for loaded, which in indexed if loaded), shelf.coded)
+        indexed = ((shelf.served.get(key), templates) for key, templates in found.items())
+        coded = tuple(shelf.coded.values()) if shelf.coded else ()
+        return Candidates(tuple((served, which) for served, which in indexed if served), coded, shelf.revision)
+
+    def revision(self, scope: Scope) -> int:
+        """Return how far the store has been read, after a look at what is new."""
+        return self._fresh(scope).revision
 
     def serving(self, scope: Scope) -> list[Loaded]:
         """Return every procedure of a scope that may answer."""
-        return list(self._fresh(scope).loaded.values())
+        return [served.loaded for served in list(self._fresh(scope).served.values())]
+
+    def shadowing(self, scope: Scope) -> list[Served]:
+        """Return every procedure of a scope that runs beside the model and serves nothing."""
+        return list(self._fresh(scope).shadows.values())
+
+    def served(self, scope: Scope, procedure_id: str) -> Served | None:
+        """Return a procedure that may answer."""
+        return self._fresh(scope).served.get(procedure_id)
 
     def entries(self, scope: Scope) -> list[Entry]:
         """Return the current entries of a scope, whatever their status."""
         return list(self._fresh(scope).entries.values())
-
-    def entry(self, scope: Scope, procedure_id: str) -> Entry | None:
-        """Return the current entry of a procedure, as last read."""
-        shelf = self._shelves.get(scope.key)
-        return shelf.entries.get(procedure_id) if shelf else None
 
     def find(self, procedure_id: str) -> Entry | None:
         """Return the current entry of a procedure of any scope that has been read."""
@@ -89,6 +126,12 @@ class Retriever:
             if procedure_id in shelf.entries:
                 return shelf.entries[procedure_id]
         return None
+
+    def hindrance(self, entry: Entry) -> str | None:
+        """Return why a procedure runs in shadow; None where it does not."""
+        if entry.status == "shadow":
+            return "it runs in shadow: " + (entry.history[-1].why if entry.history else "not enough runs agree yet")
+        return hindrance(entry, self._instructions, self._tools)
 
     def refresh(self, scope: Scope) -> None:
         """Read the change feed now."""
@@ -105,10 +148,11 @@ class Retriever:
         shelf = self._fresh(scope)
         scores: dict[str, float] = {}
         from_words = frozenset(text.text.casefold().split())
-        for key, loaded in list(shelf.loaded.items()):
-            if isinstance(loaded.guard, TemplateGuard):
-                scores[key] = max(_share(pattern.required, from_words) for pattern in loaded.guard.patterns)
-        return [shelf.loaded[key] for key in sorted(scores, key=lambda key: -scores[key])[:limit] if scores[key] > 0]
+        for key, served in list(shelf.served.items()):
+            if isinstance(served.loaded.guard, TemplateGuard):
+                scores[key] = max(_share(pattern.required, from_words) for pattern in served.loaded.guard.patterns)
+        nearest = sorted(scores, key=lambda key: -scores[key])[:limit]
+        return [shelf.served[key].loaded for key in nearest if scores[key] > 0]
 
     def _fresh(self, scope: Scope) -> _Shelf:
         shelf = self._shelves.get(scope.key)
@@ -121,25 +165,44 @@ class Retriever:
         key = entry.procedure.id
         known = shelf.entries.get(key)
         shelf.entries[key] = entry
-        if known and known.procedure == entry.procedure and key in shelf.loaded:
-            return  # Only its statistics changed.
-        shelf.loaded.pop(key, None)
+        if known and _judged_alike(known, entry):
+            for place in (shelf.served, shelf.shadows, shelf.coded):
+                if key in place:
+                    place[key] = replace(place[key], entry=entry)
+            return
+        for place in (shelf.served, shelf.shadows, shelf.coded):
+            place.pop(key, None)
         shelf.index.remove(key)
-        if entry.procedure.status == "active":
+        if entry.status in ("active", "shadow"):
             self._load(shelf, entry)
-        shelf.coded = tuple(x for x in shelf.loaded.values() if not isinstance(x.guard, TemplateGuard))
 
     def _load(self, shelf: _Shelf, entry: Entry) -> None:
         procedure = entry.procedure
         try:
-            loaded = load(procedure, self._sandbox, tools=self._tools, limits=self._limits)
+            served = Served(load(procedure, self._sandbox, tools=self._tools, limits=self._limits), entry)
         except SeglamError as error:
             # One procedure that cannot serve must not take the others down.
             logger.warning("procedure %s does not serve: %s", procedure.key, error)
             return
-        shelf.loaded[procedure.id] = loaded
-        if isinstance(loaded.guard, TemplateGuard):
-            shelf.index.add(procedure.id, loaded.guard)
+        reason = self.hindrance(entry)
+        if reason:
+            logger.debug("procedure %s serves nothing: %s", procedure.key, reason)
+            shelf.shadows[procedure.id] = served
+            return
+        shelf.served[procedure.id] = served
+        if isinstance(served.loaded.guard, TemplateGuard):
+            shelf.index.add(procedure.id, served.loaded.guard)
+        else:
+            shelf.coded[procedure.id] = served
+
+
+def _judged_alike(known: Entry, entry: Entry) -> bool:
+    """Tell whether only statistics and evidence changed."""
+    return (known.status, known.procedure, known.confirmations) == (
+        entry.status,
+        entry.procedure,
+        entry.confirmations,
+    )
 
 
 def _share(required: frozenset[str], present: frozenset[str]) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from seglam_agents.records.procedure import Entry
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 

@@ -21,8 +21,8 @@ from uuid import uuid4
 
 import qdrant_edge as qe
 
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import StoreError
-from seglam_agents.records.procedure import Entry
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import Changes, Match

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NoReturn, TypeAlias
 from uuid import UUID, uuid5
 
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ConflictError, SchemaError, StoreError
-from seglam_agents.records.procedure import Entry
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 
@@ -41,7 +41,7 @@ def entry_payload(role: Literal["head", "version"], entry: Entry) -> Payload:
         **_scope_payload(role, procedure.scope),
         "procedure_id": procedure.id,
         "version": procedure.version,
-        "status": procedure.status,
+        "status": entry.status,
         "name": procedure.name,
         "templates": list(procedure.guard.templates),
         "guard_code": procedure.guard.code,

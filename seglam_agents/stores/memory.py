@@ -9,7 +9,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from seglam_agents.records.procedure import Entry
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import Changes, Match

@@ -30,8 +30,8 @@ from qdrant_client import QdrantClient, models
 from qdrant_client.conversions.common_types import PointId
 from qdrant_client.local.qdrant_local import QdrantLocal
 
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import StoreError
-from seglam_agents.records.procedure import Entry
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import Changes, Match

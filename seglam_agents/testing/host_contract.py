@@ -24,8 +24,9 @@ import pytest
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import Learned
-from seglam_agents.records.procedure import Entry, GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import Trace
@@ -232,9 +233,8 @@ def stored(cache: ReasoningCache, name: str, tools: Sequence[HostTool]) -> None:
         parameters=TemplateGuard(guard, context=()).parameters(),
         tools=tuple(ToolUse.of(item.tool) for item in tools if f"{item.tool.name}(" in body),
         provenance=Provenance(compiler="test"),
-        status="active",
     )
-    cache.store.put(Entry(procedure=procedure), expected_revision=0)
+    cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
     cache.procedures()  # Read the change feed now.
 
 
@@ -415,6 +415,7 @@ class HostContract:
             ("price", {"item": "rice"}, 5),
             ("price", {"item": "tea"}, 3),
         ]
+        assert len({step.batch for step in trace.calls}) == 1 and trace.calls[0].batch is not None
         assert trace.answer == "8 coins" and trace.request.text == "What do rice and tea cost?"
 
     def test_what_a_person_edited_is_learnt_as_done(
@@ -428,7 +429,9 @@ class HostContract:
         job = replace(job, moves=(Says("done"),))
         assert host.decide(job, "1", Edit({"item": "tea", "n": 1})).answer == "done"
         (trace,) = traces
-        assert [(x.tool, x.arguments) for x in trace.calls] == [("order", {"item": "tea", "n": 1})]
+        (step,) = trace.calls
+        assert (step.tool, step.arguments) == ("order", {"item": "tea", "n": 1})
+        assert (step.decision, step.proposed) == ("edited", {"item": "tea", "n": 9})
 
     def test_what_a_person_forbade_is_not_learnt(self, host: Host, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
         """A call that was not carried out makes no trace."""

@@ -27,18 +27,9 @@ from typing import Final, Protocol
 
 import pytest
 
+from seglam_agents.records.entry import AdmissionReport, Check, Confirmation, Entry, Statistics, Transition, wordings_of
 from seglam_agents.records.errors import ConflictError, SchemaError, StoreError
-from seglam_agents.records.procedure import (
-    AdmissionReport,
-    Check,
-    Entry,
-    Example,
-    GuardSource,
-    Parameter,
-    Procedure,
-    Provenance,
-    Statistics,
-)
+from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
@@ -476,9 +467,10 @@ def entry(
         guard=GuardSource(templates=("double {x:number}",)),
         body=body,
         provenance=Provenance(compiler="contract"),
-        status="active",
     )
-    return Entry(procedure=procedure, statistics=Statistics(hits=hits))
+    return Entry(
+        procedure=procedure, status="active", wordings=wordings_of(procedure), statistics=Statistics(hits=hits)
+    )
 
 
 def full_entry(procedure_id: str) -> Entry:
@@ -494,8 +486,14 @@ def full_entry(procedure_id: str) -> Entry:
             compiler="model", trace_ids=("t1", "t2"), created_at=datetime(2024, 2, 29, 1, 2, 3, 4, tzinfo=UTC)
         ),
     }
+    procedure = small.procedure.model_copy(update=fields)
+    line = Transition(status="shadow", version=1, why="conditions", at=datetime(2024, 2, 29, tzinfo=UTC))
     return Entry(
-        procedure=small.procedure.model_copy(update=fields),
+        procedure=procedure,
+        status="shadow",
+        history=(line,),
+        wordings=wordings_of(procedure, ["t1"]),
+        confirmations=(Confirmation(conditions="c", agreed=("t3",)),),
         report=AdmissionReport(checks=(Check(name="replay", verdict="passed", cases=3),)),
         statistics=Statistics(hits=7, saved_tokens=10**12),
     )

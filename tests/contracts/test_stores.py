@@ -15,8 +15,8 @@ import pytest
 import qdrant_edge as qe
 from qdrant_client import QdrantClient
 
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ConflictError, StoreError
-from seglam_agents.records.procedure import Entry
 from seglam_agents.stores.base import Changes
 from seglam_agents.stores.edge import EdgeStore
 from seglam_agents.stores.layout import point_id

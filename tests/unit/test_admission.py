@@ -11,7 +11,8 @@ from seglam_agents.admission.admission import Admission
 from seglam_agents.compilers.base import Candidate, Known
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
-from seglam_agents.records.procedure import AdmissionReport, Example, GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.entry import AdmissionReport
+from seglam_agents.records.procedure import Example, GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.sandboxes.base import HostModule, Limits

@@ -6,7 +6,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,15 @@ import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.embedders.static import default_embedder
-from seglam_agents.engine import Flights
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
+from seglam_agents.learning.flights import Flight, Flights
 from seglam_agents.learning.policy import EconomicPolicy
 from seglam_agents.models.base import Message
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError, SandboxError, StoreError
 from seglam_agents.records.outcome import Call, Deopt, Explanation, Final, Hit, Learned, Miss, Outcome, Refused
-from seglam_agents.records.procedure import Entry, GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.request import MAX_CHARACTERS, Request, Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
@@ -144,9 +145,8 @@ def stored(
         parameters=TemplateGuard(guard, context=()).parameters(),
         tools=tools,
         provenance=Provenance(compiler="test"),
-        status="active",
     )
-    return cache.store.put(Entry(procedure=procedure), expected_revision=0, vector=None)
+    return cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0, vector=None)
 
 
 class TestLearning:
@@ -455,12 +455,12 @@ class TestSingleFlight:
         count, waiting, all_wait = 5, [0], threading.Event()
         join = Flights.join
 
-        def counting(flights: Flights, key: str) -> Future[None] | None:
-            future = join(flights, key)
-            waiting[0] += future is not None
+        def counting(flights: Flights, key: str) -> Flight:
+            flight = join(flights, key)
+            waiting[0] += not flight.leads
             if waiting[0] == count - 1:
                 all_wait.set()
-            return future
+            return flight
 
         def script(messages: Sequence[Message]) -> str:
             assert asks_for_code(messages) and all_wait.wait(60)

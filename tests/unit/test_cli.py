@@ -14,17 +14,8 @@ from typer.testing import CliRunner
 from seglam_agents.cli import opening, reference
 from seglam_agents.cli.main import app
 from seglam_agents.models.base import Completion, Message
-from seglam_agents.records.procedure import (
-    AdmissionReport,
-    Check,
-    Entry,
-    Example,
-    GuardSource,
-    Parameter,
-    Procedure,
-    Provenance,
-    Statistics,
-)
+from seglam_agents.records.entry import AdmissionReport, Check, Entry, Statistics
+from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance
 from seglam_agents.records.usage import Usage
 from seglam_agents.stores.edge import EdgeStore
 
@@ -88,8 +79,8 @@ def entry(version: int = 1) -> Entry:
             examples=(Example(text=ASKED, answer=7.5),),
             counterexamples=(Example(text="Split a bill of $30", origin="mutation"),),
             provenance=Provenance(compiler="hand", model="nobody", created_at=datetime(2026, 1, 2, tzinfo=UTC)),
-            status="active",
         ),
+        status="active",
         report=AdmissionReport(
             checks=(
                 Check(name="replay", verdict="passed", evidence="all the same", cases=30),

@@ -12,9 +12,10 @@ import pytest
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import StoreError
 from seglam_agents.records.outcome import Action, Call, Deopt, Final, GiveUp, Hit, Miss, Plan, Refused
-from seglam_agents.records.procedure import Entry, GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.tools import Tool
@@ -129,10 +130,11 @@ def stored(
         parameters=TemplateGuard(guard).parameters(),
         tools=tuple(use(tool) for tool in tools),
         provenance=Provenance(compiler="test"),
-        status="active",
     )
     current = cache.store.get(cache.scope, name)
-    return cache.store.put(Entry(procedure=procedure), expected_revision=current.revision if current else 0)
+    return cache.store.put(
+        Entry(procedure=procedure, status="active"), expected_revision=current.revision if current else 0
+    )
 
 
 def buying(cache: ReasoningCache) -> Entry:
@@ -411,10 +413,10 @@ class TestBind:
             ({"total": "$3"}, "'n' (count) is missing"),
             ({"total": "$3", "n": None}, "missing"),
             ({"total": "$3", "n": 2, "tip": 1}, "there is no parameter tip"),
-            ({"total": "three apples", "n": 2}, "is no money"),
-            ({"total": "$3", "n": "a few"}, "is no count"),
-            ({"total": "$3", "n": [2]}, "is no count"),
-            ({"total": "$3", "n": True}, "is no count"),
+            ({"total": "three apples", "n": 2}, "cannot be read as money"),
+            ({"total": "$3", "n": "a few"}, "cannot be read as count"),
+            ({"total": "$3", "n": [2]}, "cannot be read as count"),
+            ({"total": "$3", "n": True}, "cannot be read as count"),
             ({"total": "$3", "n": 0}, "out of bounds"),
         ],
     )

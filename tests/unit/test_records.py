@@ -11,23 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from seglam_agents.records.entry import AdmissionReport, Check, Entry, Evidence, Statistics, Transition, Wording
 from seglam_agents.records.errors import SchemaError
 from seglam_agents.records.procedure import (
-    AdmissionReport,
-    Check,
-    Entry,
+    Closing,
     Example,
     GuardSource,
     Parameter,
     Procedure,
     Provenance,
-    Statistics,
+    Signature,
     ToolUse,
 )
 from seglam_agents.records.record import Migration, VersionedRecord, digest
-from seglam_agents.records.request import Request, Scope, agent_fingerprint
+from seglam_agents.records.request import Request, Scope, agent_named, instructions_digest
 from seglam_agents.records.tools import Tool
-from seglam_agents.records.trace import ModelStep, ToolStep, Trace
+from seglam_agents.records.trace import ModelStep, ToolStep, Trace, Utterance
 from seglam_agents.records.usage import Ledger, Usage
 from seglam_agents.records.values import Money, Quantity, Value, as_number, decode, encode, same, tidy
 
@@ -75,12 +74,23 @@ PROCEDURES = st.builds(
     examples=EXAMPLES,
     counterexamples=EXAMPLES,
     provenance=st.builds(Provenance, compiler=TEXT, model=TEXT, created_at=WHEN),
-    status=st.sampled_from(["candidate", "shadow", "active", "quarantined", "retired"]),
+)
+STATUSES = st.sampled_from(["candidate", "shadow", "active", "suspended", "quarantined", "retired"])
+TRANSITIONS = st.builds(Transition, status=STATUSES, version=FEW, why=TEXT, who=TEXT, at=WHEN)
+WORDINGS = st.builds(
+    Wording,
+    template=TEXT,
+    evidence=st.builds(Evidence, made_from=st.lists(TEXT, max_size=2).map(tuple), recognised=FEW),
+    vector=st.lists(FINITE, max_size=2).map(tuple),
+    uses=FEW,
 )
 CHECKS = st.builds(Check, name=TEXT, verdict=st.sampled_from(["passed", "failed", "skipped"]), cases=FEW)
 ENTRIES = st.builds(
     Entry,
     procedure=PROCEDURES,
+    status=STATUSES,
+    history=st.lists(TRANSITIONS, max_size=2).map(tuple),
+    wordings=st.lists(WORDINGS, max_size=2).map(tuple),
     report=st.builds(AdmissionReport, checks=st.lists(CHECKS, max_size=3).map(tuple)),
     statistics=st.builds(Statistics, hits=FEW, deopts=FEW, conflicts=FEW, saved_tokens=FEW),
     revision=FEW,
@@ -220,7 +230,10 @@ PROCEDURE = Procedure(
         ({"tools": ()}, True),
         ({"tools": (ToolUse(name="t", effect="write"),)}, True),
         ({"tools": (ToolUse(name="t", effect="read", schema_hash="x"),)}, True),
-        ({"status": "active"}, False),
+        ({"instructions": "x"}, False),
+        ({"signature": Signature(answer="the count")}, False),
+        ({"closing": Closing(mode="report")}, True),
+        ({"sandbox": "process"}, True),
         ({"provenance": Provenance(compiler="model", repairs=2)}, False),
         ({"examples": (Example(text="go 3", answer=3),)}, False),
         ({"id": "q", "version": 2, "name": "q", "description": "q"}, False),
@@ -249,7 +262,7 @@ def test_a_guard_has_templates_or_code(fields: dict[str, Any]) -> None:
 def test_records_are_frozen_and_strict() -> None:
     """A record cannot be changed, and has no other fields."""
     with pytest.raises(ValidationError, match="frozen"):
-        PROCEDURE.status = "active"  # type: ignore[misc]
+        PROCEDURE.version = 2  # type: ignore[misc]
     with pytest.raises(ValidationError, match="Extra inputs"):
         Request(text="x", other=1)  # type: ignore[call-arg]
 
@@ -285,17 +298,65 @@ def test_request_keys() -> None:
     assert len({request.key, *(other.key for other in others)}) == 5
 
 
-def test_an_agent_is_its_tools_and_instructions() -> None:
-    """The order of tools does not matter; names, schemas, effects and instructions do."""
+def test_an_agent_is_its_name_or_its_tools_names() -> None:
+    """A name beats the tools; without one their names count, and neither their order nor their schemas."""
     one, two = Tool(name="a"), Tool(name="b", effect="read")
-    prints = {
-        agent_fingerprint([one, two]),
-        agent_fingerprint([one]),
-        agent_fingerprint([one, Tool(name="b", effect="write")]),
-        agent_fingerprint([one, two], "be brief"),
+    assert agent_named("shop", [one]) == agent_named("shop", [two]) == "shop"
+    assert agent_named(None, [one, two]) == agent_named("", [Tool(name="b", effect="write"), one])
+    assert len({agent_named(None, tools) for tools in ([], [one], [two], [one, two])}) == 4
+
+
+def test_instructions_are_the_same_whatever_their_white_space() -> None:
+    """Line breaks and indentation change nothing, words do; no instructions have no digest."""
+    assert instructions_digest("Be kind.\n  Be brief.") == instructions_digest("Be kind. Be brief.")
+    assert instructions_digest("Be kind.") != instructions_digest("Be brief.")
+    assert instructions_digest(" \n") == ""
+
+
+def test_conditions_are_instructions_and_schemas() -> None:
+    """The key of the conditions changes with what the agent is told and with the schema of a tool."""
+    told = PROCEDURE.model_copy(update={"instructions": "x"})
+    other = PROCEDURE.model_copy(update={"tools": (ToolUse(name="t", effect="read", schema_hash="y"),)})
+    assert len({each.conditions.key for each in (PROCEDURE, told, other)}) == 3
+
+
+def test_an_entry_of_version_1_is_read() -> None:
+    """The status moves from the procedure to the entry, the templates become wordings, and hashes stay as they were."""
+    old: dict[str, Any] = {
+        "schema": 1,
+        "procedure": {
+            **PROCEDURE.model_dump(mode="json", exclude={"signature", "closing", "instructions", "sandbox"}),
+            "provenance": {"compiler": "traces", "trace_ids": ["t1"]},
+            "status": "retired",
+        },
+        "report": {"checks": []},
+        "statistics": {"hits": 3},
+        "revision": 7,
     }
-    assert len(prints) == 4
-    assert agent_fingerprint([two, one]) in prints
+    entry = Entry.from_json(old)
+    assert (entry.status, entry.revision, entry.statistics.hits) == ("retired", 7, 3)
+    assert [(line.status, line.version) for line in entry.history] == [("retired", 1)]
+    assert entry.wordings == (Wording(template="go {n:count}", evidence=Evidence(made_from=("t1",))),)
+    assert entry.procedure.content_hash == PROCEDURE.content_hash
+    assert Entry.from_json(entry.to_json()) == entry
+
+
+def test_a_trace_of_version_1_keeps_its_id() -> None:
+    """What version 2 added counts in the id of a trace only where it is used."""
+    trace = Trace(request=Request(text="x"), steps=(ToolStep(tool="a", arguments={"n": 1}),), answer=2)
+    old = digest(
+        trace.request.key,
+        [{"kind": "tool", "tool": "a", "arguments": {"n": 1}, "result": None, "error": None}],
+        2,
+    )
+    assert trace.id == old
+    edited = ToolStep(tool="a", arguments={"n": 1}, decision="edited", proposed={"n": 2})
+    later = [
+        trace.model_copy(update={"steps": (edited,)}),
+        trace.model_copy(update={"earlier": (Utterance(role="user", text="y"),)}),
+        trace.model_copy(update={"instructions": "z"}),
+    ]
+    assert len({old, *(each.id for each in later)}) == 4
 
 
 def test_a_digest_is_stable() -> None:

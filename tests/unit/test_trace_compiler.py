@@ -128,7 +128,7 @@ def observed(cache: ReasoningCache, traces: Sequence[Trace]) -> Learned:
 
 
 def only_procedure(cache: ReasoningCache) -> Procedure:
-    (procedure,) = [e.procedure for e in cache.procedures() if e.procedure.status == "active"]
+    (procedure,) = [e.procedure for e in cache.procedures() if e.status == "active"]
     return procedure
 
 
@@ -885,8 +885,8 @@ class TestVersions:
         others = [set_to(f"Announce the whole group {name} today", name) for name in ("lions", "bears")]
         observed(cache, others)
         observed(cache, [*teams("green", "pink"), set_to("Announce the whole group wolves today", "wolves")])
-        active = [e.procedure for e in cache.procedures() if e.procedure.status == "active"]
-        retired = [e.procedure for e in cache.procedures() if e.procedure.status == "retired"]
+        active = [e.procedure for e in cache.procedures() if e.status == "active"]
+        retired = [e.procedure for e in cache.procedures() if e.status == "retired"]
         served = [guard for procedure in active for guard in procedure.guard.templates]
         assert len(set(served)) == len(served) == 2, "no wording is served by two procedures"
         assert all(set(r.provenance.trace_ids) <= {i for a in active for i in a.provenance.trace_ids} for r in retired)

@@ -24,7 +24,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 from seglam_agents import Call, Learned, Plan, ReasoningCache, Trace
-from seglam_agents.records.procedure import Entry
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.record import Json, digest
 
 from langchain_seglam.accounting import Accounting, Price, SavingsReport

@@ -17,7 +17,8 @@ from seglam_agents import Call, Final, GiveUp, HostTool, Plan, ReasoningCache, R
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import default_embedder
 from seglam_agents.guards.normal import normalise
-from seglam_agents.records.procedure import Entry, Parameter, Procedure
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.procedure import Parameter, Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.values import Value, encode
@@ -115,7 +116,7 @@ def find_entry(cache: ReasoningCache, name: str) -> Entry | None:
     except Exception:
         logger.exception("the procedures of the cache cannot be read")
         return None
-    return next((x for x in entries if x.procedure.status == "active" and tool_name(x.procedure) == name), None)
+    return next((x for x in entries if x.status == "active" and tool_name(x.procedure) == name), None)
 
 
 def tool_by_name(cache: ReasoningCache, name: str, *, tools: Sequence[BaseTool] = ()) -> BaseTool | None:
@@ -158,7 +159,7 @@ def nearest(
     entries = [
         entry
         for entry in cache.procedures()
-        if entry.procedure.status == "active" and all(use.name in available for use in entry.procedure.tools)
+        if entry.status == "active" and all(use.name in available for use in entry.procedure.tools)
     ]
     if query is None or not entries:
         return sorted(entries, key=lambda entry: (-entry.statistics.hits, entry.procedure.id))[:k]

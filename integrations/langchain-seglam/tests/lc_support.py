@@ -11,7 +11,8 @@ from langchain_core.messages import AIMessage
 from langchain_core.tools import BaseTool, tool
 from seglam_agents import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
-from seglam_agents.records.procedure import Entry, GuardSource, Parameter, Procedure, Provenance, ToolUse
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.procedure import GuardSource, Parameter, Procedure, Provenance, ToolUse
 
 from langchain_seglam import SeglamMiddleware, host_tools
 from langchain_seglam.testing import ScriptedChat

@@ -12,7 +12,8 @@ from llama_index.core.query_engine import NLSQLTableQueryEngine
 from llama_index.core.tools import FunctionTool
 from seglam_agents import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
-from seglam_agents.records.procedure import AdmissionReport, Check, Entry, GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.entry import AdmissionReport, Check, Entry
+from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import StaticPool
 

@@ -31,14 +31,7 @@ from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.records.errors import PredicateError, TemplateError
-from seglam_agents.records.procedure import (
-    Example,
-    GuardSource,
-    Parameter,
-    Procedure,
-    Provenance,
-    ToolUse,
-)
+from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import digest
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import ToolStep, Trace

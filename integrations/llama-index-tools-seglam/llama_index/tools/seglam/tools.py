@@ -18,7 +18,8 @@ from seglam_agents import Call, Final, GiveUp, HostTool, Plan, ReasoningCache, R
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import default_embedder
 from seglam_agents.guards.normal import normalise
-from seglam_agents.records.procedure import Entry, Parameter, Procedure
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.procedure import Parameter, Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.values import Value, encode
@@ -302,7 +303,7 @@ def _serving(cache: ReasoningCache, available: set[str]) -> list[Entry]:
     return [
         entry
         for entry in cache.procedures()
-        if entry.procedure.status == "active" and all(use.name in available for use in entry.procedure.tools)
+        if entry.status == "active" and all(use.name in available for use in entry.procedure.tools)
     ]
 
 

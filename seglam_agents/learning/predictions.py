@@ -1,0 +1,47 @@
+"""Predictions: what a procedure says of a run that it was not made from, before that run is learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from seglam_agents.admission.rerun import rerun
+from seglam_agents.compilers.base import Known
+from seglam_agents.guards.guard import Accepted
+from seglam_agents.guards.normal import normalise
+from seglam_agents.records.trace import Trace
+from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.loading import Loaded
+
+Foretold: TypeAlias = Literal["right", "wrong", "silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """`right`: the run did what the procedure says. `wrong`: it did something else. `silent`: it says nothing."""
+
+    foretold: Foretold
+    reason: str = ""
+
+
+def predict(
+    loaded: Loaded, executor: Executor, trace: Trace, *, reads: Collection[str], now: datetime | None = None
+) -> Prediction:
+    """Return what a procedure foretells of a run: its calls, their arguments, and its answer.
+
+    Args:
+        loaded: the procedure; not one that was made from this run.
+        executor: where its body is run over the recorded results. No tool is called.
+        trace: the run.
+        reads: tools whose calls may come in another order.
+        now: what the clock of the body says: that of the run.
+    """
+    judgement = loaded.guard.match(normalise(trace.request.text), trace.request.context)
+    if not isinstance(judgement, Accepted):
+        return Prediction("silent", f"the guard declines ({judgement.stage}: {judgement.reason})")
+    known = Known(trace.request, trace.answer, trace)
+    again = rerun(loaded, executor, known, judgement, reads=reads, now=now)
+    foretold: dict[str, Foretold] = {"same": "right", "differs": "wrong", "gave up": "silent"}
+    return Prediction(foretold[again.verdict], again.reason)

@@ -1,0 +1,63 @@
+"""`Shadows`: procedures that serve nothing are held against runs of the host's agent, until enough of them agree."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from seglam_agents.learning.predictions import Prediction, predict
+from seglam_agents.lifecycle.entries import Entries
+from seglam_agents.records.tools import Tool, reading
+from seglam_agents.records.trace import Trace
+from seglam_agents.serving.conditions import conditions_of
+from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.retriever import Retriever, Served
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Shadows:
+    """Compares runs with what the procedures in shadow would have done.
+
+    Args:
+        retriever: which procedures run in shadow.
+        executor: where bodies run over recorded results. No tool is called.
+        entries: where the agreement is noted.
+        tools: the agent's tools.
+        instructions: digest of what the agent is told.
+        clock: whether bodies may read the clock.
+    """
+
+    retriever: Retriever
+    executor: Executor
+    entries: Entries
+    tools: Mapping[str, Tool]
+    instructions: str = ""
+    clock: bool = False
+
+    def compare(self, trace: Trace) -> None:
+        """Let every procedure in shadow foretell a run, and note whether it was right. Never raises."""
+        try:
+            noted = [self._note(served, trace) for served in self.retriever.shadowing(trace.request.scope)]
+            if any(noted):
+                self.retriever.refresh(trace.request.scope)
+        except Exception:
+            logger.exception("procedures in shadow could not be compared with a run")
+
+    def _note(self, served: Served, trace: Trace) -> bool:
+        if trace.id in served.loaded.procedure.provenance.trace_ids:
+            return False
+        said = self._predict(served, trace)
+        if said.foretold == "silent":
+            return False
+        scope, procedure_id = trace.request.scope, served.loaded.procedure.id
+        conditions = conditions_of(served.entry, self.instructions, self.tools).key
+        return (
+            self.entries.confirm(scope, procedure_id, conditions, trace.id, agreed=said.foretold == "right") is not None
+        )
+
+    def _predict(self, served: Served, trace: Trace) -> Prediction:
+        now = trace.recorded_at.replace(tzinfo=None) if self.clock and trace.recorded_at else None
+        return predict(served.loaded, self.executor, trace, reads=reading(self.tools.values()), now=now)

@@ -1,0 +1,104 @@
+"""What a compiler is given: the request or run, what is near to it, and the agent's tools."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from seglam_agents.compilers.base import CompileTask, Known, Neighbour
+from seglam_agents.compilers.traces.compiler import MAX_TRACES, TraceCompiler
+from seglam_agents.embedders.base import Embedder
+from seglam_agents.guards.guard import Declined
+from seglam_agents.guards.normal import normalise
+from seglam_agents.learning.kinds import Kind
+from seglam_agents.learning.tracebook import TraceBook
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import Trace
+from seglam_agents.serving.retriever import Retriever
+from seglam_agents.stores.base import ProcedureStore, SearchableStore
+
+logger = logging.getLogger(__name__)
+
+MAX_NEIGHBOURS = 2
+"""Stored procedures that a compiler is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """Makes tasks for compilers.
+
+    Args:
+        store: where near procedures are searched.
+        retriever: what serves.
+        embedder: finds what is near. It decides nothing.
+        near: cosine above which a procedure is shown.
+        book: the runs that are remembered.
+        tools: what bodies may call.
+        clock: whether bodies may read the clock.
+    """
+
+    store: ProcedureStore
+    retriever: Retriever
+    embedder: Embedder
+    near: float
+    book: TraceBook
+    tools: Mapping[str, Tool]
+    clock: bool = False
+
+    def of_request(self, known: Known, kind: Kind, vector: Sequence[float], finding: str = "") -> CompileTask:
+        """Return the task of a compiler that asks a model."""
+        return CompileTask(
+            requests=(known,),
+            related=tuple(item for item in kind.examples() if item.request.text != known.request.text),
+            tools=tuple(self.tools.values()),
+            neighbours=self._neighbours(known.request, vector),
+            finding=finding,
+        )
+
+    def of_trace(self, trace: Trace) -> CompileTask:
+        """Return the task of the compiler that compares runs."""
+        near = self.book.near(trace, MAX_TRACES)
+        serving = (loaded.procedure for loaded in self.retriever.serving(trace.request.scope))
+        made = (procedure for procedure in serving if procedure.provenance.compiler == TraceCompiler().name)
+        return CompileTask(
+            requests=(Known(trace.request, trace.answer, trace),),
+            related=tuple(Known(other.request, other.answer, other) for other in near),
+            tools=tuple(self.tools.values()),
+            neighbours=tuple(Neighbour(procedure, "") for procedure in made),
+            clock=self.clock,
+        )
+
+    def vector(self, request: Request) -> list[float]:
+        """Return the embedding of a request, of length one."""
+        vector = [float(number) for number in self.embedder.embed_query(request.text)]
+        length = math.hypot(*vector)
+        return [number / length for number in vector] if length else vector
+
+    def nearest(self, request: Request, limit: int) -> list[Entry]:
+        """Return the entries nearest to a request; none where the store does not search, or is gone."""
+        if not isinstance(self.store, SearchableStore) or not request.text.strip():
+            return []
+        try:
+            found = self.store.search(request.scope, self.vector(request), limit=limit)
+        except Exception:
+            logger.exception("near procedures cannot be found")
+            return []
+        return [match.entry for match in found]
+
+    def _neighbours(self, request: Request, vector: Sequence[float]) -> tuple[Neighbour, ...]:
+        if not isinstance(self.store, SearchableStore):
+            return ()
+        text = normalise(request.text)
+        found: list[Neighbour] = []
+        for match in self.store.search(request.scope, vector, limit=4 * MAX_NEIGHBOURS):
+            served = self.retriever.served(request.scope, match.entry.procedure.id)
+            if served is None or match.score < self.near or len(found) >= MAX_NEIGHBOURS:
+                continue
+            judgement = served.loaded.guard.explain(text, request.context)
+            stopped = f"{judgement.stage}: {judgement.reason}" if isinstance(judgement, Declined) else "it accepts"
+            found.append(Neighbour(served.loaded.procedure, stopped))
+        return tuple(found)
