@@ -24,6 +24,7 @@ from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import StoreError
+from seglam_agents.records.exchange import exchanged
 from seglam_agents.records.outcome import (
     Action,
     CacheStatistics,
@@ -379,9 +380,14 @@ class ReasoningCache:
         if item is None:
             return ToolResult(error=f"tool {call.tool!r} does not exist")
         try:
-            return ToolResult(value=item.function(**call.arguments))
+            returned = item.function(**call.arguments)
         except Exception as error:
             return ToolResult(error=f"{type(error).__name__}: {error}")
+        try:
+            return ToolResult(value=exchanged(returned))
+        except Exception as error:
+            # It has acted: the model must hear of it, whatever it returned.
+            return ToolResult(error=f"{call.tool} was carried out, but its result cannot be used: {error}")
 
     def _own_store(self, store: str | Path | ProcedureStore | None) -> ProcedureStore:
         opened = open_store(store)

@@ -13,6 +13,7 @@ from seglam_agents.learning.interpreter import interpret
 from seglam_agents.learning.kinds import Kind
 from seglam_agents.learning.learning import Learning
 from seglam_agents.lifecycle.entries import Entries
+from seglam_agents.records.errors import ModelError
 from seglam_agents.records.outcome import Deopt, Learned, Miss, Outcome
 from seglam_agents.records.request import Request
 from seglam_agents.records.usage import Usage
@@ -92,13 +93,22 @@ class Engine:
         outcome = passage.outcome
         if not isinstance(outcome, (Miss, Deopt)) or outcome.answered_by != "nobody" or not passage.can_ask:
             return passage
-        steps = outcome.steps if isinstance(outcome, Deopt) else ()
-        said = yield from interpret(passage.request, steps)
+        if isinstance(outcome, Deopt):
+            return replace(passage, outcome=(yield from self._go_on(passage.request, outcome)))
+        said = yield from interpret(passage.request)
         if passage.kind is not None:
             kind = passage.kind
             yield from work(lambda: self.learning.book_answer(passage.request, kind, said.usage, said.answer))
-        if isinstance(outcome, Deopt):
-            return replace(passage, outcome=replace(outcome, answer=said.answer, answered_by="model", usage=said.usage))
         usage = said.usage + (passage.learned.usage if passage.learned else Usage())
         answered = replace(outcome, answer=said.answer, answered_by="model", learned=passage.learned, usage=usage)
         return replace(passage, outcome=answered)
+
+    def _go_on(self, request: Request, deopt: Deopt) -> Flow[Deopt]:
+        """Let the model go on from where a procedure stopped. Where it fails, too, what was done is still told."""
+        try:
+            said = yield from interpret(request, deopt.steps)
+        except ModelError as error:
+            if not deopt.steps:
+                raise
+            return replace(deopt, reason=f"{deopt.reason}; then the model failed: {error}")
+        return replace(deopt, answer=said.answer, answered_by="model", usage=said.usage)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from seglam_agents.hosting.base import HostedCache
+from seglam_agents.records.exchange import NotAValueError, exchanged
 from seglam_agents.records.outcome import Call, Final, GiveUp, Plan
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import encode
@@ -58,14 +59,14 @@ async def arun_plan(
 def _record(action: Call, result: ToolResult, recorded: list[ToolResult], steps: list[ToolStep]) -> GiveUp | None:
     arguments = dict(action.arguments)
     try:
-        value = encode(result.value)
-    except (TypeError, ValueError, RecursionError) as error:
+        value = exchanged(result.value)
+    except NotAValueError as error:
         # The call was made: whoever goes on has to know.
-        lost = f"the call was carried out, and its result cannot be read: {type(error).__name__}"
+        lost = f"the call was carried out, and its result cannot be read: {error}"
         steps.append(ToolStep(tool=action.tool, arguments=arguments, error=lost, missing=True))
-        return GiveUp(f"the result of {action.tool} has no JSON form", kind="value")
-    recorded.append(result)
-    steps.append(ToolStep(tool=action.tool, arguments=arguments, result=value, error=result.error))
+        return GiveUp(f"the result of {action.tool} cannot be read: {error}", kind="value")
+    recorded.append(ToolResult(value, result.error))
+    steps.append(ToolStep(tool=action.tool, arguments=arguments, result=encode(value), error=result.error))
     return None
 
 

@@ -103,11 +103,15 @@ class Compiling:
                 return Learned(status="not crystallizable", reason=reason, answer=said, usage=usage)
 
     def _store(self, candidate: Candidate, report: AdmissionReport, vector: Sequence[float]) -> Entry:
-        procedure = candidate.procedure.model_copy(update={"instructions": self.instructions})
+        parent = candidate.parent
+        # Further wordings of a body say nothing new about the conditions that it holds under.
+        same_body = parent is not None and parent.body == candidate.procedure.body
+        told = parent.instructions if parent is not None and same_body else self.instructions
+        procedure = candidate.procedure.model_copy(update={"instructions": told})
         entry = self.entries.admit(
             procedure,
             report,
-            parent=candidate.parent,
+            parent=parent,
             replaces=candidate.replaces,
             made_from=[known.trace.id if known.trace else known.request.key for known in candidate.known],
             vector=vector,

@@ -37,9 +37,13 @@ def interpret_messages(request: Request, steps: Sequence[ToolStep] = ()) -> list
     if request.context:
         parts.append(f"Context: {json.dumps(request.context, ensure_ascii=False)}")
     if steps:
-        done = "\n".join(f"- {step.tool}({json.dumps(step.arguments)}) -> {json.dumps(step.result)}" for step in steps)
+        done = "\n".join(f"- {step.tool}({json.dumps(step.arguments)}) -> {_came_to(step)}" for step in steps)
         parts.append(f"These calls have been made and must not be repeated:\n{done}")
     return [Message("system", prompt("interpret")), Message("user", "\n\n".join(parts))]
+
+
+def _came_to(step: ToolStep) -> str:
+    return f"error: {step.error}" if step.error else json.dumps(step.result)
 
 
 def read_answer(text: str) -> Json:

@@ -18,7 +18,7 @@ from seglam_agents.learning.shadows import Shadows
 from seglam_agents.learning.tasks import Tasks
 from seglam_agents.learning.tracebook import TraceBook
 from seglam_agents.records.errors import ModelError, RecordingError
-from seglam_agents.records.outcome import Hit, Learned, LearnedKind, Miss
+from seglam_agents.records.outcome import Deopt, Hit, Learned, LearnedKind, Miss
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.trace import Trace
@@ -35,7 +35,7 @@ FLIGHT_SECONDS = 300.0
 class Missed:
     """What learning made of a miss: an answer where there is one by now, else what to book the model's answer on."""
 
-    outcome: Hit | Miss
+    outcome: Hit | Miss | Deopt
     learned: Learned | None = None
     kind: Kind | None = None
 
@@ -147,8 +147,10 @@ class Learning:
                     yield Wait(flight.done, FLIGHT_SECONDS)
             revision = self.lookup.revision(request.scope)
             outcome = yield from work(lambda: self.lookup.look(request))
-            if isinstance(outcome, Hit):
-                return Missed(outcome)
+            if isinstance(outcome, (Hit, Deopt)):
+                return Missed(
+                    outcome
+                )  # What a body has done by now must not be lost, whether it came to its end or not.
             if not flight.leads and not flight.done.done():
                 return Missed(miss, kind=kind)  # The other flight is stuck: the model answers this one.
 
@@ -164,6 +166,8 @@ class Learning:
             answered = replace(miss, answer=learned.answer, answered_by="model", learned=learned, usage=learned.usage)
             return Missed(answered, learned, kind)
         outcome = yield from work(lambda: self.lookup.look(request))
+        if isinstance(outcome, Deopt):
+            return Missed(outcome, learned, kind)
         if not isinstance(outcome, Hit):
             unanswered = replace(miss, reason=f"{miss.reason}; the new procedure: {outcome.reason}")
             return Missed(unanswered, learned, kind)

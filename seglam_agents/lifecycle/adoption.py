@@ -49,8 +49,17 @@ class Adoption:
         return copied
 
     def _copy(self, entry: Entry, renamed: dict[str, str]) -> bool:
+        """Copy all versions of a procedure, oldest first; False where it is there already."""
         if self.store.get(self.new, entry.procedure.id) is not None:
             return False
+        revision = 0
+        with suppress(ConflictError):  # Another worker was faster.
+            for version in self.store.versions(self.old, entry.procedure.id):
+                revision = self.store.put(self._moved(version, renamed), expected_revision=revision).revision
+            return True
+        return False
+
+    def _moved(self, entry: Entry, renamed: dict[str, str]) -> Entry:
         origin = entry.procedure.provenance
         traces = tuple(renamed.get(trace_id, trace_id) for trace_id in origin.trace_ids)
         procedure = entry.procedure.model_copy(
@@ -66,10 +75,7 @@ class Adoption:
             why="taken over from a scope of record version 1",
         )
         update = {"procedure": procedure, "history": (*entry.history, line), "revision": 0}
-        with suppress(ConflictError):  # Another worker was faster.
-            self.store.put(entry.model_copy(update=update), expected_revision=0)
-            return True
-        return False
+        return entry.model_copy(update=update)
 
     def _traces(self) -> dict[str, str]:
         """Copy the remembered runs, and return their new ids: a run's id names its scope, too."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep
@@ -22,6 +24,8 @@ from seglam_agents.sandboxes.base import (
 )
 from seglam_agents.serving.arguments import unfit
 from seglam_agents.serving.loading import Loaded
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +74,22 @@ class Executor:
             steps.append(_step(wanted, result))
             return result
 
-        execution = self.sandbox.run(
-            loaded.program,
-            loaded.call_arguments(arguments),
-            call=recording if loaded.program.tools else None,
-            limits=self.limits,
-            now=now,
-        )
-        return GiveUp(problems[0], execution.seconds, "arguments") if problems else _action(execution), tuple(steps)
+        try:
+            execution = self.sandbox.run(
+                loaded.program,
+                loaded.call_arguments(arguments),
+                call=recording if loaded.program.tools else None,
+                limits=self.limits,
+                now=now,
+            )
+            action = GiveUp(problems[0], execution.seconds, "arguments") if problems else _action(execution)
+            return action, tuple(steps)
+        except Exception as error:
+            if not steps:
+                raise
+            # From the first call on, nothing may hide from the model what was done.
+            logger.exception("a body broke after it had called tools; the model takes over")
+            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken"), tuple(steps)
 
 
 def _action(execution: Execution) -> Action:
@@ -104,13 +116,13 @@ def _unfit(loaded: Loaded, name: str, arguments: Mapping[str, Json]) -> str | No
 
 
 def _encoded(wanted: ToolCall) -> dict[str, Json]:
-    return {name: encode(value) for name, value in wanted.arguments.items()}
+    return {name: encoded_or_described(value) for name, value in wanted.arguments.items()}
 
 
 def _step(wanted: ToolCall, result: ToolResult) -> ToolStep:
     return ToolStep(
         tool=wanted.tool,
         arguments=_encoded(wanted),
-        result=encode(result.value),
+        result=encoded_or_described(result.value),
         error=result.error,
     )

@@ -13,8 +13,8 @@ import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.slots import exports
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import Hit
-from seglam_agents.records.procedure import Entry
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import HostModule
@@ -120,7 +120,7 @@ def described(entry: Entry) -> dict[str, Any]:
         "id": procedure.id,
         "version": procedure.version,
         "name": procedure.name,
-        "status": procedure.status,
+        "status": entry.status,
         "templates": list(procedure.guard.templates),
         "tools": [use.name for use in procedure.tools],
         "hits": entry.statistics.hits,

@@ -1,0 +1,187 @@
+"""What the agent is told and the schemas of its tools are conditions: where they change, procedures run in shadow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from seglam_agents.cache import HostTool, ReasoningCache
+from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.slots import exports
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.outcome import Hit, Miss
+from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.request import Request, Scope, fingerprint_of_version_1, instructions_digest
+from seglam_agents.records.tools import Effect, Tool
+from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.sandboxes.base import HostModule
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.stores.memory import MemoryStore
+
+MAY = "You may refund orders."
+NEVER = "You never refund an order."
+Open = Callable[..., ReasoningCache]
+
+
+def refund_tool(effect: Effect = "write", **properties: object) -> Tool:
+    """Return a tool whose schema can be varied."""
+    schema = {"type": "object", "properties": {"order": {"type": "string"}, **properties}}
+    return Tool(name="refund", parameters=schema, effect=effect)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[MontySandbox]:
+    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+def opened(sandbox: MontySandbox) -> Iterator[Open]:
+    caches: list[ReasoningCache] = []
+
+    def opened(store: MemoryStore, told: str, tool: Tool, **options: object) -> ReasoningCache:
+        host = [HostTool(tool, lambda order: f"refunded {order}")]
+        caches.append(
+            ReasoningCache(store, sandbox=sandbox, second_sandbox=None, tools=host, system_prompt=told, **options)  # type: ignore[arg-type]
+        )
+        return caches[-1]
+
+    yield opened
+    for cache in caches:
+        cache.close()
+
+
+def learnt(cache: ReasoningCache, tool: Tool, told: str) -> None:
+    """Store a procedure that was learnt under some instructions, past admission."""
+    guard = GuardSource(templates=("Refund order {order:id}",))
+    procedure = Procedure(
+        id="refund",
+        name="refund",
+        scope=cache.scope,
+        guard=guard,
+        body="def run(order):\n    return refund(order)\n",
+        parameters=TemplateGuard(guard).parameters(),
+        tools=(ToolUse.of(tool),),
+        provenance=Provenance(compiler="traces"),
+        instructions=instructions_digest(told),
+    )
+    cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+
+
+def run_of(order: str, result: str | None = None) -> Trace:
+    """Return a run of the agent that refunds an order, or says something else."""
+    said = result or f"refunded {order}"
+    steps = (ToolStep(tool="refund", arguments={"order": order}, result=said),)
+    return Trace(request=Request(text=f"Refund order {order}"), steps=steps, answer=said)
+
+
+def test_other_instructions_do_not_serve_what_these_taught(opened: Open) -> None:
+    """What "you may refund" taught does not serve where the agent never refunds; the stop of the guard says why."""
+    store, tool = MemoryStore(), refund_tool()
+    learnt(opened(store, MAY, tool), tool, MAY)
+    assert isinstance(opened(store, MAY, tool).answer("Refund order B-7"), Hit)
+    other = opened(store, NEVER, tool)
+    assert isinstance(other.answer("Refund order B-7"), Miss)
+    (stop,) = [stop for stop in other.explain("Refund order B-7").stops if stop.stage == "shadow"]
+    assert "instructions changed" in stop.reason and "0 of 2 runs agree" in stop.reason
+
+
+def test_white_space_in_instructions_changes_nothing(opened: Open) -> None:
+    """A prompt that is only laid out anew keeps a warm cache."""
+    store, tool = MemoryStore(), refund_tool()
+    learnt(opened(store, MAY, tool), tool, MAY)
+    assert isinstance(opened(store, "You may\n   refund orders. ", tool).answer("Refund order B-7"), Hit)
+
+
+@pytest.mark.parametrize(("effect", "needed"), [("read", 1), ("write", 2)])
+def test_enough_agreeing_runs_bring_it_back(opened: Open, effect: Effect, needed: int) -> None:
+    """Under changed instructions it serves again after one agreeing run where it reads, after two where it writes."""
+    store, tool = MemoryStore(), refund_tool(effect)
+    learnt(opened(store, MAY, tool), tool, MAY)
+    mended = opened(store, "You may refund an order.", tool)
+    for number in range(needed):
+        assert isinstance(mended.lookup("Refund order B-7"), Miss)
+        mended.observe(run_of(f"A-{number}"))
+    assert isinstance(mended.lookup("Refund order B-7"), Hit)
+
+
+def test_what_came_back_under_new_conditions_still_serves_under_the_old_ones(opened: Open) -> None:
+    """Two versions of the instructions side by side, as in a roll-out, are served both."""
+    store, tool = MemoryStore(), refund_tool("read")
+    learnt(opened(store, MAY, tool), tool, MAY)
+    mended = opened(store, "You may refund an order.", tool)
+    mended.observe(run_of("A-1"))
+    assert isinstance(mended.lookup("Refund order B-7"), Hit)
+    assert isinstance(opened(store, MAY, tool).lookup("Refund order B-7"), Hit)
+
+
+def test_one_run_twice_counts_once(opened: Open) -> None:
+    """The same run seen again is no second agreement."""
+    store, tool = MemoryStore(), refund_tool()
+    learnt(opened(store, MAY, tool), tool, MAY)
+    mended = opened(store, "Refund.", tool)
+    for _ in range(3):
+        mended.observe(run_of("A-1"))
+    assert isinstance(mended.lookup("Refund order B-7"), Miss)
+
+
+def test_a_run_that_differs_keeps_it_out(opened: Open) -> None:
+    """One run under the new conditions that did something else, and agreement does not bring it back."""
+    store, tool = MemoryStore(), refund_tool("read")
+    learnt(opened(store, MAY, tool), tool, MAY)
+    other = opened(store, NEVER, tool)
+    refused = Trace(request=Request(text="Refund order A-1"), answer="I never refund an order.")
+    other.observe(refused)
+    other.observe(run_of("A-2"))
+    assert isinstance(other.lookup("Refund order B-7"), Miss)
+
+
+def test_a_changed_schema_is_a_changed_condition(opened: Open) -> None:
+    """A tool with one more argument: in shadow until runs agree; a tool that is gone: not served at all."""
+    store, tool = MemoryStore(), refund_tool("read")
+    learnt(opened(store, MAY, tool), tool, MAY)
+    wider = refund_tool("read", note={"type": "string"})
+    cache = opened(store, MAY, wider)
+    assert isinstance(cache.lookup("Refund order B-7"), Miss)
+    (stop,) = [stop for stop in cache.explain("Refund order B-7").stops if stop.stage == "shadow"]
+    assert "the schema of refund changed" in stop.reason
+    cache.observe(run_of("A-1"))
+    assert isinstance(cache.lookup("Refund order B-7"), Hit)
+
+
+def test_agents_of_one_name_share_what_they_learn_whatever_their_tools(opened: Open) -> None:
+    """The scope is tenant and agent name; without a name, its tools' names."""
+    store, tool = MemoryStore(), refund_tool()
+    named = opened(store, MAY, tool, agent="shop")
+    assert named.scope == Scope(agent="shop")
+    assert opened(store, NEVER, refund_tool("read"), agent="shop").scope == named.scope
+    assert opened(store, MAY, tool).scope == opened(store, NEVER, refund_tool("read")).scope != named.scope
+
+
+def test_what_version_1_kept_under_a_fingerprint_is_taken_over(opened: Open) -> None:
+    """An agent opened with the tools and instructions of then hits, and its remembered runs keep their procedures."""
+    store, tool = MemoryStore(), refund_tool()
+    old = Scope(agent=fingerprint_of_version_1([tool], MAY))
+    run = run_of("A-1").model_copy(update={"request": Request(text="Refund order A-1", scope=old)})
+    guard = GuardSource(templates=("Refund order {order:id}",))
+    procedure = Procedure(
+        id="refund",
+        name="refund",
+        scope=old,
+        guard=guard,
+        body="def run(order):\n    return refund(order)\n",
+        parameters=TemplateGuard(guard).parameters(),
+        tools=(ToolUse.of(tool),),
+        provenance=Provenance(compiler="traces", trace_ids=(run.id,)),
+    )
+    store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+    store.put_note(old, "trace", run.id, {"trace": run.model_dump_json()})
+    for _ in range(2):  # Opening twice takes over once.
+        cache = opened(store, MAY, tool)
+        hit = cache.lookup("Refund order B-7")
+        assert isinstance(hit, Hit) and len(cache.procedures()) == 1
+        (kept,) = store.notes(cache.scope, "trace").values()
+        assert hit.citation.trace_ids == (Trace.model_validate_json(str(kept["trace"])).id,)
+    assert isinstance(opened(store, NEVER, tool).lookup("Refund order B-7"), Miss)
