@@ -6,12 +6,15 @@ adapter translates messages and hooks into these values and back, and nothing el
 
 from __future__ import annotations
 
+from seglam_agents.embedders.base import Embedder
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
 from seglam_agents.hosting.base import HostedCache
-from seglam_agents.hosting.driver import Driver, Drivers
-from seglam_agents.hosting.journal import UNKNOWN, Go, InDoubt, Journal, Known, Write, idempotency_key, offering
+from seglam_agents.hosting.driver import WRITE, Driver, Drivers
+from seglam_agents.hosting.fitting import Misfit, fit, plain
+from seglam_agents.hosting.journal import LOST, UNKNOWN, Go, InDoubt, Journal, Known, Write, idempotency_key, offering
 from seglam_agents.hosting.learner import Learner, Learning
 from seglam_agents.hosting.procedures import (
+    Told,
     arguments_model,
     described_procedure,
     effect_of,
@@ -20,12 +23,14 @@ from seglam_agents.hosting.procedures import (
     nearest,
     planned,
     provenance_of,
+    serving,
     told,
     tool_name,
     untitled,
 )
+from seglam_agents.hosting.recording import Run, Runs
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_plan
-from seglam_agents.hosting.traces import Said, SaidCall, Unclean, trace_of
+from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
     Asked,
     Called,
@@ -42,48 +47,80 @@ from seglam_agents.hosting.turn import (
     new_id,
     origin_of,
 )
-from seglam_agents.hosting.values import is_json, json_of, parsed, render
+from seglam_agents.hosting.values import is_array, is_json, is_object, json_of, parsed, render
+from seglam_agents.hosting.whole import Answered, answer_purely, follow
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.exchange import encoded_or_described
+from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.tools import Effect
+from seglam_agents.records.trace import ModelStep, Step
+from seglam_agents.records.usage import Usage
+from seglam_agents.records.values import Value, decode, encode
 
 __all__ = [
+    "LOST",
     "MAX_CALLS",
     "UNKNOWN",
+    "WRITE",
     "Accounting",
+    "Answered",
     "Asked",
     "Called",
     "Carried",
     "Decision",
     "Driver",
     "Drivers",
+    "Effect",
+    "Embedder",
+    "Entry",
     "Event",
     "GiveBack",
     "Go",
     "HostedCache",
     "InDoubt",
     "Journal",
+    "Json",
     "Known",
     "Learner",
     "Learning",
+    "Misfit",
+    "ModelStep",
     "Pass",
     "Price",
     "ProcedureSavings",
+    "Record",
+    "Run",
+    "Runs",
     "Said",
-    "SaidCall",
     "Saved",
     "SavingsReport",
     "Say",
     "SayAnswer",
+    "Step",
     "Switch",
+    "Told",
     "Turn",
     "Unclean",
+    "Usage",
+    "Value",
     "View",
     "Write",
+    "answer_purely",
     "arguments_model",
     "arun_plan",
+    "decode",
     "described_procedure",
+    "digest",
     "effect_of",
+    "encode",
+    "encoded_or_described",
     "find_entry",
+    "fit",
+    "follow",
     "idempotency_key",
+    "is_array",
     "is_json",
+    "is_object",
     "is_procedure_tool",
     "json_of",
     "nearest",
@@ -91,10 +128,12 @@ __all__ = [
     "offering",
     "origin_of",
     "parsed",
+    "plain",
     "planned",
     "provenance_of",
     "render",
     "run_plan",
+    "serving",
     "told",
     "tool_name",
     "trace_of",
