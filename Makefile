@@ -13,7 +13,7 @@ CODE := $(wildcard seglam_agents tests integrations benchmarks examples)
 # pyright looks for newer versions of itself otherwise, which is none of a build's business.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help install lint contracts typecheck pytest test demo bench format constraints clean
+.PHONY: help install lint contracts typecheck pytest test demo bench coverage format constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ typecheck: $(STAMP) ## Check the types
 
 pytest: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest
+
+coverage: $(STAMP) ## Run the tests and print what none of them enters
+	$(BIN)/python -m pytest -q --cov=seglam_agents --cov-branch --cov-report=term-missing:skip-covered
 
 format: $(STAMP) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix $(CODE)
