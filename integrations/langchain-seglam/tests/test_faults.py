@@ -357,16 +357,26 @@ class TestKilled:
         result = run(agent(model, shop, Dying(), seglam(other), checkpointer=copies[0]), None, on("1"))
         assert shop.written == [("tea", 2)] and last(result) == "ordered 2 tea, 6 coins" and model.calls == 0
 
-    def test_a_process_that_is_killed(self, run: Runner, opened: Open, tmp_path: Path) -> None:
-        """The same with a process that ends within the write, a database of checkpoints, and a store on disk."""
+    @pytest.mark.parametrize(
+        ("saved", "again"),
+        [(0, "input"), (1, "input"), (1, "resume"), (3, "input"), (3, "resume"), (1_000, "resume")],
+    )
+    def test_a_process_that_is_killed(self, run: Runner, tmp_path: Path, saved: int, again: str) -> None:
+        """However few checkpoints a slow saver had written at the default durability, and however the run is taken up.
+
+        A process that ends within the write, a database of checkpoints, and a store on disk.
+        """
         child = Path(__file__).with_name("killed_child.py")
         for expected in (9, 0):
             done = subprocess.run(
-                [sys.executable, str(child), str(tmp_path), run.mode], capture_output=True, text=True, timeout=100
+                [sys.executable, str(child), str(tmp_path), run.mode, str(saved), again],
+                capture_output=True,
+                text=True,
+                timeout=100,
             )
             assert done.returncode == expected, done.stderr
         assert (tmp_path / "written").read_text() == "tea 2\n"
-        assert done.stdout.split("\n")[0] == "by model"
+        assert done.stdout.split("\n")[0] == "by model" and "not known whether" in done.stdout
 
 
 def test_without_the_journal_a_resumed_write_is_the_hosts_matter(
