@@ -33,12 +33,25 @@ class Final:
 
 
 GiveUpKind: TypeAlias = Literal[
-    "deopt", "error", "limit", "crash", "syntax", "value", "arguments", "stale", "host", "conflict", "broken"
+    "deopt",
+    "error",
+    "limit",
+    "crash",
+    "syntax",
+    "value",
+    "busy",
+    "unavailable",
+    "arguments",
+    "stale",
+    "host",
+    "conflict",
+    "broken",
 ]
 """Why a running procedure stopped. `deopt`: its code said so. `error`: its code raised. `limit`: a limit ended it.
-`crash`: its sandbox died. `syntax`: it is not in the dialect. `value`: it answered with no value. `arguments`: a call
-does not fit the tool's schema. `stale`: it serves no more. `host`: the host or a person intervened. `conflict`: several
-procedures accept the request and want different things. `broken`: the cache is broken."""
+`crash`: its sandbox died. `syntax`: it is not in the dialect. `value`: it answered with no value. `busy`: no worker was
+free. `unavailable`: its remote sandbox cannot be reached. `arguments`: a call does not fit the tool's schema. `stale`:
+it serves no more. `host`: the host or a person intervened. `conflict`: several procedures accept the request and want
+different things. `broken`: the cache is broken."""
 
 
 @dataclass(frozen=True, slots=True)
