@@ -136,12 +136,7 @@ class Retriever:
     def refresh(self, scope: Scope) -> None:
         """Read the change feed now."""
         with self._lock:
-            shelf = self._shelves.setdefault(scope.key, _Shelf())
-            changes = self._store.changes(scope, shelf.revision)
-            for entry in changes.entries:
-                self._place(shelf, entry)
-            shelf.revision = changes.revision
-            shelf.read_at = time.monotonic()
+            self._read(scope)
 
     def overlap(self, scope: Scope, text: NormalText, limit: int) -> list[Loaded]:
         """Return procedures whose templates share the most required words with a request, for explanations."""
@@ -156,10 +151,24 @@ class Retriever:
 
     def _fresh(self, scope: Scope) -> _Shelf:
         shelf = self._shelves.get(scope.key)
-        if shelf is None or time.monotonic() - shelf.read_at > REFRESH_SECONDS:
+        if shelf is None:
             self.refresh(scope)
-            shelf = self._shelves[scope.key]
+            return self._shelves[scope.key]
+        # While one request waits for a slow store, others are served what is there.
+        if time.monotonic() - shelf.read_at > REFRESH_SECONDS and self._lock.acquire(blocking=False):
+            try:
+                self._read(scope)
+            finally:
+                self._lock.release()
         return shelf
+
+    def _read(self, scope: Scope) -> None:
+        shelf = self._shelves.setdefault(scope.key, _Shelf())
+        changes = self._store.changes(scope, shelf.revision)
+        for entry in changes.entries:
+            self._place(shelf, entry)
+        shelf.revision = changes.revision
+        shelf.read_at = time.monotonic()
 
     def _place(self, shelf: _Shelf, entry: Entry) -> None:
         key = entry.procedure.id
