@@ -14,8 +14,8 @@ no further call of it. The journal is notes in the store: it breaks with the sto
 # ruff: noqa: S101  # these are tests
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
@@ -47,11 +47,12 @@ from seglam_agents.testing.models import ScriptedModel
 MOST = 80
 """Calls of one thing in one turn; a turn that has more is endless."""
 TARGETS: tuple[Target, ...] = ("store", "embedder", "sandbox", "model", "tool", "clock")
+OWN = "Get me some rice"
 TURNS = {
     ORDER: (("tea", 2),),
     "Order 20 boxes of tea": (("tea", 20),),
     "Check whether tea is cheap": (),
-    "Get me some rice": (("rice", 1),),
+    OWN: (("rice", 1),),
 }
 """Requests: a hit, a give-up after a write, one after a read, and one of the model's own; and what each may write."""
 MODEL: tuple[Move, ...] = (Wants((("order", {"item": "rice", "n": 1}),)), Says("by model"))
@@ -100,7 +101,7 @@ class World:
 
     def ask(self, text: str) -> Ran:
         """Run the turn."""
-        moves = MODEL if text == "Get me some rice" else (Says("by model"),)
+        moves = MODEL if text == OWN else (Says("by model"),)
         return self.host.ask(replace(self.job, moves=moves), text, "1")
 
     def another(self) -> Job:
@@ -157,13 +158,15 @@ class HostFaults:
         """The turn comes to its end or its tool's error is the host's; one write at most, and none hidden."""
         for number in range(1, MOST):
             world = World(host, mode, Faults(target, number, how), sandbox)
+            ran = None
             try:
                 ran = world.ask(text)
             except Exception:
                 assert target == "tool", "only a tool may end the turn, as it would without the cache"
                 world.faults.armed = False
-                ran = host.resume(world.another(), "1")
-            assert ran.answer and not ran.waiting
+                if text != OWN:  # What the model asked for is run again by some hosts, with or without the cache.
+                    ran = host.resume(world.another(), "1")
+            assert ran is None or (ran.answer and not ran.waiting)
             self.check(world, ran, text)
             if not world.faults.reached:
                 return
@@ -196,18 +199,18 @@ class HostFaults:
         """While one turn hangs, a request of another is served; when it goes on, it ends as it would have."""
         for number in range(1, MOST):
             world = World(host, mode, Faults(target, number, "hangs"), sandbox)
-            ended: list[Ran] = []
-            thread = threading.Thread(target=lambda w=world, e=ended: e.append(w.ask(ORDER)))
-            thread.start()
-            while thread.is_alive() and not world.faults.hanging.wait(0.01):
+            pool = ThreadPoolExecutor(1)
+            ending = pool.submit(world.ask, ORDER)
+            while not ending.done() and not world.faults.hanging.wait(0.01):
                 pass
             if world.faults.reached:
                 other = host.ask(world.job, "Order 3 boxes of milk", "3")
                 assert other.answer == "ordered 3 milk, 6 coins"
+                host.lose("3")
                 world.shop.written.remove(("milk", 3))
             world.faults.release()
-            thread.join()
-            self.check(world, ended[0], ORDER)
+            self.check(world, ending.result(), ORDER)
+            pool.shutdown()
             if not world.faults.reached:
                 return
         pytest.fail(f"{target} is called {MOST} times")
@@ -219,12 +222,12 @@ class HostFaults:
         except LookupError:
             return world.host.ask(replace(world.another(), moves=MODEL[1:]), text, "1")
 
-    def check(self, world: World, ran: Ran, text: str) -> None:
+    def check(self, world: World, ran: Ran | None, text: str) -> None:
         """Hold a world against what is promised."""
         world.faults.armed = False
         shop, intended = world.shop, TURNS[text]
         assert len(shop.written) <= len(intended) and set(shop.written) <= set(intended)
-        if shop.written and ran.asked:
+        if shop.written and ran is not None and ran.asked:
             told = ("ordered", "the answer of", "not known whether", "nonsense", "cannot be", "Broke")
             assert any(word in ran.shown for word in told), ran.shown
         known = {entry.procedure.id for entry in world.store.changes(world.cache.scope).entries}

@@ -547,3 +547,17 @@ class TestNamedRequests:
         outcome = cache.lookup(ORDER, request_id="r1")
         assert isinstance(outcome, Deopt) and shop.written == [("tea", 2)]
         assert "not known whether" in (outcome.steps[-1].error or "")
+
+    @pytest.mark.parametrize("decision", ["edited", "rejected"])
+    def test_what_a_person_touched_is_no_evidence(self, cache: ReasoningCache, decision: Any) -> None:
+        """Runs in which a person decided about a call make no procedure, however many there are."""
+
+        def run(item: str, decision: Any) -> Learned:
+            step = ToolStep(tool="order", arguments={"item": item, "n": 1}, result="ordered", decision=decision)
+            return cache.observe(Trace(request=Request(text=f"Get one {item} now"), steps=(step,), answer="ordered"))
+
+        touched = [run(item, decision) for item in ("tea", "milk", "rice", "salt")]
+        assert all("that is no rule" in learned.reason and learned.procedure is None for learned in touched)
+        assert isinstance(cache.lookup("Get one bread now"), Miss)
+        clean = [run(item, "none") for item in ("tea", "milk")]
+        assert clean[-1].procedure is not None, clean[-1].reason
