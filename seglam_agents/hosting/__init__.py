@@ -6,9 +6,12 @@ adapter translates messages and hooks into these values and back, and nothing el
 
 from __future__ import annotations
 
+from seglam_agents.embedders.base import Embedder
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
+from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.driver import Driver, Drivers
+from seglam_agents.hosting.fitting import Misfit, fit, plain
 from seglam_agents.hosting.journal import UNKNOWN, Go, InDoubt, Journal, Known, Write, idempotency_key, offering
 from seglam_agents.hosting.learner import Learner, Learning
 from seglam_agents.hosting.procedures import (
@@ -20,6 +23,7 @@ from seglam_agents.hosting.procedures import (
     nearest,
     planned,
     provenance_of,
+    serving,
     told,
     tool_name,
     untitled,
@@ -42,46 +46,76 @@ from seglam_agents.hosting.turn import (
     new_id,
     origin_of,
 )
-from seglam_agents.hosting.values import is_json, json_of, parsed, render
+from seglam_agents.hosting.values import encoded, is_json, json_of, parsed, render
+from seglam_agents.models.base import Completion, Message
+from seglam_agents.models.tokens import counted
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.errors import ModelError
+from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.tools import Effect
+from seglam_agents.records.usage import Usage
+from seglam_agents.records.values import Value, decode
 
 __all__ = [
     "MAX_CALLS",
     "UNKNOWN",
     "Accounting",
+    "Answering",
     "Asked",
     "Called",
     "Carried",
+    "Completion",
     "Decision",
     "Driver",
     "Drivers",
+    "Effect",
+    "Embedder",
+    "Entry",
     "Event",
     "GiveBack",
     "Go",
     "HostedCache",
     "InDoubt",
     "Journal",
+    "Json",
     "Known",
     "Learner",
     "Learning",
+    "Message",
+    "Misfit",
+    "ModelError",
     "Pass",
     "Price",
+    "Procedure",
     "ProcedureSavings",
+    "Record",
     "Said",
     "SaidCall",
     "Saved",
     "SavingsReport",
     "Say",
     "SayAnswer",
+    "Session",
+    "Sourced",
     "Switch",
     "Turn",
     "Unclean",
+    "Unfit",
+    "Usage",
+    "Value",
     "View",
     "Write",
     "arguments_model",
     "arun_plan",
+    "counted",
+    "decode",
     "described_procedure",
+    "digest",
     "effect_of",
+    "encoded",
     "find_entry",
+    "fit",
     "idempotency_key",
     "is_json",
     "is_procedure_tool",
@@ -91,12 +125,15 @@ __all__ = [
     "offering",
     "origin_of",
     "parsed",
+    "plain",
     "planned",
     "provenance_of",
     "render",
     "run_plan",
+    "serving",
     "told",
     "tool_name",
     "trace_of",
     "untitled",
+    "vouched",
 ]
