@@ -10,11 +10,12 @@ from seglam_agents.embedders.base import Embedder
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
 from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
 from seglam_agents.hosting.base import HostedCache
-from seglam_agents.hosting.driver import Driver, Drivers
+from seglam_agents.hosting.driver import WRITE, Driver, Drivers
 from seglam_agents.hosting.fitting import Misfit, fit, plain
-from seglam_agents.hosting.journal import UNKNOWN, Go, InDoubt, Journal, Known, Write, idempotency_key, offering
+from seglam_agents.hosting.journal import LOST, UNKNOWN, Go, InDoubt, Journal, Known, Write, idempotency_key, offering
 from seglam_agents.hosting.learner import Learner, Learning
 from seglam_agents.hosting.procedures import (
+    Told,
     arguments_model,
     described_procedure,
     effect_of,
@@ -28,8 +29,9 @@ from seglam_agents.hosting.procedures import (
     tool_name,
     untitled,
 )
+from seglam_agents.hosting.recording import Run, Runs
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_plan
-from seglam_agents.hosting.traces import Said, SaidCall, Unclean, trace_of
+from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
     Asked,
     Called,
@@ -46,21 +48,27 @@ from seglam_agents.hosting.turn import (
     new_id,
     origin_of,
 )
-from seglam_agents.hosting.values import encoded, is_json, json_of, parsed, render
+from seglam_agents.hosting.values import encoded, is_array, is_json, is_object, json_of, parsed, render
+from seglam_agents.hosting.whole import Answered, answer_purely, follow
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.models.tokens import counted
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
+from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json, Record, digest
 from seglam_agents.records.tools import Effect
+from seglam_agents.records.trace import ModelStep, Step
 from seglam_agents.records.usage import Usage
-from seglam_agents.records.values import Value, decode
+from seglam_agents.records.values import Value, decode, encode
 
 __all__ = [
+    "LOST",
     "MAX_CALLS",
     "UNKNOWN",
+    "WRITE",
     "Accounting",
+    "Answered",
     "Answering",
     "Asked",
     "Called",
@@ -85,20 +93,24 @@ __all__ = [
     "Message",
     "Misfit",
     "ModelError",
+    "ModelStep",
     "Pass",
     "Price",
     "Procedure",
     "ProcedureSavings",
     "Record",
+    "Run",
+    "Runs",
     "Said",
-    "SaidCall",
     "Saved",
     "SavingsReport",
     "Say",
     "SayAnswer",
     "Session",
     "Sourced",
+    "Step",
     "Switch",
+    "Told",
     "Turn",
     "Unclean",
     "Unfit",
@@ -106,6 +118,7 @@ __all__ = [
     "Value",
     "View",
     "Write",
+    "answer_purely",
     "arguments_model",
     "arun_plan",
     "counted",
@@ -113,11 +126,16 @@ __all__ = [
     "described_procedure",
     "digest",
     "effect_of",
+    "encode",
     "encoded",
+    "encoded_or_described",
     "find_entry",
     "fit",
+    "follow",
     "idempotency_key",
+    "is_array",
     "is_json",
+    "is_object",
     "is_procedure_tool",
     "json_of",
     "nearest",

@@ -13,21 +13,14 @@ from seglam_agents.records.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class SaidCall:
-    """A call in a message of the model or of a procedure, by its name there."""
-
-    id: str
-    tool: str
-
-
-@dataclass(frozen=True, slots=True)
 class Said:
     """One message in the agent's own voice, whoever wrote it."""
 
     id: str
     text: str | None
     """None where it is not only text."""
-    calls: tuple[SaidCall, ...] = ()
+    calls: tuple[Asked, ...] = ()
+    """As they stand in the message, where somebody may have changed them."""
     usage: Usage = Usage()
     unreadable: bool = False
     """True where it holds a call that cannot be read."""
@@ -81,16 +74,16 @@ def trace_of(
     return Trace(request=turn.request, steps=tuple(seen), answer=answer)
 
 
-def _step(turn: Turn, call: SaidCall, carried: Carried | None, batch: int) -> ToolStep | Unclean:
+def _step(turn: Turn, call: Asked, carried: Carried | None, batch: int) -> ToolStep | Unclean:
     if carried is None or carried.refused:
         return Unclean(f"the call of {call.tool} was not carried out")
     if is_procedure_tool(carried.tool) or is_procedure_tool(call.tool):
         return Unclean(f"{call.tool} is a stored procedure")
     if carried.error is not None:
         return Unclean(f"{carried.tool} failed")
-    return carried.step(_asked(turn, call.id), batch=batch)
+    return carried.step(_asked(turn, call), batch=batch)
 
 
-def _asked(turn: Turn, call_id: str) -> Asked | None:
+def _asked(turn: Turn, call: Asked) -> Asked:
     """Return a call as it was asked for, before a person looked at it."""
-    return next((asked for asked in (*turn.asked, *turn.proposed) if asked.id == call_id), None)
+    return next((asked for asked in (*turn.asked, *turn.proposed) if asked.id == call.id), call)

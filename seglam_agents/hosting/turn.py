@@ -70,6 +70,8 @@ class Turn(Record):
     usage: Usage = Usage()
     """What the model spent on the turn, for hosts whose messages do not say it."""
     reason: str = ""
+    ended: bool = False
+    """True once the host has said that the turn came to its end."""
     learn: bool = True
     """False where what happens is no clean run of the model, or of the model after code that only read."""
 

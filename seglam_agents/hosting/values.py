@@ -52,6 +52,11 @@ def is_object(value: object) -> TypeGuard[dict[str, Json]]:
     return isinstance(value, dict) and is_json(value)  # pyright: ignore[reportUnknownArgumentType]
 
 
+def is_array(value: object) -> TypeGuard[list[Json]]:
+    """Tell whether a value is a JSON array as it stands."""
+    return isinstance(value, list) and is_json(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
 def parsed(text: str) -> Json:
     """Return a text as the JSON that it spells, or the text itself."""
     try:

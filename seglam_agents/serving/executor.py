@@ -11,7 +11,7 @@ from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep
-from seglam_agents.records.values import Value, encode, tidy
+from seglam_agents.records.values import Value, decode, encode, tidy
 from seglam_agents.sandboxes.base import (
     Execution,
     Failed,
@@ -51,6 +51,12 @@ class Executor:
         )
         problem = _unfit(loaded, action.tool, action.arguments) if isinstance(action, Call) else None
         return GiveUp(problem, kind="arguments") if problem else action
+
+    def carry_out(self, wanted: Call, call: Callable[[ToolCall], ToolResult]) -> tuple[ToolStep, ToolResult]:
+        """Carry one call out with a live tool, and return the step with its result."""
+        asked = ToolCall(wanted.tool, {name: decode(value) for name, value in wanted.arguments.items()})
+        result = call(asked)
+        return _step(asked, result), result
 
     def execute(
         self,
@@ -102,6 +108,8 @@ def _action(execution: Execution) -> Action:
             return Call(call.tool, {name: encode(value) for name, value in call.arguments.items()})
         case Failed(kind=kind, reason=reason, seconds=seconds):
             return GiveUp(f"{kind}: {reason}", seconds, kind)
+        case _:  # pyright: ignore[reportUnnecessaryComparison]  # anybody may write a sandbox
+            return GiveUp("the sandbox gave back no execution", kind="broken")
 
 
 def _final(value: Value, seconds: float) -> Action:

@@ -22,7 +22,6 @@ from seglam_agents.hosting import (
     Learner,
     Pass,
     Said,
-    SaidCall,
     Say,
     SayAnswer,
     Turn,
@@ -185,11 +184,7 @@ class PlainAgent:
     def learn(self, state: State) -> None:
         """Learn from a finished turn."""
         tail = _tail(state) or ()
-        said = [
-            Said(message.id, message.text, tuple(SaidCall(call.id, call.tool) for call in message.calls))
-            for message in tail
-            if message.role == "agent"
-        ]
+        said = [Said(message.id, message.text, message.calls) for message in tail if message.role == "agent"]
         trace = trace_of(state.turn, said, _carried(tail) or {})
         if not isinstance(trace, Unclean):
             self.learner.learn(self.job.cache, trace)

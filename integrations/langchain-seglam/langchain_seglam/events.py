@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 from langchain_core.callbacks import adispatch_custom_event, dispatch_custom_event
 from langgraph.config import get_stream_writer
-from seglam_agents.records.record import Json
+from seglam_agents.hosting import Event
 
 try:
     from opentelemetry import trace as _otel
@@ -19,19 +17,9 @@ except ImportError:
 
 logger = logging.getLogger(__name__)
 
-EventName: TypeAlias = Literal["seglam.lookup", "seglam.hit", "seglam.deopt"]
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, for `astream_events`, callbacks and traces."""
-
-    name: EventName
-    data: Mapping[str, Json]
-
 
 def emit(events: Iterable[Event], *, custom_stream: bool = False) -> None:
-    """Tell events. Outside of a run nobody listens."""
+    """Emit events. Outside of a run nobody listens."""
     for event in events:
         _mark(event)
         try:
@@ -43,7 +31,7 @@ def emit(events: Iterable[Event], *, custom_stream: bool = False) -> None:
 
 
 async def aemit(events: Iterable[Event], *, custom_stream: bool = False) -> None:
-    """Tell events from a coroutine. See `emit`."""
+    """Emit events from a coroutine. See `emit`."""
     for event in events:
         _mark(event)
         try:

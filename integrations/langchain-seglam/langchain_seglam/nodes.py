@@ -5,47 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
-from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import BaseTool
 from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
 from seglam_agents import ReasoningCache, Trace
-from seglam_agents.records.record import Json
+from seglam_agents.hosting import Decision, Json, Learning, Say, SayAnswer, Turn, Unclean
 
 from langchain_seglam.events import aemit, emit
-from langchain_seglam.graph_cache import (
-    NODE,
-    Canonicalise,
-    GraphCache,
-    State,
-    Text,
-    Typed,
-    Update,
-    graph_cache,
-    mapping_of,
-)
-from langchain_seglam.learning import Learning
+from langchain_seglam.graph_cache import NODE, GraphCache, graph_cache
+from langchain_seglam.kinds import Canonicalise, Goto, Loose, Node, State, Text, Typed, Update, mapping_of
 from langchain_seglam.messages import last_human
-from langchain_seglam.recording import Unclean
-from langchain_seglam.switch import switch
+from langchain_seglam.saying import answered, said
+from langchain_seglam.state import has_turn, read_turn, switch
 from langchain_seglam.tenancy import Caches
-from langchain_seglam.turn import (
-    TURN,
-    Decision,
-    Say,
-    Turn,
-    read_turn,
-    request_of,
-)
 
 logger = logging.getLogger(__name__)
 
 
 Route: TypeAlias = Literal["hit", "call", "miss"]
-Write: TypeAlias = Callable[[Json, State], Mapping[str, Any]]
+Write: TypeAlias = Callable[[Json, State], Mapping[str, Loose]]
 """Makes the update of the state from the answer of a procedure."""
 
 
@@ -62,7 +43,7 @@ def cache_node(
     canonicalise: Canonicalise | None = None,
     messages: str | None = "messages",
     tools: Sequence[BaseTool] | None = None,
-) -> Runnable[Any, Any]:
+) -> Node:
     """Make a node that looks a request up, and routes.
 
     `builder.add_node("cache", cache_node(cache, on_miss="agent"))` sends what is not known to the node `agent`.
@@ -87,20 +68,20 @@ def cache_node(
     shared = graph_cache(cache, name, messages, text, context, canonicalise, tools)
     calls = on_call is not None and shared.messages is not None
 
-    def concluded(decision: Decision, state: State) -> Command[Any] | Update:
+    def concluded(decision: Decision, state: State) -> Goto | Update:
         update = shared.update(decision)
         goto = on_miss
-        if isinstance(decision, Say):
-            goto = on_hit if decision.final else on_call
+        if isinstance(decision, (Say, SayAnswer)):
+            goto = on_call if isinstance(decision, Say) else on_hit
             update |= _written(decision, state, write, shared.messages)
         return Command(update=update, goto=goto) if on_miss is not None and goto is not None else update
 
-    def look(state: State) -> Command[Any] | Update:
+    def look(state: State) -> Goto | Update:
         decision = shared.decide(mapping_of(state), calls=calls or on_miss is None)
         emit(decision.events, custom_stream=shared.custom_stream)
         return concluded(decision, mapping_of(state))
 
-    async def alook(state: State) -> Command[Any] | Update:
+    async def alook(state: State) -> Goto | Update:
         decision = await asyncio.to_thread(shared.decide, mapping_of(state), calls=calls or on_miss is None)
         await aemit(decision.events, custom_stream=shared.custom_stream)
         return concluded(decision, mapping_of(state))
@@ -124,7 +105,7 @@ def learn_node(
     canonicalise: Canonicalise | None = None,
     messages: str | None = "messages",
     learning: Learning = "inline",
-) -> Runnable[Any, Any]:
+) -> Node:
     """Return a node that learns from the turn of a graph where the model answered; it changes nothing of the state.
 
     Args:
@@ -163,25 +144,25 @@ def learn_node(
     return RunnableLambda(learn, alearn, name="seglam_learn")
 
 
-def _written(decision: Say, state: State, write: Write | None, messages: str | None) -> Mapping[str, Any]:
-    if decision.final and write is not None:
+def _written(decision: Say | SayAnswer, state: State, write: Write | None, messages: str | None) -> Mapping[str, Loose]:
+    if isinstance(decision, SayAnswer) and write is not None:
         return write(decision.answer, state)
     if messages is None:
         raise ValueError("a cache_node of a graph without messages needs write=, which makes the update")
-    return {messages: [decision.message]}
+    return {messages: [said(decision) if isinstance(decision, Say) else answered(decision)]}
 
 
 def _trace_for(shared: GraphCache, state: State, answer: Callable[[State], Json] | None) -> Trace | Unclean:
     turn = read_turn(state, shared.name)
-    if shared.name not in (state.get(TURN) or {}):
+    if not has_turn(state, shared.name):
         request = shared.request(state)
         if request is None or switch() == "off":
             return Unclean("the turn is not self-contained")
-        human = last_human(cast("Sequence[BaseMessage]", state.get(shared.messages or "") or ()))
+        human = last_human(shared.history(state))
         key = human.id if human is not None and human.id else ""
         turn = Turn(status="miss", message=key, text=request.text, context=request.context)
     if answer is None:
         return shared.trace(state, turn)
     if not turn.teaches:
         return Unclean(turn.reason)
-    return Trace(request=request_of(turn), answer=answer(state))
+    return Trace(request=turn.request, answer=answer(state))
