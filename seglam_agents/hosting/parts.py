@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seglam_agents.hosting.driver import Driver
-from seglam_agents.hosting.traces import Said, SaidCall, trace_of
+from seglam_agents.hosting.traces import Said, trace_of
 from seglam_agents.hosting.turn import Asked, Carried, Say, Turn, View, new_id
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.trace import Trace
@@ -110,6 +110,4 @@ class Part(Record):
             yield from zip(spoken.calls, spoken.given, strict=True)
 
     def _said(self) -> list[Said]:
-        return [
-            Said(x.id, x.text, tuple(SaidCall(a.id, a.tool) for a in x.calls), x.usage, x.unreadable) for x in self.said
-        ]
+        return [Said(x.id, x.text, x.calls, x.usage, x.unreadable) for x in self.said]
