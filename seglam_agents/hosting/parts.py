@@ -18,6 +18,9 @@ from seglam_agents.records.usage import Usage
 
 logger = logging.getLogger(__name__)
 
+HANDED_OVER = "done"
+"""The answer of an agent that hands a request over: the call says it all."""
+
 
 class Spoken(Record):
     """One message in an agent's own voice, whoever wrote it."""
@@ -81,7 +84,7 @@ class Part(Record):
         Args:
             driver: the cache's.
             done: all calls of the run.
-            text: the last message; of an agent that hands over, what the handover says.
+            text: the last message.
             handed: whether it ended with a handover to another agent.
         """
         view = View(self.calls(done))
@@ -91,7 +94,7 @@ class Part(Record):
             return self.model_copy(update={"trace": None})
         said = self._said()
         if handed:
-            said.append(Said(self.turn.author, text))
+            said.append(Said(self.turn.author, HANDED_OVER))
         elif said[-1].id == self.turn.author:
             said[-1] = replace(said[-1], text=text)
         trace = trace_of(self.turn, said, view.calls or {})

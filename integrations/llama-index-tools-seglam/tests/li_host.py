@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.tools import AsyncBaseTool, FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent, JsonPickleSerializer
 from seglam_agents import HostTool
@@ -35,7 +34,7 @@ class Worker:
             self.saved[self.thread] = self.context.to_dict(serializer=SERIALIZER)
 
     async def until_death(self, text: str | None, request_id: str | None = None, said: PersonSays | None = None) -> Ran:
-        running = asyncio.create_task(self.until_death(text, request_id, said))
+        running = asyncio.create_task(self.run(text, request_id, said))
         death = asyncio.create_task(self.died.wait())
         await asyncio.wait({running, death}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
@@ -67,12 +66,7 @@ class Worker:
 
     def reply(self, number: int) -> Any:
         move = self.job.moves[number % len(self.job.moves)]
-        if isinstance(move, Says):
-            return self.kind.final(move.text)
-        calls = [
-            ToolCallBlock(tool_call_id=f"c{n}", tool_name=x[0], tool_kwargs=x[1]) for n, x in enumerate(move.calls)
-        ]
-        return ChatMessage(role="assistant", blocks=calls)
+        return self.kind.final(move.text) if isinstance(move, Says) else self.kind.wants(move.calls)
 
 
 class Gate(AsyncBaseTool):

@@ -127,7 +127,8 @@ class SeglamAgentWorkflow(AgentWorkflow):
     @step
     async def init_run(self, ctx: Context, ev: AgentWorkflowStartEvent) -> AgentInput:
         """Begin a run."""
-        await open_run(ctx.store, ev)
+        plain = (agent for agent in self.agents.values() if not isinstance(agent, SeglamAgentMixin))
+        await open_run(ctx.store, ev, [agent.system_prompt or "" for agent in plain])
         return await super().init_run(ctx, ev)
 
     @step

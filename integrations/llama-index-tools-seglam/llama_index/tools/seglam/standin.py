@@ -134,7 +134,7 @@ class StandIn:
             part = await asyncio.to_thread(part.ended, driver, calls, text, handed=handed)
             ran = ran.with_part(agent.name, part)
             if not handed:
-                ran = (await lowered(store, ran)).model_copy(update={"finished": ran.finished + 1, "live": False})
+                ran = (await lowered(store, ran)).ended()
             await save(store, ran)
             if handed or not ran.driven:
                 await self.learn(agent, store, None)
@@ -188,11 +188,8 @@ class StandIn:
     async def _at_step(self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage]) -> Ran:
         """Return the run as it is known at this step; a new turn is looked up."""
         ran = await load(store)
-        if await store.get("num_iterations", default=0) == 0:
-            ran = (await lowered(store, ran)).model_copy(update={"live": True, "parts": {}, "driven": False})
-            if not ran.opened:
-                ran = ran.model_copy(update={"request_id": None, "switch": "on"})
-            ran = ran.model_copy(update={"opened": False})
+        if not ran.opened and await store.get("num_iterations", default=0) == 0:
+            ran = (await lowered(store, ran)).begun()
         if not ran.live or agent.name in ran.parts:
             return ran
         return ran.with_part(agent.name, await self._begin(agent, store, history, ran))
@@ -200,7 +197,7 @@ class StandIn:
     async def _begin(self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage], ran: Ran) -> Part:
         made = await done(store)
         before = [part.instructions for part in ran.parts.values()]
-        told = "\n".join([*before, instructions_of(history)]).strip()
+        told = "\n".join([*before, *(ran.told if made else ()), instructions_of(history)]).strip()
         cache = self._told(told)
         if cache is None:
             logger.warning("the instructions of %s are new at every run: nothing can be served under them", agent.name)
@@ -229,12 +226,18 @@ class StandIn:
         return self.cache.told(instructions) if instructions else self.cache
 
 
-async def open_run(store: Store, event: StartEvent) -> None:
-    """Note what a run was begun with: `run(..., request_id=..., seglam="off")`. Never raises."""
+async def open_run(store: Store, event: StartEvent, told: Sequence[str] = ()) -> None:
+    """Note what a run was begun with: `run(..., request_id=..., seglam="off")`. Never raises.
+
+    Args:
+        store: of the run.
+        event: the beginning.
+        told: the instructions of agents that have no cache, and may hand a request over.
+    """
     try:
         request_id, switch = event.get("request_id", default=None), event.get("seglam", default="on")
-        known = {"request_id": str(request_id) if request_id else None, "opened": True}
-        ran = (await load(store)).model_copy(update=known)
+        known = {"request_id": str(request_id) if request_id else None, "opened": True, "told": tuple(told)}
+        ran = (await lowered(store, await load(store))).begun().model_copy(update=known)
         await save(store, ran.model_copy(update={"switch": switch if switch in ("off", "refresh") else "on"}))
     except Exception:
         logger.exception("what a run was begun with cannot be noted")

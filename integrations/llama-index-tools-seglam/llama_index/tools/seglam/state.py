@@ -37,13 +37,23 @@ class Ran(Record):
     request_id: str | None = None
     switch: Switch = "on"
     opened: bool = False
-    """Whether the run told us that it begins."""
+    """Whether the run told us that it began, as those do whose steps are ours."""
     driven: bool = False
     """Whether the run's own steps are ours, and learn."""
     live: bool = False
+    told: tuple[str, ...] = ()
+    """The instructions of agents that have no cache, and may hand a request over."""
     free: int = 0
     """Steps that cost nothing, by which the limit of iterations was raised."""
     parts: dict[str, Part] = Field(default_factory=dict[str, Part])
+
+    def begun(self) -> Ran:
+        """Return it with a new run."""
+        return Ran(conversation=self.conversation, finished=self.finished, live=True)
+
+    def ended(self) -> Ran:
+        """Return it with the run at its end."""
+        return self.model_copy(update={"finished": self.finished + 1, "live": False, "opened": False})
 
     def part(self, agent: str) -> Part:
         """Return an agent's part; one that is not looked at where there is none."""
