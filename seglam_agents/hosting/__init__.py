@@ -7,12 +7,25 @@ adapter translates messages and hooks into these values and back, and nothing el
 from __future__ import annotations
 
 from seglam_agents.embedders.base import Embedder
+from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
 from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.driver import WRITE, Driver, Drivers
 from seglam_agents.hosting.fitting import Misfit, fit, plain
-from seglam_agents.hosting.journal import LOST, UNKNOWN, Go, InDoubt, Journal, Known, Write, idempotency_key, offering
+from seglam_agents.hosting.journal import (
+    LOST,
+    UNKNOWN,
+    Go,
+    InDoubt,
+    Journal,
+    Known,
+    Write,
+    idempotency_key,
+    offering,
+    once,
+)
+from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
 from seglam_agents.hosting.procedures import (
     Told,
@@ -81,12 +94,14 @@ __all__ = [
     "Embedder",
     "Entry",
     "Event",
+    "Flow",
     "GiveBack",
     "Go",
     "HostedCache",
     "InDoubt",
     "Journal",
     "Json",
+    "Kept",
     "Known",
     "Learner",
     "Learning",
@@ -118,6 +133,7 @@ __all__ = [
     "Value",
     "View",
     "Write",
+    "adrive",
     "answer_purely",
     "arguments_model",
     "arun_plan",
@@ -125,6 +141,7 @@ __all__ = [
     "decode",
     "described_procedure",
     "digest",
+    "drive",
     "effect_of",
     "encode",
     "encoded",
@@ -132,6 +149,7 @@ __all__ = [
     "find_entry",
     "fit",
     "follow",
+    "host",
     "idempotency_key",
     "is_array",
     "is_json",
@@ -141,6 +159,7 @@ __all__ = [
     "nearest",
     "new_id",
     "offering",
+    "once",
     "origin_of",
     "parsed",
     "plain",
@@ -154,4 +173,5 @@ __all__ = [
     "trace_of",
     "untitled",
     "vouched",
+    "work",
 ]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 
-from seglam_agents.hosting.accounting import Accounting, Price
+from seglam_agents.flow import Flow, host
+from seglam_agents.hosting.accounting import Accounting, Price, SavingsReport
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.journal import Journal
+from seglam_agents.hosting.kept import Kept
+from seglam_agents.hosting.learner import Learner, Learning
 from seglam_agents.hosting.running import MAX_CALLS
+from seglam_agents.hosting.traces import Unclean
 from seglam_agents.hosting.turn import (
     Asked,
     Called,
@@ -28,36 +30,18 @@ from seglam_agents.hosting.turn import (
     new_id,
 )
 from seglam_agents.hosting.values import render
-from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Plan
+from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Learned, Plan
 from seglam_agents.records.procedure import ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
-from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import ToolResult
 
 logger = logging.getLogger(__name__)
 
 WRITE = "write"
 """The key in a message's metadata of what names the write that it asks for."""
-
-
-@dataclass(slots=True)
-class Counted:
-    """What was counted: a step that the host runs once more is not counted twice."""
-
-    size: int = 4_096
-    _seen: OrderedDict[str, None] = field(default_factory=OrderedDict[str, None])
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def first(self, key: str) -> bool:
-        """Tell whether this is new."""
-        with self._lock:
-            if key in self._seen:
-                return False
-            self._seen[key] = None
-            while len(self._seen) > self.size:
-                self._seen.popitem(last=False)
-            return True
+MAX_COUNTED = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +52,13 @@ class Driver:
         cache: whose procedures.
         accounting: where hits are booked.
         journal: where the writes of its procedures are noted.
-        counted: what was counted already.
+        counted: what was counted: a step that the host runs once more is not counted twice.
     """
 
     cache: HostedCache
     accounting: Accounting
     journal: Journal
-    counted: Counted = field(default_factory=Counted)
+    counted: Kept[bool] = field(default_factory=lambda: Kept(MAX_COUNTED))
 
     def begin(
         self, turn: Turn, text: str | None, context: Mapping[str, Json], switch: Switch = "on"
@@ -189,7 +173,7 @@ class Driver:
         plan = turn.plan
         if plan is None:
             return None, ()
-        fresh = self.counted.first(f"{turn.key}/{turn.called.id if turn.called else ''}/{plan.procedure}")
+        fresh = self.counted.put(f"{turn.key}/{turn.called.id if turn.called else ''}/{plan.procedure}", True)
         outcome = self._counted(plan, action, steps) if fresh else None
         about: dict[str, Json] = {"procedure": plan.procedure, "steps": len(steps)}
         if isinstance(action, Final):
@@ -210,15 +194,23 @@ class Driver:
 
 @dataclass(slots=True)
 class Drivers:
-    """One driver a cache, for a host that serves several tenants.
+    """One driver a cache, for a host that serves several tenants, and what learns for all of them.
 
     Args:
         price: what the model costs.
+        learning: when runs are learnt from.
+        on_learned: told what came of each run that was learnt from, in the thread that learns.
     """
 
     price: Price | None = None
-    _counted: Counted = field(default_factory=Counted)
+    learning: InitVar[Learning] = "inline"
+    on_learned: Callable[[Trace, Learned], None] | None = None
+    learner: Learner[HostedCache] = field(init=False)
+    _counted: Kept[bool] = field(default_factory=lambda: Kept(MAX_COUNTED))
     _drivers: dict[str, Driver] = field(default_factory=dict[str, Driver])
+
+    def __post_init__(self, learning: Learning) -> None:
+        self.learner = Learner(learning, self._learned)
 
     def of(self, cache: HostedCache) -> Driver:
         """Return the driver of a cache."""
@@ -228,6 +220,23 @@ class Drivers:
         driver = Driver(cache, Accounting(cache, self.price), Journal(cache.store, cache.scope), self._counted)
         self._drivers[cache.scope.key] = driver
         return driver
+
+    def savings(self, cache: HostedCache) -> SavingsReport:
+        """Return what the procedures of a cache saved since this process began."""
+        return self.of(cache).accounting.report()
+
+    def learn(self, cache: HostedCache | None, trace: Trace | Unclean | None) -> Flow[None]:
+        """Learn from a trace, if it is one. Never raises."""
+        if cache is None or not isinstance(trace, Trace):
+            logger.info("not learnt from: %s", trace.reason if isinstance(trace, Unclean) else "nothing was seen")
+            return
+        learner = self.learner
+        yield from host(lambda: learner.learn(cache, trace), lambda: learner.alearn(cache, trace))
+
+    def _learned(self, cache: HostedCache, trace: Trace, learned: Learned) -> None:
+        self.of(cache).accounting.learned(trace, learned)
+        if self.on_learned is not None:
+            self.on_learned(trace, learned)
 
 
 def _results(turn: Turn, view: View) -> tuple[list[ToolResult] | GiveUp, list[ToolStep]]:

@@ -38,14 +38,18 @@ def fit(answer: Json, schemas: Iterable[object]) -> object:
     return Misfit(f"the answer does not fit the response format: {'; '.join(problems)}") if problems else None
 
 
-def plain(structured: object) -> Json:
+def plain(structured: object, *, given: bool = False) -> Json:
     """Return an object of a schema as JSON.
+
+    Args:
+        structured: the object.
+        given: leave out what nobody set.
 
     Raises:
         ValueError: it has no JSON form.
     """
     if isinstance(structured, BaseModel):
-        return cast(Json, structured.model_dump(mode="json", exclude_unset=False))
+        return cast(Json, structured.model_dump(mode="json", exclude_unset=given))
     if dataclasses.is_dataclass(structured) and not isinstance(structured, type):
         structured = dataclasses.asdict(structured)
     return json_of(to_jsonable_python(structured))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
+from seglam_agents.flow import Flow, work
 from seglam_agents.records.record import Json, Record, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import NoteStore, ProcedureStore
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 UNKNOWN = (
     "It is not known whether this call was carried out: it was begun before, and its result was lost. "
@@ -140,6 +143,43 @@ class Journal:
             self.store.put_note(self.scope, _kind(write), f"{write.call}.{digest(attempt)}", note)
         except Exception:
             logger.exception("what a write came to could not be noted; taken up again, it is in doubt")
+
+
+def once(
+    journal: Journal,
+    write: Write | None,
+    attempt: str,
+    call: Callable[[], Flow[T]],
+    *,
+    instead: Callable[[Known | InDoubt], T],
+    document: Callable[[T], tuple[Mapping[str, Json] | None, bool]],
+    waits: tuple[type[Exception], ...] = (),
+) -> Flow[T]:
+    """Carry a call out; one that is a write of a procedure is noted before and after, and not begun twice.
+
+    Args:
+        journal: where it is noted.
+        write: what names it; None for other calls.
+        attempt: as for `Journal.begin`.
+        call: carries it out, and offers its tool the key (`idempotency_key`).
+        instead: makes what is told in its place.
+        document: says what to keep of what it came to, and whether the tool says that it failed.
+        waits: what the tool raises to wait for a person: it will be run from its start.
+    """
+    if write is None:
+        return (yield from call())
+    beginning = yield from work(lambda: journal.begin(write, attempt))
+    if not isinstance(beginning, Go):
+        return instead(beginning)
+    try:
+        with offering(write):
+            result = yield from call()
+    except waits:
+        yield from work(lambda: journal.withdraw(write, attempt))
+        raise
+    kept, failed = document(result)
+    yield from work(lambda: journal.end(write, attempt, kept, failed=failed))
+    return result
 
 
 def idempotency_key() -> str | None:

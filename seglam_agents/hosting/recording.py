@@ -6,9 +6,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from seglam_agents.hosting.values import is_object
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
-from seglam_agents.records.trace import ModelStep, Step, Trace
+from seglam_agents.records.trace import ModelStep, Step, ToolStep, Trace
 
 K = TypeVar("K")
 """What a host names its runs and steps by."""
@@ -23,6 +24,13 @@ class Run(Generic[K]):
     called: dict[K, tuple[str, dict[str, Json]]] = field(default_factory=dict[K, "tuple[str, dict[str, Json]]"])
     spoilt: str = ""
     """Why it teaches nothing."""
+
+    def call(self, key: K, tool: str, arguments: object) -> None:
+        """Note with which arguments a tool is called."""
+        if is_object(arguments):
+            self.called[key] = (tool, {**arguments})
+        else:
+            self.spoilt = f"the arguments of {tool} are no JSON"
 
     def trace(self, request: Request | str | None, answer: Json) -> Trace | str:
         """Return the run as a trace, or why it is no clean run."""
@@ -76,6 +84,16 @@ class Runs(Generic[K]):
                 run.steps.pop(key, None)
             elif key in run.steps:
                 run.steps[key] = step
+
+    def returned(self, key: K, result: Json, error: str | None = None) -> None:
+        """End a tool call. A run with one that failed teaches nothing."""
+        run = self.of(key)
+        if run is None or key not in run.called:
+            return
+        tool, arguments = run.called[key]
+        if error is not None:
+            run.spoilt = f"{tool} failed: {error}"
+        self.fill(key, ToolStep(tool=tool, arguments=arguments, result=result, error=error))
 
     def spoil(self, key: K, why: str) -> None:
         """Say that a run teaches nothing."""

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.errors import GraphBubbleUp
-from seglam_agents.hosting import WRITE, Driver, Drivers, InDoubt, Journal, Known, Write, is_json, is_object, offering
+from seglam_agents.hosting import (
+    WRITE,
+    Driver,
+    Drivers,
+    Flow,
+    InDoubt,
+    Json,
+    Known,
+    Write,
+    adrive,
+    drive,
+    host,
+    is_json,
+    is_object,
+    once,
+    work,
+)
 
 from langchain_seglam.kinds import Loose, ToolOutput, mapping_of
 from langchain_seglam.messages import about
@@ -34,40 +49,27 @@ async def arecord_tool_call(request: ToolCallRequest, execute: AsyncExecute) -> 
     return recorded(request, await execute(request))
 
 
-def write_once(request: ToolCallRequest, execute: Execute, write: Write | None, driver: Driver | None) -> ToolOutput:
+def carry_out(
+    request: ToolCallRequest, execute: Execute | AsyncExecute, write: Write | None, driver: Driver | None
+) -> Flow[ToolOutput]:
     """Carry a call out and record it; a write of a procedure is noted before and after, and done once."""
-    if write is None or driver is None:
-        return record_tool_call(request, execute)
-    noted = _Noted(driver.journal, write, attempt_of(request))
-    if (instead := noted.begin(request)) is not None:
-        return instead
-    try:
-        with offering(write):
-            result = record_tool_call(request, execute)
-    except GraphBubbleUp:
-        noted.journal.withdraw(write, noted.attempt)
-        raise
-    noted.end(result)
-    return result
+    run: Callable[[ToolCallRequest], Loose] = execute
 
+    def call() -> Flow[ToolOutput]:
+        return recorded(request, (yield from host(lambda: run(request), lambda: run(request))))
 
-async def awrite_once(
-    request: ToolCallRequest, execute: AsyncExecute, write: Write | None, driver: Driver | None
-) -> ToolOutput:
-    """Carry a call out and record it. See `write_once`."""
-    if write is None or driver is None:
-        return await arecord_tool_call(request, execute)
-    noted = _Noted(driver.journal, write, attempt_of(request))
-    if (instead := await asyncio.to_thread(noted.begin, request)) is not None:
-        return instead
-    try:
-        with offering(write):
-            result = await arecord_tool_call(request, execute)
-    except GraphBubbleUp:
-        await asyncio.to_thread(noted.journal.withdraw, write, noted.attempt)
-        raise
-    await asyncio.to_thread(noted.end, result)
-    return result
+    def instead(told: Known | InDoubt) -> ToolOutput:
+        name, call_id = request.tool_call["name"], request.tool_call["id"]
+        if isinstance(told, InDoubt):
+            return ToolMessage(content=told.text, name=name, tool_call_id=call_id, status="error")
+        return ToolMessage.model_validate({**told.document, "name": name, "tool_call_id": call_id})
+
+    if driver is None:
+        return (yield from call())
+    attempt = attempt_of(request)
+    return (
+        yield from once(driver.journal, write, attempt, call, instead=instead, document=_kept, waits=(GraphBubbleUp,))
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,47 +87,26 @@ class WriteOnce:
 
     def wrap(self, request: ToolCallRequest, execute: Execute) -> ToolOutput:
         """Carry a call out, unless it is a write that was begun before."""
-        return write_once(request, execute, _written(request), self._driver(request))
+        return drive(self._once(request, execute))
 
     async def awrap(self, request: ToolCallRequest, execute: AsyncExecute) -> ToolOutput:
         """Carry a call out, unless it is a write that was begun before. See `wrap`."""
-        driver = await asyncio.to_thread(self._driver, request)
-        return await awrite_once(request, execute, _written(request), driver)
+        return await adrive(self._once(request, execute))
 
-    def _driver(self, request: ToolCallRequest) -> Driver | None:
-        cache = cache_of(self.caches, runtime_of(request))
-        return self._drivers.of(cache) if cache is not None else None
+    def _once(self, request: ToolCallRequest, execute: Execute | AsyncExecute) -> Flow[ToolOutput]:
+        cache = yield from work(lambda: cache_of(self.caches, runtime_of(request)))
+        driver = self._drivers.of(cache) if cache is not None else None
+        return (yield from carry_out(request, execute, _written(request), driver))
 
 
-@dataclass(frozen=True, slots=True)
-class _Noted:
-    """One call in the journal."""
-
-    journal: Journal
-    write: Write
-    attempt: str
-
-    def begin(self, request: ToolCallRequest) -> ToolMessage | None:
-        """Note the call; return what to say instead where it must not be carried out."""
-        name, call_id = request.tool_call["name"], request.tool_call["id"]
-        match self.journal.begin(self.write, self.attempt):
-            case InDoubt(text=text):
-                return ToolMessage(content=text, name=name, tool_call_id=call_id, status="error")
-            case Known(document=document):
-                return ToolMessage.model_validate({**document, "name": name, "tool_call_id": call_id})
-            case _:
-                return None
-
-    def end(self, result: ToolOutput) -> None:
-        """Note what the call came to."""
-        if not isinstance(result, ToolMessage):
-            self.journal.end(self.write, self.attempt, None)
-            return
-        kept = result.model_dump(include={"content", "artifact", "status", "response_metadata"})
-        if not is_json(kept.get("artifact")):
-            kept.pop("artifact")
-        document = kept if is_object(kept) else None
-        self.journal.end(self.write, self.attempt, document, failed=result.status == "error")
+def _kept(result: ToolOutput) -> tuple[dict[str, Json] | None, bool]:
+    """Return what the journal keeps of what a call came to, and whether the tool says that it failed."""
+    if not isinstance(result, ToolMessage):
+        return None, False
+    kept = result.model_dump(include={"content", "artifact", "status", "response_metadata"})
+    if not is_json(kept.get("artifact")):
+        kept.pop("artifact")
+    return kept if is_object(kept) else None, result.status == "error"
 
 
 def _written(request: ToolCallRequest) -> Write | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from functools import partial
 
 from langchain_core.callbacks import adispatch_custom_event, dispatch_custom_event
 from langgraph.config import get_stream_writer
-from seglam_agents.hosting import Event
+from seglam_agents.hosting import Event, Flow, host
 
 try:
     from opentelemetry import trace as _otel
@@ -18,24 +19,13 @@ except ImportError:
 logger = logging.getLogger(__name__)
 
 
-def emit(events: Iterable[Event], *, custom_stream: bool = False) -> None:
+def emitted(events: Iterable[Event], *, custom_stream: bool = False) -> Flow[None]:
     """Emit events. Outside of a run nobody listens."""
     for event in events:
         _mark(event)
+        told = (event.name, dict(event.data))
         try:
-            dispatch_custom_event(event.name, dict(event.data))
-        except RuntimeError:
-            logger.debug("%s has no run to belong to", event.name)
-        if custom_stream:
-            _stream(event)
-
-
-async def aemit(events: Iterable[Event], *, custom_stream: bool = False) -> None:
-    """Emit events from a coroutine. See `emit`."""
-    for event in events:
-        _mark(event)
-        try:
-            await adispatch_custom_event(event.name, dict(event.data))
+            yield from host(partial(dispatch_custom_event, *told), partial(adispatch_custom_event, *told))
         except RuntimeError:
             logger.debug("%s has no run to belong to", event.name)
         if custom_stream:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import get_type_hints
@@ -14,11 +12,10 @@ from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool
 from langgraph.types import Command
 from pydantic import BaseModel
-from seglam_agents import ReasoningCache, Trace
-from seglam_agents.hosting import Decision, Learning, Say, SayAnswer, Turn, new_id
+from seglam_agents import Trace
+from seglam_agents.hosting import Decision, Flow, Learning, Say, SayAnswer, Unclean, adrive, drive, host, new_id, work
 from typing_extensions import TypedDict, is_typeddict
 
-from langchain_seglam.events import aemit, emit
 from langchain_seglam.graph_cache import NODE, GraphCache, SeglamState, graph_cache
 from langchain_seglam.kinds import (
     Builder,
@@ -36,8 +33,6 @@ from langchain_seglam.kinds import (
 from langchain_seglam.recording import asked_by
 from langchain_seglam.saying import answered, said
 from langchain_seglam.tenancy import Caches
-
-logger = logging.getLogger(__name__)
 
 
 def add_reasoning_cache(
@@ -103,26 +98,21 @@ class _StoodIn:
 
     def run(self, state: State, config: RunnableConfig) -> object:
         """Say the procedure's message, or run the node."""
-        decision = self.shared.decide(state, calls=True)
-        emit(decision.events, custom_stream=self.shared.custom_stream)
-        if isinstance(decision, (Say, SayAnswer)):
-            return self._said(decision)
-        result: object = self.original.invoke(self._input(state), config)
-        update, learnt = self._concluded(decision, state, result)
-        if learnt is not None:
-            self.shared.learner.learn(*learnt)
-        return update
+        return drive(self._step(state, config))
 
     async def arun(self, state: State, config: RunnableConfig) -> object:
         """Say the procedure's message, or run the node. See `run`."""
-        decision = await asyncio.to_thread(self.shared.decide, state, calls=True)
-        await aemit(decision.events, custom_stream=self.shared.custom_stream)
+        return await adrive(self._step(state, config))
+
+    def _step(self, state: State, config: RunnableConfig) -> Flow[object]:
+        decision = yield from self.shared.decided(state, calls=True)
         if isinstance(decision, (Say, SayAnswer)):
             return self._said(decision)
-        result: object = await self.original.ainvoke(self._input(state), config)
-        update, learnt = await asyncio.to_thread(self._concluded, decision, state, result)
-        if learnt is not None:
-            await self.shared.learner.alearn(*learnt)
+        given, node = self._input(state), self.original
+        result: object = yield from host(lambda: node.invoke(given, config), lambda: node.ainvoke(given, config))
+        update, trace = yield from work(lambda: self._concluded(decision, state, result))
+        if trace is not None:
+            yield from self.shared.learn(trace)
         return update
 
     def _said(self, decision: Say | SayAnswer) -> object:
@@ -130,9 +120,7 @@ class _StoodIn:
         update = {**self.shared.update(decision), self.messages: [message]}
         return update if self.goto is None else Command(update=update, goto=loose(self.goto(message)))
 
-    def _concluded(
-        self, decision: Decision, state: State, result: object
-    ) -> tuple[object, tuple[ReasoningCache, Trace] | None]:
+    def _concluded(self, decision: Decision, state: State, result: object) -> tuple[object, Trace | Unclean | None]:
         """Return what the node returned together with our update, and what may be learnt from it."""
         made, plain = _update_of(result), loose(result)
         if made is None:
@@ -141,18 +129,10 @@ class _StoodIn:
         if final is not None and final.id is None:
             final.id = new_id("run")  # The trace and the state must name the message alike.
         ended = final is not None and not final.tool_calls
-        learnt = self._learnt(decision.turn, state, final) if final is not None and ended else None
+        trace = self.shared.trace(state, decision.turn, final) if ended else None
         proposed = asked_by(final) if final is not None else ()
         made = {**made, **self.shared.update(decision, ended=ended, proposed=proposed)}
-        return (replace(plain, update=made) if isinstance(result, Command) else made), learnt
-
-    def _learnt(self, turn: Turn, state: State, final: AIMessage) -> tuple[ReasoningCache, Trace] | None:
-        try:
-            cache, trace = self.shared.cache(), self.shared.trace(state, turn, final)
-        except Exception:
-            logger.exception("a turn was not seen")
-            return None
-        return (cache, trace) if cache is not None and isinstance(trace, Trace) else None
+        return (replace(plain, update=made) if isinstance(result, Command) else made), trace
 
     def _input(self, state: State) -> object:
         """Return the state as the node itself expects it, without our channels."""

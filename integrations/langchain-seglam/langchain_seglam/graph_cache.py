@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import BaseTool
 from langgraph.errors import GraphBubbleUp
-from seglam_agents import Learned, ReasoningCache, Request, Trace
+from seglam_agents import ReasoningCache, Request, Trace
 from seglam_agents.hosting import (
     Asked,
     Decision,
     Driver,
     Drivers,
     Event,
+    Flow,
     Json,
-    Learner,
     Learning,
     Pass,
     Price,
@@ -27,10 +27,11 @@ from seglam_agents.hosting import (
     View,
     digest,
     new_id,
+    work,
 )
 from typing_extensions import TypedDict
 
-from langchain_seglam.events import span
+from langchain_seglam.events import emitted, span
 from langchain_seglam.kinds import Canonicalise, State, Text, Typed, Update
 from langchain_seglam.messages import after, is_first_turn, last_human, text_of, until
 from langchain_seglam.recording import carried_of, traced
@@ -88,25 +89,30 @@ class GraphCache:
     text: Text | None = None
     context: Typed | None = None
     canonicalise: Canonicalise | None = None
-    learning: Learning = "inline"
+    learning: InitVar[Learning] = "inline"
     tools: Sequence[BaseTool] | None = None
-    price: Price | None = None
+    price: InitVar[Price | None] = None
     custom_stream: bool = False
     recorded: bool = False
-    learner: Learner[ReasoningCache] = field(init=False)
-    _drivers: Drivers = field(init=False)
+    drivers: Drivers = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.learner = Learner(self.learning, self._learned)
-        self._drivers = Drivers(self.price)
+    def __post_init__(self, learning: Learning, price: Price | None) -> None:
+        self.drivers = Drivers(price, learning)
 
     def cache(self) -> ReasoningCache | None:
         """Return the cache of the running graph's tenant."""
         return cache_of(self.caches, current_runtime())
 
-    def driver(self, cache: ReasoningCache) -> Driver:
-        """Return what lets the procedures of a cache stand in; its `accounting` books the hits."""
-        return self._drivers.of(cache)
+    def decided(self, state: State, *, calls: bool) -> Flow[Decision]:
+        """Return what happens now, and emit it."""
+        decision = yield from work(lambda: self.decide(state, calls=calls))
+        yield from emitted(decision.events, custom_stream=self.custom_stream)
+        return decision
+
+    def learn(self, trace: Trace | Unclean) -> Flow[None]:
+        """Learn from the turn of a graph."""
+        cache = yield from work(self.cache)
+        yield from self.drivers.learn(cache, trace)
 
     def decide(self, state: State, *, calls: bool) -> Decision:
         """Return what happens now. Never raises.
@@ -121,7 +127,7 @@ class GraphCache:
             cache = self.cache()
             if cache is None:
                 return Pass(turn.model_copy(update={"status": "off", "reason": "the tenant is not known"}))
-            driver, events = self.driver(cache), ()
+            driver, events = self.drivers.of(cache), ()
             if begins:
                 turn, events = self._look_up(driver, turn, state)
             if turn.plan is not None and turn.status == "running" and not turn.plan.pure and not calls:
@@ -141,10 +147,14 @@ class GraphCache:
         return {TURN: write_turn(decision.turn.model_copy(update=known), self.name)}
 
     def trace(self, state: State, turn: Turn, final: AIMessage | None = None) -> Trace | Unclean:
-        """Return what was done in the turn of a state, with the message that ends it."""
+        """Return what was done in the turn of a state, with the message that ends it. Never raises."""
         history = [*self.history(state), *([final] if final is not None else [])]
         last = next((message.id for message in reversed(history) if isinstance(message, AIMessage)), None)
-        return traced(turn.model_copy(update={"author": last or ""}), history, trusting=not self.recorded)
+        try:
+            return traced(turn.model_copy(update={"author": last or ""}), history, trusting=not self.recorded)
+        except Exception:
+            logger.exception("a turn was not seen")
+            return Unclean("the turn cannot be read")
 
     def request(self, state: State) -> Request | None:
         """Return the request of a state; None where it does not stand for itself."""
@@ -200,9 +210,6 @@ class GraphCache:
         calls = carried_of(tail, trusting=not self.recorded) if tail is not None else None
         tools = self.tools
         return View(calls, (lambda name: offered(tools, name)) if tools is not None else None, switch=switch())
-
-    def _learned(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
-        self.driver(cache).accounting.learned(trace, learned)
 
 
 def graph_cache(

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.load import loads
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, Generation
-from seglam_agents import Learned, ReasoningCache, Trace
+from seglam_agents import ReasoningCache, Trace
 from seglam_agents.hosting import (
     Drivers,
-    Learner,
+    Kept,
     Learning,
     Price,
     SavingsReport,
     Say,
     SayAnswer,
     Turn,
+    Unclean,
     View,
     digest,
+    drive,
     follow,
     new_id,
 )
@@ -78,11 +77,9 @@ class SeglamLLMCache(BaseCache):
     ) -> None:
         self._cache = cache
         self._system_prompt = system_prompt
-        self._exact: OrderedDict[str, list[Generation]] = OrderedDict()
-        self._size = exact
-        self._lock = threading.Lock()
-        self._drivers = Drivers(price)
-        self.learner = Learner[ReasoningCache](learning, self._learned)
+        self._exact = Kept[list[Generation]](exact)
+        self._drivers = Drivers(price, learning)
+        self.learner = self._drivers.learner
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """Return the generations for a call, or None where the model is to be asked. Never raises."""
@@ -90,36 +87,27 @@ class SeglamLLMCache(BaseCache):
             if switch() != "on":
                 return None
             messages = _messages(prompt)
-            found = self._kept(_key(prompt, llm_string, messages))
-            return found if found is not None else self._generated(messages, llm_string)
+            kept = self._exact.get(_key(prompt, llm_string, messages))
+            return [_fresh(found) for found in kept] if kept is not None else self._generated(messages, llm_string)
         except Exception:
             logger.exception("the cache is broken; the model goes on")
             return None
 
-    async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
-        """Return the generations for a call. See `lookup`."""
-        return await asyncio.to_thread(self.lookup, prompt, llm_string)
-
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Keep a call, and learn from the conversation if it ended with it. Never raises."""
-        trace = self._updated(prompt, llm_string, return_val)
-        if trace is not None and self._cache is not None:
-            self.learner.learn(self._cache, trace)
-
-    async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
-        """Keep a call. See `update`."""
-        trace = await asyncio.to_thread(self._updated, prompt, llm_string, return_val)
-        if trace is not None and self._cache is not None:
-            await self.learner.alearn(self._cache, trace)
+        try:
+            if switch() == "off":
+                return
+            messages = _messages(prompt)
+            self._exact.put(_key(prompt, llm_string, messages), [_fresh(item) for item in return_val])
+            if not _SHAPED.search(llm_string):
+                drive(self._drivers.learn(self._cache, self._trace(messages, return_val)))
+        except Exception:
+            logger.exception("a call could not be kept")
 
     def clear(self, **kwargs: object) -> None:
         """Forget the calls that were kept. Procedures stay: they are the cache's."""
-        with self._lock:
-            self._exact.clear()
-
-    async def aclear(self, **kwargs: object) -> None:
-        """Forget the calls that were kept. See `clear`."""
-        self.clear(**kwargs)
+        self._exact.clear()
 
     def savings(self) -> SavingsReport:
         """Return what procedures saved since this process began.
@@ -129,15 +117,7 @@ class SeglamLLMCache(BaseCache):
         """
         if self._cache is None:
             raise ValueError("no ReasoningCache was given, so there are no procedures to report on")
-        return self._drivers.of(self._cache).accounting.report()
-
-    def _kept(self, key: str) -> list[Generation] | None:
-        with self._lock:
-            kept = self._exact.get(key)
-            if kept is None:
-                return None
-            self._exact.move_to_end(key)
-        return [_fresh(generation) for generation in kept]
+        return self._drivers.savings(self._cache)
 
     def _generated(self, messages: Sequence[BaseMessage] | None, llm_string: str) -> list[Generation] | None:
         text, tail = self._asked(messages)
@@ -154,24 +134,9 @@ class SeglamLLMCache(BaseCache):
         message = said(decision) if isinstance(decision, Say) else answered(decision)
         return [ChatGeneration(message=_free(message))]
 
-    def _updated(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> Trace | None:
-        try:
-            messages = _messages(prompt)
-            if switch() == "off":
-                return None
-            self._keep(_key(prompt, llm_string, messages), list(return_val))
-            return None if _SHAPED.search(llm_string) else self._trace(messages, return_val)
-        except Exception:
-            logger.exception("a call could not be kept")
-            return None
-
-    def _keep(self, key: str, generations: list[Generation]) -> None:
-        with self._lock:
-            self._exact[key] = [_fresh(generation) for generation in generations]
-            while len(self._exact) > self._size:
-                self._exact.popitem(last=False)
-
-    def _trace(self, messages: Sequence[BaseMessage] | None, generations: Sequence[Generation]) -> Trace | None:
+    def _trace(
+        self, messages: Sequence[BaseMessage] | None, generations: Sequence[Generation]
+    ) -> Trace | Unclean | None:
         text, tail = self._asked(messages)
         generation = generations[0] if generations else None
         if self._cache is None or text is None or not isinstance(generation, ChatGeneration):
@@ -183,8 +148,7 @@ class SeglamLLMCache(BaseCache):
         if any(about(message) for message in history if isinstance(message, AIMessage)):
             return None
         turn = Turn(status="miss", message=_REQUEST, text=text, author=history[-1].id or "")
-        trace = traced(turn, [HumanMessage(text, id=_REQUEST), *history], trusting=True)
-        return trace if isinstance(trace, Trace) else None
+        return traced(turn, [HumanMessage(text, id=_REQUEST), *history], trusting=True)
 
     def _asked(self, messages: Sequence[BaseMessage] | None) -> tuple[str | None, Sequence[BaseMessage]]:
         """Return the request of a first turn and what was done since; None where it is not such a call."""
@@ -197,9 +161,6 @@ class SeglamLLMCache(BaseCache):
         key = human.id or _REQUEST
         known = [message.model_copy(update={"id": key}) if message is human else message for message in messages]
         return (text_of(human), after(known, key) or ()) if is_first_turn(until(known, key)) else (None, ())
-
-    def _learned(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
-        self._drivers.of(cache).accounting.learned(trace, learned)
 
 
 def _messages(prompt: str) -> list[BaseMessage] | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, NotRequired, TypeAlias
 
@@ -26,9 +25,10 @@ from seglam_agents.hosting import (
     Drivers,
     Entry,
     Event,
+    Flow,
     GiveBack,
+    HostedCache,
     Json,
-    Learner,
     Learning,
     Pass,
     Price,
@@ -38,18 +38,22 @@ from seglam_agents.hosting import (
     Turn,
     Unclean,
     View,
+    adrive,
     digest,
+    drive,
     find_entry,
     fit,
+    host,
     is_procedure_tool,
     nearest,
     new_id,
     plain,
     tool_name,
+    work,
 )
 
-from langchain_seglam.calls import AsyncExecute, Execute, awrite_once, write_once
-from langchain_seglam.events import aemit, emit, span
+from langchain_seglam.calls import AsyncExecute, Execute, carry_out
+from langchain_seglam.events import emitted, span
 from langchain_seglam.kinds import (
     AnyRuntime,
     Canonicalise,
@@ -151,9 +155,8 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         self._journal = journal
         self._custom_stream = custom_stream
         self._name = name or _name(cache)
-        self._on_learned = on_learned
-        self._drivers = Drivers(price)
-        self.learner = Learner[ReasoningCache](learning, self._learned)
+        self._drivers = Drivers(price, learning, on_learned)
+        self.learner = self._drivers.learner
 
     @property
     def name(self) -> str:
@@ -169,7 +172,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         chosen = cache or (self._caches if isinstance(self._caches, ReasoningCache) else None)
         if chosen is None:
             raise ValueError("there is one cache a tenant: pass the one to report on")
-        return self._drivers.of(chosen).accounting.report()
+        return self._drivers.savings(chosen)
 
     def close(self) -> None:
         """Learn from what waits in the background. The cache stays open: it is the caller's."""
@@ -191,73 +194,63 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         turn = Turn(key=new_id("turn"), origin=origin(before, runtime), message=last.id, alone=alone)
         return {TURN: write_turn(turn, self.name)}
 
-    async def abefore_agent(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
-        """Begin a turn. See `before_agent`."""
-        return self.before_agent(state, runtime)
-
     def after_agent(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
         """End a turn: learn from it where it was a clean run of the model."""
-        update, trace, events = self._end(_plain(state), runtime)
-        emit(events, custom_stream=self._custom_stream)
-        if trace is not None:
-            self.learner.learn(*trace)
-        return update
+        return drive(self._end(_plain(state), runtime))
 
     async def aafter_agent(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
         """End a turn. See `after_agent`."""
-        update, trace, events = await asyncio.to_thread(self._end, _plain(state), runtime)
-        await aemit(events, custom_stream=self._custom_stream)
-        if trace is not None:
-            await self.learner.alearn(*trace)
-        return update
+        return await adrive(self._end(_plain(state), runtime))
 
-    # --- the steps of the model --------------------------------------------------------------------------------------
+    # --- the steps of the model, and the tools -----------------------------------------------------------------------
 
     def wrap_model_call(self, request: ModelCall, handler: Callable[[ModelCall], Response]) -> Responded:
         """Let the running procedure say the next message, or the model where there is none."""
-        with span("seglam.step", **{"gen_ai.agent.name": agent_name() or ""}):
-            step, events = self._decide(request)
-        emit(events, custom_stream=self._custom_stream)
-        if not isinstance(step, _Step):
-            return step
-        asked, step = self._asked(request, step)
-        responded, events = self._answered(step, handler(asked))
-        emit(events, custom_stream=self._custom_stream)
-        return responded
+        return drive(self._step(request, handler))
 
     async def awrap_model_call(
         self, request: ModelCall, handler: Callable[[ModelCall], Awaitable[Response]]
     ) -> Responded:
         """Let the running procedure say the next message, or the model. See `wrap_model_call`."""
-        with span("seglam.step", **{"gen_ai.agent.name": agent_name() or ""}):
-            step, events = await asyncio.to_thread(self._decide, request)
-        await aemit(events, custom_stream=self._custom_stream)
-        if not isinstance(step, _Step):
-            return step
-        asked, step = await asyncio.to_thread(self._asked, request, step)
-        responded, events = await asyncio.to_thread(self._answered, step, await handler(asked))
-        await aemit(events, custom_stream=self._custom_stream)
-        return responded
-
-    # --- the tools ---------------------------------------------------------------------------------------------------
+        return await adrive(self._step(request, handler))
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Execute) -> ToolOutput:
         """Carry a call out, and record it as it was carried out."""
-        driver = self._driver(runtime_of(request))
-        prepared = self._prepare(request, driver)
-        if isinstance(prepared, ToolMessage):
-            return prepared
-        return write_once(prepared, handler, self._turn_of(request).write(request.tool_call["id"]), driver)
+        return drive(self._call(request, handler))
 
     async def awrap_tool_call(self, request: ToolCallRequest, handler: AsyncExecute) -> ToolOutput:
         """Carry a call out, and record it as it was carried out. See `wrap_tool_call`."""
-        driver = await asyncio.to_thread(self._driver, runtime_of(request))
-        prepared = await asyncio.to_thread(self._prepare, request, driver)
+        return await adrive(self._call(request, handler))
+
+    # --- what happens, in both colours -------------------------------------------------------------------------------
+
+    def _step(self, request: ModelCall, handler: Callable[[ModelCall], Loose]) -> Flow[Responded]:
+        with span("seglam.step", **{"gen_ai.agent.name": agent_name() or ""}):
+            decided, events = yield from work(lambda: self._decide(request))
+        yield from self._emitted(events)
+        if not isinstance(decided, _Step):
+            return decided
+        asked, step = yield from work(lambda: self._asked(request, decided))
+        response: Response = yield from host(lambda: handler(asked), lambda: handler(asked))
+        responded, events = yield from work(lambda: self._answered(step, response))
+        yield from self._emitted(events)
+        return responded
+
+    def _call(self, request: ToolCallRequest, handler: Execute | AsyncExecute) -> Flow[ToolOutput]:
+        driver = yield from work(lambda: self._driver(runtime_of(request)))
+        prepared = yield from work(lambda: _prepared(request, driver))
         if isinstance(prepared, ToolMessage):
             return prepared
-        return await awrite_once(prepared, handler, self._turn_of(request).write(request.tool_call["id"]), driver)
+        turn = read_turn(_plain(request.state), self.name)
+        write = turn.write(request.tool_call["id"]) if self._journal else None
+        return (yield from carry_out(prepared, handler, write, driver))
 
-    # --- decisions, for both colours ---------------------------------------------------------------------------------
+    def _end(self, state: State, runtime: AnyRuntime) -> Flow[Update | None]:
+        update, learnt, events = yield from work(lambda: self._ended(state, runtime))
+        yield from self._emitted(events)
+        if learnt is not None:
+            yield from self._drivers.learn(*learnt)
+        return update
 
     def _decide(self, request: ModelCall) -> tuple[Responded | _Step, tuple[Event, ...]]:
         """Return what the procedure says, or the step of the model. Never raises: the model goes on."""
@@ -325,10 +318,10 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
             return request, step
         try:
             tools = [tool for tool in request.tools if isinstance(tool, BaseTool)]
-            cache, taken = self._cache(request.runtime), {tool.name for tool in tools}
+            taken = {tool.name for tool in tools}
             entries = nearest(driver.cache, turn.text, self._offer, available=taken)
             known = {tool_name(entry.procedure): entry for entry in entries}
-            more = [procedure_tool(cache, entry, tools=tools) for entry in entries] if cache is not None else []
+            more = [procedure_tool(driver.cache, entry, tools=tools) for entry in entries]
             tools_now = [*request.tools, *(tool for tool in more if tool.name not in taken)]
             return request.override(tools=tools_now), replace(step, offered=known)
         except Exception:
@@ -370,58 +363,34 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
             logger.exception("a procedure cannot be begun; its tool says so")
             return None
 
-    def _prepare(self, request: ToolCallRequest, driver: Driver | None) -> ToolCallRequest | ToolMessage:
-        """Give a call of a procedure its tool, found by name: the worker that offered it may have been another."""
-        name, cache = request.tool_call["name"], self._cache(runtime_of(request))
-        if cache is None or driver is None or request.tool is not None or not is_procedure_tool(name):
-            return request
-        entry = find_entry(cache, name)
-        if entry is None:
-            return request  # The host says that there is no such tool.
-        if entry.procedure.pure:
-            return request.override(tool=procedure_tool(cache, entry))
-        text = "This procedure calls tools itself. Call it again, alone, and with arguments that it takes."
-        return ToolMessage(content=text, name=name, tool_call_id=request.tool_call["id"], status="error")
-
-    def _turn_of(self, request: ToolCallRequest) -> Turn:
-        turn = read_turn(_plain(request.state), self.name)
-        return turn if self._journal else turn.model_copy(update={"origin": ""})
-
-    def _end(
+    def _ended(
         self, state: State, runtime: AnyRuntime
-    ) -> tuple[Update | None, tuple[ReasoningCache, Trace] | None, tuple[Event, ...]]:
+    ) -> tuple[Update | None, tuple[HostedCache, Trace | Unclean] | None, tuple[Event, ...]]:
         """Return what the end of a turn comes to. Never raises."""
         try:
             turn, events = read_turn(state, self.name), ()
-            driver, cache = self._driver(runtime), self._cache(runtime)
-            if driver is None or cache is None:
+            driver = self._driver(runtime)
+            if driver is None:
                 return None, None, ()
             if turn.status == "running":
                 ended = driver.abandon(turn, self._view(state, turn), "the host ended the run")
                 turn, events = ended.turn, ended.events
             structured: object = state.get("structured_response")
             trace = traced(turn, _messages(state), structured=plain(structured) if structured is not None else None)
-            if isinstance(trace, Unclean):
-                logger.info("not learnt from: %s", trace.reason)
             update = {TURN: write_turn(turn.model_copy(update={"ended": True}), self.name)}
-            return update, (cache, trace) if isinstance(trace, Trace) else None, events
+            return update, (driver.cache, trace), events
         except Exception:
             logger.exception("the end of a turn was not seen")
             return None, None, ()
 
-    def _learned(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
-        self._drivers.of(cache).accounting.learned(trace, learned)
-        if self._on_learned is not None:
-            self._on_learned(trace, learned)
-
     def _updated(self, response: Response, turn: Turn) -> Responded:
         return Responded(response, Command(update={TURN: write_turn(turn, self.name)}))
 
-    def _cache(self, runtime: HasServerInfo | None) -> ReasoningCache | None:
-        return cache_of(self._caches, runtime)
+    def _emitted(self, events: Iterable[Event]) -> Flow[None]:
+        return emitted(events, custom_stream=self._custom_stream)
 
     def _driver(self, runtime: HasServerInfo | None) -> Driver | None:
-        cache = self._cache(runtime)
+        cache = cache_of(self._caches, runtime)
         return self._drivers.of(cache) if cache is not None else None
 
 
@@ -431,18 +400,19 @@ class _Jumping(SeglamMiddleware):
     @hook_config(can_jump_to=["end"])
     def before_model(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
         """End the run with the answer of a procedure that needs no tool."""
-        update, events = self._jump(_plain(state), runtime)
-        emit(events, custom_stream=self._custom_stream)
-        return update
+        return drive(self._jump(_plain(state), runtime))
 
     @hook_config(can_jump_to=["end"])
     async def abefore_model(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
         """End the run with the answer of a procedure. See `before_model`."""
-        update, events = await asyncio.to_thread(self._jump, _plain(state), runtime)
-        await aemit(events, custom_stream=self._custom_stream)
+        return await adrive(self._jump(_plain(state), runtime))
+
+    def _jump(self, state: State, runtime: AnyRuntime) -> Flow[Update | None]:
+        update, events = yield from work(lambda: self._looked_up(state, runtime))
+        yield from self._emitted(events)
         return update
 
-    def _jump(self, state: State, runtime: AnyRuntime) -> tuple[Update | None, tuple[Event, ...]]:
+    def _looked_up(self, state: State, runtime: AnyRuntime) -> tuple[Update | None, tuple[Event, ...]]:
         """Return the update that ends the run, or the one with what was looked up. Never raises."""
         try:
             turn = read_turn(state, self.name)
@@ -464,6 +434,20 @@ class _Jumping(SeglamMiddleware):
         except Exception:
             logger.exception("the cache is broken; the model goes on")
             return None, ()
+
+
+def _prepared(request: ToolCallRequest, driver: Driver | None) -> ToolCallRequest | ToolMessage:
+    """Give a call of a procedure its tool, found by name: the worker that offered it may have been another."""
+    name = request.tool_call["name"]
+    if driver is None or request.tool is not None or not is_procedure_tool(name):
+        return request
+    entry = find_entry(driver.cache, name)
+    if entry is None:
+        return request  # The host says that there is no such tool.
+    if entry.procedure.pure:
+        return request.override(tool=procedure_tool(driver.cache, entry))
+    text = "This procedure calls tools itself. Call it again, alone, and with arguments that it takes."
+    return ToolMessage(content=text, name=name, tool_call_id=request.tool_call["id"], status="error")
 
 
 def _plain(state: Loose) -> State:

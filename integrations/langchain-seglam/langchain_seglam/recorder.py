@@ -11,8 +11,8 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
-from seglam_agents import Learned, ReasoningCache, Request, ToolStep, Trace
-from seglam_agents.hosting import Drivers, Json, Learner, Learning, ModelStep, Run, Runs, encode, is_json, is_object
+from seglam_agents import ReasoningCache, Request, Trace
+from seglam_agents.hosting import Drivers, Json, Learning, ModelStep, Run, Runs, drive, encode, is_json
 
 from langchain_seglam.kinds import Loose, mapping, several
 from langchain_seglam.messages import about, is_first_turn, last_human, result_of, text_of, usage_of
@@ -57,70 +57,35 @@ class TraceRecorder(BaseCallbackHandler):
         self._keep = keep
         self._runs = Runs[UUID]()
         self._lock = threading.Lock()
-        self._drivers = Drivers()
-        self.learner = Learner[ReasoningCache](learning, self._learned)
+        self._drivers = Drivers(None, learning)
+        self.learner = self._drivers.learner
 
-    def on_chain_start(
-        self,
-        serialized: Loose,
-        inputs: Loose,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        **kwargs: object,
-    ) -> None:
+    def on_chain_start(self, serialized: Loose, inputs: Loose, *, run_id: UUID, **more: Loose) -> None:
         """Begin a run, where it is the outermost."""
-        self._runs.begin(run_id, parent_run_id, inputs)
+        self._runs.begin(run_id, more.get("parent_run_id"), inputs)
 
-    def on_chain_end(
-        self, outputs: Loose, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: object
-    ) -> None:
+    def on_chain_end(self, outputs: Loose, *, run_id: UUID, **more: Loose) -> None:
         """End a run, and learn from it where it was clean."""
-        run = self._runs.end(run_id)
-        if run is None:
-            return
-        trace = self._trace(run, outputs)
-        if trace is None:
+        if (run := self._runs.end(run_id)) is None or (trace := self._trace(run, outputs)) is None:
             return
         with self._lock:
             self.traces = [*self.traces, trace][-self._keep :]
-        if self._cache is not None:
-            self.learner.learn(self._cache, trace)
+        drive(self._drivers.learn(self._cache, trace))
 
-    def on_chain_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: object
-    ) -> None:
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Loose) -> None:
         """A run that raised, or that was interrupted, is not learnt from."""
         self._runs.spoil(run_id, f"{type(error).__name__}: {error}")
         self._runs.end(run_id)
 
-    def on_chat_model_start(
-        self,
-        serialized: Loose,
-        messages: list[list[BaseMessage]],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        **kwargs: object,
-    ) -> None:
+    def on_chat_model_start(self, serialized: Loose, messages: Loose, *, run_id: UUID, **more: Loose) -> None:
         """Begin a model call."""
-        self._runs.begin(run_id, parent_run_id, step=True)
+        self._runs.begin(run_id, more.get("parent_run_id"), step=True)
 
-    def on_llm_start(
-        self,
-        serialized: Loose,
-        prompts: list[str],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        **kwargs: object,
-    ) -> None:
+    def on_llm_start(self, serialized: Loose, prompts: Loose, *, run_id: UUID, **more: Loose) -> None:
         """Begin a model call."""
-        self._runs.begin(run_id, parent_run_id, step=True)
+        self._runs.begin(run_id, more.get("parent_run_id"), step=True)
 
-    def on_llm_end(
-        self, response: LLMResult, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: object
-    ) -> None:
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **more: Loose) -> None:
         """End a model call."""
         generation = response.generations[0][0] if response.generations and response.generations[0] else None
         message = generation.message if isinstance(generation, ChatGeneration) else None
@@ -129,52 +94,27 @@ class TraceRecorder(BaseCallbackHandler):
         elif generation is not None:
             self._runs.fill(run_id, ModelStep(text=generation.text))
 
-    def on_llm_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: object
-    ) -> None:
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **more: Loose) -> None:
         """Leave a failed model call out: the host may have retried it."""
         self._runs.fill(run_id, None)
 
-    def on_tool_start(
-        self,
-        serialized: Loose,
-        input_str: str,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        inputs: Loose = None,
-        **kwargs: object,
-    ) -> None:
+    def on_tool_start(self, serialized: Loose, input_str: str, *, run_id: UUID, **more: Loose) -> None:
         """Begin a tool call, with the arguments that the tool really gets."""
-        run = self._runs.begin(run_id, parent_run_id, step=True)
-        if run is None:
-            return
-        name = str(mapping(serialized).get("name"))
-        if is_object(inputs or {}):
-            run.called[run_id] = (name, {**mapping(inputs)})
-        else:
-            run.spoilt = f"the arguments of {name} are no JSON"
+        run, inputs = self._runs.begin(run_id, more.get("parent_run_id"), step=True), more.get("inputs")
+        if run is not None:
+            run.call(run_id, str(mapping(serialized).get("name")), inputs or {})
 
-    def on_tool_end(self, output: Loose, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: object) -> None:
+    def on_tool_end(self, output: Loose, *, run_id: UUID, **more: Loose) -> None:
         """End a tool call."""
-        run = self._runs.of(run_id)
-        if run is None or run_id not in run.called:
-            return
-        name, arguments = run.called[run_id]
         if isinstance(output, ToolMessage):
             result = result_of(output)
-            if result.error is not None:
-                run.spoilt = f"{name} failed: {result.error}"
-            value = encode(result.value)
-            self._runs.fill(run_id, ToolStep(tool=name, arguments=arguments, result=value, error=result.error))
+            self._runs.returned(run_id, encode(result.value), result.error)
         elif is_json(output):
-            self._runs.fill(run_id, ToolStep(tool=name, arguments=arguments, result=output))
+            self._runs.returned(run_id, output)
         else:
-            run.spoilt = f"the result of {name} is a {type(output).__name__}"
+            self._runs.spoil(run_id, f"the result of a tool is a {type(output).__name__}")
 
-    def on_tool_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: object
-    ) -> None:
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **more: Loose) -> None:
         """A run with a tool that failed is not learnt from."""
         self._runs.spoil(run_id, f"a tool raised {type(error).__name__}: {error}")
 
@@ -193,9 +133,6 @@ class TraceRecorder(BaseCallbackHandler):
             return trace
         logger.info("not learnt from: %s", trace)
         return None
-
-    def _learned(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
-        self._drivers.of(cache).accounting.learned(trace, learned)
 
 
 def asked_of(inputs: object) -> Request | str | None:

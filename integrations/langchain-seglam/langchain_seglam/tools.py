@@ -10,12 +10,13 @@ from typing import TypeVar
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
-from seglam_agents import Call, Final, GiveUp, HostTool, Plan, ReasoningCache, Refused, Tool, ToolResult, ToolStep
+from seglam_agents import Call, Final, GiveUp, HostTool, Plan, Refused, Tool, ToolResult, ToolStep
 from seglam_agents.hosting import (
     Asked,
     Effect,
     Embedder,
     Entry,
+    HostedCache,
     Json,
     Value,
     arguments_model,
@@ -92,14 +93,14 @@ def parameters_of(tool: BaseTool) -> dict[str, Json]:
     return untitled({key: value for key, value in mapping(schema).items() if key != "description"})
 
 
-def tool_by_name(cache: ReasoningCache, name: str, *, tools: Sequence[BaseTool] = ()) -> BaseTool | None:
+def tool_by_name(cache: HostedCache, name: str, *, tools: Sequence[BaseTool] = ()) -> BaseTool | None:
     """Return the tool of a stored procedure by its name, on any worker that has the store; None where it is gone."""
     entry = find_entry(cache, name)
     return procedure_tool(cache, entry, tools=tools) if entry is not None else None
 
 
 def cache_tools(
-    cache: ReasoningCache,
+    cache: HostedCache,
     query: str | None = None,
     k: int = 8,
     *,
@@ -116,7 +117,7 @@ def cache_tools(
     return [procedure_tool(cache, entry, tools=tools) for entry in entries]
 
 
-def procedure_tool(cache: ReasoningCache, entry: Entry, *, tools: Sequence[BaseTool] = ()) -> BaseTool:
+def procedure_tool(cache: HostedCache, entry: Entry, *, tools: Sequence[BaseTool] = ()) -> BaseTool:
     """Return a stored procedure as a tool.
 
     Its arguments are the procedure's parameters and no others. `metadata` says its effect and where it comes from.
@@ -222,7 +223,7 @@ def _values(arguments: Mapping[str, object]) -> dict[str, object]:
 
 
 def _told(
-    cache: ReasoningCache, plan: Plan, ended: Final | GiveUp, steps: Sequence[ToolStep]
+    cache: HostedCache, plan: Plan, ended: Final | GiveUp, steps: Sequence[ToolStep]
 ) -> tuple[str, dict[str, Json]]:
     said = told(cache, plan, ended, steps)
     if said.error:
