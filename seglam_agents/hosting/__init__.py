@@ -11,7 +11,9 @@ from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
 from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
 from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
 from seglam_agents.hosting.driver import WRITE, Driver, Drivers
+from seglam_agents.hosting.expressions import found_nothing
 from seglam_agents.hosting.fitting import Misfit, fit, plain
 from seglam_agents.hosting.journal import (
     LOST,
@@ -27,6 +29,7 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
+from seglam_agents.hosting.parts import Done, Part, Spoken
 from seglam_agents.hosting.procedures import (
     Told,
     arguments_model,
@@ -42,6 +45,7 @@ from seglam_agents.hosting.procedures import (
     tool_name,
     untitled,
 )
+from seglam_agents.hosting.reading import MAX_ROWS, UNFOUND, Frame, Reading, Rows, Seen, Statements
 from seglam_agents.hosting.recording import Run, Runs
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_plan
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
@@ -78,6 +82,8 @@ from seglam_agents.records.values import Value, decode, encode
 __all__ = [
     "LOST",
     "MAX_CALLS",
+    "MAX_ROWS",
+    "UNFOUND",
     "UNKNOWN",
     "WRITE",
     "Accounting",
@@ -86,8 +92,12 @@ __all__ = [
     "Asked",
     "Called",
     "Carried",
+    "Choice",
+    "ChoosingSession",
+    "Chosen",
     "Completion",
     "Decision",
+    "Done",
     "Driver",
     "Drivers",
     "Effect",
@@ -95,6 +105,7 @@ __all__ = [
     "Entry",
     "Event",
     "Flow",
+    "Frame",
     "GiveBack",
     "Go",
     "HostedCache",
@@ -109,11 +120,14 @@ __all__ = [
     "Misfit",
     "ModelError",
     "ModelStep",
+    "Part",
     "Pass",
     "Price",
     "Procedure",
     "ProcedureSavings",
+    "Reading",
     "Record",
+    "Rows",
     "Run",
     "Runs",
     "Said",
@@ -121,8 +135,11 @@ __all__ = [
     "SavingsReport",
     "Say",
     "SayAnswer",
+    "Seen",
     "Session",
     "Sourced",
+    "Spoken",
+    "Statements",
     "Step",
     "Switch",
     "Told",
@@ -137,6 +154,7 @@ __all__ = [
     "answer_purely",
     "arguments_model",
     "arun_plan",
+    "choosing_tool",
     "counted",
     "decode",
     "described_procedure",
@@ -149,6 +167,7 @@ __all__ = [
     "find_entry",
     "fit",
     "follow",
+    "found_nothing",
     "host",
     "idempotency_key",
     "is_array",
@@ -158,6 +177,7 @@ __all__ = [
     "json_of",
     "nearest",
     "new_id",
+    "noted",
     "offering",
     "once",
     "origin_of",
@@ -171,6 +191,7 @@ __all__ = [
     "told",
     "tool_name",
     "trace_of",
+    "trace_of_choices",
     "untitled",
     "vouched",
     "work",

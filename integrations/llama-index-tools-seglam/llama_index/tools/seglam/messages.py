@@ -13,8 +13,7 @@ from llama_index.core.agent.workflow.workflow_events import AgentInput, AgentOut
 from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from pydantic import TypeAdapter
-from seglam_agents.hosting import Asked, Json, Say, SayAnswer, new_id, render
-from seglam_agents.hosting.parts import Spoken
+from seglam_agents.hosting import Asked, Json, Say, SayAnswer, Spoken, new_id, render
 
 from llama_index.tools.seglam.models import usage_of
 from llama_index.tools.seglam.state import Store

@@ -12,8 +12,17 @@ from llama_index.core.schema import QueryBundle
 from llama_index.core.tools import BaseTool
 from llama_index.core.tools.types import ToolMetadata
 from seglam_agents import HostTool, ReasoningCache, Trace
-from seglam_agents.hosting import Answering, Learner, Learning
-from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
+from seglam_agents.hosting import (
+    Answering,
+    Choice,
+    ChoosingSession,
+    Chosen,
+    Learner,
+    Learning,
+    choosing_tool,
+    noted,
+    trace_of_choices,
+)
 
 P = TypeVar("P", bound=PromptMixin)
 

@@ -11,9 +11,23 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
 from llama_index.core.utilities.sql_wrapper import SQLDatabase
 from seglam_agents import Call, HostTool, Tool, ToolResult, hosting
-from seglam_agents.hosting import Json, Unfit, Value, decode, digest, encoded, render
-from seglam_agents.hosting.expressions import found_nothing
-from seglam_agents.hosting.reading import MAX_ROWS, UNFOUND, Frame, Reading, Rows, Seen, Statements
+from seglam_agents.hosting import (
+    MAX_ROWS,
+    UNFOUND,
+    Frame,
+    Json,
+    Reading,
+    Rows,
+    Seen,
+    Statements,
+    Unfit,
+    Value,
+    decode,
+    digest,
+    encoded,
+    found_nothing,
+    render,
+)
 from sqlalchemy import text
 from sqlalchemy.pool import SingletonThreadPool
 

@@ -26,6 +26,7 @@ from seglam_agents.hosting import (
     Known,
     Learner,
     Misfit,
+    Part,
     Price,
     SavingsReport,
     Say,
@@ -38,7 +39,6 @@ from seglam_agents.hosting import (
     offering,
     origin_of,
 )
-from seglam_agents.hosting.parts import Part
 
 from llama_index.tools.seglam.messages import HANDOFF, instructions_of, request_of, say, say_answer, spoken
 from llama_index.tools.seglam.state import Ran, Store, done, load, lowered, raised, save

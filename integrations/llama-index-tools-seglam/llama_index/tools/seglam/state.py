@@ -6,8 +6,7 @@ from typing import Protocol
 
 from llama_index.core.agent.workflow.workflow_events import ToolCallResult
 from pydantic import Field, TypeAdapter, ValidationError
-from seglam_agents.hosting import Record, Switch, new_id
-from seglam_agents.hosting.parts import Done, Part
+from seglam_agents.hosting import Done, Part, Record, Switch, new_id
 
 from llama_index.tools.seglam.values import done_of
 

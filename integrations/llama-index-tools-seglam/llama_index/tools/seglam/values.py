@@ -8,8 +8,7 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.tools.types import ToolOutput
 from pydantic import TypeAdapter, ValidationError
 from seglam_agents import Tool, ToolResult
-from seglam_agents.hosting import Carried, Effect, Json, Record, decode, encoded, is_object, untitled
-from seglam_agents.hosting.parts import Done
+from seglam_agents.hosting import Carried, Done, Effect, Json, Record, decode, encoded, is_object, untitled
 
 NOT_DONE = "seglam_not_done"
 """The key in the raw input of an output that says something in the place of a result."""
