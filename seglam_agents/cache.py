@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -61,6 +62,9 @@ from seglam_agents.stores.opening import open_store
 from seglam_agents.wiring import Wiring, wired
 
 logger = logging.getLogger(__name__)
+
+MAX_TOLD = 16
+"""Instructions that one cache is kept for; where they are new at every run, nothing learnt under them would serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,26 +141,44 @@ class ReasoningCache:
         self._adopt(declared, system_prompt)
         self.sandbox = sandbox or self._own_sandbox()
         second, reason = self._second(second_sandbox)
-        self._engine = wired(
-            Wiring(
-                store=self.store,
-                sandbox=self.sandbox,
-                tools=declared,
-                instructions=self.instructions,
-                compilers=self._compilers(repairs),
-                policy=open_policy(policy),
-                embedder=embedder or default_embedder(),
-                near=near if near is not None else NEAR,
-                second=second,
-                second_reason=reason,
-                second_opinion=second_opinion,
-                learning=learning == "inline",
-                limits=limits or Limits(),
-                seed=seed,
-                now=now,
-            ),
-            self._call,
+        self._wiring = Wiring(
+            store=self.store,
+            sandbox=self.sandbox,
+            tools=declared,
+            instructions=self.instructions,
+            compilers=self._compilers(repairs),
+            policy=open_policy(policy),
+            embedder=embedder or default_embedder(),
+            near=near if near is not None else NEAR,
+            second=second,
+            second_reason=reason,
+            second_opinion=second_opinion,
+            learning=learning == "inline",
+            limits=limits or Limits(),
+            seed=seed,
+            now=now,
         )
+        self._engine = wired(self._wiring, self._call)
+        self._told: dict[str, ReasoningCache] = {self.instructions: self}
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """What bodies may call, by name."""
+        return self._wiring.tools
+
+    def told(self, system_prompt: str) -> ReasoningCache | None:
+        """Return this cache for an agent that is told this: the same store, model and counters, other conditions.
+
+        What was learnt under other instructions runs in shadow until enough runs agree. Close the first one only.
+
+        Returns:
+            The cache; None where the instructions are new at every run, so that nothing could be served under them.
+        """
+        said = instructions_digest(system_prompt)
+        with self._lock:
+            if said not in self._told and len(self._told) < MAX_TOLD:
+                self._told[said] = self._with(said)
+            return self._told.get(said)
 
     def answer(
         self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
@@ -305,7 +327,7 @@ class ReasoningCache:
 
     def procedures(self) -> list[Entry]:
         """Return the current entry of every procedure of this scope."""
-        self._engine.write_statistics()
+        self._write_statistics()
         self._engine.lookup.retriever.refresh(self.scope)
         return self._engine.lookup.retriever.entries(self.scope)
 
@@ -343,7 +365,7 @@ class ReasoningCache:
                 return
             self._closed = True
         try:
-            self._engine.write_statistics()
+            self._write_statistics()
         except Exception:
             logger.exception("statistics could not be written")  # They must not hide the agent's own result.
         for close in reversed(self._owned):
@@ -364,6 +386,20 @@ class ReasoningCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _with(self, instructions: str) -> ReasoningCache:
+        other = copy.copy(self)
+        other.instructions = instructions
+        other._wiring = replace(self._wiring, instructions=instructions)
+        other._engine = wired(other._wiring, other._call, self._engine.books)
+        return other
+
+    def _write_statistics(self) -> None:
+        retrievers = [cache._engine.lookup.retriever for cache in list(self._told.values())]
+        engine = self._engine
+        engine.books.write(
+            engine.entries, lambda key: next((found for item in retrievers if (found := item.find(key))), None)
+        )
 
     def _request(self, request: str | Request, context: Mapping[str, Json] | None) -> Request:
         if isinstance(request, Request):

@@ -9,8 +9,11 @@ from __future__ import annotations
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
+from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
 from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
 from seglam_agents.hosting.driver import WRITE, Driver, Drivers
+from seglam_agents.hosting.expressions import found_nothing
 from seglam_agents.hosting.fitting import Misfit, fit, plain
 from seglam_agents.hosting.journal import (
     LOST,
@@ -26,6 +29,7 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
+from seglam_agents.hosting.parts import Done, Part, Spoken
 from seglam_agents.hosting.procedures import (
     Told,
     arguments_model,
@@ -41,6 +45,7 @@ from seglam_agents.hosting.procedures import (
     tool_name,
     untitled,
 )
+from seglam_agents.hosting.reading import MAX_ROWS, UNFOUND, Frame, Reading, Rows, Seen, Statements
 from seglam_agents.hosting.recording import Run, Runs
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_plan
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
@@ -60,10 +65,14 @@ from seglam_agents.hosting.turn import (
     new_id,
     origin_of,
 )
-from seglam_agents.hosting.values import is_array, is_json, is_object, json_of, parsed, render
+from seglam_agents.hosting.values import encoded, is_array, is_json, is_object, json_of, parsed, render
 from seglam_agents.hosting.whole import Answered, answer_purely, follow
+from seglam_agents.models.base import Completion, Message
+from seglam_agents.models.tokens import counted
 from seglam_agents.records.entry import Entry
+from seglam_agents.records.errors import ModelError
 from seglam_agents.records.exchange import encoded_or_described
+from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json, Record, digest
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import ModelStep, Step
@@ -73,14 +82,22 @@ from seglam_agents.records.values import Value, decode, encode
 __all__ = [
     "LOST",
     "MAX_CALLS",
+    "MAX_ROWS",
+    "UNFOUND",
     "UNKNOWN",
     "WRITE",
     "Accounting",
     "Answered",
+    "Answering",
     "Asked",
     "Called",
     "Carried",
+    "Choice",
+    "ChoosingSession",
+    "Chosen",
+    "Completion",
     "Decision",
+    "Done",
     "Driver",
     "Drivers",
     "Effect",
@@ -88,6 +105,7 @@ __all__ = [
     "Entry",
     "Event",
     "Flow",
+    "Frame",
     "GiveBack",
     "Go",
     "HostedCache",
@@ -98,12 +116,18 @@ __all__ = [
     "Known",
     "Learner",
     "Learning",
+    "Message",
     "Misfit",
+    "ModelError",
     "ModelStep",
+    "Part",
     "Pass",
     "Price",
+    "Procedure",
     "ProcedureSavings",
+    "Reading",
     "Record",
+    "Rows",
     "Run",
     "Runs",
     "Said",
@@ -111,11 +135,17 @@ __all__ = [
     "SavingsReport",
     "Say",
     "SayAnswer",
+    "Seen",
+    "Session",
+    "Sourced",
+    "Spoken",
+    "Statements",
     "Step",
     "Switch",
     "Told",
     "Turn",
     "Unclean",
+    "Unfit",
     "Usage",
     "Value",
     "View",
@@ -124,16 +154,20 @@ __all__ = [
     "answer_purely",
     "arguments_model",
     "arun_plan",
+    "choosing_tool",
+    "counted",
     "decode",
     "described_procedure",
     "digest",
     "drive",
     "effect_of",
     "encode",
+    "encoded",
     "encoded_or_described",
     "find_entry",
     "fit",
     "follow",
+    "found_nothing",
     "host",
     "idempotency_key",
     "is_array",
@@ -143,6 +177,7 @@ __all__ = [
     "json_of",
     "nearest",
     "new_id",
+    "noted",
     "offering",
     "once",
     "origin_of",
@@ -156,6 +191,8 @@ __all__ = [
     "told",
     "tool_name",
     "trace_of",
+    "trace_of_choices",
     "untitled",
+    "vouched",
     "work",
 ]

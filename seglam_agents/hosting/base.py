@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import (
@@ -20,6 +20,7 @@ from seglam_agents.records.outcome import (
 )
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request, Scope
+from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.stores.base import ProcedureStore
@@ -36,6 +37,15 @@ class HostedCache(Protocol):
     @property
     def store(self) -> ProcedureStore:
         """Where procedures live, and the notes of this room."""
+        ...
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """What bodies may call, by name."""
+        ...
+
+    def told(self, system_prompt: str) -> Self | None:
+        """Return this cache for an agent that is told this; None where instructions are new at every run."""
         ...
 
     def plan(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Plan | Miss | Refused:

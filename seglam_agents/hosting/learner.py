@@ -148,4 +148,8 @@ class Learner(Generic[C]):
 
 
 def _kind(cache: HostedCache, trace: Trace) -> str:
-    return digest(cache.scope.key, sorted({step.tool for step in trace.calls}))
+    try:
+        scope = cache.scope.key
+    except Exception:
+        scope = ""  # A broken cache is told about below; the run is not touched.
+    return digest(scope, sorted({step.tool for step in trace.calls}))

@@ -6,9 +6,11 @@ import json
 from typing import TypeGuard
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
 
+from seglam_agents.records.exchange import NotAValueError, exchanged
 from seglam_agents.records.record import Json
-from seglam_agents.records.values import Money, Quantity, Value, decode
+from seglam_agents.records.values import Money, Quantity, Value, decode, encode
 
 _JSON: TypeAdapter[Json] = TypeAdapter(Json)
 
@@ -20,6 +22,20 @@ def json_of(value: object) -> Json:
         ValueError: it is no JSON as it stands.
     """
     return _JSON.validate_python(value, strict=True)
+
+
+def encoded(value: object) -> Json:
+    """Return what a tool of a host gave back, models and data classes included, in the encoding of the cache.
+
+    Raises:
+        ValueError: it has no JSON form.
+    """
+    try:
+        return encode(exchanged(value))
+    except NotAValueError:
+        return json_of(to_jsonable_python(value))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"a {type(value).__name__} has no JSON form") from error
 
 
 def is_json(value: object) -> TypeGuard[Json]:

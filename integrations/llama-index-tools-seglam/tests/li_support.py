@@ -98,6 +98,7 @@ def procedure(cache: ReasoningCache, name: str, template: str, body: str, tools:
             if f"{host.tool.name}(" in body
         ),
         provenance=Provenance(compiler="test"),
+        instructions=cache.instructions,
     )
     report = AdmissionReport(checks=(Check(name="replay", verdict="passed", cases=3),))
     return cache.store.put(Entry(procedure=stored, status="active", report=report), expected_revision=0)
