@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +20,8 @@ from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, default_embedder
 from seglam_agents.flow import adrive, drive
 from seglam_agents.guards.slots import exports
+from seglam_agents.hosting.journal import Journal
+from seglam_agents.hosting.requests import call_once, named
 from seglam_agents.learning.policy import Policy, open_policy
 from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
@@ -59,6 +63,9 @@ from seglam_agents.stores.opening import open_store
 from seglam_agents.wiring import Wiring, wired
 
 logger = logging.getLogger(__name__)
+
+MAX_TOLD = 16
+"""Instructions that one cache is kept for; where they are new at every run, nothing learnt under them would serve."""
 
 
 class ReasoningCache:
@@ -126,54 +133,93 @@ class ReasoningCache:
         self.instructions = instructions_digest(system_prompt)
         self.model = open_model(model) if model is not None else None
         self.store = self._own_store(store)
+        self._journal = Journal(self.store, self.scope)
         self._adopt(declared, system_prompt)
         self.sandbox = sandbox or self._own_sandbox()
         second, reason = self._second(second_sandbox)
-        self._engine = wired(
-            Wiring(
-                store=self.store,
-                sandbox=self.sandbox,
-                tools=declared,
-                instructions=self.instructions,
-                compilers=self._compilers(repairs),
-                policy=open_policy(policy),
-                embedder=embedder or default_embedder(),
-                near=near if near is not None else NEAR,
-                second=second,
-                second_reason=reason,
-                second_opinion=second_opinion,
-                learning=learning == "inline",
-                limits=limits or Limits(),
-                seed=seed,
-                now=checked_clock(now) if now else None,
-                predictions=predictions,
-            ),
-            self._call,
+        self._wiring = Wiring(
+            store=self.store,
+            sandbox=self.sandbox,
+            tools=declared,
+            instructions=self.instructions,
+            compilers=self._compilers(repairs),
+            policy=open_policy(policy),
+            embedder=embedder or default_embedder(),
+            near=near if near is not None else NEAR,
+            second=second,
+            second_reason=reason,
+            second_opinion=second_opinion,
+            learning=learning == "inline",
+            limits=limits or Limits(),
+            seed=seed,
+            now=checked_clock(now) if now else None,
+            predictions=predictions,
         )
+        self._engine = wired(self._wiring, self._call)
+        self._told: dict[str, ReasoningCache] = {self.instructions: self}
 
-    def answer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """What bodies may call, by name."""
+        return self._wiring.tools
+
+    def told(self, system_prompt: str) -> ReasoningCache | None:
+        """Return this cache for an agent that is told this: the same store, model and counters, other conditions.
+
+        What was learnt under other instructions runs in shadow until enough runs agree. Close the first one only.
+
+        Returns:
+            The cache; None where the instructions are new at every run, so that nothing could be served under them.
+        """
+        said = instructions_digest(system_prompt)
+        with self._lock:
+            if said not in self._told and len(self._told) < MAX_TOLD:
+                self._told[said] = self._with(said)
+            return self._told.get(said)
+
+    def answer(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer a request: from code where a procedure applies, else by the model, which then may be compiled.
+
+        Args:
+            request: what is asked.
+            context: typed values that are not in the text.
+            request_id: the caller's own name of the request. Asked again by it, from wherever, each write of a
+                procedure is made once (`docs/writes.md`). Without one, asking twice means it twice.
 
         Raises:
             ModelError: the model had to be asked and failed.
         """
-        flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
-        return drive(flow, self.model, self._engine.books.ledger)
+        asked = self._request(request, context)
+        with named(request_id, asked.text):
+            flow = self._engine.answer(asked, can_ask=self.model is not None)
+            return drive(flow, self.model, self._engine.books.ledger)
 
-    async def aanswer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    async def aanswer(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer a request without blocking the event loop. See `answer`."""
-        flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
-        return await adrive(flow, self.model, self._engine.books.ledger)
+        asked = self._request(request, context)
+        with named(request_id, asked.text):
+            flow = self._engine.answer(asked, can_ask=self.model is not None)
+            return await adrive(flow, self.model, self._engine.books.ledger)
 
-    def lookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    def lookup(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer from stored procedures alone, without any model."""
-        outcome = self._engine.lookup.look(self._request(request, context))
+        asked = self._request(request, context)
+        with named(request_id, asked.text):
+            outcome = self._engine.lookup.look(asked)
         self._engine.books.count(outcome)
         return outcome
 
-    async def alookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    async def alookup(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer from stored procedures alone, in a thread. See `lookup`."""
-        return await asyncio.to_thread(self.lookup, request, context=context)
+        return await asyncio.to_thread(self.lookup, request, context=context, request_id=request_id)
 
     def plan(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Plan | Miss | Refused:
         """Say which procedure will answer, and with what, for a host that runs the tools itself.
@@ -278,9 +324,16 @@ class ReasoningCache:
 
     def procedures(self) -> list[Entry]:
         """Return the current entry of every procedure of this scope."""
-        self._engine.write_statistics()
+        self._write_statistics()
         self._engine.lookup.retriever.refresh(self.scope)
         return self._engine.lookup.retriever.entries(self.scope)
+
+    def near(self, text: str, *, limit: int = 8) -> list[Entry]:
+        """Return the procedures nearest to a text, nearest first: candidates to offer, decided by nothing else.
+
+        Never raises: without a store that searches there are none.
+        """
+        return self._engine.learning.tasks.nearest(self._request(text, None), limit)
 
     def stats(self) -> CacheStatistics:
         """Return sums since the cache was opened."""
@@ -309,7 +362,7 @@ class ReasoningCache:
                 return
             self._closed = True
         try:
-            self._engine.write_statistics()
+            self._write_statistics()
         except Exception:
             logger.exception("statistics could not be written")  # They must not hide the agent's own result.
         for close in reversed(self._owned):
@@ -330,6 +383,20 @@ class ReasoningCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _with(self, instructions: str) -> ReasoningCache:
+        other = copy.copy(self)
+        other.instructions = instructions
+        other._wiring = replace(self._wiring, instructions=instructions)
+        other._engine = wired(other._wiring, other._call, self._engine.books)
+        return other
+
+    def _write_statistics(self) -> None:
+        retrievers = [cache._engine.lookup.retriever for cache in list(self._told.values())]
+        engine = self._engine
+        engine.books.write(
+            engine.entries, lambda key: next((found for item in retrievers if (found := item.find(key))), None)
+        )
 
     def _request(self, request: str | Request, context: Mapping[str, Json] | None) -> Request:
         try:
@@ -393,21 +460,7 @@ class ReasoningCache:
         item = self._tools.get(call.tool)
         if item is None:
             return ToolResult(error=f"tool {call.tool!r} does not exist")
-        try:
-            returned = item.function(**call.arguments)
-        except (Exception, asyncio.CancelledError, SystemExit) as error:
-            # What a tool raises is its own failure, and it may have acted: the step must not be lost.
-            return ToolResult(error=f"{type(error).__name__}: {error}")
-        if inspect.iscoroutine(returned):
-            returned.close()
-            return ToolResult(
-                error=f"{call.tool} was not carried out: its function returned a coroutine, which is not run"
-            )
-        try:
-            return ToolResult(value=exchanged(returned))
-        except Exception as error:
-            # It has acted: the model must hear of it, whatever it returned.
-            return ToolResult(error=f"{call.tool} was carried out, but its result cannot be used: {error}")
+        return call_once(self._journal, item.tool, call, lambda: _carried_out(item, call))
 
     def _own_store(self, store: str | Path | ProcedureStore | None) -> ProcedureStore:
         opened = open_store(store)
@@ -428,3 +481,19 @@ class ReasoningCache:
             return None, opened.reason
         self._owned.append(opened.close)
         return opened, ""
+
+
+def _carried_out(item: HostTool, call: ToolCall) -> ToolResult:
+    try:
+        returned = item.function(**call.arguments)
+    except (Exception, asyncio.CancelledError, SystemExit) as error:
+        # What a tool raises is its own failure, and it may have acted: the step must not be lost.
+        return ToolResult(error=f"{type(error).__name__}: {error}")
+    if inspect.iscoroutine(returned):
+        returned.close()
+        return ToolResult(error=f"{call.tool} was not carried out: its function returned a coroutine")
+    try:
+        return ToolResult(value=exchanged(returned))
+    except Exception as error:
+        # It has acted: the model must hear of it, whatever it returned.
+        return ToolResult(error=f"{call.tool} was carried out, but its result cannot be used: {error}")

@@ -52,18 +52,20 @@ class Wiring:
     predictions: tuple[int, int] = (1, 2)
 
 
-def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
+def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books | None = None) -> Engine:
     """Return the engine of a cache.
 
     Args:
         wiring: what the cache was opened with.
         call: runs a tool of the host; it must not raise.
+        books: of another engine, where both count together.
     """
     store, tools, told = wiring.store, wiring.tools, wiring.instructions
     now, clock = wiring.now, wiring.now is not None
     executor = Executor(wiring.sandbox, wiring.limits)
     retriever = Retriever(store, wiring.sandbox, tools=tools, limits=wiring.limits, instructions=told)
-    entries, books, book, kinds = Entries(store), Books(), TraceBook(store), Kinds(store, wiring.near)
+    entries, book, kinds = Entries(store), TraceBook(store), Kinds(store, wiring.near)
+    books = books or Books()
     admission = Admission(executor, wiring.second, wiring.second_reason, seed=wiring.seed, now=now)
     lookup = Lookup(retriever, executor, call, now)
     compiling = Compiling(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,14 @@ from seglam_agents.guards.guard import Declined
 from seglam_agents.guards.normal import normalise
 from seglam_agents.learning.kinds import Kind
 from seglam_agents.learning.tracebook import TraceBook
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import Trace
 from seglam_agents.serving.retriever import Retriever
 from seglam_agents.stores.base import ProcedureStore, SearchableStore
+
+logger = logging.getLogger(__name__)
 
 MAX_NEIGHBOURS = 2
 """Stored procedures that a compiler is shown."""
@@ -81,6 +85,17 @@ class Tasks:
         vector = [float(number) for number in self.embedder.embed_query(request.text)]
         length = math.hypot(*vector)
         return [number / length for number in vector] if length else vector
+
+    def nearest(self, request: Request, limit: int) -> list[Entry]:
+        """Return the entries nearest to a request; none where the store does not search, or is gone."""
+        if not isinstance(self.store, SearchableStore) or not request.text.strip():
+            return []
+        try:
+            found = self.store.search(request.scope, self.vector(request), limit=limit)
+        except Exception:
+            logger.exception("near procedures cannot be found")
+            return []
+        return [match.entry for match in found]
 
     def _neighbours(self, request: Request, vector: Sequence[float]) -> tuple[Neighbour, ...]:
         if not isinstance(self.store, SearchableStore):

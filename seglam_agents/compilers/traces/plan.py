@@ -311,8 +311,10 @@ def narrowed(node: Node, names: Collection[str]) -> Node:
     """Return a plan that sees only those places of the request: what never varied is no argument of a body."""
 
     def seen(scene: Scene) -> Scene:
-        shown = ((name, own) for name, own in scene.families.items() if own != "request" or name in names)
-        kept: dict[str, Family] = dict(shown)
+        kept: dict[str, Family] = {}
+        for name, own in scene.families.items():
+            if own != "request" or name in names:
+                kept[name] = own
         return Scene(scene.views, kept)
 
     scene = seen(node.scene)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -31,12 +32,18 @@ def write(plan: Node, parameters: Sequence[str], summary: str, writes: frozenset
     holder = Holder.of(plan, writes, said)
     first = [f"    {line}" for line in places(plan, writes)]
     lines = _hoisted([*first, *_node(plan, holder, "    ")])
-    if any(re.search(r"\bnow\b", line) for line in lines):
+    if _reads_clock(lines):
         lines.insert(0, "    now = datetime.now()")
     body = "\n".join([f"def run({', '.join(parameters)}):", f'    """{summary}"""', *_unassigned(lines)])
     functions = used_functions(body)
     prelude = [PRELUDE[name] for name in functions]
     return "\n\n".join([*_imports(body + "".join(prelude)), *prelude, body]) + "\n"
+
+
+def _reads_clock(lines: Sequence[str]) -> bool:
+    # A text that says "now" reads no clock.
+    tree = ast.parse("\n".join(["def run():", *lines]))
+    return any(isinstance(node, ast.Name) and node.id == "now" for node in ast.walk(tree))
 
 
 def _imports(source: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llama_index.tools.seglam.sql import Lifted, Unfit, lift, placeholders, read_only, tokens
+from seglam_agents.hosting.statements import Lifted, Unfit, lift, placeholders, read_only, tokens
 
 NAMES = ("city", "state", "name", "population")
 

@@ -14,6 +14,7 @@ from datetime import date
 from typing import Literal, TypeAlias, cast
 
 from seglam_agents.guards.slots.exports import find_all
+from seglam_agents.hosting.answering import Unfit
 
 Kind: TypeAlias = Literal["word", "string", "quoted", "number", "parameter", "mark"]
 
@@ -33,13 +34,6 @@ class Token:
     def word(self) -> str:
         """The word in upper case; empty for what is no word."""
         return self.text.upper() if self.kind == "word" else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Unfit:
-    """A statement that is not stored, and why."""
-
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
