@@ -19,6 +19,8 @@ from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, default_embedder
 from seglam_agents.flow import adrive, drive
 from seglam_agents.guards.slots import exports
+from seglam_agents.hosting.journal import Journal
+from seglam_agents.hosting.requests import call_once, named
 from seglam_agents.learning.policy import Policy, open_policy
 from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
@@ -135,6 +137,7 @@ class ReasoningCache:
         self.instructions = instructions_digest(system_prompt)
         self.model = open_model(model) if model is not None else None
         self.store = self._own_store(store)
+        self._journal = Journal(self.store, self.scope)
         self._adopt(declared, system_prompt)
         self.sandbox = sandbox or self._own_sandbox()
         second, reason = self._second(second_sandbox)
@@ -177,29 +180,49 @@ class ReasoningCache:
                 self._told[said] = self._with(said)
             return self._told.get(said)
 
-    def answer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    def answer(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer a request: from code where a procedure applies, else by the model, which then may be compiled.
+
+        Args:
+            request: what is asked.
+            context: typed values that are not in the text.
+            request_id: the caller's own name of the request. Asked again by it, from wherever, each write of a
+                procedure is made once (`docs/writes.md`). Without one, asking twice means it twice.
 
         Raises:
             ModelError: the model had to be asked and failed.
         """
-        flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
-        return drive(flow, self.model, self._engine.books.ledger)
+        asked = self._request(request, context)
+        with named(request_id, asked.text):
+            flow = self._engine.answer(asked, can_ask=self.model is not None)
+            return drive(flow, self.model, self._engine.books.ledger)
 
-    async def aanswer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    async def aanswer(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer a request without blocking the event loop. See `answer`."""
-        flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
-        return await adrive(flow, self.model, self._engine.books.ledger)
+        asked = self._request(request, context)
+        with named(request_id, asked.text):
+            flow = self._engine.answer(asked, can_ask=self.model is not None)
+            return await adrive(flow, self.model, self._engine.books.ledger)
 
-    def lookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    def lookup(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer from stored procedures alone, without any model."""
-        outcome = self._engine.lookup.look(self._request(request, context))
+        asked = self._request(request, context)
+        with named(request_id, asked.text):
+            outcome = self._engine.lookup.look(asked)
         self._engine.books.count(outcome)
         return outcome
 
-    async def alookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    async def alookup(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer from stored procedures alone, in a thread. See `lookup`."""
-        return await asyncio.to_thread(self.lookup, request, context=context)
+        return await asyncio.to_thread(self.lookup, request, context=context, request_id=request_id)
 
     def plan(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Plan | Miss | Refused:
         """Say which procedure will answer, and with what, for a host that runs the tools itself.
@@ -423,15 +446,7 @@ class ReasoningCache:
         item = self._tools.get(call.tool)
         if item is None:
             return ToolResult(error=f"tool {call.tool!r} does not exist")
-        try:
-            returned = item.function(**call.arguments)
-        except Exception as error:
-            return ToolResult(error=f"{type(error).__name__}: {error}")
-        try:
-            return ToolResult(value=exchanged(returned))
-        except Exception as error:
-            # It has acted: the model must hear of it, whatever it returned.
-            return ToolResult(error=f"{call.tool} was carried out, but its result cannot be used: {error}")
+        return call_once(self._journal, item.tool, call, lambda: _carried_out(item, call))
 
     def _own_store(self, store: str | Path | ProcedureStore | None) -> ProcedureStore:
         opened = open_store(store)
@@ -452,3 +467,15 @@ class ReasoningCache:
             return None, opened.reason
         self._owned.append(opened.close)
         return opened, ""
+
+
+def _carried_out(item: HostTool, call: ToolCall) -> ToolResult:
+    try:
+        returned = item.function(**call.arguments)
+    except Exception as error:
+        return ToolResult(error=f"{type(error).__name__}: {error}")
+    try:
+        return ToolResult(value=exchanged(returned))
+    except Exception as error:
+        # It has acted: the model must hear of it, whatever it returned.
+        return ToolResult(error=f"{call.tool} was carried out, but its result cannot be used: {error}")

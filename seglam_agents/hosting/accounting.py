@@ -86,7 +86,7 @@ class Accounting:
     price: Price | None = None
     _hits: dict[str, int] = field(default_factory=dict[str, int])
     _deopts: dict[str, int] = field(default_factory=dict[str, int])
-    _baselines: dict[str, Usage] | None = None
+    _baselines: dict[str, Usage] = field(default_factory=dict[str, Usage])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def hit(self, procedure_id: str) -> Saved:
@@ -106,7 +106,7 @@ class Accounting:
             return
         procedure_id = learned.procedure.rpartition("@")[0]
         with self._lock:
-            self._read()[procedure_id] = trace.usage
+            self._baselines[procedure_id] = trace.usage
         try:
             if isinstance(self.cache.store, NoteStore):
                 document: dict[str, Json] = {
@@ -121,10 +121,12 @@ class Accounting:
     def baseline(self, procedure_id: str) -> Usage | None:
         """Return what one run of the model costs that a procedure stands for; None where none was seen."""
         with self._lock:
-            known = self._read()
-            if procedure_id not in known:
-                known.update(self._stored())
-            return known.get(procedure_id)
+            if procedure_id in self._baselines:
+                return self._baselines[procedure_id]
+        stored = self._stored()  # Outside of the lock: a store that hangs holds up one request.
+        with self._lock:
+            self._baselines = {**stored, **self._baselines}
+            return self._baselines.get(procedure_id)
 
     def saved(self, procedure_id: str, hits: int = 1) -> Saved:
         """Return what so many hits of a procedure save."""
@@ -159,11 +161,6 @@ class Accounting:
         if self.price is None:
             return Saved(usage)
         return Saved(usage, self.price.of(usage), self.price.currency)
-
-    def _read(self) -> dict[str, Usage]:
-        if self._baselines is None:
-            self._baselines = self._stored()
-        return self._baselines
 
     def _stored(self) -> dict[str, Usage]:
         try:

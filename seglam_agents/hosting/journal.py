@@ -81,7 +81,8 @@ class Journal:
 
     store: ProcedureStore
     scope: Scope
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    # Of several, so that a store that hangs in one write does not hold up every other one.
+    _locks: tuple[threading.Lock, ...] = field(default_factory=lambda: tuple(threading.Lock() for _ in range(64)))
 
     def begin(self, write: Write, attempt: str) -> Beginning:
         """Note that a write begins, or tell why it must not begin again. Never raises.
@@ -93,7 +94,7 @@ class Journal:
         if not isinstance(self.store, NoteStore):
             return Go()
         try:
-            with self._lock:
+            with self._locks[int(write.key[:8], 16) % len(self._locks)]:
                 return self._begin(self.store, write, digest(attempt))
         except Exception:
             logger.exception("a write could not be noted before it began")

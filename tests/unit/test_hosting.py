@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from seglam_agents import (
     Hit,
     HostTool,
     Learned,
+    Miss,
     Plan,
     ReasoningCache,
     Refused,
@@ -58,7 +61,7 @@ from seglam_agents.records.errors import StoreError
 from seglam_agents.records.request import Scope
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
-from seglam_agents.testing.host_contract import PROCEDURES, Shop, stored
+from seglam_agents.testing.host_contract import ORDER, PROCEDURES, Crash, Shop, stored
 from seglam_agents.testing.plain_host import PlainHost
 
 WRITE = Write(place="p", call="c", tool="order")
@@ -486,3 +489,75 @@ class TestLearner:
 def test_answers_as_text(answer: Any, text: str) -> None:
     """One rendering for every host."""
     assert render(answer) == text
+
+
+class TestNamedRequests:
+    """A request that its caller names is carried out once, however often it is asked."""
+
+    def test_eight_threads_with_one_request(self, cache: ReasoningCache, shop: Shop) -> None:
+        """One of them writes; the others are told what it came to, or that they cannot know. Without an id, all do."""
+        with ThreadPoolExecutor(8) as pool:
+            named = list(pool.map(lambda _: cache.answer(ORDER, request_id="r1"), range(8)))
+        assert shop.written == [("tea", 2)]
+        assert any(isinstance(outcome, Hit) for outcome in named)
+        assert all(isinstance(x, Hit) or "not known whether" in str(x.steps) for x in named if not isinstance(x, Miss))
+        assert not [outcome for outcome in named if isinstance(outcome, Miss)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: cache.answer(ORDER), range(8)))
+        assert len(shop.written) == 9
+
+    @pytest.mark.parametrize("ask", ["answer", "lookup", "aanswer", "alookup"])
+    def test_asked_again(self, cache: ReasoningCache, shop: Shop, ask: str) -> None:
+        """The second time its result is served again; another id, or another text, is another request."""
+
+        def asked(text: str, request_id: str | None) -> Any:
+            outcome = getattr(cache, ask)(text, request_id=request_id)
+            return asyncio.run(outcome) if asyncio.iscoroutine(outcome) else outcome
+
+        answers = [asked(ORDER, "r1").answer for _ in range(3)]
+        assert answers == ["ordered 2 tea, 6 coins"] * 3 and shop.written == [("tea", 2)]
+        asked(ORDER, "r2")
+        asked("Order 3 boxes of tea", "r1")
+        assert shop.written == [("tea", 2), ("tea", 2), ("tea", 3)]
+
+    def test_the_other_side_can_tell_a_repetition(self, cache: ReasoningCache, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The tool is offered the same key in every attempt, and none where the request has no name."""
+        keys: list[str | None] = []
+
+        def order(item: str, n: int) -> str:
+            keys.append(idempotency_key())
+            if len(keys) == 1:
+                raise Crash
+            return "ordered"
+
+        item = cache._tools["order"]
+        idempotent = item.tool.model_copy(update={"idempotent": True})
+        monkeypatch.setitem(cache._tools, "order", HostTool(idempotent, order))
+        with pytest.raises(Crash):
+            cache.answer(ORDER, request_id="r1")
+        cache.answer(ORDER, request_id="r1")
+        cache.answer(ORDER)
+        assert keys[0] == keys[1] and keys[0] is not None and keys[2] is None
+
+    def test_a_crash_within_the_write(self, cache: ReasoningCache, shop: Shop) -> None:
+        """Asked again by its id, the write is in doubt: it is not repeated, and that is told."""
+        shop.crash = "writing"
+        with pytest.raises(Crash):
+            cache.answer(ORDER, request_id="r1")
+        outcome = cache.lookup(ORDER, request_id="r1")
+        assert isinstance(outcome, Deopt) and shop.written == [("tea", 2)]
+        assert "not known whether" in (outcome.steps[-1].error or "")
+
+    @pytest.mark.parametrize("decision", ["edited", "rejected"])
+    def test_what_a_person_touched_is_no_evidence(self, cache: ReasoningCache, decision: Any) -> None:
+        """Runs in which a person decided about a call make no procedure, however many there are."""
+
+        def run(item: str, decision: Any) -> Learned:
+            step = ToolStep(tool="order", arguments={"item": item, "n": 1}, result="ordered", decision=decision)
+            return cache.observe(Trace(request=Request(text=f"Get one {item} now"), steps=(step,), answer="ordered"))
+
+        touched = [run(item, decision) for item in ("tea", "milk", "rice", "salt")]
+        assert all("that is no rule" in learned.reason and learned.procedure is None for learned in touched)
+        assert isinstance(cache.lookup("Get one bread now"), Miss)
+        clean = [run(item, "none") for item in ("tea", "milk")]
+        assert clean[-1].procedure is not None, clean[-1].reason

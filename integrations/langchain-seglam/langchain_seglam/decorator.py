@@ -153,7 +153,7 @@ def as_answer(result: object) -> Json:
     Raises:
         ValueError: it has no JSON form, or says more than an update and where to go.
     """
-    if isinstance(result, Command):
+    if _is_command(type(result)):
         command: Goto = loose(result)
         if command.graph is not None or command.resume is not None:
             raise ValueError("a command to another graph, or one that resumes, is no answer")

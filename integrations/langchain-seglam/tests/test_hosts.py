@@ -19,6 +19,7 @@ from langgraph.types import Command, interrupt
 from lc_support import on
 from seglam_agents import HostTool
 from seglam_agents.testing.host_contract import Edit, Host, HostContract, Job, PersonSays, PlainTool, Ran, Reject, Says
+from seglam_agents.testing.host_faults import HostFaults
 
 from langchain_seglam import (
     GraphCache,
@@ -184,3 +185,11 @@ class TestNodes(HostContract):
     @pytest.fixture
     def host(self) -> Host:
         return NodeHost()
+
+
+class TestAgentsThatBreak(HostFaults):
+    """Middleware, with one thing broken at any of its calls."""
+
+    @pytest.fixture
+    def host(self) -> Host:
+        return AgentHost()

@@ -18,6 +18,15 @@ from llama_index.tools.seglam.testing import ScriptedLLM
 SERIALIZER = JsonPickleSerializer()
 
 
+async def settled(context: Context) -> dict[str, Any]:
+    """Return the state of a run in which calls are all that goes on: the host runs other steps in it once more."""
+    while True:
+        state = context.to_dict(serializer=SERIALIZER)
+        if {name for name, worker in state["workers"].items() if worker["in_progress"]} <= {"call_tool"}:
+            return state
+        await asyncio.sleep(0)
+
+
 @dataclass
 class Worker:
     """One agent of the job, and where its runs are saved."""
@@ -32,14 +41,6 @@ class Worker:
     def save(self) -> None:
         if self.thread is not None and self.context is not None:
             self.saved[self.thread] = self.context.to_dict(serializer=SERIALIZER)
-
-    async def settle(self) -> None:
-        """Wait until a call is all that goes on: other steps in the saved state are run once more by the host."""
-        while self.thread is not None and self.context is not None:
-            workers = self.context.to_dict(serializer=SERIALIZER)["workers"]
-            if {name for name, worker in workers.items() if worker["in_progress"]} <= {"call_tool"}:
-                return
-            await asyncio.sleep(0)
 
     async def until_death(self, text: str | None, request_id: str | None = None, said: PersonSays | None = None) -> Ran:
         running = asyncio.create_task(self.run(text, request_id, said))
@@ -93,7 +94,8 @@ class Gate(AsyncBaseTool):
         return ToolOutput(self.tool.name, str(result), raw_input={"kwargs": arguments}, raw_output=result)
 
     async def acall(self, **arguments: Any) -> ToolOutput:
-        await self.worker.settle()
+        if self.worker.context is not None:
+            await settled(self.worker.context)
         self.worker.save()
         if self.tool.name in self.worker.job.approve:
             ctx = Context.get_step_context()
