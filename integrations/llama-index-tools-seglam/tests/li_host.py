@@ -18,6 +18,15 @@ from llama_index.tools.seglam.testing import ScriptedLLM
 SERIALIZER = JsonPickleSerializer()
 
 
+async def settled(context: Context) -> dict[str, Any]:
+    """Return the state of a run in which calls are all that goes on: the host runs other steps in it once more."""
+    while True:
+        state = context.to_dict(serializer=SERIALIZER)
+        if {name for name, worker in state["workers"].items() if worker["in_progress"]} <= {"call_tool"}:
+            return state
+        await asyncio.sleep(0)
+
+
 @dataclass
 class Worker:
     """One agent of the job, and where its runs are saved."""
@@ -85,6 +94,8 @@ class Gate(AsyncBaseTool):
         return ToolOutput(self.tool.name, str(result), raw_input={"kwargs": arguments}, raw_output=result)
 
     async def acall(self, **arguments: Any) -> ToolOutput:
+        if self.worker.context is not None:
+            await settled(self.worker.context)
         self.worker.save()
         if self.tool.name in self.worker.job.approve:
             ctx = Context.get_step_context()

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from li_host import settled
 from li_support import BUY, BUY_BODY, TOTAL, TOTAL_BODY, Open, Shop, procedure
 from llama_index.core.agent.workflow import AgentStream, AgentWorkflow, FunctionAgent, ReActAgent, ToolCallResult
 from llama_index.core.base.llms.types import ChatMessage
@@ -398,7 +399,7 @@ async def test_a_run_taken_up_from_a_saved_context_repeats_no_write(kind: Any, c
     async def buy(item: str, count: int) -> str:
         """Buy some of an item."""
         keys.append(idempotency_key())
-        saved.append(handlers[-1].ctx.to_dict(serializer=JsonPickleSerializer()))
+        saved.append(await settled(handlers[-1].ctx))
         writing.set()
         await asyncio.Event().wait()  # The worker is killed here.
         return ""
