@@ -42,11 +42,10 @@ class Executor:
         now: datetime | None = None,
     ) -> Action:
         """Run the body over the recorded results, up to the first call that has none."""
-        return _action(
-            self.sandbox.run(
-                loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
-            )
+        execution = self.sandbox.run(
+            loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
         )
+        return _action(execution, loaded)
 
     def carry_out(self, wanted: Call, call: Callable[[ToolCall], ToolResult]) -> tuple[ToolStep, ToolResult]:
         """Carry one call out with a live tool, and return the step with its result."""
@@ -65,7 +64,8 @@ class Executor:
         """Run the body to its end with live tools, and return the steps as executed."""
         steps: list[ToolStep] = []
 
-        def recording(wanted: ToolCall) -> ToolResult:
+        def recording(asked: ToolCall) -> ToolResult:
+            wanted = loaded.meant(asked)
             result = call(wanted) if call else ToolResult(error=f"tool {wanted.tool!r} is not available")
             steps.append(_step(wanted, result))
             return result
@@ -78,7 +78,7 @@ class Executor:
                 limits=self.limits,
                 now=now,
             )
-            return _action(execution), tuple(steps)
+            return _action(execution, loaded), tuple(steps)
         except Exception as error:
             if not steps:
                 raise
@@ -87,13 +87,14 @@ class Executor:
             return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken"), tuple(steps)
 
 
-def _action(execution: Execution) -> Action:
+def _action(execution: Execution, loaded: Loaded) -> Action:
     match execution:
         case Returned(value=None, seconds=seconds):
             return GiveUp("the procedure returned nothing", seconds, "value")
         case Returned(value=value, seconds=seconds):
             return _final(value, seconds)
-        case Paused(call=call):
+        case Paused(call=asked):
+            call = loaded.meant(asked)
             return Call(call.tool, {name: encode(value) for name, value in call.arguments.items()})
         case Failed(kind=kind, reason=reason, seconds=seconds):
             return GiveUp(f"{kind}: {reason}", seconds, kind)
