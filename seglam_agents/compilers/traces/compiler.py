@@ -19,6 +19,7 @@ from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, 
 from seglam_agents.compilers.traces.plan import Node, calls_of, narrowed, ways_of, without
 from seglam_agents.compilers.traces.source import callables, write
 from seglam_agents.compilers.traces.spans import Reading, readings
+from seglam_agents.compilers.traces.words import unaccounted
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
@@ -200,7 +201,9 @@ def _candidate(
     names = [*slots, *(parameter.name for parameter in context)]
     said = frozenset(word for case in kind.cases for word in case.reading.content)
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
-    body = write(narrowed(proven, names), names, _summary(kind.cases[0]), writes, said, spelled)
+    left = unaccounted(said, proven, (case.trace for case in kind.cases))
+    plan = narrowed(proven, names)
+    body = write(plan, names, _summary(kind.cases[0]), writes, said, spelled, accounted=not left)
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = dict.fromkeys(call.tool for call in calls_of(proven))

@@ -311,7 +311,8 @@ def narrowed(node: Node, names: Collection[str]) -> Node:
     """Return a plan that sees only those places of the request: what never varied is no argument of a body."""
 
     def seen(scene: Scene) -> Scene:
-        kept = {name: own for name, own in scene.families.items() if own != "request" or name in names}
+        kept: dict[str, Family] = {}
+        kept |= {name: own for name, own in scene.families.items() if own != "request" or name in names}
         return Scene(scene.views, kept)
 
     scene = seen(node.scene)

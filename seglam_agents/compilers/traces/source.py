@@ -48,6 +48,8 @@ def write(
     writes: frozenset[str],
     said: frozenset[str],
     called: Mapping[str, str],
+    *,
+    accounted: bool = False,
 ) -> str:
     """Return the module of a body.
 
@@ -58,11 +60,12 @@ def write(
         writes: the tools that change something.
         said: the words of the requests.
         called: what the body calls each tool.
+        accounted: whether the plan does something about every word of the requests.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
-    holder = Holder.of(plan, writes, said)
+    holder = Holder.of(plan, writes, said, accounted=accounted)
     first = [f"    {line}" for line in places(plan, writes)]
     lines = _hoisted([*first, *_node(plan, holder, called, "    ")])
     if any(re.search(r"\bnow\b", line) for line in lines):
