@@ -97,7 +97,8 @@ def _run(case: Case, known: Known, steps: list[ToolStep]) -> _Did | None:
     left = list(steps)
     calls: list[tuple[str, Mapping[str, Json]]] = []
 
-    def recorded(call: ToolCall) -> ToolResult:
+    def recorded(asked: ToolCall) -> ToolResult:
+        call = case.loaded.meant(asked)
         calls.append((call.tool, {name: encode(value) for name, value in call.arguments.items()}))
         at = next((index for index, step in enumerate(left) if step.tool == call.tool), None)
         return ToolResult(error="no such call was recorded") if at is None else ToolResult(decode(left.pop(at).result))

@@ -51,7 +51,8 @@ def rerun(
     about = f"on the trace of {known.request.text!r}"
     mismatches: list[str] = []
 
-    def recorded(call: ToolCall) -> ToolResult:
+    def recorded(asked: ToolCall) -> ToolResult:
+        call = loaded.meant(asked)
         arguments = {name: encode(value) for name, value in call.arguments.items()}
         if not steps:
             mismatches.append(f"calls {call.tool}({arguments}) after the trace has ended")

@@ -47,12 +47,20 @@ class ToolUse(Record):
     idempotent: bool = False
     schema_hash: str = ""
     arguments: tuple[str, ...] = ()
+    called: str = ""
+    """What the body calls it where its name is none that code can use: `get_price` for "get-price"."""
 
     @classmethod
-    def of(cls, tool: Tool) -> Self:
-        """Return a tool as it is now."""
+    def of(cls, tool: Tool, called: str = "") -> Self:
+        """Return a tool as it is now.
+
+        Args:
+            tool: the tool.
+            called: what the body calls it.
+        """
         return cls(
             name=tool.name,
+            called="" if called == tool.name else called,
             effect=tool.effect,
             idempotent=tool.idempotent,
             schema_hash=tool.schema_hash,
@@ -166,7 +174,7 @@ class Procedure(VersionedRecord):
             self.guard.model_dump(mode="json"),
             self.body,
             [parameter.model_dump(mode="json") for parameter in self.parameters],
-            [tool.model_dump(mode="json") for tool in self.tools],
+            [tool.model_dump(mode="json", exclude=set() if tool.called else {"called"}) for tool in self.tools],
             *later,
             length=64,
         )

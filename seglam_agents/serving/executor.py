@@ -44,11 +44,10 @@ class Executor:
         now: datetime | None = None,
     ) -> Action:
         """Run the body over the recorded results, up to the first call that has none."""
-        action = _action(
-            self.sandbox.run(
-                loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
-            )
+        execution = self.sandbox.run(
+            loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
         )
+        action = _action(execution, loaded)
         problem = _unfit(loaded, action.tool, action.arguments) if isinstance(action, Call) else None
         return GiveUp(problem, kind="arguments") if problem else action
 
@@ -70,7 +69,8 @@ class Executor:
         steps: list[ToolStep] = []
         problems: list[str] = []
 
-        def recording(wanted: ToolCall) -> ToolResult:
+        def recording(asked: ToolCall) -> ToolResult:
+            wanted = loaded.meant(asked)
             problem = _unfit(loaded, wanted.tool, _encoded(wanted))
             if problem or problems:
                 # The body may catch this; it is not asked any more, and nothing else of it is carried out.
@@ -88,7 +88,7 @@ class Executor:
                 limits=self.limits,
                 now=now,
             )
-            action = GiveUp(problems[0], execution.seconds, "arguments") if problems else _action(execution)
+            action = GiveUp(problems[0], execution.seconds, "arguments") if problems else _action(execution, loaded)
             return action, tuple(steps)
         except Exception as error:
             if not steps:
@@ -98,13 +98,14 @@ class Executor:
             return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken"), tuple(steps)
 
 
-def _action(execution: Execution) -> Action:
+def _action(execution: Execution, loaded: Loaded) -> Action:
     match execution:
         case Returned(value=None, seconds=seconds):
             return GiveUp("the procedure returned nothing", seconds, "value")
         case Returned(value=value, seconds=seconds):
             return _final(value, seconds)
-        case Paused(call=call):
+        case Paused(call=asked):
+            call = loaded.meant(asked)
             return Call(call.tool, {name: encode(value) for name, value in call.arguments.items()})
         case Failed(kind=kind, reason=reason, seconds=seconds):
             return GiveUp(f"{kind}: {reason}", seconds, kind)
@@ -119,7 +120,8 @@ def _final(value: Value, seconds: float) -> Action:
 
 
 def _unfit(loaded: Loaded, name: str, arguments: Mapping[str, Json]) -> str | None:
-    tool = next((tool for tool in loaded.program.tools if tool.name == name), None)
+    called = next((use.called or use.name for use in loaded.procedure.tools if use.name == name), name)
+    tool = next((tool for tool in loaded.program.tools if tool.name == called), None)
     return unfit(tool, arguments) if tool is not None else None
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
 from seglam_agents.records.errors import SandboxError, StaleError
-from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.procedure import Procedure, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
-from seglam_agents.sandboxes.base import Limits, Offering, Program, Sandbox, offers
+from seglam_agents.sandboxes.base import Limits, Offering, Program, Sandbox, ToolCall, offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,11 @@ class Loaded:
     """Names of the arguments that `run` takes."""
     content_hash: str
     """That of the procedure, computed once."""
+
+    def meant(self, call: ToolCall) -> ToolCall:
+        """Return a call of the body by the tool's own name."""
+        names = {use.called: use.name for use in self.procedure.tools if use.called}
+        return ToolCall(names[call.tool], call.arguments) if call.tool in names else call
 
     def call_arguments(self, arguments: Mapping[str, Value]) -> dict[str, Value]:
         """Return those arguments that `run` takes."""
@@ -44,7 +49,7 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
     """
     if not offers(sandbox, procedure.sandbox):
         raise SandboxError(f"it needs the sandbox {procedure.sandbox!r}: open the cache with SandboxChoice(…)")
-    used = tuple(_current(use.name, tools) for use in procedure.tools)
+    used = tuple(_named(use, _current(use.name, tools)) for use in procedure.tools)
     context = [parameter for parameter in procedure.parameters if parameter.source == "context"]
     looks_at = names_read(procedure.body)
     guard = (
@@ -66,7 +71,7 @@ def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool],
     """Return a procedure with the sandbox that its body needs, where several are offered and the default cannot."""
     if procedure.sandbox or not isinstance(sandbox, Offering):
         return procedure
-    used = tuple(tools[use.name] for use in procedure.tools if use.name in tools)
+    used = tuple(_named(use, tools[use.name]) for use in procedure.tools if use.name in tools)
     choice = sandbox.choose(Program(procedure.body, "run", used, clock=clock))
     return procedure.model_copy(update={"sandbox": choice.sandbox}) if choice.sandbox else procedure
 
@@ -124,6 +129,10 @@ def _parsed(body: str) -> ast.Module:
         return ast.parse(body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module(body=[], type_ignores=[])
+
+
+def _named(use: ToolUse, tool: Tool) -> Tool:
+    return tool.model_copy(update={"name": use.called}) if use.called else tool
 
 
 def _current(name: str, tools: Mapping[str, Tool]) -> Tool:

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from seglam_agents.compilers.base import Admit, Candidate, Compilation, Compiled, CompileTask, Known, Rejected
 from seglam_agents.compilers.traces.guards import Unguarded, slots_of, template_of
 from seglam_agents.compilers.traces.holds import Unused
-from seglam_agents.compilers.traces.kinds import Case, Kind, Wording, case_of
-from seglam_agents.compilers.traces.plan import Node, narrowed, ways_of, without
-from seglam_agents.compilers.traces.source import write
+from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, case_of
+from seglam_agents.compilers.traces.plan import Node, calls_of, narrowed, ways_of, without
+from seglam_agents.compilers.traces.source import callables, write
 from seglam_agents.compilers.traces.spans import Reading, readings
+from seglam_agents.compilers.traces.words import unaccounted
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
@@ -199,10 +200,13 @@ def _candidate(
     context = tuple(_context(name, value) for name, value in trace.request.context.items())
     names = [*slots, *(parameter.name for parameter in context)]
     said = frozenset(word for case in kind.cases for word in case.reading.content)
-    body = write(narrowed(proven, names), names, _summary(kind.cases[0]), writes, said)
+    spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
+    left = unaccounted(said, proven, (case.trace for case in kind.cases))
+    plan = narrowed(proven, names)
+    body = write(plan, names, _summary(kind.cases[0]), writes, said, spelled, accounted=not left)
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
-    called = [name for name in tools if re.search(rf"\b{re.escape(name)}\(", body)]
+    called = dict.fromkeys(call.tool for call in calls_of(proven))
     procedure = Procedure(
         id=parent.id if parent else _id(kind, trace),
         version=parent.version + 1 if parent else 1,
@@ -212,7 +216,7 @@ def _candidate(
         guard=guard,
         body=body,
         parameters=TemplateGuard(guard, context=context).parameters(),
-        tools=tuple(ToolUse.of(tools[name]) for name in called),
+        tools=tuple(ToolUse.of(tools[name], spelled[name]) for name in tools if name in called),
         examples=tuple(_example(case) for case in cases),
         counterexamples=parent.counterexamples if parent else (),
         provenance=Provenance(

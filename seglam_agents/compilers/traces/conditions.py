@@ -12,7 +12,7 @@ from typing import cast
 
 from seglam_agents.compilers.traces.grammar import ISO
 from seglam_agents.compilers.traces.plan import Test
-from seglam_agents.compilers.traces.sight import Found, Sight, rivals
+from seglam_agents.compilers.traces.sight import IDS, Found, Sight, numeric, rivals
 from seglam_agents.compilers.traces.terms import Term, literal
 from seglam_agents.records.values import Value
 
@@ -21,7 +21,10 @@ MAX_TESTS = 16
 MAX_NUMBERS = 40
 NAMES = 5
 """Runs from which on words that are nearly all different are names, which decide nothing."""
+PROPER = 3
+"""The same for words with capital letters."""
 OPEN_SHARE = 0.8
+PROSE = 40
 
 
 def tests(sight: Sight, labels: Sequence[bool]) -> tuple[Test, ...]:
@@ -44,7 +47,7 @@ def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
         yield from _member(atom, labels)
     for atom in sight.lists:
         yield from _emptiness(atom, labels)
-    numbers = _distinct([atom for atom in sight.numbers if atom[0].family != "clock"])
+    numbers = _distinct([atom for atom in _plain(sight, "span", "aggregate") if numeric(atom) and not _is_id(atom)])
     for atom in numbers:
         yield from _threshold(atom, labels)
     for left, right in combinations(numbers, 2):
@@ -58,9 +61,14 @@ def _remote(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
         yield from _comparison(left, right, labels)
 
 
-def _plain(sight: Sight) -> list[Found]:
-    pools = ("place", "path", "row", "element", "key")
+def _plain(sight: Sight, *more: str) -> list[Found]:
+    pools = ("place", "path", "row", "element", "key", *more)
     return [atom for pool in pools for atom in sight.pools[pool]]
+
+
+def _is_id(atom: Found) -> bool:
+    """Tell whether a number names something, so that it decides nothing."""
+    return IDS.search(atom[0].code.rpartition("[")[2].strip("]'\"")) is not None
 
 
 def _clock(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
@@ -84,13 +92,16 @@ def _member(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
     yes = {value for value, label in zip(members, labels, strict=True) if label}
     no = {value for value, label in zip(members, labels, strict=True) if not label}
     dated = all(isinstance(value, str) and ISO.fullmatch(value) for value in seen)
-    many = len(seen) >= NAMES and len(yes) + len(no) >= OPEN_SHARE * len(seen) and all(map(_is_text, seen))
+    texts = [value for value in members if isinstance(value, str)]
+    enough = PROPER if all(map(_is_proper, texts)) else NAMES
+    many = len(texts) == len(seen) >= enough and len(yes) + len(no) >= OPEN_SHARE * len(seen)
     if not (yes & no or many or dated):
         yield Test(_in(term, yes), _in(term, no))
 
 
-def _is_text(value: Value) -> bool:
-    return isinstance(value, str)
+def _is_proper(text: str) -> bool:
+    """Tell whether a text is one of which there is always another: a name, an id, a sentence."""
+    return text[:1].isupper() or any(character.isdigit() for character in text) or len(text) > PROSE
 
 
 def _in(term: Term, members: set[str | bool | None]) -> Term:

@@ -16,6 +16,7 @@ from seglam_agents.compilers.traces.grammar import ISO, is_map, sight
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, calls_of, terms_of, ways_of
 from seglam_agents.compilers.traces.sight import (
     AMOUNTS,
+    IDS,
     Found,
     Row,
     all_are,
@@ -41,8 +42,6 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
 """Ids, dates and addresses: one token with a digit or an @."""
 _NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
-_IDS = re.compile(r"(^|_|-)(id|ids|no|nr|number|code|key|uuid|phone|zip|year)$|[a-z]Id$", re.IGNORECASE)
-"""Keys whose numbers name something."""
 _NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer)$")
 """Keys whose texts name something."""
 
@@ -67,13 +66,17 @@ class Holder:
     outcomes: frozenset[str]
     neutral: frozenset[int] = frozenset()
     """Answers whose words are all given by the request or by keys of results: they decide nothing."""
+    accounted: bool = False
+    """Whether every word of the requests is: none of them may ask for what the plan does not do."""
     plain: list[bool] = field(default_factory=lambda: [False])
     """Whether what is held at the moment comes before such an answer."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
     inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
 
     @classmethod
-    def of(cls, plan: Node, writes: frozenset[str], said: frozenset[str] = frozenset()) -> Holder:
+    def of(
+        cls, plan: Node, writes: frozenset[str], said: frozenset[str] = frozenset(), *, accounted: bool = False
+    ) -> Holder:
         """Return what holds a plan: for each node (by `id`) the lines that come before it.
 
         Raises:
@@ -82,7 +85,7 @@ class Holder:
         outcomes = frozenset(call.name for call in calls_of(plan) if call.tool in writes)
         neutral = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _neutral(end, said))
         codes = [term.code for term in terms_of(plan)]
-        holder = cls(writes, codes, outcomes, neutral if not _branches(plan) else frozenset())
+        holder = cls(writes, codes, outcomes, neutral if not _branches(plan) else frozenset(), accounted)
         holder._place(plan, frozenset())
         return holder
 
@@ -149,7 +152,7 @@ class Holder:
         for key in [key for key in known if all(key in row for row in rows)]:
             column = [row[key] for row in rows]
             if all(is_number(value) for value in column):
-                if not _IDS.search(key):
+                if not (IDS.search(key) or self._free):
                     told = any(f"'{key}'" in code for code in self.codes)
                     ranges[key] = _wide(column, 1 if told else FACTOR)
             elif (allowed := self._statuses(key, column, atom, scene)) is not None:
@@ -227,7 +230,7 @@ class Holder:
         """Note what one key of a record may be; yield what takes a line of its own."""
         term, column = atom
         if numeric(atom):
-            if not _IDS.search(key):
+            if not (IDS.search(key) or self._free):
                 ranges[key] = self._range(column) if self._mentioned(term.code) else _wide(column, 1)
             yield from _relations(term.code, cast("tuple[float, ...]", column), scene)
         elif all_are(atom, dict):
@@ -256,7 +259,7 @@ class Holder:
         if numeric(atom):
             numbers = cast("tuple[float, ...]", seen)
             otherwise = literal(f"{term.code} out of the range seen")
-            if term.code not in self.outcomes:
+            if term.code not in self.outcomes and not self._free:
                 low, high = cast("list[float]", self._range(numbers))
                 yield f"expect({literal(low)} <= {term.code} <= {literal(high)}, {otherwise})"
             yield from _relations(term.code, numbers, scene)
@@ -274,6 +277,11 @@ class Holder:
                 yield f"expect(is_text({term.code}, {literal(kind)}), {literal(f'{term.code} of another kind')})"
         else:
             yield _one_of(atom)
+
+    @property
+    def _free(self) -> bool:
+        """Whether no number decides anything here: it is restated, and nothing that was asked is left over."""
+        return self.plain[0] and self.accounted
 
     def _range(self, column: Sequence[Value]) -> Value:
         """Return the numbers that a key may have: between those seen, and some more where nothing is decided."""

@@ -24,6 +24,8 @@ MAX_PLACES = 5
 """Places that another wording may bring in another order."""
 OTHER_WORDS = 2
 """Right predictions that a wording with other content words has to have; one of the same words needs one less."""
+MAX_HELD_OUT = 8
+"""Runs up to which each is also predicted from the others."""
 MAX_WRONG = 3
 """Wrong predictions after which a kind is given up."""
 RESERVED = frozenset(
@@ -71,6 +73,8 @@ class Kind:
     rights: Counter[str] = field(default_factory=Counter[str])
     """Right predictions, by the way that the plan took."""
     wrongs: int = 0
+    foretold: set[str] = field(default_factory=set[str])
+    """The runs that were predicted rightly."""
     silence: str = ""
     """Why the last prediction said nothing."""
 
@@ -100,17 +104,14 @@ class Kind:
     def learn(self, case: Case, tools: Mapping[str, Tool], *, clock: bool) -> Foretold | None:
         """Predict a run, count what came of it, and learn from it."""
         said = self.foretell(case, tools, clock=clock)
-        wording = self.wordings[case.reading.key]
+        reads = reading(tools.values())
         if said and said.verdict == "right":
-            self.rights[said.way] += self._unseen(case)
-            wording.rights += self._unseen(case)
+            self._credit(case, said.way, self._unseen(case, self.cases, reads))
         elif said and said.verdict == "silent":
             self.silence = said.differs
         elif said and said.verdict == "wrong":
             self.wrongs += 1
-            self.rights.clear()
-            for other in self.wordings.values():
-                other.rights = 0
+            self._discredit()
         self.cases = [*self.cases, case][-MAX_RUNS:]
         if self.plan is not None and said and said.verdict == "right":
             # No term of it was contradicted: a run that was foretold changes what was seen, and nothing else.
@@ -118,7 +119,43 @@ class Kind:
             self.plan = grown(self.plan, view, case.trace.calls, reading(tools.values()))
         else:
             self._weave(tools, clock=clock)
+            self._hold_out(tools, clock=clock)
         return said
+
+    def _credit(self, case: Case, way: str, new: bool) -> None:
+        self.foretold.add(case.trace.id)
+        self.rights[way] += new
+        self.wordings[case.reading.key].rights += new
+
+    def _discredit(self) -> None:
+        self.rights.clear()
+        self.foretold.clear()
+        for wording in self.wordings.values():
+            wording.rights = 0
+
+    def _hold_out(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
+        """Predict the runs that came too early to be foretold from all the other ones.
+
+        Two of the runs are what any plan is made from, and count for nothing. Where the other runs say something else,
+        or a prediction was wrong before, nothing is counted.
+        """
+        if self.plan is None or self.wrongs or not 3 <= len(self.cases) <= MAX_HELD_OUT:
+            return
+        reads = reading(tools.values())
+        found: list[tuple[Case, str, bool]] = []
+        for case in reversed(self.cases):
+            if case.trace.id in self.foretold:
+                continue
+            others = [other for other in self.cases if other is not case]
+            said = Kind(self.key, others, self.wordings, self._plan(others, tools, clock=clock)).foretell(
+                case, tools, clock=clock
+            )
+            if said and said.verdict == "wrong":
+                return
+            if said and said.verdict == "right":
+                found.append((case, said.way, self._unseen(case, others, reads)))
+        for case, way, new in found[: max(0, len(self.cases) - 2 - len(self.foretold))]:
+            self._credit(case, way, new)
 
     def _weave(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
         self.plan = None
@@ -126,16 +163,22 @@ class Kind:
         if len(self.cases) < 2:
             self.refusal = "one run shows what was done, not what may vary: a second one of the kind is needed"
             return
-        timed = any(_TIMED & set(case.reading.text.casefold().split()) for case in self.cases)
+        self.refusal = ""
+        self.plan = self._plan(self.cases, tools, clock=clock)
+
+    def _plan(self, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> Node | None:
+        """Return the plan of some runs; None where there is none, and why in `refusal` where they are all."""
+        timed = any(_TIMED & set(case.reading.text.casefold().split()) for case in cases)
         runs = [
             Run(case.arguments, case.trace.calls, decode(case.trace.answer), _now(case.trace, clock=clock).get("now"))
-            for case in self.cases
+            for case in cases
         ]
         try:
-            self.plan = plan_of(runs, tools, RESERVED | set(tools), timed=timed)
-            self.refusal = ""
+            return plan_of(runs, tools, RESERVED | set(tools), timed=timed)
         except Refused as refusal:
-            self.refusal = str(refusal)
+            if len(cases) == len(self.cases):
+                self.refusal = str(refusal)
+            return None
 
     def _name_places(self) -> None:
         """Give places one name that always said the same; where a run tells them apart, they have two again."""
@@ -146,15 +189,17 @@ class Kind:
             wording.names = merged(cases) if len(cases) > 1 else cases[0].names
             self.cases = [Case(case.trace, case.reading, wording.names) for case in cases]
 
-    def _unseen(self, case: Case) -> bool:
-        """Tell whether a run brought something that no earlier one had."""
-        if case.names:
-            return any(
-                all(repr(other.arguments.get(name)) != repr(value) for other in self.cases)
-                for name, value in case.arguments.items()
-            )
+    @staticmethod
+    def _unseen(case: Case, others: Sequence[Case], reads: frozenset[str]) -> bool:
+        """Tell whether a run brought something that the others had not: where it wrote, in its request."""
+        asked = any(
+            all(repr(other.arguments.get(name)) != repr(value) for other in others)
+            for name, value in case.arguments.items()
+        )
+        if asked or (case.names and any(step.tool not in reads for step in case.trace.calls)):
+            return asked
         results = digest([step.result for step in case.trace.calls])
-        return not case.trace.calls or all(digest([s.result for s in c.trace.calls]) != results for c in self.cases)
+        return not case.trace.calls or all(digest([s.result for s in c.trace.calls]) != results for c in others)
 
     def asked(self) -> list[Asked]:
         """Return what stood at each place."""
@@ -207,7 +252,7 @@ class Kind:
         for case in taken:
             said = self.foretell(case, tools, clock=clock)
             if said and said.verdict == "right":
-                self.rights[said.way] += self._unseen(case)
+                self._credit(case, said.way, self._unseen(case, self.cases, reading(tools.values())))
         self.cases = sorted([*self.cases, *taken], key=lambda case: str(case.trace.recorded_at or ""))[-MAX_RUNS:]
         self._weave(tools, clock=clock)
         return True

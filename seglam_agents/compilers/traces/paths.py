@@ -173,8 +173,6 @@ class _Weaver:
         known = self.tools.get(tool)
         found: dict[str, Term] = {}
         for key in given[0]:
-            if not key.isidentifier() or keyword.iskeyword(key):
-                raise Refused(f"{tool} takes {key!r}, which no code can name")
             targets = tuple(decode(arguments[key]) for arguments in given)  # pyright: ignore[reportArgumentType]  # JSON
             origin = explain(targets, seen)
             if isinstance(origin, Unexplained):

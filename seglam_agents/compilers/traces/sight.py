@@ -26,6 +26,8 @@ Found: TypeAlias = tuple[Term, Values]
 Row: TypeAlias = Mapping[str, Value]
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?)?")
+IDS = re.compile(r"(^|_|-)(id|ids|no|nr|number|code|key|uuid|phone|zip|year)$|[a-z]Id$", re.IGNORECASE)
+"""Keys whose numbers name something."""
 MAX_DEPTH = 3
 """Keys within keys of a result that are looked into."""
 MAX_ALIKE = 12

@@ -3,20 +3,55 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import keyword
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from seglam_agents.compilers.traces.holds import Holder, places
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test
 from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, used_functions
 
 MAX_LINE = 110
+_BUILT_IN = frozenset(dir(builtins))
 MAX_TURNS = 50
 """Turns of a loop that changes something: fewer than the calls that a run may make."""
 
 
-def write(plan: Node, parameters: Sequence[str], summary: str, writes: frozenset[str], said: frozenset[str]) -> str:
+def callables(tools: Iterable[str], taken: Container[str]) -> dict[str, str]:
+    """Return what a body calls each tool: its name, or one like it where code cannot use that.
+
+    Args:
+        tools: the names.
+        taken: names that mean something else in a body.
+    """
+    found: dict[str, str] = {}
+    for name in sorted(tools, key=lambda name: (not _usable(name, taken), name)):
+        called, number = name, 2
+        if not _usable(name, taken):
+            plain = re.sub(r"\W+", "_", name).strip("_") or "tool"
+            called = wanted = plain if _usable(plain, taken) else f"tool_{plain}"
+            while called in found.values():
+                called, number = f"{wanted}_{number}", number + 1
+        found[name] = called
+    return found
+
+
+def _usable(name: str, taken: Container[str]) -> bool:
+    return name.isidentifier() and not (keyword.iskeyword(name) or name in taken or name in _BUILT_IN)
+
+
+def write(
+    plan: Node,
+    parameters: Sequence[str],
+    summary: str,
+    writes: frozenset[str],
+    said: frozenset[str],
+    called: Mapping[str, str],
+    *,
+    accounted: bool = False,
+) -> str:
     """Return the module of a body.
 
     Args:
@@ -25,13 +60,15 @@ def write(plan: Node, parameters: Sequence[str], summary: str, writes: frozenset
         summary: one line about it.
         writes: the tools that change something.
         said: the words of the requests.
+        called: what the body calls each tool.
+        accounted: whether the plan does something about every word of the requests.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
-    holder = Holder.of(plan, writes, said)
+    holder = Holder.of(plan, writes, said, accounted=accounted)
     first = [f"    {line}" for line in places(plan, writes)]
-    lines = _hoisted([*first, *_node(plan, holder, "    ")])
+    lines = _hoisted([*first, *_node(plan, holder, called, "    ")])
     if _reads_clock(lines):
         lines.insert(0, "    now = datetime.now()")
     body = "\n".join([f"def run({', '.join(parameters)}):", f'    """{summary}"""', *_unassigned(lines)])
@@ -53,12 +90,12 @@ def _imports(source: str) -> list[str]:
     return ["\n".join(lines) + "\n"] if lines else []
 
 
-def _node(node: Node, holder: Holder, indent: str) -> Iterator[str]:
+def _node(node: Node, holder: Holder, called: Mapping[str, str], indent: str) -> Iterator[str]:
     yield from (indent + line for line in holder.lines.get(id(node), ()))
     match node:
         case Invoke(call=call, then=then):
-            yield from _call(call, indent)
-            yield from _node(then, holder, indent)
+            yield from _call(call, called[call.tool], indent)
+            yield from _node(then, holder, called, indent)
         case Loop(variable=variable, over=over, calls=calls, then=then):
             if not node.may_be_empty:
                 yield f"{indent}expect(len({over.code}) > 0, {literal('none of them')})"
@@ -70,13 +107,13 @@ def _node(node: Node, holder: Holder, indent: str) -> Iterator[str]:
                 yield f"{indent}for {variable} in {over.code}:"
                 yield from (f"{indent}    {line}" for line in held)
             yield f"{indent}for {variable} in {over.code}:"
-            yield from (line for call in calls for line in _call(call, indent + "    "))
-            yield from _node(then, holder, indent)
+            yield from (line for call in calls for line in _call(call, called[call.tool], indent + "    "))
+            yield from _node(then, holder, called, indent)
         case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
             yield f"{indent}if {_all([test.yes for test in tests])}:"
-            yield from _node(if_yes, holder, indent + "    ")
+            yield from _node(if_yes, holder, called, indent + "    ")
             yield f"{indent}elif {_all([test.no for test in tests])}:"
-            yield from _node(if_no, holder, indent + "    ")
+            yield from _node(if_no, holder, called, indent + "    ")
             yield f"{indent}else:"
             yield f"{indent}    deopt({literal(_between(tests))})"
         case Answer(term=term):
@@ -85,15 +122,21 @@ def _node(node: Node, holder: Holder, indent: str) -> Iterator[str]:
             yield f"{indent}deopt({literal(reason)})"
 
 
-def _call(call: Invocation, indent: str) -> Iterator[str]:
-    arguments = [f"{name}={term.code}" for name, term in call.arguments.items()]
-    line = f"{indent}{call.name} = {call.tool}({', '.join(arguments)})"
+def _call(call: Invocation, called: str, indent: str) -> Iterator[str]:
+    arguments = [f"{name}={term.code}" for name, term in call.arguments.items() if _is_name(name)]
+    if others := [f"{name!r}: {term.code}" for name, term in call.arguments.items() if not _is_name(name)]:
+        arguments.append(f"**{{{', '.join(others)}}}")
+    line = f"{indent}{call.name} = {called}({', '.join(arguments)})"
     if len(line) <= MAX_LINE:
         yield line
         return
-    yield f"{indent}{call.name} = {call.tool}("
+    yield f"{indent}{call.name} = {called}("
     yield from (f"{indent}    {argument}," for argument in arguments)
     yield f"{indent})"
+
+
+def _is_name(argument: str) -> bool:
+    return argument.isidentifier() and not keyword.iskeyword(argument)
 
 
 def _all(terms: Sequence[Term]) -> str:
