@@ -60,6 +60,8 @@ def plain(value: Value, depth: int = 0) -> Value:
             return Money(_number(plain(amount)), written(currency))
         case Quantity(amount, unit):
             return Quantity(_number(plain(amount)), written(unit))
+        case bytes() | bytearray() | memoryview():
+            raise NotAValueError(_refusal(value))
         case Mapping() | Sequence() if depth > MAX_DEPTH:
             raise NotAValueError(TOO_DEEP)
         case Mapping():
