@@ -8,6 +8,7 @@ jail: a program can reach every module of the interpreter that it runs in. What 
 # ruff: noqa: S102  # running untrusted code is what this script is for
 from __future__ import annotations
 
+import ast
 import bisect
 import builtins
 import calendar
@@ -59,17 +60,22 @@ Quantity = collections.namedtuple("Quantity", "value unit")
 NAMED = {("Money", Money._fields): "$money", ("Quantity", Quantity._fields): "$quantity"}
 
 
-def outcome(task, ask, give_up, packages=()):
+TAGS = frozenset({"$float", "$money", "$quantity", "$datetime", "$date", "$time", "$duration"})
+CLOCK = ("now", "today", "utcnow")
+"""What of a date reads the clock."""
+
+
+def outcome(task, ask, end, packages=()):
     """Run a program and return the reply: what it gave, or how it failed.
 
     Args:
         task: source, entry, arguments, and the names and numbers that hold for the run.
         ask: has the host run `name(*args, **kwargs)`, all of them in their JSON form; returns or raises.
-        give_up: ends the run with a reason, and does not return.
+        end: ends the run with a reply, and does not return.
         packages: names of third-party packages that are loaded already.
     """
     try:
-        reply = {"done": encode(Run(task, ask, give_up, packages).value(), Budget(task["output_bytes"]))}
+        reply = {"done": encode(Run(task, ask, end, packages).value(), Budget(task["output_bytes"]))}
         json.dumps(reply)
     except BaseException as error:
         reply = {"failed": failure(error)}
@@ -79,20 +85,22 @@ def outcome(task, ask, give_up, packages=()):
 class Run:
     """One program and its namespace."""
 
-    def __init__(self, task, ask, give_up, packages):
+    def __init__(self, task, ask, end, packages):
         self.task = task
         self.ask = ask
-        self.give_up = give_up
-        self.packages = frozenset(packages)
+        self.end = end
+        self.packages = frozenset(name.partition(".")[0] for name in packages)
+        self.clock = clock(task["now"])
 
     def value(self):
         """Execute the source and call its entry."""
         task = self.task
         namespace = {"__builtins__": self.builtins(), "__name__": "__main__", "deopt": self.deopt}
+        namespace["_clock_"] = self.clock
         for tool in task["tools"]:
             namespace[tool] = self.remote(tool)
         try:
-            code = compile(task["source"], "<program>", "exec")
+            code = compile(timed(task["source"]), "<program>", "exec")
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             raise Refused("syntax", str(error)) from error
         arguments = decode(task["arguments"])
@@ -105,7 +113,7 @@ class Run:
     def builtins(self):
         """Return the builtins of a program: nothing that reaches outside, and its own import."""
         names = {name: item for name, item in vars(builtins).items() if name not in REFUSED_BUILTINS}
-        modules = {**MODULES, "datetime": frozen_datetime(self.task["now"])}
+        modules = {**MODULES, "datetime": datetime}
         for name, functions in self.task["modules"].items():
             modules[name] = types.ModuleType(name)
             for function in functions:
@@ -117,27 +125,48 @@ class Run:
             # A C function asks with a list; the import statement has a tuple or nothing.
             if isinstance(fromlist, list) and name in INNER_MODULES:
                 return INNER_MODULES[name]
-            if name.partition(".")[0] in self.packages and name in sys.modules:
-                return sys.modules[name if fromlist else name.partition(".")[0]]
+            root = name.partition(".")[0]
+            if root in self.packages:
+                if name not in sys.modules:
+                    raise ModuleNotFoundError(f"{name} was not loaded before the locks: name it in `packages`")
+                return sys.modules[name if fromlist else root]
             if name not in modules:
                 raise ModuleNotFoundError(f"No module named {name!r}")
             return modules[name]
 
-        return {**names, "__import__": import_module, "print": lambda *items, **options: None}
+        def get_attribute(owner, name, *default):
+            try:
+                return self.clock(owner, name) if name in CLOCK else getattr(owner, name, *default)
+            except AttributeError:
+                if default:
+                    return default[0]
+                raise
+
+        return {
+            **names,
+            "__import__": import_module,
+            "getattr": get_attribute,
+            "print": lambda *items, **options: None,
+        }
 
     def remote(self, name):
         """Return a function that the host runs."""
 
         def function(*args, **kwargs):
-            budget = Budget(2**40)
-            return self.ask(name, [encode(item, budget) for item in args], encode(kwargs, budget))
+            budget = Budget(self.task["output_bytes"])
+            try:
+                asked = [encode(item, budget) for item in args], encode(kwargs, budget)
+            except Refused as error:
+                kind, reason = error.args
+                return self.end({"failed": [kind, f"the arguments of {name}: {reason}"]})
+            return self.ask(name, *asked)
 
         function.__name__ = function.__qualname__ = name.rpartition(".")[2]
         return function
 
     def deopt(self, reason="no reason given"):
         """End the run; nothing in the program can stop that."""
-        self.give_up(str(reason)[:500])
+        self.end({"deopt": str(reason)[:500]})
 
 
 def answer(reply):
@@ -172,34 +201,65 @@ def encode(value, budget, level=0):
         raise Refused("value", f"the value is nested more than {MAX_DEPTH} levels deep, or contains itself")
     if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
         raise Refused("value", "the integer has more than 4,000 digits")
-    if value is None or isinstance(value, (bool, int, str)):
+    if isinstance(value, str):
+        return text(value)
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else {"$float": str(value)}
+    for kind, tag, write in DATES:
+        if isinstance(value, kind):
+            return {tag: write(value)}
+    return several(value, budget, level)
+
+
+def several(value, budget, level):
+    """Return the JSON form of a value that holds others."""
     tag = NAMED.get((type(value).__name__, getattr(value, "_fields", ())))
     if isinstance(value, tuple) and tag:
         return {tag: [encode(item, budget, level + 1) for item in value]}
-    if isinstance(value, datetime.datetime):
-        return {"$datetime": value.isoformat()}
-    if isinstance(value, datetime.date):
-        return {"$date": value.isoformat()}
-    if isinstance(value, datetime.time):
-        return {"$time": value.isoformat()}
-    if isinstance(value, datetime.timedelta):
-        return {"$duration": value.total_seconds()}
     if isinstance(value, (list, tuple)):
         return [encode(item, budget, level + 1) for item in value]
     if isinstance(value, dict):
+        if len(value) == 1 and not TAGS.isdisjoint(value):
+            raise Refused("value", f"a dict whose one key is {next(iter(value))!r} is no value: use another key")
         return {text_key(key): encode(item, budget, level + 1) for key, item in value.items()}
-    advice = {"set": ": use sorted(...)", "frozenset": ": use sorted(...)", "Decimal": ": use float(...) or str(...)"}
-    raise Refused("value", f"a {type(value).__name__} is no value{advice.get(type(value).__name__, '')}")
+    kind = type(value).__name__
+    raise Refused("value", f"a {kind} is no value: {ADVICE.get(kind, 'return numbers, text, dates, lists or dicts')}")
+
+
+DATES = (
+    (datetime.datetime, "$datetime", lambda value: value.isoformat()),
+    (datetime.date, "$date", lambda value: value.isoformat()),
+    (datetime.time, "$time", lambda value: value.isoformat()),
+    (datetime.timedelta, "$duration", lambda value: value.total_seconds()),
+)
+ADVICE = {
+    "Decimal": "use float(...) or str(...)",
+    **dict.fromkeys(("set", "frozenset"), "use sorted(...)"),
+    "bytes": "use text",
+    **dict.fromkeys(("function", "builtin_function_or_method", "method", "type"), "call it, and return what it gives"),
+    **dict.fromkeys(("dict_keys", "dict_values", "dict_items", "range", "deque", "generator"), "use list(...)"),
+    **dict.fromkeys(("map", "filter", "zip", "enumerate", "reversed", "list_iterator"), "use list(...)"),
+    "Match": "use m.group(), or m is not None",
+}
 
 
 def text_key(key):
     """Return a key of a dict, which must be text."""
     if not isinstance(key, str):
         raise Refused("value", f"the keys of a dict must be strings, not {type(key).__name__}: use str(key)")
-    return key
+    return text(key)
+
+
+def text(value):
+    """Return a text, which must be one that can be written down."""
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise Refused("value", "the text holds half of a surrogate pair") from error
+    return value
 
 
 def decode(document):
@@ -240,8 +300,35 @@ def failure(error):
     return [kind, f"{type(error).__name__}: {str(error)[:500]}{where}"]
 
 
-def frozen_datetime(moment):
-    """Return a copy of the module `datetime` in which it is always the same moment, or never any."""
+def timed(source):
+    """Return the tree of a program in which whatever reads the clock of a date asks `_clock_` for it.
+
+    The classes of `datetime` are Python's own, so that everything else about them is as it should be.
+    """
+    tree = ast.parse(source, "<program>")
+    if source.isascii() and not any(name in source for name in CLOCK):
+        return tree
+    return ast.fix_missing_locations(Timed().visit(tree))
+
+
+class Timed(ast.NodeTransformer):
+    """Makes `x.now` into `_clock_(x, "now")`."""
+
+    def visit_Attribute(self, node):
+        """Replace what may read the clock."""
+        self.generic_visit(node)
+        if node.attr not in CLOCK or not isinstance(node.ctx, ast.Load):
+            return node
+        ours = ast.Name("_clock_", ast.Load())
+        return ast.copy_location(ast.Call(ours, [node.value, ast.Constant(node.attr)], []), node)
+
+    def visit_MatchValue(self, node):
+        """Leave patterns alone: only plain names may stand there."""
+        return node
+
+
+def clock(moment):
+    """Return what reads an attribute where it is always the same moment, or never any."""
     now = moment and datetime.datetime.fromisoformat(moment)
 
     def current():
@@ -249,30 +336,30 @@ def frozen_datetime(moment):
             raise RuntimeError(NO_CLOCK)
         return now
 
-    class Kind(type):
-        def __instancecheck__(cls, instance):
-            return isinstance(instance, cls.__mro__[1])
+    def aware():
+        return current() if current().tzinfo else current().replace(tzinfo=datetime.UTC)
 
-    class date(datetime.date, metaclass=Kind):
-        @classmethod
-        def today(cls):
-            return datetime.date(*current().timetuple()[:3])
+    def attribute(owner, name):
+        found = getattr(owner, name)
+        cls = getattr(found, "__self__", None)
+        if not (
+            isinstance(found, types.BuiltinMethodType) and isinstance(cls, type) and issubclass(cls, datetime.date)
+        ):
+            return found
+        if not issubclass(cls, datetime.datetime):
+            return lambda: cls(*current().timetuple()[:3])
 
-    class frozen(datetime.datetime, metaclass=Kind):
-        @classmethod
-        def now(cls, tz=None):  # pyright: ignore[reportIncompatibleMethodOverride]  # always a plain datetime
-            if tz is None:
-                return current().replace(tzinfo=None)
-            aware = current() if current().tzinfo else current().replace(tzinfo=datetime.UTC)
-            return aware.astimezone(tz)
+        def read(tz=None):
+            value = current().replace(tzinfo=None) if tz is None else aware().astimezone(tz)
+            return cls.combine(value.date(), value.timetz())
 
-        today = utcnow = now  # pyright: ignore[reportAssignmentType]  # always a plain datetime
+        def read_utc():
+            value = aware().astimezone(datetime.UTC)
+            return cls.combine(value.date(), value.time())
 
-    frozen.__name__ = frozen.__qualname__ = "datetime"
-    module = types.ModuleType("datetime")
-    vars(module).update({name: item for name, item in vars(datetime).items() if not name.startswith("_")})
-    vars(module).update(date=date, datetime=frozen)
-    return module
+        return {"now": read, "today": lambda: read(), "utcnow": read_utc}[name]
+
+    return attribute
 
 
 def depth():

@@ -76,7 +76,7 @@ def serve(task, out):
         os.dup2(null, number)
     restrict(task)
     asked = Asked(task["answers"], out)
-    asked.tell(outcome(task, asked.ask, asked.give_up, task["packages"]))
+    asked.tell(outcome(task, asked.ask, asked.tell, task["packages"]))
 
 
 class Asked:
@@ -97,10 +97,6 @@ class Asked:
         self.digest.update(json.dumps(question, sort_keys=True).encode())
         self.count += 1
         return answer(self.answers[self.count - 1])
-
-    def give_up(self, reason):
-        """End with a reason."""
-        self.tell({"deopt": reason})
 
     def tell(self, reply):
         """Write the reply and end; nothing of the program runs after it."""

@@ -134,19 +134,19 @@ class Child:
     def serve(self, warm):
         """Read the run, take the locks, run, reply; one that was forked ahead first makes its memory its own."""
         if warm:
-            self.run(json.loads(json.dumps(WARMING)), self.ask, self.give_up)
+            self.run(json.loads(json.dumps(WARMING)), self.ask, self.end)
         task = self.receive()
         self.lock(task["memory_bytes"], task["seconds"])
-        self.send(self.run(task, self.ask, self.give_up))
+        self.send(self.run(task, self.ask, self.end))
 
     def ask(self, name, args, kwargs):
         """Have the host run a function."""
         self.send({"ask": [name, args, kwargs]})
         return self.answer(self.receive())
 
-    def give_up(self, reason):
+    def end(self, reply):
         """End the run."""
-        self.send({"deopt": reason})
+        self.send(reply)
         os._exit(0)
 
     def send(self, document):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
+from seglam_agents.sandboxes.differences import differences, imports
 
 ALLOWED_MODULES: Final = (
     "math",
@@ -78,13 +79,16 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
         return [Problem(error.lineno or 1, f"syntax: {error.msg}")]
     except (ValueError, RecursionError, MemoryError) as error:
         return [Problem(1, f"the source cannot be read: {error}")]
-    names = _Names(tree, {tool.name for tool in program.tools})
+    tools = frozenset(tool.name for tool in program.tools)
+    names = _Names(tree, tools)
     problems = [Problem(1, message) for message in _entry(tree, program.entry)]
     for node in ast.walk(tree):
         problems += [
             Problem(getattr(node, "lineno", 1), message)
             for message in _messages(node, names, dialect, (*dialect.modules, *modules))
         ]
+    if dialect.small:
+        problems += differences(program.source, tools)
     if program.clock:
         problems = [problem for problem in problems if not problem.message.endswith(_NO_CLOCK)]
     return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
@@ -93,10 +97,10 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
 class _Names:
     """Every name that a program binds somewhere, and what its imports stand for."""
 
-    def __init__(self, tree: ast.Module, tools: set[str]) -> None:
+    def __init__(self, tree: ast.Module, tools: frozenset[str]) -> None:
         self.bound = {"deopt", *tools}
         self.functions: set[str] = set()
-        self.imported: dict[str, str] = {}
+        self.imported = imports(tree)
         for node in ast.walk(tree):
             self._bind(node)
         self.bound |= set(self.imported)
@@ -121,12 +125,6 @@ class _Names:
                 self.bound.add(name)
             case ast.MatchMapping(rest=str(name)):
                 self.bound.add(name)
-            case ast.Import():
-                for alias in node.names:
-                    self.imported[alias.asname or alias.name.partition(".")[0]] = alias.name
-            case ast.ImportFrom():
-                for alias in node.names:
-                    self.imported[alias.asname or alias.name] = f"{node.module}.{alias.name}"
             case _:
                 pass
 

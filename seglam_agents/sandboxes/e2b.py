@@ -25,7 +25,7 @@ from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
 from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, reply
 from seglam_agents.sandboxes.dialect import CPYTHON, look
-from seglam_agents.sandboxes.exchange import HostSide, Stop
+from seglam_agents.sandboxes.exchange import HostSide, Stop, given
 from seglam_agents.sandboxes.remote import MARK, setup_code, task_of
 from seglam_agents.sandboxes.turns import Turns
 
@@ -128,7 +128,10 @@ class E2BSandbox:
         now: datetime | None = None,
     ) -> Execution:
         """Call `entry(**arguments)` in a process of its own on the remote machine; see `Sandbox.run`."""
-        task = task_of(program, arguments, self._modules, self._packages, limits, now)
+        entering = given(arguments)
+        if isinstance(entering, Failed):
+            return entering
+        task = task_of(program, entering, self._modules, self._packages, limits, now)
         with self._turns.turn(program.source) as turn:
             if turn is None:
                 return self._turns.busy()

@@ -27,7 +27,7 @@ from seglam_agents.sandboxes.base import (
     ToolCall,
     ToolResult,
 )
-from seglam_agents.sandboxes.checking import TooLargeError, checked, plain
+from seglam_agents.sandboxes.checking import TooLargeError, checked, mended, plain
 
 MAX_REASON: Final = 500
 _LONGEST_REASON: Final = 1000
@@ -149,14 +149,21 @@ class HostSide:
             return Failed("value", str(error), self.seconds)
 
     def ended(self, execution: Execution) -> Execution:
-        """Return an execution with the seconds of this run, and a reason of a length that can be told."""
-        if isinstance(execution, Failed) and len(execution.reason) > _LONGEST_REASON:
-            execution = replace(execution, reason=f"{execution.reason[:MAX_REASON]}…{execution.reason[-100:]}")
+        """Return an execution with the seconds of this run, and a reason that can be told and written down."""
+        if isinstance(execution, Failed):
+            reason = execution.reason
+            if len(reason) > _LONGEST_REASON:
+                reason = f"{reason[:MAX_REASON]}…{reason[-100:]}"
+            execution = replace(execution, reason=mended(reason))
         return replace(execution, seconds=self.seconds)
 
     def _tool(self, tool: Tool, args: Sequence[object], kwargs: Mapping[str, object]) -> Answer:
         try:
             call = bind(tool, args, kwargs, self._limits.output_bytes)
+        except TooLargeError as error:
+            return Stop(Failed("limit", f"the arguments of {tool.name}: {error}"))
+        except NotAValueError as error:
+            return Stop(Failed("value", f"the arguments of {tool.name}: {error}"))
         except TypeError as error:
             return Raised("TypeError", str(error))
         self._tool_calls += 1
@@ -194,7 +201,9 @@ def bind(tool: Tool, args: Sequence[object], kwargs: Mapping[str, object], max_b
     """Return the call with all its arguments by name.
 
     Raises:
-        TypeError: too many, unknown or missing arguments, or one that is no `Value`.
+        TypeError: too many, unknown or missing arguments.
+        TooLargeError: one is larger than its limit.
+        NotAValueError: one is no `Value`.
     """
     names = tool.argument_names
     if len(args) > len(names):
@@ -234,10 +243,22 @@ _KINDS: Final = frozenset(
 )
 
 
+def given(arguments: Mapping[str, Value]) -> dict[str, Value] | Failed:
+    """Return the arguments of a program as they enter a sandbox, or why they cannot."""
+    try:
+        return {name: plain(value) for name, value in arguments.items()}
+    except NotAValueError as error:
+        return Failed("value", f"the arguments of the program: {error}")
+
+
 def _tool_answer(call: ToolCall, result: ToolResult) -> Answer:
     if result.error is not None:
-        return Raised("RuntimeError", _cut(result.error))
-    return Answered(plain(result.value))
+        return Raised("RuntimeError", mended(_cut(result.error)))
+    try:
+        return Answered(plain(result.value))
+    except NotAValueError as error:
+        # The tool has acted: the program cannot go on, and whoever takes over must know what was done.
+        return Stop(Failed("value", f"the result of {call.tool}: {error}"))
 
 
 def _reason(args: Sequence[object], kwargs: Mapping[str, object]) -> str:

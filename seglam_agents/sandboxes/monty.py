@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from keyword import iskeyword
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
@@ -23,8 +24,10 @@ import pydantic_monty as monty
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
+from seglam_agents.sandboxes.checking import TOO_DEEP, refusal_of, textual
 from seglam_agents.sandboxes.dialect import look
-from seglam_agents.sandboxes.exchange import MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, plain
+from seglam_agents.sandboxes.differences import differences
+from seglam_agents.sandboxes.exchange import MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turns
@@ -40,6 +43,10 @@ _HOUSEKEEPING_SECONDS: Final = 3.0
 _MOST_WORKERS: Final = 2
 """Workers per turn: programs that wait for a tool hold a worker and compute nothing."""
 _ARGUMENTS: Final = "_arguments_"
+_ASK: Final = "_ask_"
+_REFUSE: Final = "_refuse_"
+_PRELUDE_FILE: Final = "<python-input-0>"
+"""How Monty names the first thing that a session is fed."""
 _PARSED: Final = "parsed"
 _PRELUDE: Final = Path(__file__).with_name("monty_prelude.py").read_text(encoding="utf-8")
 
@@ -91,14 +98,19 @@ class MontySandbox:
         """Call `entry(**arguments)` in a session of its own; see `Sandbox.run`."""
         if not program.entry.isidentifier():
             return Failed("syntax", f"{program.entry!r} is no name of a function")
+        if found := differences(program.source, frozenset(tool.name for tool in program.tools)):
+            return Failed("syntax", f"line {found[0].line}: {found[0].message}")
         if self._forked():
             return self._stand_in().run(program, arguments, recorded=recorded, call=call, limits=limits, now=now)
+        entering = given(arguments)
+        if isinstance(entering, Failed):
+            return entering
         pool = self._live()
         with pool.turns.turn(program.source) as turn:
             if turn is None:
                 return pool.turns.busy()
             host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent)
-            execution = pool.run(program, {_ARGUMENTS: plain(arguments)}, host, limits)
+            execution = pool.run(program, {_ARGUMENTS: entering}, host, limits)
         pool.turns.judge(program.source, execution)
         return execution
 
@@ -155,6 +167,7 @@ class _Key(NamedTuple):
 
     source: str | None
     limits: Limits
+    tools: tuple[str, ...] = ()
 
 
 class _Pool:
@@ -173,7 +186,8 @@ class _Pool:
         )
 
     def run(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
-        key, blank = _Key(program.source, limits), _Key(None, limits)
+        names = tuple(sorted(tool.name for tool in program.tools))
+        key, blank = _Key(program.source, limits, names), _Key(None, limits)
         known = self.spares.recent(key)
         try:
             taken = self.spares.take(key, blank)
@@ -184,9 +198,9 @@ class _Pool:
         try:
             if session is None:
                 session = self.open(limits)
-            call = f"{program.entry}(**{_ARGUMENTS})"
-            code = call if taken and taken[0] == key else f"{program.source}\n{call}"
-            execution = _drive(session, code, inputs, host)
+            call = _call_of(program)
+            feeds = (call,) if taken and taken[0] == key else (_tool_code(names), f"{program.source}\n{call}")
+            execution = _drive(session, feeds, inputs, host)
         finally:
             self.spares.give_back(session, *wanted)
         if isinstance(execution, Failed) and execution.kind == "crash" and not host.asked:
@@ -253,7 +267,8 @@ class _Pool:
         session = None
         try:
             session = self.open(limits)
-            return _drive(session, f"{program.source}\n{program.entry}(**{_ARGUMENTS})", inputs, host)
+            names = tuple(tool.name for tool in program.tools)
+            return _drive(session, (_tool_code(names), f"{program.source}\n{_call_of(program)}"), inputs, host)
         finally:
             self.spares.give_back(session)
 
@@ -261,7 +276,7 @@ class _Pool:
         if key in self._unloadable:
             return None
         session = self.open(key.limits)
-        if _loaded(session, key.source or "None", key.limits):
+        if _loaded(session, (_tool_code(key.tools), key.source or "None"), key.limits):
             return session
         self.end(session)
         if len(self._unloadable) < 1000:
@@ -269,31 +284,58 @@ class _Pool:
         return None
 
 
-def _drive(session: monty.MontySession, code: str, inputs: Mapping[str, Value], host: HostSide) -> Execution:
+def _call_of(program: Program) -> str:
+    return f"_given_({program.entry}(**{_ARGUMENTS}))"
+
+
+def _tool_code(names: Sequence[str]) -> str:
+    """Return what defines the tools of a program; a name that no program can write needs none."""
+    return "\n".join(f"{name} = _tool_({name!r})" for name in names if name.isidentifier() and not iskeyword(name))
+
+
+def _drive(session: monty.MontySession, feeds: Sequence[str], inputs: Mapping[str, Value], host: HostSide) -> Execution:
     """Run code to its end, answering its host calls."""
     try:
-        snapshot = session.feed_start(code, inputs=dict(inputs), print_callback=_discard)
-        while not isinstance(snapshot, monty.MontyComplete):
-            following = _resumed(snapshot, host)
-            if isinstance(following, Stop):
-                return host.ended(following.execution)
-            snapshot = following
-        return host.returned(snapshot.output)
+        output: object = None
+        for code in filter(None, feeds):
+            snapshot = session.feed_start(code, inputs=dict(inputs), print_callback=_discard)
+            while not isinstance(snapshot, monty.MontyComplete):
+                following = _resumed(snapshot, host)
+                if isinstance(following, Stop):
+                    return host.ended(following.execution)
+                snapshot = following
+            output = snapshot.output
+        return host.returned(output)
     except (monty.MontySyntaxError, monty.MontyRuntimeError, monty.MontyCrashedError) as error:
         return host.ended(_failure(error))
     except monty.MontyConversionError as error:
-        raise TypeError(f"the arguments of the program are no values: {error}") from error
+        return host.ended(Failed("value", f"what enters the program is no value: {error}"))
 
 
 def _resumed(snapshot: monty.SyncSnapshot, host: HostSide) -> monty.SyncSnapshot | Stop:
     if isinstance(snapshot, monty.FunctionSnapshot):
         if snapshot.is_os_function:
             return _system_call(snapshot, host)
-        return _answered(snapshot, host.ask(snapshot.function_name, snapshot.args, snapshot.kwargs))
+        return _asked(snapshot, host)
     if isinstance(snapshot, monty.NameLookupSnapshot):
         name = snapshot.variable_name
-        return snapshot.resume(value=_stand_in(name)) if host.knows(name) else snapshot.resume()
+        known = name in (_ASK, _REFUSE) or host.knows(name)
+        return snapshot.resume(value=_stand_in(name)) if known else snapshot.resume()
     return Stop(Failed("error", "await has nothing to wait for: tools are called as ordinary functions"))
+
+
+def _asked(snapshot: monty.FunctionSnapshot, host: HostSide) -> monty.SyncSnapshot | Stop:
+    name, args, kwargs = snapshot.function_name, snapshot.args, snapshot.kwargs
+    match name, args:
+        case "_ask_", (str(tool), tuple(), dict()):
+            asked = cast("tuple[str, tuple[object, ...], dict[str, object]]", args)
+            return _answered(snapshot, host.ask(tool, *asked[1:]))
+        case "_refuse_", (str(kind),):
+            return Stop(Failed("value", refusal_of(kind) if kind else TOO_DEEP))
+        case _:
+            if "." in name and (found := textual(args, kwargs)):
+                return Stop(Failed("value", f"the arguments of {name} hold what is no value: {found}"))
+            return _answered(snapshot, host.ask(name, args, kwargs))
 
 
 def _system_call(snapshot: monty.FunctionSnapshot, host: HostSide) -> monty.SyncSnapshot | Stop:
@@ -334,7 +376,7 @@ def _failure(error: monty.MontySyntaxError | monty.MontyRuntimeError | monty.Mon
 
 def _located(error: monty.MontySyntaxError | monty.MontyRuntimeError) -> str:
     """Return the message with the line of the program that raised it."""
-    frames = error.traceback()
+    frames = [frame for frame in error.traceback() if frame.filename != _PRELUDE_FILE]
     return f"{error} (line {frames[-1].line})" if frames else str(error)
 
 
@@ -352,17 +394,20 @@ def _parsed(session: monty.MontySession, source: str) -> Sequence[Problem]:
     return ()
 
 
-def _loaded(session: monty.MontySession, source: str, limits: Limits) -> bool:
+def _loaded(session: monty.MontySession, feeds: Sequence[str], limits: Limits) -> bool:
     """Execute the module level of a program ahead of its run; False where it asks the host for more than a module."""
     started = time.perf_counter()
     try:
-        snapshot = session.feed_start(source, print_callback=_discard)
-        while isinstance(snapshot, monty.FunctionSnapshot) and snapshot.function_name == "import":
-            snapshot = snapshot.resume_auto()
+        for code in filter(None, feeds):
+            snapshot = session.feed_start(code, print_callback=_discard)
+            while isinstance(snapshot, monty.FunctionSnapshot) and snapshot.function_name == "import":
+                snapshot = snapshot.resume_auto()
+            if not isinstance(snapshot, monty.MontyComplete):
+                return False
     except monty.MontyError:
         return False
     # The call has the whole limit again, so what took long must not be done ahead.
-    return isinstance(snapshot, monty.MontyComplete) and time.perf_counter() - started < limits.seconds / 5
+    return time.perf_counter() - started < limits.seconds / 5
 
 
 def _started(workers: int) -> monty.Monty:

@@ -30,7 +30,7 @@ from seglam_agents.sandboxes.base import (
 )
 from seglam_agents.sandboxes.conversation import Conversation
 from seglam_agents.sandboxes.dialect import CPYTHON, look
-from seglam_agents.sandboxes.exchange import HostSide
+from seglam_agents.sandboxes.exchange import HostSide, given
 from seglam_agents.sandboxes.keeper import Child, Keeper
 from seglam_agents.sandboxes.remote import task_of
 from seglam_agents.sandboxes.spares import BusyError, Spares
@@ -88,7 +88,10 @@ class ProcessSandbox:
         now: datetime | None = None,
     ) -> Execution:
         """Call `entry(**arguments)` in a process of its own; see `Sandbox.run`."""
-        task = task_of(program, arguments, self._modules, self._packages, limits, now)
+        entering = given(arguments)
+        if isinstance(entering, Failed):
+            return entering
+        task = task_of(program, entering, self._modules, self._packages, limits, now)
         pool = self._live()
         with pool.turns.turn(program.source) as turn:
             if turn is None:

@@ -1,0 +1,347 @@
+"""Where the sandboxes could come to differ: what acts lazily, what is exchanged, dates, and names of tools."""
+
+# ruff: noqa: E501  # one program a line
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from functools import partial
+
+import pytest
+
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.values import Value
+from seglam_agents.sandboxes.base import Program, Sandbox, ToolCall, ToolResult
+from seglam_agents.sandboxes.dialect import look
+from seglam_agents.sandboxes.e2b import E2BSandbox
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
+from seglam_agents.testing.e2b_server import E2BServer
+from seglam_agents.testing.sandbox_contract import assert_alive, failed, returned
+
+PAY = Tool(name="pay", parameters={"properties": {"x": {}}}, effect="write")
+
+
+@pytest.fixture(scope="module")
+def monty() -> Iterator[Sandbox]:
+    sandbox = MontySandbox(workers=2)
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[Sandbox]:
+    sandbox = second_sandbox()
+    if isinstance(sandbox, Unavailable):
+        pytest.skip(sandbox.reason)
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture(scope="module")
+def e2b() -> Iterator[Sandbox]:
+    server = E2BServer()
+    server.start()
+    sandbox = E2BSandbox(api_key=server.api_key, api_url=server.url, sandbox_url=server.url)
+    yield sandbox
+    sandbox.close()
+    server.stop()
+
+
+@pytest.fixture(params=["monty", "process", "e2b"])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Each of the three in turn."""
+    return request.getfixturevalue(request.param)
+
+
+LAZY = {
+    "any": "return any(pay(x) == 7 for x in [1, 2])",
+    "unused": "later = (pay(x) for x in [1, 2])\n    return 0",
+    "loop": "for r in (pay(x) for x in [1, 2]):\n        return r",
+    "condition": "return sum(x for x in [1, 2] if pay(x))",
+    "second loop": "return sum(y for x in [1, 2] for y in [pay(x)])",
+    "by name": "f = pay\n    return any(f(x) for x in [1, 2])",
+    "by lambda": "f = lambda x: pay(x)\n    return any(f(x) for x in [1, 2])",
+    "by function": "def f(x):\n        return pay(x)\n    return any(f(x) for x in [1, 2])",
+    "by two functions": "def f(x):\n        return pay(x)\n    def g(x):\n        return f(x)\n    return any(g(x) for x in [1])",
+    "by parameter": "def f(g):\n        return any(g(x) for x in [1, 2])\n    return f(pay)",
+    "by default": "def f(g=pay):\n        return any(g(x) for x in [1, 2])\n    return f()",
+    "by list": "return any(f(1) for f in [pay, pay])",
+    "by dict": "d = {}\n    d['p'] = pay\n    return any(d['p'](x) for x in [1, 2])",
+    "by append": "fs = []\n    fs.append(pay)\n    return any(f(1) for f in fs)",
+    "by maker": "def make():\n        return lambda x: pay(x)\n    f = make()\n    return any(f(x) for x in [1, 2])",
+    "by partial": "import functools\n    f = functools.partial(pay, 1)\n    return any(f() for x in [1, 2])",
+    "by method": "class C:\n        def go(self, x):\n            return pay(x)\n    c = C()\n    return any(c.go(x) for x in [1])",
+    "by call": "class C:\n        def __call__(self, x):\n            return pay(x)\n    c = C()\n    return any(c(x) for x in [1])",
+    "by text": "class C:\n        def __str__(self):\n            return pay(1)\n    return str(C())",
+    "map": "return [x for x in map(pay, [1, 2])]",
+    "map of lambda": "for x in map(lambda x: pay(x), [1, 2]):\n        return x",
+    "filter": "for x in filter(pay, [1, 2]):\n        return x",
+    "key": "return sorted([2, 1], key=pay)",
+    "sort": "x = [2, 1]\n    x.sort(key=lambda y: pay(y))\n    return x",
+    "starmap": "import itertools\n    for k in itertools.starmap(pay, [(1,), (2,)]):\n        return k",
+    "factory": "from collections import defaultdict\n    return defaultdict(lambda: pay(1))['a']",
+    "until": "for x in iter(lambda: pay(1), 7):\n        return x",
+    "counting": "n = [0]\n    def f(x):\n        n[0] += 1\n        return x > 1\n    r = any(f(x) for x in [1, 2, 3])\n    return pay(n[0])",
+    "witness": "r = any((y := x) > 1 for x in [1, 2, 3])\n    return pay(y)",
+    "consumed": "it = iter([0, 1, 2])\n    r = any(next(it) for x in [1, 2, 3])\n    return pay(list(it))",
+    "remembered": "seen = []\n    r = all(seen.append(x) for x in [1, 2])\n    return pay(seen)",
+    "late": "k = 1\n    g = (x * k for x in [1, 2])\n    k = 10\n    return pay(sum(g))",
+    "twice": "m = map(str, [1, 2])\n    a = list(m)\n    return pay(len(list(m)))",
+    "returned": "return (x for x in [1, 2])",
+    "passed": "return pay(x for x in [1, 2])",
+    "listed": "return [zip([1], [2])]",
+    "growing": "x = [1]\n    for a, b in zip(x, x):\n        pay(a)\n        if len(x) < 3:\n            x.append(2)\n    return 0",
+    "ahead": "x = [1, 2]\n    for i, a in enumerate(x):\n        x[1] = 9\n        pay(a)\n    return 0",
+}
+
+
+@pytest.mark.parametrize("body", LAZY.values(), ids=LAZY)
+def test_what_counts_on_laziness_is_refused(monty: Sandbox, body: str) -> None:
+    """Monty is not lazy: what would act more often there is refused by the look, and by a run that nobody looked at."""
+    program = Program(f"def run():\n    {body}", tools=(PAY,))
+    assert monty.check(program)
+    calls: list[ToolCall] = []
+    execution = monty.run(program, {}, call=lambda asked: _noted(calls, asked))
+    assert failed(execution).kind == "syntax" and "line" in failed(execution).reason
+    assert calls == []
+
+
+EAGER = (
+    "return any(x > 1 for x in pay([1, 2]))",
+    "return [pay(x) for x in [1, 2]]",
+    "xs = [pay(x) for x in [1, 2]]\n    return sum(x * 2 for x in xs if x)",
+    "r = pay(1)\n    return sum(r * x for x in [1, 2])",
+    "for x in [3, 4]:\n        if pay(x) == 7:\n            return x",
+    "for i, x in enumerate([1, 2]):\n        pay(x + i)\n    return 0",
+    "xs = [1, 2]\n    for i, x in enumerate(xs):\n        xs[i] = pay(x)\n    return xs",
+    "done = []\n    for a, b in zip([1, 2], [3, 4]):\n        done.append(pay(a + b))\n    return done",
+    "def f(x):\n        return pay(x)\n    return [f(x) for x in map(int, '12')]",
+    "total = {}\n    for k, v in sorted({'a': 1}.items()):\n        total[k] = pay(v)\n    return total",
+    "import functools\n    return functools.reduce(lambda a, b: pay(a + b), [1, 2, 3])",
+    "xs = sorted([2, 1], key=lambda x: -x)\n    return pay(max(x for x in xs))",
+    "return {k: v for k, v in zip('ab', [pay(1), pay(2)])}",
+)
+
+
+@pytest.mark.parametrize("body", EAGER)
+def test_what_acts_in_order_is_accepted(monty: Sandbox, process: Sandbox, body: str) -> None:
+    """Loops and lists act as often, and in the order, in Monty as in Python, and the look has no objection."""
+    program = Program(f"def run():\n    {body}", tools=(PAY,))
+    assert list(monty.check(program)) == []
+    seen: list[tuple[Value, list[ToolCall]]] = []
+    for box in (monty, process):
+        calls: list[ToolCall] = []
+        seen.append((returned(box.run(program, {}, call=partial(_noted, calls))), calls))
+    assert seen[0] == seen[1]
+    assert seen[0][1]
+
+
+NO_VALUES = (
+    "{'a': 1}.keys()",
+    "{'a': 1}.values()",
+    "{'a': 1}.items()",
+    "range(3)",
+    "re.search('a', 'cat')",
+    "re.compile('a')",
+    "re",
+    "iter([1])",
+    "slice(1)",
+    "deque([1])",
+    "timezone.utc",
+    "(lambda: 1)",
+    "len",
+    "pay",
+    "int",
+    "{1, 2}",
+    "Decimal(1)",
+    "b'a'",
+    "1j",
+    "...",
+    "ValueError('x')",
+    "{1: 2}",
+    "{'$date': '2024-01-01'}",
+    "10 ** 4400",
+    "Thing()",
+)
+IMPORTS = "import re\nfrom collections import deque\nfrom datetime import timezone\nfrom decimal import Decimal\n"
+
+
+@pytest.mark.parametrize("place", ["{}", "[{}]", "{{'k': [{}]}}"])
+@pytest.mark.parametrize("expression", NO_VALUES)
+def test_what_is_no_value_leaves_no_sandbox(sandbox: Sandbox, expression: str, place: str) -> None:
+    """It is neither returned nor given to a tool, as a text that stands for it or otherwise, whatever is caught."""
+    value = place.format(expression)
+    head = f"{IMPORTS}class Thing:\n    pass\n"
+    program = Program(f"{head}def run(): return {value}", tools=(PAY,))
+    assert failed(sandbox.run(program, {})).kind == "value"
+    calls: list[ToolCall] = []
+    source = f"{head}def run():\n    try:\n        pay({value})\n    except BaseException:\n        pass\n    return 1"
+    execution = sandbox.run(Program(source, tools=(PAY,)), {}, call=lambda asked: _noted(calls, asked))
+    assert failed(execution).kind == "value" and calls == []
+
+
+def test_a_text_that_looks_like_one_is_a_text(sandbox: Sandbox) -> None:
+    """What a program writes out itself is its own affair."""
+    texts: list[Value] = ["dict_keys(['a'])", "<function 'f' at 0x1>", "[...]", "range(0, 3)"]
+    program = Program("def run(x): return [pay(x), x]", tools=(PAY,))
+    assert returned(sandbox.run(program, {"x": texts}, call=_echo)) == [texts, texts]
+
+
+@pytest.mark.parametrize(
+    "ending", ["deopt('half \\ud800')", "raise ValueError('half \\ud800')", "return 'half \\ud800'"]
+)
+def test_halves_of_surrogate_pairs_leave_no_sandbox(sandbox: Sandbox, ending: str) -> None:
+    """A reason can be written down, whatever a program put into it; a value that holds one is refused."""
+    execution = failed(sandbox.run(Program(f"def run():\n    {ending}"), {}))
+    assert execution.reason.encode()
+
+
+HOSTILE_VALUES: tuple[object, ...] = (
+    "\ud800",
+    10**4400,
+    {"\ud800": 1},
+    {1: 2},
+    object(),
+    {"$date": "x"},
+    [[{1, 2}]],
+    b"x",
+)
+
+
+@pytest.mark.parametrize("value", HOSTILE_VALUES, ids=range(len(HOSTILE_VALUES)))
+def test_what_enters_and_is_no_value_ends_the_run(sandbox: Sandbox, value: Value) -> None:
+    """An argument or a result of a tool that cannot enter is a failure with a reason, not an exception."""
+    execution = failed(sandbox.run(Program("def run(x): return 1"), {"x": value}))
+    assert execution.kind == "value" and "arguments" in execution.reason
+    program = Program(
+        "def run():\n    try:\n        pay(1)\n    except BaseException:\n        pass\n    return 2", tools=(PAY,)
+    )
+    execution = failed(sandbox.run(program, {}, call=lambda _: ToolResult(value)))
+    assert execution.kind == "value" and "the result of pay" in execution.reason
+    assert_alive(sandbox)
+
+
+def test_a_list_within_itself_does_not_enter(sandbox: Sandbox) -> None:
+    """Endless arguments are refused."""
+    endless: list[Value] = []
+    endless.append(endless)
+    assert failed(sandbox.run(Program("def run(x): return 1"), {"x": endless})).kind == "value"
+
+
+DATES = (
+    "date(2024, 3, 1) == datetime(2024, 3, 1)",
+    "date(2024, 3, 1) in [datetime(2024, 3, 1)]",
+    "[type(date(2024, 3, 1)) is date, type(datetime(2024, 3, 1).date()) is date, isinstance(datetime(2024, 3, 1), date)]",
+    "[type(date(2024, 3, 1) + timedelta(1)) is date, type(datetime(2024, 3, 1)) is datetime]",
+    "str([date(2024, 3, 1), datetime(2024, 3, 1, tzinfo=timezone.utc), time(1, 2)])",
+    "[repr(date(2024, 3, 1)), f'{[datetime(2024, 3, 1, 5)]}', str({'d': time(1, 2)})]",
+    "isinstance(date(2024, 3, 1), datetime)",
+)
+
+
+@pytest.mark.parametrize("expression", DATES)
+def test_dates_are_those_of_python(sandbox: Sandbox, expression: str) -> None:
+    """Comparing, writing and asking for the type of dates gives what it gives here."""
+    head = "from datetime import date, datetime, time, timedelta, timezone\n"
+    space: dict[str, object] = {}
+    exec(head, space)  # a program of this test
+    expected = eval(expression, space)  # the same
+    assert returned(sandbox.run(Program(f"{head}def run(): return {expression}"), {})) == expected
+
+
+@pytest.mark.parametrize("sign", ["<", "<=", ">", ">="])
+def test_dates_and_times_have_no_order(sandbox: Sandbox, sign: str) -> None:
+    """A day and a moment cannot be compared, as in Python."""
+    source = f"from datetime import date, datetime\ndef run(): return date(2024, 3, 1) {sign} datetime(2024, 3, 1, 17)"
+    assert "TypeError" in failed(sandbox.run(Program(source), {})).reason
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("datetime.now()", datetime(2024, 2, 29, 5)),
+        ("datetime.today()", datetime(2024, 2, 29, 5)),
+        ("datetime.utcnow()", datetime(2024, 2, 29, 10)),
+        ("datetime.now(timezone.utc)", datetime(2024, 2, 29, 10, tzinfo=UTC)),
+        ("datetime.now(tz=timezone(timedelta(hours=1))).hour", 11),
+        ("date.today()", date(2024, 2, 29)),
+        ("datetime(2020, 1, 1).now()", datetime(2024, 2, 29, 5)),
+        ("getattr(datetime, 'now')()", datetime(2024, 2, 29, 5)),
+        ("(lambda f: f())(date.today)", date(2024, 2, 29)),
+        ("[Day.today() == date(2024, 2, 29), type(Day.today()) is Day]", [True, True]),
+        ("[Own().now(), getattr(Own(), 'today'), getattr(Own(), 'utcnow', 3)]", ["own", 5, 3]),
+        ("type(datetime.now()) is datetime", True),
+    ],
+)
+@pytest.mark.parametrize("name", ["process", "e2b"])
+def test_the_clock_of_cpython_stands_still(
+    request: pytest.FixtureRequest, name: str, expression: str, expected: Value
+) -> None:
+    """Every way of asking gives the host's moment, in its zone or in UTC; what else is called so is left alone."""
+    box: Sandbox = request.getfixturevalue(name)
+    source = (
+        "from datetime import date, datetime, timedelta, timezone\nclass Day(date):\n    pass\n"
+        f"class Own:\n    today = 5\n    def now(self): return 'own'\ndef run(): return {expression}"
+    )
+    now = datetime(2024, 2, 29, 5, tzinfo=timezone(timedelta(hours=-5)))
+    assert returned(box.run(Program(source), {}, now=now)) == expected
+
+
+def test_zones_have_no_names_inside(sandbox: Sandbox) -> None:
+    """A time zone is its offset in every sandbox."""
+    moment = datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=1), "CET"))
+    assert returned(sandbox.run(Program("def run(x): return x.tzname()"), {"x": moment})) == "UTC+01:00"
+
+
+@pytest.mark.parametrize("name", ["print", "len", "sorted", "match", "für"])
+def test_tools_may_be_named_like_builtins(sandbox: Sandbox, name: str) -> None:
+    """A declared tool is what a program gets by its name."""
+    tool = Tool(name=name, parameters={"properties": {"x": {}}})
+    assert returned(sandbox.run(Program(f"def run(): return {name}(4)", tools=(tool,)), {}, call=_echo)) == 4
+
+
+def test_lines_of_failures_in_tools_are_those_of_the_program(sandbox: Sandbox) -> None:
+    """A tool that fails is blamed on the line that called it."""
+    program = Program("def run():\n    x = 1\n    return pay(x)", tools=(PAY,))
+    execution = failed(sandbox.run(program, {}, call=lambda _: ToolResult(error="broken")))
+    assert "broken" in execution.reason and "line 3" in execution.reason
+
+
+def test_cpython_is_lazy_and_may_be(process: Sandbox) -> None:
+    """The look for Monty's differences is not for the others: there a generator expression stops early."""
+    program = Program("def run(): return any(pay(x) == 1 for x in [1, 2])", tools=(PAY,))
+    assert look(program) and list(process.check(program)) == []
+    calls: list[ToolCall] = []
+    assert returned(process.run(program, {}, call=lambda asked: _noted(calls, asked))) is True
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("packages", "line", "reason"),
+    [
+        (("email.message",), "import email.message", ""),
+        (("email.message",), "from email.message import Message", ""),
+        (("json.tool",), "import json.tool", ""),
+        (("email",), "import email.mime.audio", "email.mime.audio was not loaded before the locks"),
+        (("email",), "from email.mime.audio import MIMEAudio", "name it in `packages`"),
+    ],
+)
+def test_a_submodule_is_named_or_the_reason_says_so(packages: tuple[str, ...], line: str, reason: str) -> None:
+    """A package may be given by a submodule; the reason tells of one that was not loaded."""
+    box = ProcessSandbox(workers=1, packages=packages)
+    try:
+        execution = box.run(Program(f"{line}\ndef run(): return 1"), {})
+        assert reason in failed(execution).reason if reason else returned(execution) == 1
+    finally:
+        box.close()
+
+
+def _noted(calls: list[ToolCall], asked: ToolCall) -> ToolResult:
+    calls.append(asked)
+    return ToolResult(asked.arguments["x"])
+
+
+def _echo(asked: ToolCall) -> ToolResult:
+    return ToolResult(asked.arguments["x"])
