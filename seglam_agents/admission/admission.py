@@ -11,7 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from seglam_agents.admission.case import Case
-from seglam_agents.admission.fresh import check_answers, check_budget, check_mutations, check_samples, check_second
+from seglam_agents.admission.fresh import (
+    check_answers,
+    check_budget,
+    check_code,
+    check_foreign,
+    check_mutations,
+    check_samples,
+    check_second,
+)
 from seglam_agents.admission.replay import (
     check_counterexamples,
     check_held_out,
@@ -19,7 +27,14 @@ from seglam_agents.admission.replay import (
     check_related,
     check_replay,
 )
-from seglam_agents.admission.source import check_alternatives, check_dialect, check_types, check_units
+from seglam_agents.admission.source import (
+    check_alternatives,
+    check_dialect,
+    check_open_words,
+    check_types,
+    check_units,
+)
+from seglam_agents.admission.widening import check_subject, check_widening
 from seglam_agents.compilers.base import Candidate
 from seglam_agents.records.entry import AdmissionReport, Check
 from seglam_agents.records.errors import SeglamError
@@ -63,7 +78,7 @@ class Admission:
         if self.now is not None:
             loaded = replace(loaded, program=replace(loaded.program, clock=True))
         case = self._case(candidate, loaded, others, tools)
-        static = [check(case) for check in (check_dialect, check_types, check_alternatives, check_units)]
+        static = [check(case) for check in _STATIC if check is not check_subject or candidate.parent is not None]
         if any(check.name in ("dialect", "types") and check.verdict == "failed" for check in static):
             # What cannot run properly is not run: the findings would all be the same.
             return AdmissionReport(checks=tuple(static))
@@ -93,8 +108,14 @@ class Admission:
             check_related,
             check_counterexamples,
             check_mutations,
+            check_foreign,
+            *((check_code,) if case.candidate.procedure.guard.code else ()),
+            *((check_widening,) if case.candidate.parent is not None else ()),
             check_neighbours,
         )
         checks = [check(case) for check in known]
         sampled, runs = check_samples(case)
         return [*checks, sampled, check_second(case, runs), check_answers(case, runs), check_budget(case, runs)]
+
+
+_STATIC = (check_dialect, check_types, check_alternatives, check_open_words, check_subject, check_units)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seglam_agents.admission.case import Case, arguments_of, verdict
-from seglam_agents.admission.mutations import ignored
+from seglam_agents.admission.mutations import ignored, mutations
+from seglam_agents.guards import wordings
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.sampling import Sample, samples
@@ -34,14 +36,67 @@ def check_mutations(case: Case) -> Check:
     rng = random.Random(case.seed)  # noqa: S311  # reproducible tests, no secrets
     tried = 0
     problems: list[str] = []
+    unread = _unread(case)
     for known in case.candidate.known[-MUTATED_REQUESTS:]:
         accepts = arguments_of(case, dict(known.request.context))
         if accepts(known.request.text) is None:
             continue  # Replay reports it.
-        count, found = ignored(accepts, known.request.text, rng, limit=case.mutations)
+        count, found = ignored(
+            accepts,
+            known.request.text,
+            rng,
+            limit=case.mutations,
+            unread=unread,
+            every_word=bool(case.candidate.procedure.guard.code),
+        )
         tried += count
         problems += [f"{item.mutation.kind} ({item.mutation.change}): {item.reason}" for item in found]
     return verdict("mutations", problems, tried)
+
+
+def check_foreign(case: Case) -> Check:
+    """What has nothing to do with the kind is declined: requests of other kinds, and its own words in disorder."""
+    rng = random.Random(case.seed)  # noqa: S311
+    own = {known.request.text for known in case.candidate.known} | {example.text for example in case.examples()}
+    given = [known.request for known in case.candidate.known[-MUTATED_REQUESTS:]]
+    shuffled = [text for request in given for text in _shuffled(request.text, rng)]
+    contexts = {json.dumps(request.context, sort_keys=True): request.context for request in given}
+    foreign = [text for text in (*wordings.FOREIGN, *shuffled) if text not in own]
+    problems = [
+        f"{text!r} has nothing to do with the kind, and is accepted: account for every word of the request"
+        for text in foreign
+        if any(isinstance(case.loaded.guard.match(normalise(text), context), Accepted) for context in contexts.values())
+    ]
+    return verdict("foreign", problems, len(foreign))
+
+
+def _shuffled(text: str, rng: random.Random) -> list[str]:
+    words = text.rstrip(".?! ").split()
+    if len(words) < 4:
+        return []
+    return [" ".join(rng.sample(words, len(words))) for _ in range(4)] + [" ".join(reversed(words))]
+
+
+def _unread(case: Case) -> frozenset[str]:
+    """Return the arguments that `run` never looks at; those of a code guard are whatever it returns."""
+    bound = {parameter.name for parameter in case.candidate.procedure.parameters}
+    if case.candidate.procedure.guard.code:
+        known = case.candidate.known[-1].request
+        bound |= set(arguments_of(case, dict(known.context))(known.text) or {})
+    return frozenset(bound) - case.loaded.reads
+
+
+def check_code(case: Case) -> Check:
+    """A guard that is code accepts changed requests too, and they get other answers: none is baked in."""
+    if not case.candidate.procedure.guard.code or case.candidate.procedure.tools:
+        return Check(name="code", verdict="skipped", evidence="templates are sampled, tools are replayed")
+    rng = random.Random(case.seed)  # noqa: S311
+    known = case.candidate.known[-1].request
+    tried = mutations(known.text, rng, limit=case.mutations)
+    answers = [case.answer(text, dict(known.context)) for text in (known.text, *(item.text for item in tried))]
+    finals = {json.dumps(action.answer) for action in answers if isinstance(action, Final)}
+    problems = ["no change of the request changes the answer: compute it from what `match` returns"]
+    return verdict("code", problems if len(finals) < 2 else [], len(tried))
 
 
 def check_samples(case: Case) -> tuple[Check, list[Run]]:
@@ -117,7 +172,7 @@ def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:
     judgement = guard.match(normalise(sample.text))
     if isinstance(judgement, Declined):
         # Out of the predicate's bounds, or rejected as doubtful: that is what these rules are for.
-        if judgement.stage in ("where", "distinct", "ambiguous", "unit"):
+        if judgement.stage in ("where", "distinct", "ambiguous", "unit", "bounds", "unread"):
             return None
         return f"its own sample {sample.text!r} is declined ({judgement.stage}: {judgement.reason})"
     if not _same_arguments(guard, judgement, sample):

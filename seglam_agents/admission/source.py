@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from seglam_agents.admission.alternatives import meaning_changing
+from seglam_agents.admission.alternatives import alternatives_seen_once, unseen
 from seglam_agents.admission.case import Case, verdict
 from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.units import read_unit
-from seglam_agents.guards.template import Literal, walk
+from seglam_agents.guards.template import Literal, SlotMention, walk
 from seglam_agents.records.entry import Check
 from seglam_agents.sandboxes.base import Program
 
@@ -39,12 +40,50 @@ def check_types(case: Case) -> Check:
 
 
 def check_alternatives(case: Case) -> Check:
-    """No alternative or option of a template changes the meaning without being captured."""
+    """No template of a model says what no known request has said; those of the parent have been looked at."""
     guard = case.loaded.guard
     if not isinstance(guard, TemplateGuard):
         return Check(name="alternatives", verdict="skipped", evidence="the guard is code")
-    problems = [finding for pattern in guard.patterns for finding in meaning_changing(pattern.template)]
+    parent = case.candidate.parent
+    inherited = frozenset(parent.guard.templates) if parent else frozenset[str]()
+    finder = alternatives_seen_once if case.candidate.procedure.provenance.compiler == "traces" else unseen
+    texts = [normalise(text).text for text in known_texts(case)]
+    problems = [
+        f"{finding} (of `{pattern.template.source}`): write the words of the given requests alone, one template for "
+        "each wording; other words are learnt when a request says them"
+        for pattern in guard.patterns
+        if pattern.template.source not in inherited
+        for finding in finder(pattern.template, texts)
+    ]
     return verdict("alternatives", list(dict.fromkeys(problems)), len(guard.patterns))
+
+
+def known_texts(case: Case) -> list[str]:
+    """Return the requests with known answers: given, related, and the examples of earlier versions."""
+    given = (known.request.text for known in (*case.candidate.known, *case.candidate.related))
+    return list(dict.fromkeys((*given, *(example.text for example in case.examples()))))
+
+
+def check_open_words(case: Case) -> Check:
+    """Words that nobody can foresee end no template, and go into nothing that writes."""
+    guard, procedure = case.loaded.guard, case.candidate.procedure
+    if not isinstance(guard, TemplateGuard):
+        return Check(name="open words", verdict="skipped", evidence="the guard is code")
+    problems: list[str] = []
+    for pattern in guard.patterns:
+        last = pattern.template.elements[-1]
+        if isinstance(last, SlotMention) and last.slot.name == "text":
+            problems.append(
+                f"{{{last.name}:text}} ends a template and takes in whatever follows: use a narrower type, or quoted"
+            )
+    if procedure.provenance.compiler == "model" and any(tool.effect == "write" for tool in procedure.tools):
+        problems += [
+            f"{{{name}:{kind.name}}} takes any words, and the procedure writes: use quoted, a choice of the values "
+            "that are known, or a type with a shape (name, person, date, id, …)"
+            for name, kind in guard.slots.items()
+            if kind.name.removeprefix("list(").removesuffix(")") in _ANY_WORDS and name in case.loaded.reads
+        ]
+    return verdict("open words", problems, len(guard.slots))
 
 
 def check_units(case: Case) -> Check:
@@ -74,3 +113,6 @@ def _literal_units(elements: object) -> list[str]:
         for word in element.text.replace("-", " ").replace(",", " ").split()
         if len(word) > 2 and read_unit(word) is not None
     ]
+
+
+_ANY_WORDS = frozenset(("noun", "phrase", "title", "word", "text"))

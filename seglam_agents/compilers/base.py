@@ -64,6 +64,8 @@ class Candidate:
     parent: Procedure | None = None
     held_out: tuple[tuple[Procedure, Known], ...] | None = None
     """Procedures that were made without one of the requests each, and that request: a test on what was not seen."""
+    expected: frozenset[str] = frozenset()
+    """Texts of those requests whose answer is only the compiler's own word."""
     replaces: tuple[Procedure, ...] = ()
     """Further procedures, besides the parent, that it takes the place of."""
 

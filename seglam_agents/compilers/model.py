@@ -157,7 +157,8 @@ def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -
         counterexamples=parent.counterexamples if parent else (),
         provenance=provenance.model_copy(update={"parent": parent.key if parent else None}),
     )
-    return Candidate(procedure, known, task.related, parent)
+    expected = frozenset(given.request.text for given in task.requests if given.answer is None)
+    return Candidate(procedure, known, task.related, parent, expected=expected)
 
 
 _Parent: TypeAlias = Procedure | Unreadable | None

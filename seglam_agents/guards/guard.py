@@ -7,26 +7,40 @@ read in two ways is declined.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
 from itertools import combinations
 from typing import Literal, TypeAlias
 
-from seglam_agents.guards.normal import NormalText
+from seglam_agents.guards.normal import NormalText, normalise, words
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
 from seglam_agents.guards.slots import Slot, slot
 from seglam_agents.guards.slots.exports import parse_text
+from seglam_agents.guards.slots.letters import stop_words
 from seglam_agents.guards.slots.units import convert
+from seglam_agents.guards.template import Choice, Elements, SlotMention, common_to, parse_template, walk
 from seglam_agents.guards.template import Literal as LiteralText
-from seglam_agents.guards.template import SlotMention, common_to, parse_template
 from seglam_agents.records.errors import SlotError, TemplateError
 from seglam_agents.records.procedure import GuardSource, Parameter
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Money, Quantity, Value
 
 Stage: TypeAlias = Literal[
-    "template", "slot", "mention", "distinct", "currency", "unit", "ambiguous", "context", "where", "code"
+    "template",
+    "slot",
+    "mention",
+    "distinct",
+    "currency",
+    "unit",
+    "bounds",
+    "unread",
+    "ambiguous",
+    "context",
+    "where",
+    "code",
 ]
 
 
@@ -58,6 +72,8 @@ class TemplateGuard:
         context: the parameters that are bound by keys of the request's context.
         mixed_currencies: True where the body looks at the currency of each amount itself.
         mixed_units: True where the body looks at the unit of each quantity itself.
+        unread: slots that the body never looks at: words in them may name things, and change nothing.
+        seen: requests known to be answered right; what they hold of zero and negative values may be asked for.
 
     Raises:
         TemplateError: a template cannot be read, or a slot has two types.
@@ -71,6 +87,8 @@ class TemplateGuard:
         context: Iterable[Parameter] = (),
         mixed_currencies: bool = False,
         mixed_units: bool = False,
+        unread: Collection[str] = (),
+        seen: Iterable[str] = (),
     ) -> None:
         self.source = source
         self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
@@ -80,6 +98,12 @@ class TemplateGuard:
         self._where = _predicate(source.where, {*self.slots, *self._context})
         self._mixed_currencies = mixed_currencies
         self._mixed_units = mixed_units
+        self._unread = frozenset(unread)
+        self._seen = tuple(seen)
+        self._referred = frozenset(
+            mention.name for pattern in self.patterns for mention in pattern.groups if mention.again
+        )
+        self._ranges = frozenset(pair for pattern in self.patterns for pair in _date_ranges(pattern.template.elements))
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Return what the guard binds: the slots of the text first, then the context."""
@@ -122,6 +146,7 @@ class TemplateGuard:
             self._check_distinct(arguments)
             or self._check_currencies(arguments)
             or self._check_units(arguments)
+            or self._check_bounds(arguments)
             or self._check_where(arguments)
         )
 
@@ -135,6 +160,8 @@ class TemplateGuard:
             self._check_distinct(arguments)
             or self._check_currencies(arguments)
             or self._check_units(arguments)
+            or self._check_bounds(arguments)
+            or self._check_unread(arguments)
             or self._add_context(arguments, context)
             or self._check_where(arguments)
         )
@@ -146,6 +173,45 @@ class TemplateGuard:
             left, right = arguments[first], arguments[second]
             if left is not None and right is not None and kind.same(left, right):
                 return Declined("distinct", f"`{first}` and `{second}` are both {left!r}: two names mean two things")
+        for first, second in combinations(sorted(self.slots), 2):
+            kind = self.slots[first]
+            if kind.name not in _POINTS or self.slots[second].name != kind.name:
+                continue
+            left, right = arguments[first], arguments[second]
+            # "… on Monday … on Monday … did on Monday": which of the two is meant?
+            if left is not None and kind.same(left, right) and self._referred & {first, second}:
+                return Declined("distinct", f"`{first}` and `{second}` are both {left!r}, and one is referred to later")
+        return None
+
+    def _check_bounds(self, arguments: Mapping[str, Value]) -> Declined | None:
+        for name, value in arguments.items():
+            if (kind := self.slots.get(name)) and _below(kind, value) and name not in self._seen_below:
+                return Declined("bounds", f"`{name}` is {value!r}: zero and less are declined until they were seen")
+        for first, last in self._ranges:
+            start, end = arguments.get(first), arguments.get(last)
+            if isinstance(start, date) and isinstance(end, date) and end < start:
+                return Declined("bounds", f"`{first}` to `{last}` ends before it begins")
+        return None
+
+    @cached_property
+    def _seen_below(self) -> frozenset[str]:
+        """The slots that were zero or less in a known request; looked for only when a request has such a value."""
+        found: set[str] = set()
+        for pattern in self.patterns:
+            for text in self._seen:
+                bound = _read(pattern, normalise(text))
+                if not isinstance(bound, Declined):
+                    found |= {name for name, value in bound.items() if _below(self.slots[name], value)}
+        return frozenset(found)
+
+    def _check_unread(self, arguments: Mapping[str, Value]) -> Declined | None:
+        for name in self._unread:
+            value = arguments.get(name)
+            kind = self.slots.get(name)
+            # A name may be May or Will; other words mean what they say.
+            free = kind is not None and kind.open and kind.name not in ("person", "name", "list(person)", "list(name)")
+            if free and isinstance(value, str) and (changing := words(value) & _CHANGING):
+                return Declined("unread", f"{min(changing)!r} in `{name}`, which the body never looks at")
         return None
 
     def _check_currencies(self, arguments: Mapping[str, Value]) -> Declined | None:
@@ -180,6 +246,38 @@ class TemplateGuard:
             return None
         return Declined("where", f"`{self._where.source}` is not true")
 
+
+def _below(kind: Slot, value: Value) -> bool:
+    """Tell whether an amount that people rarely mean is zero or less."""
+    match value:
+        case Money(amount=amount):
+            return amount <= 0
+        case Quantity(value=amount, unit=unit):
+            return amount <= 0 and not unit.startswith("degree")
+        case timedelta():
+            return value <= timedelta(0)
+        case int() | float():
+            return kind.name in ("count", "percent") and value <= 0
+        case _:
+            return False
+
+
+def _date_ranges(elements: Elements) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of dates that a template joins as the two ends of a range."""
+    found = [element for element in walk(elements) if not isinstance(element, Choice)]
+    for index, (first, last) in enumerate(zip(found, found[2:], strict=False)):
+        joint = found[index + 1]
+        if isinstance(first, SlotMention) and isinstance(last, SlotMention) and isinstance(joint, LiteralText):
+            dates = first.slot.name == last.slot.name == "date" and first.name != last.name
+            if dates and joint.text.strip().casefold() in _RANGE_JOINTS:
+                yield first.name, last.name
+
+
+_RANGE_JOINTS = ("to", "until", "till", "through", "thru", "-", "and")
+_POINTS = ("weekday", "date", "monthday", "month", "time", "ordinal")
+"""Types whose values may coincide; a later mention then does not say which is meant."""
+_CHANGING = stop_words("changing")
+"""Words that change how much, how often or when, and so nothing that a body may leave unread."""
 
 JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),

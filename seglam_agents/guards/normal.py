@@ -1,9 +1,10 @@
 """`normalise`: one spelling for many, so that templates stay short; and the way back to the original text.
 
 Every request goes through here once, before any template sees it. What is folded is spelling only: quotes, dashes,
-spaces, full-width letters, vulgar fractions, final punctuation, English number words. What could change a meaning
-stays as it is: superscripts, control characters, zero-width characters. A text that can be read in two ways
-("twenty five-dollar bills") keeps its words, because a miss is cheap and a wrong number is not.
+spaces, full-width letters, vulgar fractions, final punctuation, English number words, contractions, spellings of one
+word, and polite frames at the beginning (`spellings`). What could change a meaning stays as it is: superscripts,
+control characters, zero-width characters. A text that can be read in two ways ("twenty five-dollar bills") keeps its
+words, because a miss is cheap and a wrong number is not.
 
 English number words are rewritten in *runs*: number words joined by spaces, hyphens and "and", as a whole or not at
 all, so that rewriting a second time changes nothing. Left alone is also a part of an ordinal ("twenty-first"), and
@@ -23,6 +24,8 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol, cast
 
 import re2  # pyright: ignore[reportMissingTypeStubs]  # google-re2 ships none
+
+from seglam_agents.guards.spellings import frame, spellings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ def normalise(text: str) -> NormalText:
     draft = _Draft(text)
     _fold(draft)
     draft.edit(_trims(draft.text))
+    draft.edit([_Edit(0, polite, "")] if (polite := frame(draft.text)) else [])
+    draft.edit(spellings(draft.text))
     draft.edit(_number_words(draft.text))
     return NormalText(draft.text, text, tuple(draft.passes))
 
@@ -67,6 +72,7 @@ def normalise_literal(text: str, *, final: bool = False) -> str:
     """
     draft = _Draft(text)
     _fold(draft)
+    draft.edit(spellings(draft.text))
     draft.edit(_number_words(draft.text))
     return draft.text.rstrip(_FINAL) if final else draft.text
 

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 import re2  # pyright: ignore[reportMissingTypeStubs]  # the wheel has none
 
 from seglam_agents.guards.normal import words
+from seglam_agents.guards.spellings import ARTICLE_PATTERN, ENDING_PATTERN, article_places, without_articles
 from seglam_agents.guards.template import Choice, Elements, Literal, SlotMention, Template, common_to, mentions
 from seglam_agents.records.errors import TemplateError
 
@@ -79,7 +80,7 @@ def compile_template(template: Template) -> Pattern:
     pattern = Pattern(
         template=template,
         groups=tuple(mentions(template.elements)),
-        expression=_sequence(template.elements),
+        expression=_sequence(template.elements) + _ending(template.elements),
         required=_required(template.elements),
     )
     _ = pattern.greedy
@@ -142,6 +143,13 @@ def _sequence(elements: Elements) -> str:
     return "".join(parts) + (" " if space else "")
 
 
+def _ending(elements: Elements) -> str:
+    """Allow a "please" at the end, unless it may belong to open words or stands there already."""
+    last = elements[-1]
+    closed = isinstance(last, Literal) and not last.text.endswith("please")
+    return ENDING_PATTERN if closed or (isinstance(last, SlotMention) and not last.slot.open) else ""
+
+
 def _tokens(elements: Elements) -> list[object]:
     """Split the spaces at the edges of literals off, as tokens of their own."""
     tokens: list[object] = []
@@ -185,7 +193,16 @@ def _branches(choice: Choice) -> str:
 
 
 def _literal(text: str) -> str:
-    """Escape a literal; a comma before a space or at the end may be absent."""
+    """Escape a literal; a comma before a space or at the end may be absent, and any article may stand for another."""
+    pieces: list[str] = []
+    position = 0
+    for article in article_places(text):
+        pieces += (_escaped(text[position : article.start()]), ARTICLE_PATTERN)
+        position = article.end()
+    return "".join((*pieces, _escaped(text[position:])))
+
+
+def _escaped(text: str) -> str:
     escaped = cast(str, re2.escape(text))  # pyright: ignore[reportUnknownMemberType]
     escaped = escaped.replace("\\ ", " ").replace("\\,", ",")
     return re.sub(r",(?= |$)", ",?", escaped)
@@ -199,7 +216,7 @@ def _required(elements: Elements, *, inside: bool = False) -> frozenset[str]:
             case Literal(text=text):
                 glued_before = inside if index == 0 else True
                 glued_after = inside if index == len(elements) - 1 else True
-                found |= words(_without_glued_edges(text, before=glued_before, after=glued_after))
+                found |= without_articles(words(_without_glued_edges(text, before=glued_before, after=glued_after)))
             case Choice(branches=branches, optional=False):
                 found |= common_to(_required(branch, inside=True) for branch in branches)
             case _:

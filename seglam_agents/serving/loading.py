@@ -28,6 +28,11 @@ class Loaded:
     content_hash: str
     """That of the procedure, computed once."""
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Those arguments of `run` that its code looks at."""
+        return frozenset(self.signature) & names_read(self.procedure.body)
+
     def call_arguments(self, arguments: Mapping[str, Value]) -> dict[str, Value]:
         """Return those arguments that `run` takes."""
         return {name: arguments.get(name) for name in self.signature}
@@ -44,6 +49,7 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
     used = tuple(_current(use.name, tools) for use in procedure.tools)
     context = [parameter for parameter in procedure.parameters if parameter.source == "context"]
     looks_at = names_read(procedure.body)
+    arguments = signature(procedure.body)
     guard = (
         CodeGuard(procedure.guard.code, sandbox, context=context, limits=limits)
         if procedure.guard.code
@@ -52,10 +58,12 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
             context=context,
             mixed_currencies="currency" in looks_at,
             mixed_units=not looks_at.isdisjoint({"unit", "convert"}),
+            unread=[p.name for p in procedure.parameters if p.name not in looks_at.intersection(arguments)],
+            seen=[example.text for example in procedure.examples],
         )
     )
     return Loaded(
-        procedure, guard, Program(procedure.body, "run", used), signature(procedure.body), procedure.content_hash
+        procedure, guard, Program(procedure.body, "run", used), arguments, procedure.content_hash
     )
 
 
@@ -78,7 +86,8 @@ def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str
             return f"{name}={value!r} cannot be read as {parameter.slot}"
         bound[name] = read
     if isinstance(loaded.guard, TemplateGuard) and not loaded.guard.permits(bound):
-        return f"the arguments are out of bounds: {loaded.procedure.guard.where}"
+        bounds = loaded.procedure.guard.where or "zero, negative and coinciding values that were never seen"
+        return f"the arguments are out of bounds: {bounds}"
     return bound
 
 
