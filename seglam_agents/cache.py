@@ -90,6 +90,8 @@ class ReasoningCache:
         repairs: how often admission's findings go back to the model.
         second_opinion: ask the model itself for the answer to the first request of a new procedure, and admit only code
             that agrees: one more call for a new kind, and the only oracle where no answer is known.
+        attacker: ask the model for requests that a new guard with open words accepts and answers wrong; what is found
+            narrows or refuses the guard. One short call for a new kind.
         learning: `inline` learns within `answer`; `off` never learns.
         limits: of one run of a body.
         now: the clock that bodies see; without it, a body that reads the clock is refused.
@@ -116,6 +118,7 @@ class ReasoningCache:
         system_prompt: str = "",
         repairs: int = 2,
         second_opinion: bool = True,
+        attacker: bool = True,
         learning: Literal["inline", "off"] = "inline",
         limits: Limits | None = None,
         now: Callable[[], datetime] | None = None,
@@ -147,6 +150,7 @@ class ReasoningCache:
                 second=second,
                 second_reason=reason,
                 second_opinion=second_opinion,
+                attacker=attacker,
                 learning=learning == "inline",
                 limits=limits or Limits(),
                 seed=seed,

@@ -45,6 +45,7 @@ class Wiring:
     second: Sandbox | None
     second_reason: str
     second_opinion: bool
+    attacker: bool
     learning: bool
     limits: Limits
     seed: int
@@ -66,7 +67,16 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
     admission = Admission(executor, wiring.second, wiring.second_reason, seed=wiring.seed, now=now)
     lookup = Lookup(retriever, executor, call, now)
     compiling = Compiling(
-        wiring.compilers, admission, entries, retriever, kinds, books, tools, told, wiring.second_opinion
+        wiring.compilers,
+        admission,
+        entries,
+        retriever,
+        kinds,
+        books,
+        tools,
+        told,
+        wiring.second_opinion,
+        wiring.attacker,
     )
     learning = Learning(
         lookup=lookup,

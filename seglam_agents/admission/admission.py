@@ -29,6 +29,7 @@ from seglam_agents.admission.replay import (
 )
 from seglam_agents.admission.source import (
     check_alternatives,
+    check_constants,
     check_dialect,
     check_open_words,
     check_types,
@@ -78,11 +79,15 @@ class Admission:
         if self.now is not None:
             loaded = replace(loaded, program=replace(loaded.program, clock=True))
         case = self._case(candidate, loaded, others, tools)
-        static = [check(case) for check in _STATIC if check is not check_subject or candidate.parent is not None]
+        static = [check(case) for check in _STATIC if _concerns(check, candidate)]
         if any(check.name in ("dialect", "types") and check.verdict == "failed" for check in static):
             # What cannot run properly is not run: the findings would all be the same.
             return AdmissionReport(checks=tuple(static))
         return AdmissionReport(checks=(*static, *self._run(case)))
+
+    def loaded(self, candidate: Candidate, tools: Mapping[str, Tool]) -> Loaded:
+        """Make an admitted candidate ready to be asked."""
+        return load(candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits)
 
     def _case(self, candidate: Candidate, loaded: Loaded, others: Sequence[Loaded], tools: Mapping[str, Tool]) -> Case:
         parent = candidate.parent.id if candidate.parent else None
@@ -118,4 +123,18 @@ class Admission:
         return [*checks, sampled, check_second(case, runs), check_answers(case, runs), check_budget(case, runs)]
 
 
-_STATIC = (check_dialect, check_types, check_alternatives, check_open_words, check_subject, check_units)
+def _concerns(check: Callable[[Case], Check], candidate: Candidate) -> bool:
+    if check is check_constants:
+        return any(tool.effect == "write" for tool in candidate.procedure.tools)
+    return check is not check_subject or candidate.parent is not None
+
+
+_STATIC = (
+    check_dialect,
+    check_types,
+    check_alternatives,
+    check_open_words,
+    check_constants,
+    check_subject,
+    check_units,
+)

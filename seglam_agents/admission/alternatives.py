@@ -26,12 +26,10 @@ def unseen(template: Template, texts: Iterable[str]) -> list[str]:
         template: with its alternatives.
         texts: known requests, normalised.
     """
-    if not any(_has_content(element) for element in template.elements):
-        return []
     known = list(texts)
     found = islice(_expansions(template.elements), MAX_WORDINGS + 1)
     missing = [said for elements, said in found if not _matches(template, elements, known)]
-    return [f"no known request says {' … '.join(map(repr, said)) or 'it without the option'}" for said in missing]
+    return [f"no known request says {' … '.join(map(repr, said)) or 'this'}" for said in missing]
 
 
 def alternatives_seen_once(template: Template, texts: Iterable[str]) -> list[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seglam_agents.admission.case import Case, arguments_of, verdict
@@ -16,11 +17,16 @@ from seglam_agents.guards.sampling import Sample, samples
 from seglam_agents.records.entry import Check
 from seglam_agents.records.outcome import Final, GiveUp
 from seglam_agents.records.record import Json
-from seglam_agents.records.values import same
+from seglam_agents.records.values import Value, same
+from seglam_agents.sandboxes.base import Program
 from seglam_agents.serving.executor import Executor
 
 MUTATED_REQUESTS = 3
 """Known requests that are mutated: further ones of the same templates find the same."""
+
+
+TIMES_NOTHING = 50
+"""How many times as long as a body that does nothing a body may take on a machine that is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +167,25 @@ def check_budget(case: Case, runs: Sequence[Run]) -> Check:
     """The body is fast: a procedure slower than the model it replaces helps nobody."""
     if not runs:
         return Check(name="time budget", verdict="skipped", evidence="no samples")
-    slowest = max(run.action.seconds for run in runs)
-    problems = (
-        [] if slowest <= case.budget_seconds else [f"takes {slowest:.3f} s, the budget is {case.budget_seconds} s"]
-    )
-    return verdict("time budget", problems, len(runs), f"slowest {slowest * 1000:.2f} ms")
+    slowest = max(runs, key=lambda run: run.action.seconds)
+    seconds = slowest.action.seconds
+    if seconds > case.budget_seconds:
+        # A busy machine slows everything down: what counts is the best of a few, beside a body that does nothing.
+        seconds = _best(case, case.loaded.program, case.loaded.call_arguments(slowest.sample.arguments))
+        nothing = _best(case, Program("def run():\n    return 0\n", "run"), {})
+        if seconds > max(case.budget_seconds, TIMES_NOTHING * nothing):
+            problem = f"takes {seconds:.3f} s, the budget is {case.budget_seconds} s"
+            return verdict("time budget", [problem], len(runs))
+    return verdict("time budget", [], len(runs), f"slowest {seconds * 1000:.2f} ms")
+
+
+def _best(case: Case, program: Program, arguments: Mapping[str, Value]) -> float:
+    def run() -> float:
+        started = time.perf_counter()
+        case.executor.sandbox.run(program, arguments, limits=case.executor.limits, now=case.clock())
+        return time.perf_counter() - started
+
+    return min(run() for _ in range(3))
 
 
 def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import json
+
 from seglam_agents.admission.alternatives import alternatives_seen_once, unseen
 from seglam_agents.admission.case import Case, verdict
 from seglam_agents.guards.guard import TemplateGuard
@@ -84,6 +87,47 @@ def check_open_words(case: Case) -> Check:
             if kind.name.removeprefix("list(").removesuffix(")") in _ANY_WORDS and name in case.loaded.reads
         ]
     return verdict("open words", problems, len(guard.slots))
+
+
+def check_constants(case: Case) -> Check:
+    """Nothing that came in through a tool result is written down in what writes: a result says, it does not decide."""
+    procedure = case.candidate.procedure
+    writes = {tool.name for tool in procedure.tools if tool.effect == "write"}
+    if not writes or procedure.provenance.compiler == "traces":
+        return Check(name="constants", verdict="skipped", evidence="it writes nothing, or was made from values alone")
+    results = " ".join(
+        json.dumps(step.result, ensure_ascii=False)
+        for known in case.candidate.known
+        for step in (known.trace.calls if known.trace else ())
+    ).casefold()
+    asked = " ".join(known.request.text for known in case.candidate.known).casefold()
+    written = _written(ast.parse(procedure.body), writes)
+    problems = [
+        f"{value!r} comes from a tool result and is written down in what writes: read it from the result, or from "
+        "the request"
+        for value in written
+        if str(value).casefold() in results and str(value).casefold() not in asked
+    ]
+    return verdict("constants", problems, len(written))
+
+
+def _written(tree: ast.Module, writes: set[str]) -> list[object]:
+    """Return the constants that stand in the calls that write, or are given to a name that may go there."""
+    found: list[object] = []
+    for node in ast.walk(tree):
+        call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in writes
+        parts = [*node.args, *(k.value for k in node.keywords)] if call and isinstance(node, ast.Call) else []
+        parts += [node.value] if isinstance(node, ast.Assign) else []
+        constants = (inner for part in parts for inner in ast.walk(part) if isinstance(inner, ast.Constant))
+        found += [c.value for c in constants if _tells(c.value)]
+    return list(dict.fromkeys(found))
+
+
+def _tells(value: object) -> bool:
+    """Tell whether a constant can only be known, as "paid" or 84.5, and not be a part of any code, as "" or 1."""
+    if isinstance(value, str):
+        return len(value.strip()) > 2
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > 2
 
 
 def check_units(case: Case) -> Check:

@@ -6,10 +6,11 @@ import random
 from collections.abc import Iterator
 
 from seglam_agents.admission.case import Case, answer_of, verdict
+from seglam_agents.compilers.base import Candidate
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.sampling import samples
 from seglam_agents.guards.spellings import canonical
-from seglam_agents.guards.template import Literal, walk
+from seglam_agents.guards.template import Literal, parse_template, walk
 from seglam_agents.guards.wordings import NEGATIONS, is_content
 from seglam_agents.records.entry import Check
 from seglam_agents.records.outcome import Final
@@ -70,6 +71,18 @@ def check_subject(case: Case) -> Check:
         if new := ({word for text in said for word in canonical(text)} & _LIMITING) - denied:
             problems.append(f"`{pattern.template.source}` says {min(new)!r}, which {parent.key} never does")
     return verdict("subject", problems, len(guard.patterns))
+
+
+def says_new_words(candidate: Candidate) -> bool:
+    """Tell whether the new templates of a widening say something that the parent's templates and examples do not."""
+    parent = candidate.parent
+    if parent is None:
+        return True
+    known = {word for text in (*_texts(parent), *parent.guard.templates) for word in content(text)}
+    new = [template for template in candidate.procedure.guard.templates if template not in parent.guard.templates]
+    said = (element.text for template in new for element in walk(parse_template(template).elements)
+            if isinstance(element, Literal))  # fmt: skip
+    return any(content(text) - known for text in said)
 
 
 def content(text: str) -> frozenset[str]:

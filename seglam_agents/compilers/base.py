@@ -46,6 +46,8 @@ class CompileTask:
     """Procedures that it may widen instead of writing a new one."""
     negatives: tuple[str, ...] = ()
     """Requests that its guard must decline."""
+    counterexamples: tuple[str, ...] = ()
+    """Requests that an earlier candidate accepted and answered wrong: this one must decline them, for ever."""
     clock: bool = False
     """Whether bodies may read the clock."""
     finding: str = ""

@@ -62,9 +62,7 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
             seen=[example.text for example in procedure.examples],
         )
     )
-    return Loaded(
-        procedure, guard, Program(procedure.body, "run", used), arguments, procedure.content_hash
-    )
+    return Loaded(procedure, guard, Program(procedure.body, "run", used), arguments, procedure.content_hash)
 
 
 def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str, Value] | str:
