@@ -13,7 +13,7 @@ CODE := $(wildcard seglam_agents tests integrations benchmarks examples)
 # pyright looks for newer versions of itself otherwise, which is none of a build's business.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help install lint contracts typecheck pytest test demo bench format constraints clean
+.PHONY: help install lint contracts typecheck pytest test demo bench coverage soak fuzz format constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,19 @@ demo: $(STAMP) ## Show what the cache does; needs no key
 bench: $(STAMP) ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
+soak: $(STAMP) ## Send 8 x 10,000 runs through each sandbox; some minutes
+	$(BIN)/python -m benchmarks.soak
+
+FUZZ_VENV := .venv-fuzz
+SECONDS := 60
+
+fuzz: ## Fuzz every reader of foreign text, SECONDS=60 each, in an environment of its own
+	@$(FUZZ_VENV)/bin/python -c 'import atheris, seglam_agents' 2>/dev/null || { \
+		$(BIN)/python -m venv --clear $(FUZZ_VENV); \
+		$(FUZZ_VENV)/bin/python -m pip install --quiet -c constraints.txt 'atheris>=3,<4' -e .; \
+	}
+	$(FUZZ_VENV)/bin/python -m tests.fuzz.run --seconds $(SECONDS) $(TARGETS)
+
 lint: $(STAMP) ## Check style and formatting
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
@@ -41,6 +54,9 @@ typecheck: $(STAMP) ## Check the types
 pytest: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest
 
+coverage: $(STAMP) ## Run the tests and print what none of them enters
+	$(BIN)/python -m pytest -q --cov=seglam_agents --cov-branch --cov-report=term-missing:skip-covered
+
 format: $(STAMP) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
@@ -52,7 +68,7 @@ constraints: $(STAMP) ## Resolve constraints.txt anew
 		pyproject.toml $(addsuffix /pyproject.toml,$(INTEGRATIONS)) --output-file constraints.txt
 
 clean: ## Delete .venv and every cache
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(FUZZ_VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The newest Python from 3.11 that is no preview and can make an environment.

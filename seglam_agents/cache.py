@@ -346,10 +346,18 @@ class ReasoningCache:
         return Request(text=request, context=dict(context or {}), scope=self.scope)
 
     def _scoped(self, trace: Trace) -> Trace:
-        stamp = trace.recorded_at or (self._now() if self._now else None)
+        stamp = trace.recorded_at or self._clock()
         said = trace.instructions or self.instructions
         update = {"request": self._request(trace.request, None), "recorded_at": stamp, "instructions": said}
         return trace.model_copy(update=update)
+
+    def _clock(self) -> datetime | None:
+        try:
+            read = self._now() if self._now else None
+        except Exception:
+            logger.exception("the clock is broken; the run has no date")
+            return None
+        return read if isinstance(read, datetime) else None
 
     def _known(
         self, request: str | Request, answer: Json, trace: Trace | None, context: Mapping[str, Json] | None

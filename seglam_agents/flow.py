@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
 
 from seglam_agents.models.base import Completion, Message, Model
-from seglam_agents.records.errors import ModelError
+from seglam_agents.records.errors import ModelError, SeglamError
 from seglam_agents.records.usage import Ledger, Purpose
 
 T = TypeVar("T")
@@ -96,7 +96,11 @@ async def adrive(flow: Flow[T], model: Model | None, ledger: Ledger | None = Non
 def _perform(effect: Effect, model: Model | None) -> object:
     match effect:
         case Ask(messages=messages):
-            return _required(model).complete(messages)
+            asked = _required(model)
+            try:
+                return _completion(asked.complete(messages))
+            except Exception as error:
+                raise _model_error(error) from error
         case Work(function=function):
             return function()
         case Wait(future=future, seconds=seconds):
@@ -107,7 +111,11 @@ def _perform(effect: Effect, model: Model | None) -> object:
 async def _aperform(effect: Effect, model: Model | None) -> object:
     match effect:
         case Ask(messages=messages):
-            return await _required(model).acomplete(messages)
+            asked = _required(model)
+            try:
+                return _completion(await asked.acomplete(messages))
+            except Exception as error:
+                raise _model_error(error) from error
         case Work(function=function):
             return await asyncio.to_thread(_without_stop_iteration, function)
         case Wait(future=future, seconds=seconds):
@@ -126,6 +134,18 @@ def _required(model: Model | None) -> Model:
     if model is None:
         raise ModelError("no model was given: pass model=... to ReasoningCache")
     return model
+
+
+def _completion(reply: object) -> Completion:
+    """Return what a model gave, if it is a reply at all: anybody may write one."""
+    if not isinstance(reply, Completion):
+        raise ModelError(f"the model returned a {type(reply).__name__}: `complete` must return a `Completion`")
+    return reply
+
+
+def _model_error(error: Exception) -> Exception:
+    """Return an error of ours; what a model raises besides is told as one."""
+    return error if isinstance(error, SeglamError) else ModelError(f"the model failed: {type(error).__name__}: {error}")
 
 
 def _wait(future: Future[None], seconds: float) -> None:

@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seglam_agents.admission.case import Case, arguments_of, verdict
 from seglam_agents.admission.mutations import ignored, mutations
@@ -130,20 +130,29 @@ def check_samples(case: Case) -> tuple[Check, list[Run]]:
     ), runs
 
 
+_UNUSABLE = ("syntax", "value", "crash", "limit", "busy", "unavailable")
+
+
 def check_second(case: Case, runs: Sequence[Run]) -> Check:
     """Two independent sandboxes give the same answers."""
     if case.second is None:
         return Check(name="second sandbox", verdict="skipped", evidence=case.second_reason)
     if not runs:
         return Check(name="second sandbox", verdict="skipped", evidence="no samples")
+    program = replace(case.loaded.program, sandbox="")
+    if case.candidate.procedure.sandbox == case.second.name:
+        return Check(name="second sandbox", verdict="skipped", evidence=f"it runs in {case.second.name} itself")
+    if lacks := case.second.check(program):
+        lacking = f"{case.second.name} lacks what it needs: {lacks[0].message}"
+        return Check(name="second sandbox", verdict="skipped", evidence=lacking)
     other = Executor(case.second, case.executor.limits)
+    loaded, ours = replace(case.loaded, program=program), case.candidate.procedure.sandbox or case.executor.sandbox.name
     problems: list[str] = []
     for run in runs:
-        theirs = other.next_action(case.loaded, run.sample.arguments, now=case.clock())
+        theirs = other.next_action(loaded, run.sample.arguments, now=case.clock())
         if _outcome(theirs) != _outcome(run.action) and not _alike(theirs, run.action):
             problems.append(
-                f"for {run.sample.text!r}: {case.executor.sandbox.name} gives {_outcome(run.action)}, "
-                f"{case.second.name} {_outcome(theirs)}"
+                f"for {run.sample.text!r}: {ours} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}"
             )
     return verdict("second sandbox", problems, len(runs))
 
@@ -199,7 +208,7 @@ def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:
         return f"its own sample {sample.text!r} binds {dict(judgement.arguments)!r}, made from {sample.arguments!r}"
     action = case.executor.next_action(case.loaded, judgement.arguments, now=case.clock())
     if isinstance(action, (Final, GiveUp)):
-        if isinstance(action, GiveUp) and action.kind in ("syntax", "value", "crash", "limit"):
+        if isinstance(action, GiveUp) and action.kind in _UNUSABLE:
             return f"on its own sample {sample.text!r}: {action.reason}"
         return Run(sample, action)
     return f"on its own sample {sample.text!r}: calls {action.tool}"

@@ -12,12 +12,13 @@ from seglam_agents.cli.opening import named_model
 from seglam_agents.cli.options import AsJson
 from seglam_agents.cli.output import console, print_json
 from seglam_agents.demo.models import header, recorded_model
-from seglam_agents.demo.plot import can_plot, check_plot, save_plot
+from seglam_agents.demo.plot import save_plot
 from seglam_agents.demo.report import Report
 from seglam_agents.demo.run import play
 from seglam_agents.demo.screen import Screen
 from seglam_agents.demo.stream import stream
 from seglam_agents.demo.summary import show_report
+from seglam_agents.figures import can_draw, check_drawing
 from seglam_agents.models.base import Model
 
 DEFAULT_PLOT = Path("out") / "demo.svg"
@@ -59,7 +60,7 @@ def demo(
 ) -> None:
     """Run a mixed stream of requests through an empty cache, then near misses, and show what it learns and saves."""
     if plot:
-        check_plot(plot)
+        check_drawing(plot)
     chat = named_model(model) or recorded_model()
     report = play(chat, seed=seed, limit=limit, store=store) if as_json else _shown(chat, seed, limit, store, plain)
     drawn = _draw(report, plot)
@@ -79,7 +80,7 @@ def _shown(chat: Model, seed: int, limit: int | None, store: str | None, plain: 
 
 
 def _draw(report: Report, plot: Path | None) -> Path | None:
-    path = plot or (DEFAULT_PLOT if can_plot() else None)
+    path = plot or (DEFAULT_PLOT if can_draw() else None)
     if path:
         save_plot(report, path)
     return path

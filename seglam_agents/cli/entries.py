@@ -72,6 +72,7 @@ def entry_view(entry: Entry) -> RenderableType:
         ("Guard", guard_view(procedure)),
         ("Parameters", _parameters(procedure.parameters)),
         ("Source", Syntax(procedure.body.strip(), "python", background_color="default")),
+        ("Sandbox", Text(f"{procedure.sandbox}: the default one lacks what it needs") if procedure.sandbox else None),
         ("Wordings", _wordings(entry)),
         ("Admission", _report(entry.report)),
         ("Provenance", _provenance(procedure)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from seglam_agents.cli import asking, demo, learning, looking
+from seglam_agents.cli import asking, backtest, demo, learning, looking
 
 app = typer.Typer(
     name="seglam",
@@ -18,6 +18,7 @@ app.command()(demo.demo)
 app.command()(asking.ask)
 app.command()(asking.why)
 app.command()(learning.learn)
+app.command()(backtest.backtest)
 app.command()(looking.ls)
 app.command()(looking.show)
 app.command()(looking.stats)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
 
 from seglam_agents.guards.guard import Accepted, Declined, Judgement
 from seglam_agents.guards.normal import NormalText
@@ -11,18 +13,24 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Failed, Limits, Paused, Program, Returned, Sandbox
 
+MAX_SECONDS: Final = 0.1
+"""A guard's time, whatever a body's is: it is asked for every request that holds its words."""
+MAX_STRIKES: Final = 3
+
 
 class CodeGuard:
     """Asks untrusted code. It cannot be indexed, so it is asked only where no template accepts.
 
     The code sees the original text of the request. A context is declined unless every key of it is declared; its
-    values are added to the arguments.
+    values are added to the arguments. Code that is stopped by a limit three times in a row is asked no more by this
+    process.
     """
 
     def __init__(self, code: str, sandbox: Sandbox, *, context: Iterable[Parameter] = (), limits: Limits) -> None:
         self._program = Program(code, entry="match")
         self._sandbox = sandbox
-        self._limits = limits
+        self._limits = replace(limits, seconds=min(limits.seconds, MAX_SECONDS))
+        self._strikes = 0
         self._context = frozenset(parameter.name for parameter in context)
 
     def match(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
@@ -31,7 +39,12 @@ class CodeGuard:
             return Declined(
                 "context", f"context has {sorted(context or {})}, the guard expects {sorted(self._context)}"
             )
+        if self._strikes >= MAX_STRIKES:
+            return Declined("code", f"`match` was stopped {self._strikes} times in a row, and is not asked any more")
         execution = self._sandbox.run(self._program, {"request": text.original}, limits=self._limits)
+        stopped = isinstance(execution, Failed) and execution.kind in ("limit", "crash")
+        # Requests of other kinds wait for it: a guard may cost them its limit a few times, and not for ever.
+        self._strikes = self._strikes + 1 if stopped else 0
         match execution:
             case Returned(value=None):
                 return Declined("code", "`match` returned None")

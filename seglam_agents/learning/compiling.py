@@ -36,6 +36,7 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.usage import Usage
+from seglam_agents.serving.loading import placed
 from seglam_agents.serving.retriever import Retriever
 
 
@@ -88,7 +89,8 @@ class Compiling:
         return replace(learned, answer=answer) if learned.answer is None else learned
 
     def admit(self, candidate: Candidate) -> AdmissionReport:
-        """Try a candidate against everything that serves beside it."""
+        """Try a candidate against everything that serves beside it, in the sandbox that it needs."""
+        candidate = self._placed(candidate)
         replaced = {procedure.id for procedure in candidate.replaces}
         serving = self.retriever.serving(candidate.procedure.scope)
         others = [loaded for loaded in serving if loaded.procedure.id not in replaced]
@@ -97,7 +99,8 @@ class Compiling:
     def conclude(self, result: Compilation, usage: Usage, scope: Scope, kind: Kind, vector: Sequence[float]) -> Learned:
         """Store what was admitted, and remember what was refused."""
         match result:
-            case Compiled(candidate=candidate, report=report, attempts=attempts):
+            case Compiled(candidate=made, report=report, attempts=attempts):
+                candidate = self._placed(made)
                 if candidate.parent and candidate.parent.content_hash == candidate.procedure.content_hash:
                     return Learned(status="deferred", reason=f"{candidate.parent.key} says it already", usage=usage)
                 entry = self._store(candidate, report, vector)
@@ -115,6 +118,10 @@ class Compiling:
                 self.books.add("not_crystallizable")
                 said = as_answer(answer) if answer else None
                 return Learned(status="not crystallizable", reason=reason, answer=said, usage=usage)
+
+    def _placed(self, candidate: Candidate) -> Candidate:
+        sandbox, clock = self.admission.executor.sandbox, self.admission.now is not None
+        return replace(candidate, procedure=placed(candidate.procedure, sandbox, tools=self.tools, clock=clock))
 
     def _store(self, candidate: Candidate, report: AdmissionReport, vector: Sequence[float]) -> Entry:
         parent = candidate.parent

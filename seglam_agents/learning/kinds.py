@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pydantic import Field
 
 from seglam_agents.compilers.base import Known
+from seglam_agents.learning.notes import read_notes
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.usage import Usage
@@ -111,7 +112,7 @@ class Kinds:
     def _of_scope(self, scope: Scope) -> dict[str, Kind]:
         if scope.key not in self._kinds:
             notes = self.store.notes(scope, _NOTE) if isinstance(self.store, NoteStore) else {}
-            kinds = [Kind.model_validate_json(str(note["kind"])) for note in notes.values() if "kind" in note]
+            kinds = read_notes(notes, "kind", Kind.model_validate_json)
             self._kinds[scope.key] = {kind.id: kind for kind in kinds}
         return self._kinds[scope.key]
 
@@ -120,10 +121,15 @@ class Kinds:
         kinds.pop(kind.id, None)
         kinds[kind.id] = kind
         while len(kinds) > MAX_KINDS:
-            kinds.pop(next(iter(kinds)))
+            self._forget(scope, kinds.pop(next(iter(kinds))))
         if isinstance(self.store, NoteStore):
             self.store.put_note(scope, _NOTE, kind.id, {"kind": kind.model_dump_json()})
         return kind
+
+    def _forget(self, scope: Scope, kind: Kind) -> None:
+        # An empty note: what is forgotten must not come back when the store is opened again.
+        if isinstance(self.store, NoteStore):
+            self.store.put_note(scope, _NOTE, kind.id, {})
 
 
 def _cosine(left: Sequence[float], right: Sequence[float]) -> float:

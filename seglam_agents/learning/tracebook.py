@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from seglam_agents.guards.normal import normalise, words
-from seglam_agents.records.record import Json
+from seglam_agents.learning.notes import read_notes
 from seglam_agents.records.request import Scope
 from seglam_agents.records.trace import Trace
 from seglam_agents.stores.base import NoteStore, ProcedureStore
@@ -65,7 +64,7 @@ class TraceBook:
         if scope.key not in self._shelves:
             shelf = _Shelf()
             notes = self.store.notes(scope, _NOTE) if isinstance(self.store, NoteStore) else {}
-            for trace in sorted(_read(notes.values()), key=lambda trace: (str(trace.recorded_at or ""), trace.id)):
+            for trace in sorted(read_notes(notes, "trace", Trace.model_validate_json), key=_by_date):
                 self._place(shelf, trace)
             self._shelves[scope.key] = shelf
         return self._shelves[scope.key]
@@ -79,8 +78,8 @@ class TraceBook:
             self.store.put_note(scope, _NOTE, key, {"trace": trace.model_dump_json()} if trace else {})
 
 
-def _read(notes: Iterable[dict[str, Json]]) -> list[Trace]:
-    return [Trace.model_validate_json(str(note["trace"])) for note in notes if "trace" in note]
+def _by_date(trace: Trace) -> tuple[str, str]:
+    return str(trace.recorded_at or ""), trace.id
 
 
 def _words(trace: Trace) -> frozenset[str]:

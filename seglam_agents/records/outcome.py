@@ -33,12 +33,25 @@ class Final:
 
 
 GiveUpKind: TypeAlias = Literal[
-    "deopt", "error", "limit", "crash", "syntax", "value", "arguments", "stale", "host", "broken"
+    "deopt",
+    "error",
+    "limit",
+    "crash",
+    "syntax",
+    "value",
+    "busy",
+    "unavailable",
+    "arguments",
+    "stale",
+    "host",
+    "conflict",
+    "broken",
 ]
 """Why a running procedure stopped. `deopt`: its code said so. `error`: its code raised. `limit`: a limit ended it.
-`crash`: its sandbox died. `syntax`: it is not in the dialect. `value`: it answered with no value. `arguments`: a call
-does not fit the tool's schema. `stale`: it serves no more. `host`: the host or a person intervened. `broken`: the cache
-is broken."""
+`crash`: its sandbox died. `syntax`: it is not in the dialect. `value`: it answered with no value. `busy`: no worker was
+free. `unavailable`: its remote sandbox cannot be reached. `arguments`: a call does not fit the tool's schema. `stale`:
+it serves no more. `host`: the host or a person intervened. `conflict`: several procedures accept the request and want
+different things. `broken`: the cache is broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +221,15 @@ class Refused:
 Outcome: TypeAlias = Hit | Recognised | Miss | Deopt | Refused
 
 
+class PlannedBeside(Record):
+    """Another procedure that accepts the request, too: it must want the same at every step."""
+
+    procedure: str
+    """`id@version`."""
+    content_hash: str
+    arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
+
+
 class Plan(Record):
     """A guard accepted: what will answer, with which arguments. Nothing has run yet.
 
@@ -224,8 +246,9 @@ class Plan(Record):
     now: datetime | None = None
     """The clock that its body sees, the same at every step."""
     request: str = ""
+    beside: tuple[PlannedBeside, ...] = ()
     answered: bool = False
-    """True where the body ran already, to be compared with others that accept too: `answer` is what it came to."""
+    """True where the body ran already, to be compared with others: `answer` is what it came to."""
     answer: Json = None
 
     @property
@@ -255,7 +278,6 @@ class CacheStatistics:
     procedures: int
     requests: int
     hits: int
-    recognised: int
     misses: int
     deopts: int
     refused: int
@@ -266,6 +288,7 @@ class CacheStatistics:
     compile: Usage
     repair: Usage
     interpret: Usage
+    recognised: int = 0
 
     @property
     def model_usage(self) -> Usage:

@@ -58,7 +58,7 @@ class VersionedRecord(Record):
                 fields = migrate(fields)
             # JSON mode, because strict fields such as datetimes and tuples arrive as strings and lists.
             return cls.model_validate_json(json.dumps(fields))
-        except (ValidationError, LookupError, TypeError, ValueError) as error:
+        except (ValidationError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise SchemaError(f"not a {cls.__name__}: {error}") from error
 
 

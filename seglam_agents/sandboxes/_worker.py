@@ -7,106 +7,91 @@ it looks at the program. Everything is read and written as one JSON document a l
 """
 
 # pyright: basic
-# ruff: noqa: S102  # running untrusted code is what this script is for
 from __future__ import annotations
 
-import bisect
-import builtins
-import collections
-import dataclasses
-import datetime
-import decimal
-
-# The standard library imports these only when they are needed, which is too late behind the locks.
 import functools
-import heapq
+import gc
+import importlib
 import importlib.util
-import itertools
 import json
-import math
 import os
-import re
+import select
 import signal
 import socket
 import sys
-import time
-import types
-import typing
-import unicodedata
 
-import _strptime  # pyright: ignore[reportMissingImports, reportUnusedImport]  # isort: skip
+WATCH_MILLISECONDS = 400
+"""How often the keeper looks whether its host still lives, should the end of its socket be held by somebody else."""
 
-MODULES = {
-    module.__name__: module
-    for module in (
-        bisect,
-        collections,
-        dataclasses,
-        decimal,
-        functools,
-        itertools,
-        json,
-        math,
-        re,
-        typing,
-    )
+WARMING = {
+    "source": "import math\ndef run(x): return [x, str(x), math.sqrt(4.0), {'a': x}]",
+    "entry": "run",
+    "arguments": {"x": 1},
+    "tools": [],
+    "modules": {},
+    "now": None,
+    "recursion_depth": 900,
+    "output_bytes": 1000,
 }
-REFUSED_BUILTINS = frozenset(
-    {"breakpoint", "compile", "copyright", "credits", "eval", "exec", "exit", "globals", "help", "input", "license"}
-    | {"open", "quit", "vars", "__loader__", "__spec__", "__import__"}
-)
-INNER_MODULES = {"_strptime": _strptime, "heapq": heapq, "time": time, "unicodedata": unicodedata}
-"""What builtins written in C import in the name of the program that calls them, such as `datetime.strptime`."""
-NO_CLOCK = "the clock cannot be read here: take the time as an argument"
-MAX_DEPTH = 60
-MAX_INTEGER_BITS = 14_000
-
-Money = collections.namedtuple("Money", "amount currency")
-Quantity = collections.namedtuple("Quantity", "value unit")
-NAMED = {("Money", Money._fields): "$money", ("Quantity", Quantity._fields): "$quantity"}
+"""A program of ours. A forked process copies each page of memory when it first writes to it, which is most of a run."""
 
 
 def main():
-    """Serve the control socket on standard input until its other end is gone."""
+    """Serve the control socket on standard input until the host is gone."""
     control = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
     try:
-        jail = load_jail()
+        setup = json.loads(control.recv(2**16))
+        jail, program = load("_jail"), load("_program")
+        import_packages(setup["packages"], setup["path"])
         space = jail.address_space()
         lock = jail.syscall_filter()
         landlock = jail.lock_keeper()
         jail.probe(lock)
     except Exception as error:
-        send_line(control, {"refused": f"{type(error).__name__}: {error}"})
+        send(control, {"refused": f"{type(error).__name__}: {error}"})
         return
-    send_line(control, {"ready": {"landlock": landlock}})
-    Keeper(control, functools.partial(jail.lock_child, lock, space), jail.die_with_parent).serve()
+    gc.freeze()
+    send(control, {"ready": {"landlock": landlock}})
+    run = functools.partial(program.outcome, packages=setup["packages"])
+    child = functools.partial(Child, run, program.answer, functools.partial(jail.lock_child, lock, space))
+    Keeper(control, child, jail.die_with_parent).serve()
 
 
 class Keeper:
-    """Forks children on request, and kills them on request."""
+    """Forks children on request, and kills them on request; a message is a packet."""
 
-    def __init__(self, control, lock, die_with_parent):
+    def __init__(self, control, child, die_with_parent):
         self.control = control
-        self.lock = lock
+        self.child = child
         self.die_with_parent = die_with_parent
+        self.host = os.getppid()
         self.children = set()
 
     def serve(self):
         """Serve until the host is gone; then every child dies with this process."""
+        poll = select.poll()
+        poll.register(self.control, select.POLLIN)
         while True:
-            message, descriptors, _, _ = socket.recv_fds(self.control, 4096, 1)
-            if not message:
+            ready = poll.poll(WATCH_MILLISECONDS)
+            if os.getppid() != self.host:
                 return
             self.reap()
-            if descriptors:
-                self.start(descriptors[0])
-            else:
-                self.stop(int(message))
+            if ready and not self.serve_one():
+                return
 
-    def start(self, channel):
+    def serve_one(self):
+        """Serve one message; tell whether the host is still there."""
+        message, descriptors, _, _ = socket.recv_fds(self.control, 4096, 1)
+        if descriptors:
+            self.start(descriptors[0], message == b"warm")
+        elif message:
+            self.stop(int(message))
+        return bool(message)
+
+    def start(self, channel, warm):
         """Fork a child that serves one run on the channel; tell the host its number."""
         keeper = os.getpid()
         child = os.fork()
@@ -115,12 +100,12 @@ class Keeper:
                 self.control.close()
                 self.die_with_parent()
                 if os.getppid() == keeper:
-                    Child(channel, self.lock).serve()
+                    self.child(channel).serve(warm)
             finally:
                 os._exit(1)
         os.close(channel)
         self.children.add(child)
-        send_line(self.control, child)
+        send(self.control, {"child": child})
 
     def stop(self, child):
         """Kill a child, if it has not been waited for: its number may belong to somebody else by then."""
@@ -139,78 +124,29 @@ class Keeper:
 class Child:
     """Runs one program, and ends."""
 
-    def __init__(self, channel, lock):
-        self.channel = channel
+    def __init__(self, run, answer, lock, channel):
+        self.run = run
+        self.answer = answer
         self.lock = lock
+        self.channel = channel
         self.input = b""
 
-    def serve(self):
-        """Read the run, take the locks, run, reply."""
+    def serve(self, warm):
+        """Read the run, take the locks, run, reply; one that was forked ahead first makes its memory its own."""
+        if warm:
+            self.run(json.loads(json.dumps(WARMING)), self.ask, self.give_up)
         task = self.receive()
         self.lock(task["memory_bytes"], task["seconds"])
-        try:
-            reply = {"done": encode(self.run(task), Budget(task["output_bytes"]))}
-            json.dumps(reply)
-        except BaseException as error:
-            reply = {"failed": failure(error)}
-        self.send(reply)
+        self.send(self.run(task, self.ask, self.give_up))
 
-    def run(self, task):
-        """Execute the source and call its entry."""
-        namespace = {"__builtins__": self.builtins(task), "__name__": "__main__", "deopt": self.deopt}
-        for tool in task["tools"]:
-            namespace[tool] = self.remote(tool)
-        try:
-            code = compile(task["source"], "<program>", "exec")
-        except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-            raise Refused("syntax", str(error)) from error
-        arguments = decode(task["arguments"])
-        sys.setrecursionlimit(depth() + task["recursion_depth"])
-        exec(code, namespace)
-        if task["entry"] not in namespace:
-            raise NameError(f"name {task['entry']!r} is not defined")
-        return namespace[task["entry"]](**arguments)
+    def ask(self, name, args, kwargs):
+        """Have the host run a function."""
+        self.send({"ask": [name, args, kwargs]})
+        return self.answer(self.receive())
 
-    def builtins(self, task):
-        """Return the builtins of a program: nothing that reaches outside, and its own import."""
-        names = {name: item for name, item in vars(builtins).items() if name not in REFUSED_BUILTINS}
-        modules = {**MODULES, "datetime": frozen_datetime(task["now"])}
-        for name, functions in task["modules"].items():
-            modules[name] = types.ModuleType(name)
-            for function in functions:
-                setattr(modules[name], function, self.remote(f"{name}.{function}"))
-
-        def import_module(name, globals=None, locals=None, fromlist=(), level=0):
-            if name == "__future__":
-                return sys.modules[name]
-            # A C function asks with a list; the import statement has a tuple or nothing.
-            if isinstance(fromlist, list) and name in INNER_MODULES:
-                return INNER_MODULES[name]
-            if name not in modules:
-                raise ModuleNotFoundError(f"No module named {name!r}")
-            return modules[name]
-
-        return {**names, "__import__": import_module, "print": lambda *items, **options: None}
-
-    def remote(self, name):
-        """Return a function that the host runs."""
-
-        def function(*args, **kwargs):
-            budget = Budget(2**40)
-            question = [name, [encode(item, budget) for item in args], encode(kwargs, budget)]
-            self.send({"ask": question})
-            reply = self.receive()
-            if "value" in reply:
-                return decode(reply["value"])
-            kind, message = reply["raise"]
-            raise getattr(builtins, kind)(message)
-
-        function.__name__ = function.__qualname__ = name.rpartition(".")[2]
-        return function
-
-    def deopt(self, reason="no reason given"):
-        """End the run; nothing in the program can stop that."""
-        self.send({"deopt": str(reason)[:500]})
+    def give_up(self, reason):
+        """End the run."""
+        self.send({"deopt": reason})
         os._exit(0)
 
     def send(self, document):
@@ -230,153 +166,26 @@ class Child:
         return json.loads(line)
 
 
-class Refused(Exception):
-    """The run ends with this kind of failure."""
-
-
-class Budget:
-    """How much may be written."""
-
-    def __init__(self, size):
-        self.size = self.left = size
-
-    def spend(self, count):
-        """Take from the budget."""
-        self.left -= count
-        if self.left < 0:
-            raise Refused("limit", f"the value is larger than {self.size:,} bytes")
-
-
-def encode(value, budget, level=0):
-    """Return the JSON form of a value, as the host reads it."""
-    budget.spend(len(value) + 2 if isinstance(value, (str, list, tuple, dict)) else 4)
-    if level > MAX_DEPTH:
-        raise Refused("value", f"the value is nested more than {MAX_DEPTH} levels deep, or contains itself")
-    if isinstance(value, int) and value.bit_length() > MAX_INTEGER_BITS:
-        raise Refused("value", "the integer has more than 4,000 digits")
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"$float": str(value)}
-    tag = NAMED.get((type(value).__name__, getattr(value, "_fields", ())))
-    if isinstance(value, tuple) and tag:
-        return {tag: [encode(item, budget, level + 1) for item in value]}
-    if isinstance(value, datetime.datetime):
-        return {"$datetime": value.isoformat()}
-    if isinstance(value, datetime.date):
-        return {"$date": value.isoformat()}
-    if isinstance(value, datetime.time):
-        return {"$time": value.isoformat()}
-    if isinstance(value, datetime.timedelta):
-        return {"$duration": value.total_seconds()}
-    if isinstance(value, (list, tuple)):
-        return [encode(item, budget, level + 1) for item in value]
-    if isinstance(value, dict):
-        return {text_key(key): encode(item, budget, level + 1) for key, item in value.items()}
-    advice = {"set": ": use sorted(...)", "frozenset": ": use sorted(...)", "Decimal": ": use float(...) or str(...)"}
-    raise Refused("value", f"a {type(value).__name__} is no value{advice.get(type(value).__name__, '')}")
-
-
-def text_key(key):
-    """Return a key of a dict, which must be text."""
-    if not isinstance(key, str):
-        raise Refused("value", f"the keys of a dict must be strings, not {type(key).__name__}: use str(key)")
-    return key
-
-
-def decode(document):
-    """Return the value of a JSON form."""
-    if isinstance(document, list):
-        return [decode(item) for item in document]
-    if not isinstance(document, dict):
-        return document
-    if len(document) == 1:
-        ((tag, content),) = document.items()
-        if tag in DECODERS:
-            return DECODERS[tag](content)
-    return {key: decode(item) for key, item in document.items()}
-
-
-DECODERS = {
-    "$float": float,
-    "$money": lambda content: Money(*content),
-    "$quantity": lambda content: Quantity(*content),
-    "$datetime": datetime.datetime.fromisoformat,
-    "$date": datetime.date.fromisoformat,
-    "$time": datetime.time.fromisoformat,
-    "$duration": lambda content: datetime.timedelta(seconds=content),
-}
-
-
-def failure(error):
-    """Return the kind and the reason of a failed run."""
-    if isinstance(error, Refused):
-        return list(error.args)
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<program>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    kind = "limit" if isinstance(error, (MemoryError, RecursionError)) else "error"
-    where = f" (line {line})" if line else ""
-    return [kind, f"{type(error).__name__}: {str(error)[:500]}{where}"]
-
-
-def frozen_datetime(moment):
-    """Return a copy of the module `datetime` in which it is always the same moment, or never any."""
-    now = moment and datetime.datetime.fromisoformat(moment)
-
-    def current():
-        if now is None:
-            raise RuntimeError(NO_CLOCK)
-        return now
-
-    class Kind(type):
-        def __instancecheck__(cls, instance):
-            return isinstance(instance, cls.__mro__[1])
-
-    class date(datetime.date, metaclass=Kind):
-        @classmethod
-        def today(cls):
-            return datetime.date(*current().timetuple()[:3])
-
-    class frozen(datetime.datetime, metaclass=Kind):
-        @classmethod
-        def now(cls, tz=None):  # pyright: ignore[reportIncompatibleMethodOverride]  # always a plain datetime
-            if tz is None:
-                return current().replace(tzinfo=None)
-            aware = current() if current().tzinfo else current().replace(tzinfo=datetime.UTC)
-            return aware.astimezone(tz)
-
-        today = utcnow = now  # pyright: ignore[reportAssignmentType]  # always a plain datetime
-
-    frozen.__name__ = frozen.__qualname__ = "datetime"
-    module = types.ModuleType("datetime")
-    vars(module).update({name: item for name, item in vars(datetime).items() if not name.startswith("_")})
-    vars(module).update(date=date, datetime=frozen)
-    return module
-
-
-def load_jail():
-    """Return the module next to this script; the script's folder is on no path, lest it hide a standard module."""
-    path = os.path.join(os.path.dirname(__file__), "_jail.py")
-    spec = importlib.util.spec_from_file_location("jail", path)
+def load(name):
+    """Return a module next to this script; the script's folder is on no path, lest it hide a standard module."""
+    path = os.path.join(os.path.dirname(__file__), f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)  # pyright: ignore[reportArgumentType]  # a file has a spec
     spec.loader.exec_module(module)  # pyright: ignore[reportOptionalMemberAccess]  # and a loader
     return module
 
 
-def depth():
-    """Return how deep the stack is."""
-    frame, count = sys._getframe(), 0
-    while frame is not None:
-        frame, count = frame.f_back, count + 1
-    return count
+def import_packages(packages, path):
+    """Load third-party packages while there still is a file system."""
+    if packages:
+        sys.path.extend(path)
+        for name in packages:
+            importlib.import_module(name)
 
 
-def send_line(control, document):
-    """Write one line to the host."""
-    control.sendall(json.dumps(document).encode() + b"\n")
+def send(control, document):
+    """Send one packet to the host."""
+    control.sendall(json.dumps(document).encode())
 
 
 if __name__ == "__main__":

@@ -34,6 +34,8 @@ class Program:
     """The tools that the source may call as ordinary functions; no other name of the host exists in it."""
     clock: bool = False
     """Whether a look at the program lets it read the clock, because its host has declared one."""
+    sandbox: str = ""
+    """The name of the sandbox that it is for, where several are offered; empty for the default one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class Paused:
     seconds: float = 0.0
 
 
-FailureKind: TypeAlias = Literal["deopt", "error", "limit", "crash", "syntax", "value"]
+FailureKind: TypeAlias = Literal["deopt", "error", "limit", "crash", "syntax", "value", "busy", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,8 @@ class Failed:
     """The program gave up or was stopped.
 
     `deopt`: it called `deopt(reason)`. `error`: it raised. `limit`: a limit ended it. `crash`: its worker died.
-    `syntax`: it is not in the sandbox's dialect. `value`: it returned something that is no `Value`.
+    `syntax`: it is not in the sandbox's dialect. `value`: it returned something that is no `Value`. `busy`: it never
+    began, because every worker was taken. `unavailable`: a remote sandbox cannot be reached, or refuses.
     """
 
     kind: FailureKind
@@ -96,10 +99,39 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Which of several sandboxes a program is for."""
+
+    sandbox: str | None
+    """Its name; empty for the default one, None where none can run the program."""
+    lacking: Mapping[str, Sequence[Problem]]
+    """What the ones before it lack, by name."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is not the default one."""
+        return "; ".join(f"{name}: {problems[0].message}" for name, problems in self.lacking.items())
+
+
+@runtime_checkable
+class Offering(Protocol):
+    """A sandbox that is several."""
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """The names of all of them, the default first."""
+        ...
+
+    def choose(self, program: Program) -> Choice:
+        """Return which of them can run a program, and why no other."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class HostModule:
     """Trusted functions of the host that a program may import by name, such as `slots`.
 
-    The functions take and return `Value`s, and must neither block nor have effects.
+    The functions take and return `Value`s, and must neither block nor have effects. Their time is the program's.
     """
 
     name: str
@@ -145,3 +177,8 @@ class Sandbox(Protocol):
     def close(self) -> None:
         """Stop every worker. A closed sandbox starts again at its next run."""
         ...
+
+
+def offers(sandbox: Sandbox, name: str) -> bool:
+    """Tell whether a program for the sandbox of that name can run in this one."""
+    return not name or name in (sandbox.offered if isinstance(sandbox, Offering) else (sandbox.name,))

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
 from typing import Final, cast
 
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import Execution, Failed, FailureKind, Limits
-from seglam_agents.sandboxes.exchange import Answer, Answered, HostSide, Raised, Stop
+from seglam_agents.sandboxes.exchange import Answered, HostSide, Raised, Stop
 
 _FRAME_OVERHEAD: Final = 65_536
 _KINDS: Final = ("error", "limit", "syntax", "value")
@@ -36,34 +37,14 @@ class Conversation:
             self._send(task)
             while True:
                 frame = self._receive()
-                ending = self._ending(frame)
-                if ending is not None:
-                    return self._host.ended(ending)
-                answer = self._answer(frame)
+                if (found := ending(frame, self._host)) is not None:
+                    return self._host.ended(found)
+                answer = self._host.ask(*asked(frame))
                 if isinstance(answer, Stop):
                     return self._host.ended(answer.execution)
-                self._send(_reply(answer))
-        except _BrokenError as error:
+                self._send(reply(answer))
+        except BrokenError as error:
             return self._host.ended(Failed(error.kind, str(error)))
-
-    def _ending(self, frame: dict[str, Json]) -> Execution | None:
-        match frame:
-            case {"done": value}:
-                return self._host.returned(_value(value))
-            case {"deopt": str(reason)}:
-                return Failed("deopt", reason[:500])
-            case {"failed": [str(kind), str(reason)]} if kind in _KINDS:
-                return Failed(cast(FailureKind, kind), reason[:1000])
-            case _:
-                return None
-
-    def _answer(self, frame: dict[str, Json]) -> Answer:
-        match frame:
-            case {"ask": [str(name), [*args], dict(kwargs)]}:
-                named = {key: _value(item) for key, item in kwargs.items()}
-                return self._host.ask(name, [_value(item) for item in args], named)
-            case _:
-                raise _BrokenError("crash", "the process of the program sent something that is no message")
 
     def _send(self, document: Json) -> None:
         data = json.dumps(document).encode() + b"\n"
@@ -76,14 +57,14 @@ class Conversation:
     def _receive(self) -> dict[str, Json]:
         while (end := self._input.find(b"\n")) < 0:
             if len(self._input) > self._max_frame:
-                raise _BrokenError("limit", f"more than {self._max_frame:,} bytes of output")
+                raise BrokenError("limit", f"more than {self._max_frame:,} bytes of output")
             self._input += self._read()
         line = bytes(self._input[:end])
         del self._input[: end + 1]
         try:
             frame = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise _BrokenError("crash", f"the process of the program sent no JSON: {error}") from error
+            raise BrokenError("crash", f"the process of the program sent no JSON: {error}") from error
         return cast("dict[str, Json]", frame) if isinstance(frame, dict) else {}
 
     def _read(self) -> bytes:
@@ -93,7 +74,7 @@ class Conversation:
         except OSError as error:
             raise self._broken(error) from error
         if not data:
-            raise _BrokenError("crash", "the process of the program died")
+            raise BrokenError("crash", "the process of the program died")
         return data
 
     def _left(self) -> float:
@@ -102,28 +83,59 @@ class Conversation:
             raise TimeoutError
         return left
 
-    def _broken(self, error: OSError) -> _BrokenError:
+    def _broken(self, error: OSError) -> BrokenError:
         if isinstance(error, TimeoutError):
-            return _BrokenError("limit", f"more than {self._limits.seconds} s")
-        return _BrokenError("crash", f"the process of the program died: {error}")
+            return BrokenError("limit", f"more than {self._limits.seconds} s")
+        return BrokenError("crash", f"the process of the program died: {error}")
 
 
-class _BrokenError(Exception):
-    """The child broke the rules of the conversation."""
+class BrokenError(Exception):
+    """Whoever runs the program broke the rules of the conversation."""
 
     def __init__(self, kind: FailureKind, reason: str) -> None:
         self.kind: FailureKind = kind
         super().__init__(reason)
 
 
+def ending(frame: Mapping[str, Json], host: HostSide) -> Execution | None:
+    """Return how a run ends by this frame, or None where the program wants something.
+
+    Raises:
+        BrokenError: what it gave cannot be read.
+    """
+    match frame:
+        case {"done": value}:
+            return host.returned(_value(value))
+        case {"deopt": str(reason)}:
+            return Failed("deopt", reason[:500])
+        case {"failed": [str(kind), str(reason)]} if kind in _KINDS:
+            return Failed(cast(FailureKind, kind), reason[:1000])
+        case _:
+            return None
+
+
+def asked(frame: Mapping[str, Json]) -> tuple[str, list[Value], dict[str, Value]]:
+    """Return what the program wants to be called, with which arguments.
+
+    Raises:
+        BrokenError: the frame is no such message.
+    """
+    match frame:
+        case {"ask": [str(name), [*args], dict(kwargs)]}:
+            return name, [_value(item) for item in args], {key: _value(item) for key, item in kwargs.items()}
+        case _:
+            raise BrokenError("crash", "the process of the program sent something that is no message")
+
+
+def reply(answer: Answered | Raised) -> Json:
+    """Return what the program is told."""
+    if isinstance(answer, Answered):
+        return {"value": encode(answer.value)}
+    return {"raise": [answer.kind, answer.message]}
+
+
 def _value(document: Json) -> Value:
     try:
         return decode(document)
     except (TypeError, ValueError, LookupError, OverflowError, RecursionError) as error:
-        raise _BrokenError("value", f"no value: {error}") from error
-
-
-def _reply(answer: Answered | Raised) -> Json:
-    if isinstance(answer, Answered):
-        return {"value": encode(answer.value)}
-    return {"raise": [answer.kind, answer.message]}
+        raise BrokenError("value", f"no value: {error}") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
@@ -44,13 +45,33 @@ Absent: str.translate, str.format_map, timedelta(hours=1.5) (use minutes=90), js
 """
 
 
-def look(program: Program, modules: Sequence[str] = ()) -> list[Problem]:
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What programs may be written in."""
+
+    modules: tuple[str, ...]
+    """What may be imported."""
+    syntax: Mapping[str, str]
+    """Advice by the name of a syntax node."""
+    missing: Mapping[str, str]
+    """Advice by the dotted name of a part of a module."""
+    methods: Mapping[str, str]
+    """Advice by the name of a method."""
+    builtins: Mapping[str, str]
+    """Advice by the name of a builtin."""
+    small: bool
+    """Whether it is Monty's: no inheritance, no lazy iterators, no methods as values."""
+
+
+def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None = None) -> list[Problem]:
     """Return what a program uses that the sandboxes refuse or lack, each with what to write instead.
 
     Args:
         program: the program; names of its tools count as defined.
         modules: names of host modules that may be imported besides the usual ones.
+        dialect: what it may be written in; by default what every sandbox understands.
     """
+    dialect = dialect or COMMON
     try:
         tree = ast.parse(program.source)
     except SyntaxError as error:
@@ -60,7 +81,10 @@ def look(program: Program, modules: Sequence[str] = ()) -> list[Problem]:
     names = _Names(tree, {tool.name for tool in program.tools})
     problems = [Problem(1, message) for message in _entry(tree, program.entry)]
     for node in ast.walk(tree):
-        problems += [Problem(getattr(node, "lineno", 1), message) for message in _messages(node, names, modules)]
+        problems += [
+            Problem(getattr(node, "lineno", 1), message)
+            for message in _messages(node, names, dialect, (*dialect.modules, *modules))
+        ]
     if program.clock:
         problems = [problem for problem in problems if not problem.message.endswith(_NO_CLOCK)]
     return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
@@ -112,51 +136,56 @@ def _entry(tree: ast.Module, entry: str) -> Iterator[str]:
         yield f"there is no function {entry}(...) at the top level"
 
 
-def _messages(node: ast.AST, names: _Names, modules: Sequence[str]) -> Iterator[str]:
+def _messages(node: ast.AST, names: _Names, dialect: Dialect, modules: Sequence[str]) -> Iterator[str]:
     match node:
         case ast.Import():
             for alias in node.names:
                 yield from _module(alias.name, modules)
         case ast.ImportFrom():
-            yield from _from(node, modules)
+            yield from _from(node, dialect, modules)
         case ast.Attribute():
-            yield from _attribute(node, names)
+            yield from _attribute(node, names, dialect)
         case ast.Name():
-            yield from _name(node, names)
+            yield from _name(node, names, dialect)
         case ast.Call():
-            yield from _call(node, names)
-        case ast.ClassDef():
+            yield from _call(node, names, dialect)
+        case ast.ClassDef() if dialect.small:
             yield from _class(node)
         case _:
-            if message := _SYNTAX.get(type(node).__name__):
+            if message := dialect.syntax.get(type(node).__name__):
                 yield message
 
 
 def _module(name: str, modules: Sequence[str]) -> Iterator[str]:
-    if name not in (*ALLOWED_MODULES, *modules):
-        advice = _INSTEAD_OF_MODULE.get(name, f"use only {', '.join(ALLOWED_MODULES)}")
+    if name not in modules and name.partition(".")[0] not in modules:
+        advice = _INSTEAD_OF_MODULE.get(name, f"use only {', '.join(modules)}")
         yield f"the module {name} does not exist here: {advice}"
 
 
-def _from(node: ast.ImportFrom, modules: Sequence[str]) -> Iterator[str]:
+def _from(node: ast.ImportFrom, dialect: Dialect, modules: Sequence[str]) -> Iterator[str]:
     if node.module == "__future__":
         return
     yield from _module(node.module or ".", modules)
     for alias in node.names:
         if alias.name == "*":
             yield "import * is not possible: name what you import"
-        if advice := _MISSING.get(f"{node.module}.{alias.name}"):
+        if advice := dialect.missing.get(f"{node.module}.{alias.name}"):
             yield f"{node.module}.{alias.name} does not exist here: {advice}"
 
 
-def _attribute(node: ast.Attribute, names: _Names) -> Iterator[str]:
-    if node.attr.startswith("__"):
+def _attribute(node: ast.Attribute, names: _Names, dialect: Dialect) -> Iterator[str]:
+    if node.attr.startswith("__") and (dialect.small or node.attr not in _CLASS_METHODS):
         yield f"the attribute {node.attr} cannot be used: double-underscore attributes do not exist here"
     dotted = names.dotted(node)
-    if advice := _MISSING.get(dotted):
+    if advice := dialect.missing.get(dotted):
         yield f"{dotted} does not exist here: {advice}"
-    if advice := _MISSING_METHODS.get(node.attr):
+    if advice := dialect.methods.get(node.attr):
         yield f".{node.attr} does not exist here: {advice}"
+    if dialect.small:
+        yield from _method_of_type(node, names)
+
+
+def _method_of_type(node: ast.Attribute, names: _Names) -> Iterator[str]:
     if isinstance(node.value, ast.Name) and node.value.id in _BUILTIN_TYPES and node.value.id not in names.bound:
         allowed = {"fromkeys", "fromhex", "from_bytes"}
         if node.attr not in allowed and not node.attr.startswith("__"):
@@ -164,11 +193,11 @@ def _attribute(node: ast.Attribute, names: _Names) -> Iterator[str]:
             yield f"{name} cannot be used through its type: write x.{node.attr}(...), or lambda x: x.{node.attr}()"
 
 
-def _name(node: ast.Name, names: _Names) -> Iterator[str]:
+def _name(node: ast.Name, names: _Names, dialect: Dialect) -> Iterator[str]:
     name = node.id
     if name in names.bound or not isinstance(node.ctx, ast.Load):
         return
-    if advice := _MISSING_BUILTINS.get(name):
+    if advice := dialect.builtins.get(name):
         yield f"{name} does not exist here: {advice}"
     elif name.startswith("__"):
         yield f"the name {name} does not exist here"
@@ -176,11 +205,16 @@ def _name(node: ast.Name, names: _Names) -> Iterator[str]:
         yield f"the name {name!r} is defined nowhere: only declared tools and importable modules exist"
 
 
-def _call(node: ast.Call, names: _Names) -> Iterator[str]:
+def _call(node: ast.Call, names: _Names, dialect: Dialect) -> Iterator[str]:
     dotted = names.dotted(node.func)
     function = node.func.id if isinstance(node.func, ast.Name) and not dotted else ""
     if function in {"getattr", "setattr", "hasattr"} and not _plain_attribute(node):
         yield f"{function}() with a computed or double-underscore name is not possible: use a dict"
+    if dialect.small:
+        yield from _small_call(node, names, dotted, function)
+
+
+def _small_call(node: ast.Call, names: _Names, dotted: str, function: str) -> Iterator[str]:
     if function == "next" and node.args and _is_eager(node.args[0]):
         yield "next() of a generator expression does not work here: use a for loop, or [...][0]"
     if dotted in {"re.sub"} and len(node.args) > 1 and _is_function(node.args[1], names):
@@ -342,3 +376,26 @@ _CLASS_METHODS: Final = frozenset(
     {"__init__", "__post_init__", "__eq__", "__hash__", "__add__", "__repr__", "__str__", "__getitem__", "__iter__"}
     | {"__contains__", "__call__", "__bool__", "__enter__", "__exit__"}
 )
+
+COMMON: Final = Dialect(ALLOWED_MODULES, _SYNTAX, _MISSING, _MISSING_METHODS, _MISSING_BUILTINS, small=True)
+"""What every sandbox understands."""
+
+_ASYNC: Final = ("AsyncFunctionDef", "Await", "AsyncFor", "AsyncWith")
+_LACKS_IN_CPYTHON: Final = (
+    *("eval", "exec", "compile", "__import__", "globals", "vars", "open", "input", "breakpoint", "exit", "quit"),
+    *("help", "id", "hash", "aiter", "anext"),
+)
+
+CPYTHON: Final = Dialect(
+    (
+        *ALLOWED_MODULES,
+        *("calendar", "collections.abc", "copy", "enum", "fractions", "heapq", "operator", "statistics", "string"),
+        *("textwrap", "unicodedata"),
+    ),
+    {node: _SYNTAX[node] for node in _ASYNC},
+    {name: advice for name, advice in _MISSING.items() if advice == _NO_CLOCK},
+    {},
+    {name: _MISSING_BUILTINS[name] for name in _LACKS_IN_CPYTHON},
+    small=False,
+)
+"""What the sandboxes understand in which CPython runs."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timezone
 from typing import Final, TypeAlias
@@ -28,6 +29,7 @@ from seglam_agents.sandboxes.base import (
 from seglam_agents.sandboxes.checking import NotAValueError, TooLargeError, checked, plain
 
 MAX_REASON: Final = 500
+_LONGEST_REASON: Final = 1000
 MAX_QUESTIONS: Final = 10_000
 """How often a program may ask its host for anything but tools."""
 NO_CLOCK: Final = "the clock cannot be read here: take the time as an argument"
@@ -61,7 +63,17 @@ Answer: TypeAlias = Answered | Raised | Stop
 
 
 class HostSide:
-    """The host of one run: answers what the program asks for, and counts."""
+    """The host of one run: answers what the program asks for, and counts.
+
+    Args:
+        program: what runs.
+        modules: what it may import of the host.
+        limits: what it may use.
+        recorded: results of its first tool calls.
+        call: runs its further tool calls.
+        now: the time inside.
+        lending: what holds while a tool runs, such as that others may compute.
+    """
 
     def __init__(
         self,
@@ -71,6 +83,7 @@ class HostSide:
         recorded: Sequence[ToolResult],
         call: Call | None,
         now: datetime | None,
+        lending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._tools = {tool.name: tool for tool in program.tools}
         self._modules = modules
@@ -78,10 +91,12 @@ class HostSide:
         self._recorded = recorded
         self._call = call
         self._now = now
+        self._lending = lending
         self._tool_calls = 0
         self._questions = 0
         self._started = time.perf_counter()
         self._away = 0.0
+        self._in_modules = 0.0
 
     @property
     def asked(self) -> bool:
@@ -90,7 +105,7 @@ class HostSide:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start of the run, without those spent in tools and host modules."""
+        """Seconds since the start of the run, without those spent in tools."""
         return max(0.0, time.perf_counter() - self._started - self._away)
 
     def knows(self, name: str) -> bool:
@@ -108,6 +123,8 @@ class HostSide:
             return self._tool(self._tools[name], args, kwargs)
         module, _, function = name.partition(".")
         if module in self._modules and function in self._modules[module].functions:
+            if self._in_modules > self._limits.seconds:
+                return Stop(Failed("limit", f"more than {self._limits.seconds} s in functions of {module}"))
             return self._module_function(self._modules[module].functions[function], args, kwargs)
         return Raised("NameError", f"name {name!r} is not defined")
 
@@ -131,7 +148,9 @@ class HostSide:
             return Failed("value", str(error), self.seconds)
 
     def ended(self, execution: Execution) -> Execution:
-        """Return an execution with the seconds of this run."""
+        """Return an execution with the seconds of this run, and a reason of a length that can be told."""
+        if isinstance(execution, Failed) and len(execution.reason) > _LONGEST_REASON:
+            execution = replace(execution, reason=f"{execution.reason[:MAX_REASON]}…{execution.reason[-100:]}")
         return replace(execution, seconds=self.seconds)
 
     def _tool(self, tool: Tool, args: Sequence[object], kwargs: Mapping[str, object]) -> Answer:
@@ -148,7 +167,8 @@ class HostSide:
             return Stop(Paused(call))
         left = time.perf_counter()
         try:
-            result = self._call(call)
+            with self._lending():
+                result = self._call(call)
         finally:
             self._away += time.perf_counter() - left
         return _tool_answer(call, result)
@@ -156,7 +176,8 @@ class HostSide:
     def _module_function(
         self, function: Callable[..., Value], args: Sequence[object], kwargs: Mapping[str, object]
     ) -> Answer:
-        left = time.perf_counter()
+        # The processor's time, not the clock's: what other threads of the host do is not the program's fault.
+        began = time.thread_time()
         try:
             size = self._limits.output_bytes
             values = [checked(item, size) for item in args]
@@ -165,7 +186,7 @@ class HostSide:
         except Exception as error:  # whatever the function raises is the program's to handle
             return Raised(builtin_kind(error), _cut(_message(error)))
         finally:
-            self._away += time.perf_counter() - left
+            self._in_modules += time.thread_time() - began
 
 
 def bind(tool: Tool, args: Sequence[object], kwargs: Mapping[str, object], max_bytes: int) -> ToolCall:

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Final, NamedTuple, cast
 
 import pydantic_monty as monty
@@ -24,32 +25,31 @@ from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.exchange import MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, plain
-from seglam_agents.sandboxes.spares import Spares
+from seglam_agents.sandboxes.process import ProcessSandbox
+from seglam_agents.sandboxes.spares import BusyError, Spares
+from seglam_agents.sandboxes.turns import Turns
+from seglam_agents.sandboxes.watchdog import Watchdog, hold_cpu
 
 REQUEST_TIMEOUT: Final = 60.0
 """Seconds after which a worker that says nothing is killed, whatever the limits of its run: the last backstop."""
 _CHECKOUT_TIMEOUT: Final = 10.0
 _GRACE: Final = 0.5
 _CHECKOUTS_PER_WORKER: Final = 500
+_HOUSEKEEPING_SECONDS: Final = 1.0
+"""What a worker may take to begin or to end a session before it is killed."""
+_MOST_WORKERS: Final = 2
+"""Workers per turn: programs that wait for a tool hold a worker and compute nothing."""
 _ARGUMENTS: Final = "_arguments_"
 _PARSED: Final = "parsed"
-_PRELUDE: Final = """\
-_round_ = round
-def round(number, ndigits=None):
-    if ndigits is None:
-        return _round_(number)
-    if isinstance(number, float) and ndigits >= 0:
-        return float(f"{number:.{ndigits}f}")
-    return _round_(number, ndigits)
-"""
-"""Monty scales before it rounds, so that its round(2.675, 2) is 2.68; its formatting rounds as Python does."""
+_PRELUDE: Final = Path(__file__).with_name("monty_prelude.py").read_text(encoding="utf-8")
 
 
 class MontySandbox:
     """A pool of Monty workers; the default sandbox.
 
     Args:
-        workers: how many worker processes may live at a time, each of 10 to 20 MB; half-used ones included.
+        workers: how many programs may compute at a time, each in a worker process of 10 to 20 MB; up to twice as
+            many live where programs wait for tools.
         modules: host modules that programs may import.
         prepare_ahead: whether to make sessions before they are needed, in a background thread.
     """
@@ -61,6 +61,7 @@ class MontySandbox:
         self._lock = threading.Lock()
         self._pool: _Pool | None = None
         self._finaliser: weakref.finalize[..., MontySandbox] | None = None
+        self._standing_in: ProcessSandbox | None = None
         _SANDBOXES.add(self)
 
     @property
@@ -75,7 +76,7 @@ class MontySandbox:
         misses most of what the dialect lacks.
         """
         problems = look(program, tuple(self._modules))
-        return problems or self._live().parse(program.source)
+        return problems if problems or self._forked() else self._live().parse(program.source)
 
     def run(
         self,
@@ -90,16 +91,26 @@ class MontySandbox:
         """Call `entry(**arguments)` in a session of its own; see `Sandbox.run`."""
         if not program.entry.isidentifier():
             return Failed("syntax", f"{program.entry!r} is no name of a function")
+        if self._forked():
+            return self._stand_in().run(program, arguments, recorded=recorded, call=call, limits=limits, now=now)
         pool = self._live()
-        host = HostSide(program, self._modules, limits, recorded, call, now)
-        return pool.run(program, {_ARGUMENTS: plain(arguments)}, host, limits)
+        with pool.turns.turn(program.source) as turn:
+            if turn is None:
+                return pool.turns.busy()
+            host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent)
+            execution = pool.run(program, {_ARGUMENTS: plain(arguments)}, host, limits)
+        pool.turns.judge(program.source, execution)
+        return execution
 
     def close(self) -> None:
         """Stop every worker. A closed sandbox starts again at its next run."""
         with self._lock:
             finaliser, self._finaliser, self._pool = self._finaliser, None, None
+            standing_in, self._standing_in = self._standing_in, None
         if finaliser is not None:
             finaliser()
+        if standing_in is not None:
+            standing_in.close()
 
     def settle(self) -> None:
         """Wait until the sessions that are being made ahead are ready: for measurements and tests."""
@@ -115,9 +126,25 @@ class MontySandbox:
                 self._finaliser = weakref.finalize(self, self._pool.close)
             return self._pool
 
+    def _forked(self) -> bool:
+        """Tell whether Monty was used before the fork that this process comes from: there every call would hang."""
+        return bool(_USERS) and os.getpid() not in _USERS
+
+    def _stand_in(self) -> ProcessSandbox:
+        """Return the sandbox that runs programs in such a fork.
+
+        Raises:
+            SandboxError: this machine has none.
+        """
+        with self._lock:
+            if self._standing_in is None:
+                self._standing_in = _standing_in(self._workers, tuple(self._modules.values()))
+            return self._standing_in
+
     def _forget(self) -> None:
         """Leave the workers to the process that started them: this one is its fork."""
         self._lock = threading.Lock()
+        self._standing_in = None
         if self._finaliser is not None:
             _ABANDONED.append(self._finaliser.detach())
         self._finaliser = self._pool = None
@@ -134,18 +161,24 @@ class _Pool:
     """The worker processes of one sandbox, and the sessions made ahead in them."""
 
     def __init__(self, workers: int, modules: Mapping[str, HostModule], ahead: bool) -> None:
-        self._process = _unforked()
+        self._process = os.getpid()
+        _USERS.add(self._process)
         self._modules = {name: _external(module) for name, module in modules.items()}
         self._unloadable: set[_Key] = set()
-        self._workers = _started(workers)
+        self._workers = _started(workers * _MOST_WORKERS)
+        self.turns = Turns(workers)
+        self._watchdog = Watchdog()
         self.spares: Spares[_Key, monty.MontySession] = Spares(
-            self._prepare, self.end, capacity=workers, ahead=ahead and workers > 1
+            self._prepare, self.end, capacity=workers * _MOST_WORKERS, ahead=workers if ahead and workers > 1 else 0
         )
 
     def run(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
         key, blank = _Key(program.source, limits), _Key(None, limits)
         known = self.spares.recent(key)
-        taken = self.spares.take(key, blank)
+        try:
+            taken = self.spares.take(key, blank)
+        except BusyError as error:
+            return host.ended(Failed("busy", str(error)))
         session = taken[1] if taken else None
         wanted = (key,) if taken and taken[0] == key else (blank, *((key,) if known else ()))
         try:
@@ -188,7 +221,10 @@ class _Pool:
         )
         try:
             session.__enter__()
-            session.feed_start(_PRELUDE, print_callback=_discard)
+            process = session.worker_pid
+            with self._watchdog.watching(process, _HOUSEKEEPING_SECONDS):
+                session.feed_start(_PRELUDE, print_callback=_discard)
+            hold_cpu(process, 2 * limits.seconds)
             return session
         except (monty.MontyError, OSError, RuntimeError) as error:
             raise SandboxError(f"a Monty worker could not be started: {error}") from error
@@ -196,7 +232,10 @@ class _Pool:
     def end(self, session: monty.MontySession) -> None:
         """Throw a session away; its worker makes the next one from nothing."""
         if os.getpid() == self._process:
-            with suppress(monty.MontyError, OSError, RuntimeError):
+            with (
+                self._watchdog.watching(session.worker_pid, _HOUSEKEEPING_SECONDS),
+                suppress(monty.MontyError, OSError, RuntimeError),
+            ):
                 session.__exit__(None, None, None)
 
     def close(self) -> None:
@@ -204,6 +243,7 @@ class _Pool:
         if os.getpid() == self._process:
             self.spares.close()
             self._workers.__exit__(None, None, None)
+            self._watchdog.close()
 
     def _run_fresh(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
         self.spares.take()
@@ -339,16 +379,16 @@ def _started(workers: int) -> monty.Monty:
         ) from error
 
 
-def _unforked() -> int:
-    """Return this process, unless Monty was used before the fork it came from: there every call would hang."""
-    process = os.getpid()
-    if _USERS and process not in _USERS:
+def _standing_in(workers: int, modules: Sequence[HostModule]) -> ProcessSandbox:
+    sandbox = ProcessSandbox(workers=workers, modules=modules)
+    try:
+        sandbox.start()
+    except SandboxError as error:
         raise SandboxError(
-            "the Monty sandbox was used in the process that this one is a fork of, and works in no fork after that: "
-            "fork before the first run, or start processes with the methods `spawn` or `forkserver`"
-        )
-    _USERS.add(process)
-    return process
+            "the Monty sandbox was used in the process that this one is a fork of, and works in no fork after that "
+            f"(and {error}): fork before the first run, or start processes with the methods `spawn` or `forkserver`"
+        ) from error
+    return sandbox
 
 
 def _external(module: HostModule) -> monty.ExternalModule:

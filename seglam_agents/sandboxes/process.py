@@ -1,31 +1,26 @@
 """`ProcessSandbox`: runs programs in CPython, in a child process of its own for every run, behind the kernel's locks.
 
-The second opinion at admission: the same program with the same arguments must give the same here and in Monty. A
-warm worker (see `_worker.py`) forks the children, so that a run costs milliseconds and nothing of it is left behind.
+The second opinion at admission, and the first choice for what Monty's Python lacks. A warm worker (see `_worker.py`)
+that runs no program forks the children ahead, so that a run costs a millisecond and nothing of it is left behind: no
+two runs ever share an interpreter, be they of one scope or of two.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import platform
-import socket
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
-from seglam_agents.records.values import Value, encode
+from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import (
     Execution,
+    Failed,
     HostModule,
     Limits,
     Problem,
@@ -34,27 +29,42 @@ from seglam_agents.sandboxes.base import (
     ToolResult,
 )
 from seglam_agents.sandboxes.conversation import Conversation
-from seglam_agents.sandboxes.dialect import look
+from seglam_agents.sandboxes.dialect import CPYTHON, look
 from seglam_agents.sandboxes.exchange import HostSide
+from seglam_agents.sandboxes.keeper import Child, Keeper
+from seglam_agents.sandboxes.remote import task_of
+from seglam_agents.sandboxes.spares import BusyError, Spares
+from seglam_agents.sandboxes.turns import Turns
 
-MACHINES: Final = ("x86_64", "aarch64")
-_START_SECONDS: Final = 20.0
+_MOST_CHILDREN: Final = 4
+"""Children per turn: programs that wait for a tool hold a process and compute nothing."""
 
 
 class ProcessSandbox:
     """Jailed CPython processes, on Linux.
 
     Args:
-        workers: how many programs may run at a time.
+        workers: how many programs may compute at a time; up to four times as many wait for tools.
         modules: host modules that programs may import.
+        packages: third-party packages that programs may import. They are loaded once, before the locks; what a package
+            loads only when it is used cannot be loaded then.
+        prepare_ahead: whether to fork children before they are needed, in a background thread.
     """
 
-    def __init__(self, *, workers: int = 4, modules: Sequence[HostModule] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int = 4,
+        modules: Sequence[HostModule] = (),
+        packages: Sequence[str] = (),
+        prepare_ahead: bool = True,
+    ) -> None:
         self._modules = {module.name: module for module in modules}
+        self._packages = tuple(packages)
         self._workers = workers
-        self._fork = threading.Lock()
-        self._room = threading.BoundedSemaphore(workers)
-        self._keeper: _Keeper | None = None
+        self._ahead = prepare_ahead
+        self._lock = threading.Lock()
+        self._pool: _Pool | None = None
         self._finaliser: weakref.finalize[..., ProcessSandbox] | None = None
         _SANDBOXES.add(self)
 
@@ -64,8 +74,8 @@ class ProcessSandbox:
         return "process"
 
     def check(self, program: Program) -> Sequence[Problem]:
-        """Parse a program without running it, and look for what the common dialect lacks."""
-        return look(program, tuple(self._modules))
+        """Parse a program without running it, and look for what CPython lacks here."""
+        return look(program, (*self._modules, *self._packages), CPYTHON)
 
     def run(
         self,
@@ -78,20 +88,21 @@ class ProcessSandbox:
         now: datetime | None = None,
     ) -> Execution:
         """Call `entry(**arguments)` in a process of its own; see `Sandbox.run`."""
-        task = _task(program, arguments, self._modules, limits, now)
-        with self._room:
-            channel, child, keeper = self._start()
-            try:
-                host = HostSide(program, self._modules, limits, recorded, call, now)
-                return Conversation(channel, host, limits).hold(task)
-            finally:
-                channel.close()
-                keeper.kill(child)
+        task = task_of(program, arguments, self._modules, self._packages, limits, now)
+        pool = self._live()
+        with pool.turns.turn(program.source) as turn:
+            if turn is None:
+                return pool.turns.busy()
+            execution = pool.run(
+                task, lambda: HostSide(program, self._modules, limits, recorded, call, now, turn.lent), limits
+            )
+        pool.turns.judge(program.source, execution)
+        return execution
 
     def close(self) -> None:
         """Stop every worker. A closed sandbox starts again at its next run."""
-        with self._fork:
-            finaliser, self._finaliser, self._keeper = self._finaliser, None, None
+        with self._lock:
+            finaliser, self._finaliser, self._pool = self._finaliser, None, None
         if finaliser is not None:
             finaliser()
 
@@ -103,35 +114,28 @@ class ProcessSandbox:
         """
         self._live()
 
-    def _start(self) -> tuple[socket.socket, int, _Keeper]:
-        keeper = self._live()
-        try:
-            return *keeper.fork(), keeper
-        except (OSError, ValueError):
-            # The worker is gone (killed from outside): one new one, then give up.
-            self.close()
-        keeper = self._live()
-        try:
-            return *keeper.fork(), keeper
-        except (OSError, ValueError) as error:
-            raise SandboxError(f"the worker of the process sandbox died: {error}") from error
+    def settle(self) -> None:
+        """Wait until the children that are being forked ahead are ready: for measurements and tests."""
+        self._live().settle()
 
-    def _live(self) -> _Keeper:
-        with self._fork:
-            if self._keeper is None:
-                self._keeper = _Keeper()
-                self._finaliser = weakref.finalize(self, self._keeper.close)
-            return self._keeper
+    def _live(self) -> _Pool:
+        pool = self._pool
+        if pool is not None:
+            return pool
+        with self._lock:
+            if self._pool is None:
+                self._pool = _Pool(self._workers, self._packages, self._ahead)
+                self._finaliser = weakref.finalize(self, self._pool.close)
+            return self._pool
 
     def _forget(self) -> None:
         """Leave the worker to the process that started it: this one is its fork."""
-        self._fork = threading.Lock()
-        self._room = threading.BoundedSemaphore(self._workers)
+        self._lock = threading.Lock()
         if self._finaliser is not None:
             self._finaliser.detach()
-        if self._keeper is not None:
-            self._keeper.forget()
-        self._finaliser = self._keeper = None
+        if self._pool is not None:
+            self._pool.forget()
+        self._finaliser = self._pool = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,101 +158,84 @@ def second_sandbox(modules: Sequence[HostModule] = ()) -> ProcessSandbox | Unava
     return sandbox
 
 
-class _Keeper:
-    """The host's end of the worker that forks."""
+class _Pool:
+    """The worker of one sandbox, and the children forked ahead."""
 
-    def __init__(self) -> None:
-        if sys.platform != "linux" or platform.machine() not in MACHINES:
-            raise SandboxError(
-                f"the process sandbox needs Linux on {' or '.join(MACHINES)}, and this is {sys.platform} on "
-                f"{platform.machine()}: use MontySandbox"
-            )
-        self._process = os.getpid()
+    def __init__(self, workers: int, packages: Sequence[str], ahead: bool) -> None:
+        self._packages = packages
         self._lock = threading.Lock()
-        self._control, theirs = socket.socketpair()
-        with theirs:
-            self._popen = _popen(theirs)
-        self._control.settimeout(_START_SECONDS)
-        self._lines = self._control.makefile("rb")
-        self._greet()
+        self._keeper = Keeper(packages)
+        self._closed = False
+        self.turns = Turns(workers)
+        self._spares: Spares[None, Child] = Spares(
+            lambda _: self._fork(warm=True), Child.end, capacity=workers * _MOST_CHILDREN, ahead=workers if ahead else 0
+        )
 
-    def fork(self) -> tuple[socket.socket, int]:
-        """Return the channel to a new child, and its number."""
-        ours, theirs = socket.socketpair()
-        with theirs, self._lock:
-            try:
-                socket.send_fds(self._control, [b"run"], [theirs.fileno()])
-                return ours, int(self._lines.readline())
-            except BaseException:
-                ours.close()
-                raise
+    def run(self, task: Json, hosting: Callable[[], HostSide], limits: Limits) -> Execution:
+        """Have a child run a task; `hosting` makes its host, whose clock runs from then on."""
+        try:
+            taken = self._spares.take(None)
+        except BusyError as error:
+            return Failed("busy", str(error))
+        child = taken[1] if taken else None
+        try:
+            child = self._healthy(child)
+            host = hosting()
+            execution = Conversation(child.channel, host, limits).hold(task)
+            if _died_early(execution, host) and not child.keeper.alive:
+                child = self._healthy(child)
+                execution = Conversation(child.channel, hosting(), limits).hold(task)
+            return execution
+        finally:
+            self._spares.give_back(child, None)
 
-    def kill(self, child: int) -> None:
-        """Kill a child."""
-        with self._lock, suppress(OSError, ValueError):
-            self._control.sendall(b"%d" % child)
+    def settle(self) -> None:
+        """Wait until nothing is left to be forked ahead."""
+        self._spares.settle()
 
     def close(self) -> None:
         """End the worker; its children die with it."""
-        if os.getpid() != self._process:
-            return
-        self._lines.close()
-        self._control.close()
-        self._popen.kill()
-        self._popen.wait()
+        with self._lock:
+            self._closed = True
+        self._spares.close()
+        self._keeper.close()
 
     def forget(self) -> None:
         """Close this process's copies of what belongs to the one that forked it."""
-        self._lines.close()
-        self._control.close()
-        self._popen.returncode = 0
+        for child in self._spares.abandoned():
+            child.channel.close()
+        self._keeper.forget()
 
-    def _greet(self) -> None:
+    def _healthy(self, child: Child | None) -> Child:
+        """Return the child, or another one where its worker is gone."""
+        if child is not None and child.keeper.alive:
+            return child
+        if child is not None:
+            child.end()
+        return self._fork()
+
+    def _fork(self, *, warm: bool = False) -> Child:
         try:
-            greeting = json.loads(self._lines.readline() or b"{}")
+            return self._living().fork(warm=warm)
+        except (OSError, ValueError):
+            # The worker is gone (killed or stopped from outside): one new one, then give up.
+            pass
+        try:
+            return self._living().fork(warm=warm)
         except (OSError, ValueError) as error:
-            greeting = {"refused": str(error)}
-        if "ready" not in greeting:
-            self.close()
-            reason = greeting.get("refused", "the worker did not start")
-            raise SandboxError(f"the process sandbox cannot lock its worker in ({reason}): use MontySandbox")
+            raise SandboxError(f"the worker of the process sandbox died: {error}") from error
+
+    def _living(self) -> Keeper:
+        with self._lock:
+            if not self._keeper.alive and not self._closed:
+                self._keeper.close()
+                self._keeper = Keeper(self._packages)
+            return self._keeper
 
 
-def _task(
-    program: Program,
-    arguments: Mapping[str, Value],
-    modules: Mapping[str, HostModule],
-    limits: Limits,
-    now: datetime | None,
-) -> Json:
-    return {
-        "source": program.source,
-        "entry": program.entry,
-        "arguments": encode(arguments),
-        "tools": [tool.name for tool in program.tools],
-        "modules": {name: list(module.functions) for name, module in modules.items()},
-        "now": now.isoformat() if now else None,
-        "seconds": limits.seconds,
-        "memory_bytes": limits.memory_bytes,
-        "recursion_depth": limits.recursion_depth,
-        "output_bytes": limits.output_bytes,
-    }
-
-
-def _popen(control: socket.socket) -> subprocess.Popen[bytes]:
-    # Hashes are not random, so that a program that depends on the order of a set at least always gives the same.
-    command = [sys.executable, "-S", "-s", "-P", "-B", "-X", "utf8", str(Path(__file__).with_name("_worker.py"))]
-    try:
-        return subprocess.Popen(  # noqa: S603  # our own script
-            command,
-            stdin=control.fileno(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={"PYTHONHASHSEED": "0"},
-            cwd="/",
-        )
-    except OSError as error:
-        raise SandboxError(f"the worker of the process sandbox cannot be started: {error}") from error
+def _died_early(execution: Execution, host: HostSide) -> bool:
+    """Tell whether a child may have been dead before its run began."""
+    return isinstance(execution, Failed) and execution.kind == "crash" and not host.asked
 
 
 def _after_fork() -> None:

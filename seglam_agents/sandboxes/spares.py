@@ -18,7 +18,11 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 _REMEMBERED: Final = 32
-_WAIT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 5.0
+
+
+class BusyError(SandboxError):
+    """Every worker is in use."""
 
 
 class Spares(Generic[K, T]):
@@ -28,11 +32,11 @@ class Spares(Generic[K, T]):
         make: makes a thing for a key ahead of its use, or returns None where that is not possible.
         dispose: ends a thing, used or not.
         capacity: how many things may exist at a time.
-        ahead: whether to make things before they are asked for.
+        ahead: how many things may exist at a time where they are made before they are asked for; 0 makes none ahead.
     """
 
     def __init__(
-        self, make: Callable[[K], T | None], dispose: Callable[[T], None], *, capacity: int, ahead: bool
+        self, make: Callable[[K], T | None], dispose: Callable[[T], None], *, capacity: int, ahead: int
     ) -> None:
         self._make = make
         self._dispose = dispose
@@ -42,7 +46,7 @@ class Spares(Generic[K, T]):
         self._changed = threading.Condition(threading.RLock())
         self._ready: OrderedDict[K, list[T]] = OrderedDict()
         self._used: deque[T] = deque()
-        self._wanted: deque[K] = deque(maxlen=capacity)
+        self._wanted: deque[K] = deque(maxlen=max(ahead, 1))
         self._recent: deque[K] = deque(maxlen=_REMEMBERED)
         self._existing = 0
         self._waiting = 0
@@ -56,7 +60,7 @@ class Spares(Generic[K, T]):
         In either case the caller now holds one unit of the capacity, and must call `give_back`.
 
         Raises:
-            SandboxError: everything is in use, and stays so.
+            BusyError: everything is in use, and stays so.
         """
         with self._changed:
             for key in keys:
@@ -95,7 +99,7 @@ class Spares(Generic[K, T]):
     def settle(self) -> None:
         """Wait until the background thread has nothing left to do."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or not (self._busy or self._used or self._wanted))
+            self._changed.wait_for(lambda: self._closed or not (self._busy or self._used or self._may_make))
 
     def close(self) -> None:
         """Dispose of everything that is not in use, and stop the thread."""
@@ -111,6 +115,10 @@ class Spares(Generic[K, T]):
             self._ready.clear()
         for thing in left:
             self._end(thing)
+
+    def abandoned(self) -> list[T]:
+        """Return what nobody uses, for a fork of this process, in which no thread and no lock of ours works."""
+        return [*self._used, *(thing for things in self._ready.values() for thing in things)]
 
     def _pop(self, key: K) -> T:
         things = self._ready[key]
@@ -129,7 +137,7 @@ class Spares(Generic[K, T]):
         self._waiting += 1
         try:
             if not self._changed.wait_for(lambda: self._existing < self._capacity, _WAIT_SECONDS):
-                raise SandboxError(f"all {self._capacity} workers of the sandbox were busy for {_WAIT_SECONDS:.0f} s")
+                raise BusyError(f"all {self._capacity} workers of the sandbox were busy for {_WAIT_SECONDS:.0f} s")
             self._existing += 1
         finally:
             self._waiting -= 1
@@ -153,24 +161,22 @@ class Spares(Generic[K, T]):
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._closed or self._used or self._wanted)
+                self._changed.wait_for(lambda: self._closed or self._used or self._may_make)
                 if self._closed:
                     return
                 self._busy = True
                 used = self._used.popleft() if self._used else None
-                key = self._next_wanted() if used is None else None
+                wanted = [] if used is not None else [self._wanted.popleft()]
+                self._existing += len(wanted)
             if used is not None:
                 self._end(used)
-            elif key is not None:
+            for key in wanted:
                 self._prepare(key)
 
-    def _next_wanted(self) -> K | None:
-        """Return a key to make something of, if there is room for it; the caller then holds the room."""
-        key = self._wanted.popleft()
-        if self._existing >= self._capacity:
-            return None
-        self._existing += 1
-        return key
+    @property
+    def _may_make(self) -> bool:
+        """Whether something is wanted, and there is room for it."""
+        return bool(self._wanted) and self._existing < self._ahead
 
     def _prepare(self, key: K) -> None:
         try:

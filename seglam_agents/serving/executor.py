@@ -10,7 +10,7 @@ from datetime import datetime
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
 from seglam_agents.records.trace import ToolStep
-from seglam_agents.records.values import Value, encode, tidy
+from seglam_agents.records.values import Value, decode, encode, tidy
 from seglam_agents.sandboxes.base import (
     Execution,
     Failed,
@@ -47,6 +47,12 @@ class Executor:
                 loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
             )
         )
+
+    def carry_out(self, wanted: Call, call: Callable[[ToolCall], ToolResult]) -> tuple[ToolStep, ToolResult]:
+        """Carry one call out with a live tool, and return the step with its result."""
+        asked = ToolCall(wanted.tool, {name: decode(value) for name, value in wanted.arguments.items()})
+        result = call(asked)
+        return _step(asked, result), result
 
     def execute(
         self,
@@ -91,6 +97,8 @@ def _action(execution: Execution) -> Action:
             return Call(call.tool, {name: encode(value) for name, value in call.arguments.items()})
         case Failed(kind=kind, reason=reason, seconds=seconds):
             return GiveUp(f"{kind}: {reason}", seconds, kind)
+        case _:  # pyright: ignore[reportUnnecessaryComparison]  # anybody may write a sandbox
+            return GiveUp("the sandbox gave back no execution", kind="broken")
 
 
 def _final(value: Value, seconds: float) -> Action:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
-from seglam_agents.records.errors import StaleError
+from seglam_agents.records.errors import SandboxError, StaleError
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
-from seglam_agents.sandboxes.base import Limits, Program, Sandbox
+from seglam_agents.sandboxes.base import Limits, Offering, Program, Sandbox, offers
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,12 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
 
     Raises:
         StaleError: a tool of it is gone.
+        SandboxError: the sandbox that it needs is not there.
         TemplateError: its guard cannot be read.
         PredicateError: its predicate cannot be read.
     """
+    if not offers(sandbox, procedure.sandbox):
+        raise SandboxError(f"it needs the sandbox {procedure.sandbox!r}: open the cache with SandboxChoice(…)")
     used = tuple(_current(use.name, tools) for use in procedure.tools)
     context = [parameter for parameter in procedure.parameters if parameter.source == "context"]
     looks_at = names_read(procedure.body)
@@ -62,7 +65,17 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
             seen=[example.text for example in procedure.examples],
         )
     )
-    return Loaded(procedure, guard, Program(procedure.body, "run", used), arguments, procedure.content_hash)
+    program = Program(procedure.body, "run", used, sandbox=procedure.sandbox)
+    return Loaded(procedure, guard, program, arguments, procedure.content_hash)
+
+
+def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], clock: bool) -> Procedure:
+    """Return a procedure with the sandbox that its body needs, where several are offered and the default cannot."""
+    if procedure.sandbox or not isinstance(sandbox, Offering):
+        return procedure
+    used = tuple(tools[use.name] for use in procedure.tools if use.name in tools)
+    choice = sandbox.choose(Program(procedure.body, "run", used, clock=clock))
+    return procedure.model_copy(update={"sandbox": choice.sandbox}) if choice.sandbox else procedure
 
 
 def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str, Value] | str:

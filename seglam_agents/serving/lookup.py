@@ -21,6 +21,7 @@ from seglam_agents.records.outcome import (
     Hit,
     Miss,
     Plan,
+    PlannedBeside,
     Refused,
     Stop,
     Timing,
@@ -29,14 +30,17 @@ from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import MAX_CHARACTERS, Request, Scope
 from seglam_agents.records.trace import ToolStep
-from seglam_agents.records.values import Value, decode, encode, same
+from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded, bind_arguments
 from seglam_agents.serving.retriever import Candidates, Retriever, Served
+from seglam_agents.serving.together import Disagreement, Part, next_together
 
 logger = logging.getLogger(__name__)
 
+MAX_CALLS = 64
+"""Tool calls of procedures that run side by side."""
 MAX_EXPLAINED = 5
 """Guards that an explanation goes into, nearest first."""
 
@@ -49,6 +53,10 @@ class _Accepting:
     @property
     def procedure(self) -> Procedure:
         return self.served.loaded.procedure
+
+    @property
+    def part(self) -> Part:
+        return Part(self.served.loaded, self.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,22 +119,22 @@ class Lookup:
             return _broken(error)
 
     def plan(self, request: Request) -> Plan | Miss | Refused:
-        """Return what will answer, for a host that runs the tools itself. Only pure procedures are run, to compare."""
+        """Return what will answer, for a host that runs the tools itself. Nothing is carried out.
+
+        Where several guards accept, their bodies are run up to their first call, and must want the same.
+        """
         found = self._accepting(request)
         if not isinstance(found, _Found):
             return found
         now = self.now() if self.now else None
+        plan = _plan(found.accepting, request, now)
         if len(found.accepting) == 1:
-            return _plan(found.accepting[0], request, now)
-        compared = self._compare(found.accepting, found.timing, now)
-        if isinstance(compared, Miss):
-            return compared
-        answered = isinstance(compared.action, Final)
-        update = {
-            "answered": answered,
-            "answer": compared.action.answer if isinstance(compared.action, Final) else None,
-        }
-        return _plan(compared.item, request, now).model_copy(update=update)
+            return plan
+        wanted = next_together([item.part for item in found.accepting], self.executor, now=now)
+        if isinstance(wanted, Disagreement):
+            return _conflict(found.accepting, wanted.reason, found.timing)
+        # The answer is kept: a body that ran to be compared need not run again.
+        return plan.model_copy(update={"answered": True, "answer": wanted.answer} if isinstance(wanted, Final) else {})
 
     def bind(self, scope: Scope, name: str, arguments: Mapping[str, Json]) -> Plan | Refused:
         """Return a plan for a procedure that is called by its id or name, with arguments instead of a text."""
@@ -149,12 +157,15 @@ class Lookup:
         """Run a plan over the recorded results, up to the first call that has none."""
         if plan.answered:
             return Final(plan.answer)
-        served = self._planned(scope, plan)
-        if served is None:
-            reason = f"{plan.procedure} does not serve any more: it was replaced, or a tool of it has changed"
-            return GiveUp(reason, kind="stale")
-        arguments = {name: decode(value) for name, value in plan.arguments.items()}
-        return self.executor.next_action(served.loaded, arguments, recorded, now=plan.now)
+        parts: list[Part] = []
+        for item in (plan, *plan.beside):
+            served = self._planned(scope, item)
+            if served is None:
+                reason = f"{item.procedure} does not serve any more: it was replaced, or a tool of it has changed"
+                return GiveUp(reason, kind="stale")
+            parts.append(Part(served.loaded, {name: decode(value) for name, value in item.arguments.items()}))
+        wanted = next_together(parts, self.executor, recorded, now=plan.now)
+        return GiveUp(wanted.reason, kind="conflict") if isinstance(wanted, Disagreement) else wanted
 
     def finish(self, scope: Scope, plan: Plan, action: Final | GiveUp, steps: tuple[ToolStep, ...] = ()) -> Hit | Deopt:
         """Return what a plan came to."""
@@ -176,7 +187,7 @@ class Lookup:
             kind="guard" if plan.request else "called",
         )
 
-    def _planned(self, scope: Scope, plan: Plan) -> Served | None:
+    def _planned(self, scope: Scope, plan: Plan | PlannedBeside) -> Served | None:
         served = self.retriever.served(scope, plan.procedure.rpartition("@")[0])
         same = served is not None and (served.loaded.procedure.key, served.loaded.content_hash) == (
             plan.procedure,
@@ -199,7 +210,8 @@ class Lookup:
             if stops:
                 return Miss(kind="declined", reason="no guard accepts the request", stops=stops, timing=timing)
             return Miss(kind="unknown", reason="no stored procedure is like the request", timing=timing)
-        return _Found(accepting, timing)
+        # The most proven first: it is the one that is cited.
+        return _Found(sorted(accepting, key=lambda item: -item.served.proven), timing)
 
     def explain(self, request: Request) -> Explanation:
         """Tell which guards were asked, and where each stopped."""
@@ -266,24 +278,25 @@ class Lookup:
             (item,) = accepting
             action, steps = self.executor.execute(item.served.loaded, item.arguments, self.call, now=now)
             return _outcome(_Ran(item, action, steps), _with_body(timing, started))
-        compared = self._compare(accepting, timing, now)
-        return compared if isinstance(compared, Miss) else _outcome(compared, _with_body(timing, started))
+        ran = self._run_together(accepting, now)
+        if isinstance(ran, Disagreement):
+            return _conflict(accepting, ran.reason, timing)
+        return _outcome(ran, _with_body(timing, started))
 
-    def _compare(self, accepting: list[_Accepting], timing: Timing, now: datetime | None) -> _Ran | Miss:
-        """Run all that accept, the most proven first; they must agree, and none may act."""
-        if not all(item.procedure.pure for item in accepting):
-            return _conflict(accepting, "and at least one of them would call tools", timing)
-        first: _Ran | None = None
-        for item in sorted(accepting, key=lambda item: -item.served.proven):
-            ran = _Ran(item, self.executor.next_action(item.served.loaded, item.arguments, now=now))
-            if not isinstance(ran.action, Final):
-                return ran
-            if first is None:
-                first = ran
-            elif isinstance(first.action, Final) and not same(first.action.answer, ran.action.answer):
-                return _conflict(accepting, f"answers {first.action.answer!r} and {ran.action.answer!r}", timing)
-        assert first is not None  # noqa: S101  # for the type checker; at least one accepted
-        return first
+    def _run_together(self, accepting: list[_Accepting], now: datetime | None) -> _Ran | Disagreement:
+        """Run all that accept side by side. Once something was carried out, a disagreement is a give-up."""
+        parts, steps, results = [item.part for item in accepting], list[ToolStep](), list[ToolResult]()
+        while True:
+            wanted = next_together(parts, self.executor, results, now=now)
+            if isinstance(wanted, Disagreement) and not steps:
+                return wanted
+            if isinstance(wanted, Disagreement):
+                wanted = GiveUp(wanted.reason, kind="conflict")
+            if not isinstance(wanted, Call) or self.call is None or len(steps) >= MAX_CALLS:
+                return _Ran(accepting[0], wanted, tuple(steps))
+            step, result = self.executor.carry_out(wanted, self.call)
+            steps.append(step)
+            results.append(result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,14 +357,23 @@ def _conflict(accepting: list[_Accepting], reason: str, timing: Timing) -> Miss:
     return Miss(kind="conflict", reason=f"guards disagree: {names} all accept, {reason}", stops=stops, timing=timing)
 
 
-def _plan(item: _Accepting, request: Request, now: datetime | None) -> Plan:
+def _plan(accepting: Sequence[_Accepting], request: Request, now: datetime | None) -> Plan:
+    first, *others = accepting
     return Plan(
-        procedure=item.procedure.key,
-        content_hash=item.served.loaded.content_hash,
-        arguments=_encoded(item.arguments),
-        tools=item.procedure.tools,
+        procedure=first.procedure.key,
+        content_hash=first.served.loaded.content_hash,
+        arguments=_encoded(first.arguments),
+        tools=tuple({use.name: use for item in accepting for use in item.procedure.tools}.values()),
         now=now,
         request=request.text,
+        beside=tuple(
+            PlannedBeside(
+                procedure=item.procedure.key,
+                content_hash=item.served.loaded.content_hash,
+                arguments=_encoded(item.arguments),
+            )
+            for item in others
+        ),
     )
 
 

@@ -76,7 +76,7 @@ def load_entry(text: object) -> Entry:
         raise SchemaError(f"a stored procedure holds {type(text).__name__} where its JSON text should be")
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SchemaError(f"a stored procedure is not JSON: {error}") from error
     return Entry.from_json(document)
 

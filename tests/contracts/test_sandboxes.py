@@ -18,8 +18,10 @@ import pytest
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.sandboxes.base import Limits, Program, Returned, Sandbox, ToolResult
 from seglam_agents.sandboxes.dialect import DIALECT, look
+from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
+from seglam_agents.testing.e2b_server import E2BServer
 from seglam_agents.testing.sandbox_contract import (
     CONTRACT_MODULE,
     WEATHER,
@@ -81,6 +83,29 @@ class TestProcessSandbox(SandboxContract):
     def sandbox(self, shared_process: Sandbox) -> Sandbox:
         """Return the one that all tests share."""
         return shared_process
+
+
+@pytest.fixture(scope="module")
+def shared_e2b() -> Iterator[Sandbox]:
+    server = E2BServer()
+    server.start()
+    sandbox = E2BSandbox(
+        api_key=server.api_key, api_url=server.url, sandbox_url=server.url, modules=[CONTRACT_MODULE], workers=2
+    )
+    yield sandbox
+    sandbox.close()
+    server.stop()
+
+
+class TestE2BSandbox(SandboxContract):
+    """The contract on E2B, with the real client and a stand-in for the service."""
+
+    crowd = 20
+
+    @pytest.fixture
+    def sandbox(self, shared_e2b: Sandbox) -> Sandbox:
+        """Return the one that all tests share."""
+        return shared_e2b
 
 
 @pytest.fixture
@@ -214,6 +239,7 @@ def test_no_process_outlives_the_interpreter(ending: str) -> None:
 import os, sys
 from pathlib import Path
 from seglam_agents.sandboxes.base import Program, Returned
+from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import second_sandbox
 for sandbox in (MontySandbox(), second_sandbox()):
@@ -238,6 +264,7 @@ import os, sys
 from pathlib import Path
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.sandboxes.base import Program, Returned
+from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox
 def works():

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
+from importlib import import_module
+from types import ModuleType
 
 import seglam_agents
+from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.exchange import NotAValueError
 
 
 def test_every_exported_name_exists() -> None:
@@ -23,3 +28,34 @@ def test_the_core_loads_no_framework() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_the_root_is_what_it_was() -> None:
+    """A name that appears at the root, or goes, is a decision: it is written down here as well."""
+    assert set(seglam_agents.__all__) == {
+        *("Call", "Deopt", "Final", "GiveUp", "Hit", "HostTool", "Learned", "Miss", "Outcome", "Plan"),
+        *("ReasoningCache", "Recognised", "Refused", "Request", "Scope", "SeglamError", "Tool", "ToolResult"),
+        *("ToolStep", "Trace"),
+    }
+
+
+def test_everything_that_is_raised_descends_from_one_error() -> None:
+    """Each public exception of the package is a `SeglamError`, wherever it is defined."""
+    strangers = [
+        f"{module.__name__}.{name}"
+        for module in modules()
+        for name, member in vars(module).items()
+        if isinstance(member, type)
+        and issubclass(member, Exception)
+        and member.__module__ == module.__name__
+        and not name.startswith("_")
+        and not issubclass(member, (SeglamError, NotAValueError))
+    ]
+    assert strangers == []
+
+
+def modules() -> list[ModuleType]:
+    """Return every module of the core, but for what runs inside a sandbox and what is there for tests."""
+    names = [info.name for info in pkgutil.walk_packages(seglam_agents.__path__, "seglam_agents.")]
+    left_out = ("._worker", "._jail", ".testing", ".fastembed", ".langchain", ".e2b", ".prelude")
+    return [import_module(name) for name in names if not any(part in name for part in left_out)]

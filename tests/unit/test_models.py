@@ -442,11 +442,11 @@ class Counter:
     calls: int = 0
     name: str = "counter"
 
-    def complete(self, messages: list[Message]) -> Completion:  # noqa: D102
+    def complete(self, messages: list[Message]) -> Completion:
         self.calls += 1
         return Completion(f"answer {self.calls}", Usage(input_tokens=5, output_tokens=2, calls=1, seconds=1.5), True)
 
-    async def acomplete(self, messages: list[Message]) -> Completion:  # noqa: D102
+    async def acomplete(self, messages: list[Message]) -> Completion:
         return self.complete(messages)
 
 

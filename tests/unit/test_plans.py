@@ -20,6 +20,7 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.values import encode
 from seglam_agents.sandboxes.base import HostModule, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.base import Changes
@@ -236,7 +237,7 @@ class TestPlan:
 class TestConflicts:
     """Several procedures that accept one request."""
 
-    def test_two_that_call_tools_are_a_miss(self, opened: Open) -> None:
+    def test_two_that_begin_differently_are_a_miss(self, opened: Open) -> None:
         """Nobody can try both, so that neither is planned."""
         till = Till()
         cache = opened(tools=till.host())
@@ -244,7 +245,7 @@ class TestConflicts:
         stored(
             cache,
             "Buy {k:count} boxes of {what:noun}",
-            "def run(k, what):\n    return price(what)\n",
+            "def run(k, what):\n    return price(what + 's')\n",
             "other",
             tools=(PRICE,),
         )
@@ -578,3 +579,64 @@ class TestBrokenStores:
         """Learning from a run must not break the agent that ran."""
         learned = opened(Gone()).observe(Trace(request=Request(text="Add 1 and 2"), answer=3))
         assert learned.status in ("failed", "rejected") and learned.reason
+
+
+class TestSeveralThatAccept:
+    """Procedures that accept one request run side by side, and serve as long as they want the same."""
+
+    SLOWER = BUYS.replace("each = price(item)", "what = item\n    each = price(what)")
+
+    def test_those_that_want_the_same_serve_together(self, opened: Open) -> None:
+        """What two workers learnt of one kind is no conflict: each call is made once."""
+        till = Till()
+        cache = opened(tools=till.host())
+        buying(cache)
+        stored(cache, "Buy {n:count} boxes of {item:noun}", self.SLOWER, "rival", tools=(PRICE, ORDER))
+        hit = cache.answer("Buy 2 boxes of tea")
+        assert isinstance(hit, Hit) and hit.answer == 6
+        assert (till.prices, till.orders) == (["tea"], [("tea", 6)])
+
+    def test_they_go_on_together_in_a_host(self, opened: Open) -> None:
+        """A plan holds them all, through its JSON form."""
+        till = Till()
+        cache = opened(tools=till.host())
+        buying(cache)
+        stored(cache, "Buy {n:count} boxes of {item:noun}", self.SLOWER, "rival", tools=(PRICE, ORDER))
+        plan = Plan.model_validate_json(planned(cache, "Buy 2 boxes of tea").model_dump_json())
+        assert len(plan.beside) == 1
+        results: list[ToolResult] = []
+        while isinstance(action := cache.next_action(plan, results), Call):
+            results.append(till.call(action))
+        assert action == Final(6, action.seconds) if isinstance(action, Final) else False
+        assert till.orders == [("tea", 6)]
+
+    @pytest.mark.parametrize("dear", [True, False])
+    def test_those_that_part_ways_stop_where_they_do(self, opened: Open, dear: bool) -> None:
+        """After a common read they want different writes: none is made, and the model is told of the read."""
+        till = Till()
+        cache = opened(tools=till.host())
+        buying(cache)
+        stored(cache, BUY, BUYS.replace("n * each)", "each)"), "rival", tools=(PRICE, ORDER))
+        outcome = cache.lookup("Buy 2 boxes of tea") if dear else run(cache, till, "Buy 2 boxes of tea")
+        assert isinstance(outcome, Deopt) and outcome.kind == "conflict"
+        assert [step.tool for step in outcome.steps] == ["price"] and till.orders == []
+
+    def test_those_that_begin_differently_do_nothing(self, opened: Open) -> None:
+        """Different first calls are a miss before anything was carried out."""
+        till = Till()
+        cache = opened(tools=till.host())
+        buying(cache)
+        stored(cache, BUY, "def run(n, item):\n    return order(item, n)\n", "rival", tools=(PRICE, ORDER))
+        outcome = cache.lookup("Buy 2 boxes of tea")
+        assert isinstance(outcome, Miss) and outcome.kind == "conflict" and "order(" in outcome.reason
+        assert till.prices == [] and till.orders == [] and cache.stats().conflicts == 1
+
+
+def run(cache: ReasoningCache, till: Till, text: str) -> Hit | Deopt:
+    """Drive a plan to its end as a host does."""
+    plan, results, steps = planned(cache, text), list[ToolResult](), list[ToolStep]()
+    while isinstance(action := cache.next_action(plan, results), Call):
+        result = till.call(action)
+        results.append(result)
+        steps.append(ToolStep(tool=action.tool, arguments=dict(action.arguments), result=encode(result.value)))
+    return cache.finish(plan, action, steps)

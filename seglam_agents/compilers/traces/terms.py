@@ -1,8 +1,8 @@
 """`Term`: an expression over what a body can see, as Python source and as a function that computes the same.
 
 What a body sees at one point of one trace is a `View`: its arguments, the results of the calls so far, the element of
-the loop it is in, and `now`. The functions that generated bodies may use are `PRELUDE`; the same text is what terms
-compute with here, so that a term means in the sandbox what it meant when it was chosen.
+the loop it is in, and `now`. The functions that generated bodies may use are `PRELUDE`; the same functions are what
+terms compute with here, so that a term means in the sandbox what it meant when it was chosen.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
+from seglam_agents.compilers.traces import prelude
+from seglam_agents.compilers.traces.prelude import Unknown
 from seglam_agents.records.values import Value
 
 View: TypeAlias = Mapping[str, Value]
 Family: TypeAlias = Literal["constant", "request", "result", "clock", "computed"]
-
-
-class Unknown(Exception):
-    """A term has no value in a view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,309 +254,18 @@ _OPERATORS: Mapping[str, Callable[[float, float], float]] = {
     "/": lambda a, b: a / b,
 }
 
-PRELUDE: Mapping[str, str] = {
-    "expect": '''\
-def expect(condition, otherwise):
-    """Go on only where it is as it was in the traces."""
-    if not condition:
-        deopt(f"no trace shows what to do with {otherwise}")
-''',
-    "is_text": '''\
-def is_text(value, kind):
-    """Tell whether a value is a text with something in it; for "id" one token with a digit, for "day" an ISO date."""
-    if not isinstance(value, str) or not value.strip():
-        return False
-    if kind == "day":
-        return re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is not None
-    return kind == "text" or re.search(r"[0-9@]", value) is not None
-''',
-    "like_seen": '''\
-def like_seen(record, keys, values={}, ranges={}, texts={}):
-    """Go on only with a record like those of the traces."""
-    for key in record:
-        if key not in keys:
-            deopt(f"no trace shows what to do with {key!r}")
-    for key in values:
-        if record.get(key) not in values[key]:
-            deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
-    for key in texts:
-        if not is_text(record.get(key), texts[key]):
-            deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
-    for key in ranges:
-        number = record.get(key)
-        if isinstance(number, bool) or not isinstance(number, (int, float)):
-            deopt(f"no trace shows what to do with {key}={number!r}")
-        if not ranges[key][0] <= number <= ranges[key][1]:
-            deopt(f"no trace shows what to do with {key}={number!r}")
-''',
-    "sentence_of": '''\
-def sentence_of(text):
-    """A text without its numbers and ids."""
-    return re.sub(r"\\S*\\d\\S*", "#", text)
-''',
-    "exact": '''\
-def exact(number):
-    """A result without the noise of binary fractions."""
-    number = round(number, 9)
-    return int(number) if number == int(number) else number
-''',
-    "agree": '''\
-def agree(first, *others):
-    """Several explanations fitted every trace: go on only where they still say the same."""
-    for other in others:
-        if other != first:
-            deopt(f"explanations that fitted all traces differ here: {first!r} and {other!r}")
-    return first
-''',
-    "only": '''\
-def only(rows):
-    """Every trace had exactly one."""
-    if not isinstance(rows, list) or len(rows) != 1:
-        deopt("every trace had exactly one here")
-    return rows[0]
-''',
-    "first": """\
-def first(rows):
-    if not rows:
-        deopt("no trace was without one here")
-    return rows[0]
-""",
-    "last": """\
-def last(rows):
-    if not rows:
-        deopt("no trace was without one here")
-    return rows[-1]
-""",
-    "lowest": '''\
-def lowest(rows, key):
-    """The first row with the smallest value of a key."""
-    return min(rows, key=lambda row: row[key])
-''',
-    "highest": '''\
-def highest(rows, key):
-    """The first row with the largest value of a key."""
-    return max(rows, key=lambda row: row[key])
-''',
-    "having": """\
-def having(rows, key, value):
-    return [row for row in rows if row[key] == value]
-""",
-    "having_any": """\
-def having_any(rows, key, *values):
-    return [row for row in rows if row[key] in values]
-""",
-    "having_at_least": """\
-def having_at_least(rows, key, value):
-    return [row for row in rows if row[key] >= value]
-""",
-    "having_at_most": """\
-def having_at_most(rows, key, value):
-    return [row for row in rows if row[key] <= value]
-""",
-    "having_more": """\
-def having_more(rows, key, value):
-    return [row for row in rows if row[key] > value]
-""",
-    "having_less": """\
-def having_less(rows, key, value):
-    return [row for row in rows if row[key] < value]
-""",
-    "ordered": """\
-def ordered(rows, key):
-    return sorted(rows, key=lambda row: row[key])
-""",
-    "ordered_down": """\
-def ordered_down(rows, key):
-    return sorted(rows, key=lambda row: row[key], reverse=True)
-""",
-    "column": """\
-def column(rows, key):
-    return [row[key] for row in rows]
-""",
-    "under": '''\
-def under(record, word):
-    """What a record holds under a word, however that is written."""
-    found = [record[key] for key in record if key.lower() == word.lower()]
-    if len(found) != 1:
-        deopt(f"nothing is known of {word!r}")
-    return found[0]
-''',
-    "entries": '''\
-def entries(record):
-    """The values of a dict, in its order."""
-    return [record[key] for key in record]
-''',
-    "mean": """\
-def mean(numbers):
-    return sum(numbers) / len(numbers)
-""",
-    "lower": "def lower(text):\n    return text.lower()\n",
-    "upper": "def upper(text):\n    return text.upper()\n",
-    "title": "def title(text):\n    return text.title()\n",
-    "sentence": '''\
-def sentence(text):
-    """With a capital at the beginning."""
-    return text[:1].upper() + text[1:]
-''',
-    "snake": """\
-def snake(text):
-    return "_".join(text.lower().split())
-""",
-    "dashed": """\
-def dashed(text):
-    return "-".join(text.lower().split())
-""",
-    "first_word": "def first_word(text):\n    return text.split()[0]\n",
-    "last_word": "def last_word(text):\n    return text.split()[-1]\n",
-    "before_at": """\
-def before_at(text):
-    return text.split("@")[0]
-""",
-    "words_of": "def words_of(text):\n    return text.split()\n",
-    "listed": '''\
-def listed(text):
-    """The items of "a, b and c"."""
-    return [item.strip() for item in text.replace(" and ", ",").split(",") if item.strip()]
-''',
-    "comma_joined": """\
-def comma_joined(items):
-    return ", ".join(items)
-""",
-    "and_joined": """\
-def and_joined(items):
-    return ", ".join(items[:-1]) + " and " + items[-1] if len(items) > 1 else items[0]
-""",
-    "line_joined": """\
-def line_joined(items):
-    return "\\n".join(items)
-""",
-    "whole": '''\
-def whole(number):
-    """A number without a fraction, as an integer."""
-    if number != int(number):
-        deopt("every trace had a whole number here")
-    return int(number)
-''',
-    "rounded": """\
-def rounded(number, digits):
-    return round(number + 1e-9, digits)
-""",
-    "decimals": """\
-def decimals(number, digits):
-    return f"{number:.{digits}f}"
-""",
-    "minutes": """\
-def minutes(span):
-    return whole(span.total_seconds() / 60)
-""",
-    "hours": """\
-def hours(span):
-    seconds = span.total_seconds()
-    return int(seconds // 3600) if seconds % 3600 == 0 else seconds / 3600
-""",
-    "days": """\
-def days(span):
-    return whole(span.total_seconds() / 86400)
-""",
-    "weeks": """\
-def weeks(span):
-    return whole(span.total_seconds() / 604800)
-""",
-    "month_number": """\
-def month_number(name):
-    names = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-    return names.index(name[:3].lower()) + 1
-""",
-    "day_of": '''\
-def day_of(text):
-    """The day of an ISO date, with or without a time."""
-    return date(int(text[0:4]), int(text[5:7]), int(text[8:10]))
-''',
-    "moment_of": '''\
-def moment_of(text):
-    """The moment of an ISO date with a time; midnight without one."""
-    clock = [int(part) for part in text[11:19].split(":")] if len(text) > 10 else [0, 0]
-    seconds = clock[2] if len(clock) > 2 else 0
-    return datetime(int(text[0:4]), int(text[5:7]), int(text[8:10]), clock[0], clock[1], seconds)
-''',
-    "this_year": '''\
-def this_year(month_day, now):
-    """The day of this year."""
-    return date(now.year, int(month_day[:2]), int(month_day[3:]))
-''',
-    "coming": '''\
-def coming(month_day, now):
-    """The day today, or the next time it comes."""
-    day = this_year(month_day, now)
-    return day if day >= date(now.year, now.month, now.day) else date(day.year + 1, day.month, day.day)
-''',
-    "past": '''\
-def past(month_day, now):
-    """The day today, or the last time it was."""
-    day = this_year(month_day, now)
-    return day if day <= date(now.year, now.month, now.day) else date(day.year - 1, day.month, day.day)
-''',
-    "next_weekday": '''\
-def next_weekday(name, now):
-    """The first such day after today."""
-    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-    today = date(now.year, now.month, now.day)
-    return today + timedelta(days=(names.index(name) - today.weekday() - 1) % 7 + 1)
-''',
-    "last_weekday": '''\
-def last_weekday(name, now):
-    """The last such day before today."""
-    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-    today = date(now.year, now.month, now.day)
-    return today - timedelta(days=(today.weekday() - names.index(name) - 1) % 7 + 1)
-''',
-    "shifted": '''\
-def shifted(moment, amount):
-    """Some days later, or earlier where negative."""
-    return moment + timedelta(days=amount)
-''',
-    "later": "def later(moment, span):\n    return moment + span\n",
-    "earlier": "def earlier(moment, span):\n    return moment - span\n",
-    "at": '''\
-def at(day, clock):
-    """A day and a time of day."""
-    return datetime(day.year, day.month, day.day, clock.hour, clock.minute, clock.second)
-''',
-    "on_clock": '''\
-def on_clock(day, clock, morning, afternoon):
-    """A day at "9", "3:30" or "12": hours seen before noon stand as they are, those seen after it are twelve later."""
-    parts = str(clock).split(":")
-    hour, minute = int(parts[0]), int(parts[1]) if len(parts) > 1 else 0
-    if afternoon[0] <= hour <= afternoon[1]:
-        return datetime(day.year, day.month, day.day, hour + 12, minute)
-    if not morning[0] <= hour <= morning[1]:
-        deopt("no trace shows whether that hour is before or after noon")
-    return datetime(day.year, day.month, day.day, hour, minute)
-''',
-    "iso_day": """\
-def iso_day(day):
-    return f"{day.year:04}-{day.month:02}-{day.day:02}"
-""",
-    "iso_moment": """\
-def iso_moment(moment, between):
-    return f"{iso_day(moment)}{between}{moment.hour:02}:{moment.minute:02}:{moment.second:02}"
-""",
-}
-"""Functions of generated bodies by name, as source. Each does one thing that its name says."""
+
+def _prelude() -> Mapping[str, str]:
+    """Return the source of each function of the prelude but `deopt`, which every sandbox brings along."""
+    source = Path(prelude.__file__).read_text(encoding="utf-8")
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef) and node.name != "deopt"]
+    return {node.name: f"{ast.get_source_segment(source, node)}\n" for node in functions}
 
 
-def _functions() -> Mapping[str, Callable[..., Value]]:
-    """Return the functions of the prelude, and the few of Python's own, as terms compute with them."""
-    from datetime import date, datetime, timedelta
+PRELUDE: Mapping[str, str] = _prelude()
+"""Functions of generated bodies by name, as source, in the order of their definition."""
 
-    def deopt(reason: str) -> None:
-        raise Unknown(reason)
+_OWN: Mapping[str, object] = {"str": str, "int": int, "float": float, "len": len, "sum": sum, "min": min, "max": max}
 
-    names: dict[str, object] = {"deopt": deopt, "date": date, "datetime": datetime, "timedelta": timedelta, "re": re}
-    exec("\n".join(PRELUDE.values()), names)  # noqa: S102  # the constant text above, nothing else
-    found = {name: cast("Callable[..., Value]", names[name]) for name in PRELUDE}
-    own = {"str": str, "int": int, "float": float, "len": len, "sum": sum, "min": min, "max": max}
-    return {**found, **cast("dict[str, Callable[..., Value]]", own)}
-
-
-FUNCTIONS = _functions()
+FUNCTIONS = cast("Mapping[str, Callable[..., Value]]", {**{name: vars(prelude)[name] for name in PRELUDE}, **_OWN})
+"""The functions of the prelude, and the few of Python's own, as terms compute with them."""

@@ -1,0 +1,332 @@
+"""The functions of generated bodies, each of which does one thing that its name says.
+
+This module is read as source: a body carries a copy of the functions that it uses (see `terms.PRELUDE`), and they call
+nothing but each other, `deopt`, `re` and the dates. What is above the first of them stays here.
+"""
+
+# pyright: basic
+# The bodies of procedures carry no annotations.
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, timedelta
+from typing import NoReturn
+
+
+class Unknown(Exception):
+    """A term has no value in a view."""
+
+
+def deopt(reason: str) -> NoReturn:
+    """Give up, as it does inside a sandbox."""
+    raise Unknown(reason)
+
+
+def expect(condition, otherwise):
+    """Go on only where it is as it was in the traces."""
+    if not condition:
+        deopt(f"no trace shows what to do with {otherwise}")
+
+
+def is_text(value, kind):
+    """Tell whether a value is a text with something in it; for "id" one token with a digit, for "day" an ISO date."""
+    if not isinstance(value, str) or not value.strip():
+        return False
+    if kind == "day":
+        return re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is not None
+    return kind == "text" or re.search(r"[0-9@]", value) is not None
+
+
+def like_seen(record, keys, values={}, ranges={}, texts={}):
+    """Go on only with a record like those of the traces."""
+    for key in record:
+        if key not in keys:
+            deopt(f"no trace shows what to do with {key!r}")
+    for key in values:
+        if record.get(key) not in values[key]:
+            deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
+    for key in texts:
+        if not is_text(record.get(key), texts[key]):
+            deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
+    for key in ranges:
+        number = record.get(key)
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            deopt(f"no trace shows what to do with {key}={number!r}")
+        if not ranges[key][0] <= number <= ranges[key][1]:
+            deopt(f"no trace shows what to do with {key}={number!r}")
+
+
+def sentence_of(text):
+    """A text without its numbers and ids."""
+    return re.sub(r"\S*\d\S*", "#", text)
+
+
+def exact(number):
+    """A result without the noise of binary fractions."""
+    number = round(number, 9)
+    return int(number) if number == int(number) else number
+
+
+def agree(first, *others):
+    """Several explanations fitted every trace: go on only where they still say the same."""
+    for other in others:
+        if other != first:
+            deopt(f"explanations that fitted all traces differ here: {first!r} and {other!r}")
+    return first
+
+
+def only(rows):
+    """Every trace had exactly one."""
+    if not isinstance(rows, list) or len(rows) != 1:
+        deopt("every trace had exactly one here")
+    return rows[0]
+
+
+def first(rows):
+    if not rows:
+        deopt("no trace was without one here")
+    return rows[0]
+
+
+def last(rows):
+    if not rows:
+        deopt("no trace was without one here")
+    return rows[-1]
+
+
+def lowest(rows, key):
+    """The first row with the smallest value of a key."""
+    return min(rows, key=lambda row: row[key])
+
+
+def highest(rows, key):
+    """The first row with the largest value of a key."""
+    return max(rows, key=lambda row: row[key])
+
+
+def having(rows, key, value):
+    return [row for row in rows if row[key] == value]
+
+
+def having_any(rows, key, *values):
+    return [row for row in rows if row[key] in values]
+
+
+def having_at_least(rows, key, value):
+    return [row for row in rows if row[key] >= value]
+
+
+def having_at_most(rows, key, value):
+    return [row for row in rows if row[key] <= value]
+
+
+def having_more(rows, key, value):
+    return [row for row in rows if row[key] > value]
+
+
+def having_less(rows, key, value):
+    return [row for row in rows if row[key] < value]
+
+
+def ordered(rows, key):
+    return sorted(rows, key=lambda row: row[key])
+
+
+def ordered_down(rows, key):
+    return sorted(rows, key=lambda row: row[key], reverse=True)
+
+
+def column(rows, key):
+    return [row[key] for row in rows]
+
+
+def under(record, word):
+    """What a record holds under a word, however that is written."""
+    found = [record[key] for key in record if key.lower() == word.lower()]
+    if len(found) != 1:
+        deopt(f"nothing is known of {word!r}")
+    return found[0]
+
+
+def entries(record):
+    """The values of a dict, in its order."""
+    return [record[key] for key in record]
+
+
+def mean(numbers):
+    return sum(numbers) / len(numbers)
+
+
+def lower(text):
+    return text.lower()
+
+
+def upper(text):
+    return text.upper()
+
+
+def title(text):
+    return text.title()
+
+
+def sentence(text):
+    """With a capital at the beginning."""
+    return text[:1].upper() + text[1:]
+
+
+def snake(text):
+    return "_".join(text.lower().split())
+
+
+def dashed(text):
+    return "-".join(text.lower().split())
+
+
+def first_word(text):
+    return text.split()[0]
+
+
+def last_word(text):
+    return text.split()[-1]
+
+
+def before_at(text):
+    return text.split("@")[0]
+
+
+def words_of(text):
+    return text.split()
+
+
+def listed(text):
+    """The items of "a, b and c"."""
+    return [item.strip() for item in text.replace(" and ", ",").split(",") if item.strip()]
+
+
+def comma_joined(items):
+    return ", ".join(items)
+
+
+def and_joined(items):
+    return ", ".join(items[:-1]) + " and " + items[-1] if len(items) > 1 else items[0]
+
+
+def line_joined(items):
+    return "\n".join(items)
+
+
+def whole(number):
+    """A number without a fraction, as an integer."""
+    if number != int(number):
+        deopt("every trace had a whole number here")
+    return int(number)
+
+
+def rounded(number, digits):
+    return round(number + 1e-9, digits)
+
+
+def decimals(number, digits):
+    return f"{number:.{digits}f}"
+
+
+def minutes(span):
+    return whole(span.total_seconds() / 60)
+
+
+def hours(span):
+    seconds = span.total_seconds()
+    return int(seconds // 3600) if seconds % 3600 == 0 else seconds / 3600
+
+
+def days(span):
+    return whole(span.total_seconds() / 86400)
+
+
+def weeks(span):
+    return whole(span.total_seconds() / 604800)
+
+
+def month_number(name):
+    names = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+    return names.index(name[:3].lower()) + 1
+
+
+def day_of(text):
+    """The day of an ISO date, with or without a time."""
+    return date(int(text[0:4]), int(text[5:7]), int(text[8:10]))
+
+
+def moment_of(text):
+    """The moment of an ISO date with a time; midnight without one."""
+    clock = [int(part) for part in text[11:19].split(":")] if len(text) > 10 else [0, 0]
+    seconds = clock[2] if len(clock) > 2 else 0
+    return datetime(int(text[0:4]), int(text[5:7]), int(text[8:10]), clock[0], clock[1], seconds)
+
+
+def this_year(month_day, now):
+    """The day of this year."""
+    return date(now.year, int(month_day[:2]), int(month_day[3:]))
+
+
+def coming(month_day, now):
+    """The day today, or the next time it comes."""
+    day = this_year(month_day, now)
+    return day if day >= date(now.year, now.month, now.day) else date(day.year + 1, day.month, day.day)
+
+
+def past(month_day, now):
+    """The day today, or the last time it was."""
+    day = this_year(month_day, now)
+    return day if day <= date(now.year, now.month, now.day) else date(day.year - 1, day.month, day.day)
+
+
+def next_weekday(name, now):
+    """The first such day after today."""
+    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    today = date(now.year, now.month, now.day)
+    return today + timedelta(days=(names.index(name) - today.weekday() - 1) % 7 + 1)
+
+
+def last_weekday(name, now):
+    """The last such day before today."""
+    names = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+    today = date(now.year, now.month, now.day)
+    return today - timedelta(days=(today.weekday() - names.index(name) - 1) % 7 + 1)
+
+
+def shifted(moment, amount):
+    """Some days later, or earlier where negative."""
+    return moment + timedelta(days=amount)
+
+
+def later(moment, span):
+    return moment + span
+
+
+def earlier(moment, span):
+    return moment - span
+
+
+def at(day, clock):
+    """A day and a time of day."""
+    return datetime(day.year, day.month, day.day, clock.hour, clock.minute, clock.second)
+
+
+def on_clock(day, clock, morning, afternoon):
+    """A day at "9", "3:30" or "12": hours seen before noon stand as they are, those seen after it are twelve later."""
+    parts = str(clock).split(":")
+    hour, minute = int(parts[0]), int(parts[1]) if len(parts) > 1 else 0
+    if afternoon[0] <= hour <= afternoon[1]:
+        return datetime(day.year, day.month, day.day, hour + 12, minute)
+    if not morning[0] <= hour <= morning[1]:
+        deopt("no trace shows whether that hour is before or after noon")
+    return datetime(day.year, day.month, day.day, hour, minute)
+
+
+def iso_day(day):
+    return f"{day.year:04}-{day.month:02}-{day.day:02}"
+
+
+def iso_moment(moment, between):
+    return f"{iso_day(moment)}{between}{moment.hour:02}:{moment.minute:02}:{moment.second:02}"

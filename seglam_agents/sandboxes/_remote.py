@@ -1,0 +1,127 @@
+"""Runs programs on a remote machine, each in a fork of its own: a task a line comes in, what came of it goes out.
+
+It follows the text of `_program.py` in one file there. A program that asks for what has no answer yet ends: the host
+finds the answer and runs the program again, which asks for the same things in the same order.
+"""
+
+# pyright: basic, reportUndefinedVariable=false
+# ruff: noqa: F821  # `outcome`, `answer` and the modules are those of `_program.py`, which this follows
+import contextlib
+import hashlib
+import os
+import resource
+import select
+import signal
+
+SPARE_MEMORY = 24 * 2**20
+GRACE_SECONDS = 1.0
+
+
+def main():
+    """Serve tasks until standard input ends."""
+    for line in sys.stdin.buffer:
+        task = json.loads(line)
+        for name in task["packages"]:
+            __import__(name)
+        sys.stdout.write(json.dumps(run(task)) + "\n")
+        sys.stdout.flush()
+
+
+def run(task):
+    """Fork a process for a task and return what it wrote, or which limit ended it."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(ours)
+            os.setsid()
+            serve(task, theirs)
+        finally:
+            os._exit(1)
+    os.close(theirs)
+    data, late = read(ours, task["output_bytes"] * 4 + 2**16, task["seconds"] + GRACE_SECONDS)
+    os.close(ours)
+    with contextlib.suppress(OSError):
+        os.killpg(child, signal.SIGKILL)
+    signalled = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if late or -signalled in (signal.SIGALRM, signal.SIGXCPU):
+        return {"failed": ["limit", f"more than {task['seconds']} s"]}
+    if data is None:
+        return {"failed": ["limit", "more output than the limit"]}
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
+
+
+def read(descriptor, limit, seconds):
+    """Read to the end; return the bytes (None where they are too many), and whether time ran out."""
+    data, deadline = b"", time.monotonic() + seconds
+    while True:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return data, True
+        part = os.read(descriptor, 2**16)
+        data += part
+        if not part:
+            return data, False
+        if len(data) > limit:
+            return None, False
+
+
+def serve(task, out):
+    """Run the program of a task, and end."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    restrict(task)
+    asked = Asked(task["answers"], out)
+    asked.tell(outcome(task, asked.ask, asked.give_up, task["packages"]))
+
+
+class Asked:
+    """What the program asks for, answered as far as the host has answers."""
+
+    def __init__(self, answers, out):
+        self.answers = answers
+        self.out = out
+        self.count = 0
+        self.digest = hashlib.sha256()
+        self.began = time.perf_counter()
+
+    def ask(self, name, args, kwargs):
+        """Return the recorded answer, or end with the question."""
+        question = [name, args, kwargs]
+        if self.count == len(self.answers):
+            self.tell({"ask": question})
+        self.digest.update(json.dumps(question, sort_keys=True).encode())
+        self.count += 1
+        return answer(self.answers[self.count - 1])
+
+    def give_up(self, reason):
+        """End with a reason."""
+        self.tell({"deopt": reason})
+
+    def tell(self, reply):
+        """Write the reply and end; nothing of the program runs after it."""
+        seconds = time.perf_counter() - self.began
+        reply = {**reply, "asked": [self.count, self.digest.hexdigest()], "seconds": seconds}
+        data = json.dumps(reply).encode()
+        while data:
+            data = data[os.write(self.out, data) :]
+        os._exit(0)
+
+
+def restrict(task):
+    """Set limits that end the program by themselves; the machine around it is the wall."""
+    with open("/proc/self/statm") as file:
+        used = int(file.read().split()[0]) * resource.getpagesize()
+    space = used + SPARE_MEMORY + task["memory_bytes"]
+    resource.setrlimit(resource.RLIMIT_AS, (space, space))
+    cpu = int(task["seconds"]) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.setitimer(signal.ITIMER_REAL, task["seconds"])
+
+
+main()

@@ -1,0 +1,351 @@
+"""`E2BSandbox`: runs programs on a machine of E2B's: for packages that Monty lacks, or to have none of it at home.
+
+One remote machine is kept warm a sandbox (so: a tenant). Each run is a process of its own on it. A program that asks
+for a tool ends there; the host calls the tool and runs the program again over all answers so far, which asks for the
+same in the same order because it is deterministic. So a run survives a machine that is lost in the middle of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final, cast
+
+import httpx
+
+from seglam_agents.records.errors import SandboxError
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import Value
+from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
+from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, reply
+from seglam_agents.sandboxes.dialect import CPYTHON, look
+from seglam_agents.sandboxes.exchange import HostSide, Stop
+from seglam_agents.sandboxes.remote import MARK, setup_code, task_of
+from seglam_agents.sandboxes.turns import Turns
+
+try:
+    import e2b_code_interpreter as e2b  # pyright: ignore[reportMissingTypeStubs]  # it is typed, and does not say so
+    from e2b.connection_config import ApiParams
+except ImportError as missing:  # pragma: no cover
+    raise SandboxError("the E2B sandbox needs its package: pip install 'seglam-agents[e2b]'") from missing
+
+DEFAULT_LIMITS: Final = Limits(seconds=5.0, memory_bytes=512 * 2**20)
+"""Limits that fit heavy packages; pass them where they are needed."""
+_MAX_ROUNDS: Final = 200
+"""Executions a run: each question of a program costs one."""
+_OVERHEAD_SECONDS: Final = 15.0
+"""What starting Python, loading packages and the network may take besides the program's time."""
+_LEAST_OUTPUT: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What remote runs have cost so far."""
+
+    runs: int = 0
+    executions: int = 0
+    """Requests that ran a program: one a run and one for each of its questions."""
+    machines: int = 0
+    seconds: float = 0.0
+    """Time for which machines ran code or were being started."""
+    dollars: float = 0.0
+
+
+class E2BSandbox:
+    """Programs on a remote machine.
+
+    Args:
+        api_key: the key of the E2B account.
+        template: the template of the machine; E2B's code interpreter by default.
+        modules: host modules that programs may import; each call costs one more remote execution.
+        packages: third-party packages that programs may import; the template must have them.
+        machine: the number of a running or paused machine to go on with, instead of a new one.
+        keep_seconds: how long the machine lives after its last use; a paused or expired one is resumed or replaced.
+        workers: how many programs may run at a time on the machine.
+        dollars_per_hour: the price of the machine, for `spent`.
+        api_url: another control plane than E2B's.
+        sandbox_url: another data plane.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str | None = None,
+        template: str | None = None,
+        modules: Sequence[HostModule] = (),
+        packages: Sequence[str] = (),
+        machine: str | None = None,
+        keep_seconds: int = 300,
+        workers: int = 2,
+        dollars_per_hour: float = 0.0,
+        api_url: str | None = None,
+        sandbox_url: str | None = None,
+    ) -> None:
+        self._modules = {module.name: module for module in modules}
+        self._packages = tuple(packages)
+        self._turns = Turns(workers, patience=30.0)
+        self._machine = _Machine(
+            cast("ApiParams", _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")),
+            template,
+            machine,
+            keep_seconds,
+            dollars_per_hour,
+        )
+
+    @property
+    def name(self) -> str:
+        """The name of the sandbox in reports."""
+        return "e2b"
+
+    @property
+    def machine(self) -> str | None:
+        """The number of the remote machine, by which another process can go on with it."""
+        return self._machine.number
+
+    @property
+    def spent(self) -> Spent:
+        """What it has cost so far."""
+        return self._machine.spent
+
+    def check(self, program: Program) -> Sequence[Problem]:
+        """Look at a program without running it, for what CPython lacks here."""
+        return look(program, (*self._modules, *self._packages), CPYTHON)
+
+    def run(
+        self,
+        program: Program,
+        arguments: Mapping[str, Value],
+        *,
+        recorded: Sequence[ToolResult] = (),
+        call: Callable[[ToolCall], ToolResult] | None = None,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        now: datetime | None = None,
+    ) -> Execution:
+        """Call `entry(**arguments)` in a process of its own on the remote machine; see `Sandbox.run`."""
+        task = task_of(program, arguments, self._modules, self._packages, limits, now)
+        with self._turns.turn(program.source) as turn:
+            if turn is None:
+                return self._turns.busy()
+            host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent)
+            self._machine.book(runs=1)
+            execution = _Rounds(self._machine, task, host, limits).run()
+        self._turns.judge(program.source, execution)
+        return execution
+
+    def close(self) -> None:
+        """End the remote machine. A closed sandbox starts another one at its next run."""
+        self._machine.close()
+
+
+class _Rounds:
+    """One run: as many remote executions as the program has questions, and one."""
+
+    def __init__(self, machine: _Machine, task: dict[str, Json], host: HostSide, limits: Limits) -> None:
+        self._machine = machine
+        self._task = task
+        self._host = host
+        self._limits = limits
+        self._answers: list[Json] = []
+        self._digest = hashlib.sha256()
+        self._inside = 0.0
+
+    def run(self) -> Execution:
+        try:
+            for _ in range(_MAX_ROUNDS):
+                execution = self._round()
+                if execution is not None:
+                    ended = self._host.ended(execution)
+                    # Not the network's time, unless that is all there is.
+                    return replace(ended, seconds=min(self._inside or ended.seconds, ended.seconds))
+            return self._host.ended(Failed("limit", f"more than {_MAX_ROUNDS} questions to the host"))
+        except BrokenError as error:
+            return self._host.ended(Failed(error.kind, str(error)))
+
+    def _round(self) -> Execution | None:
+        frame = self._machine.execute({**self._task, "answers": self._answers}, self._limits)
+        seconds = frame.get("seconds")
+        self._inside += seconds if isinstance(seconds, float) and 0 < seconds < 3600 else 0.0
+        known = [len(self._answers), self._digest.hexdigest()]
+        if "asked" in frame and frame["asked"] != known:
+            return Failed("error", "the program asked for other things when it was run again: it must be deterministic")
+        if (found := ending(frame, self._host)) is not None:
+            return found
+        name, args, kwargs = asked(frame)
+        following = self._host.ask(name, args, kwargs)
+        if isinstance(following, Stop):
+            return following.execution
+        self._digest.update(json.dumps(frame["ask"], sort_keys=True).encode())
+        self._answers.append(reply(following))
+        return None
+
+
+class _Machine:
+    """The remote machine, started when needed, resumed when paused, replaced when gone."""
+
+    def __init__(
+        self, connection: ApiParams, template: str | None, number: str | None, keep: int, dollars_per_hour: float
+    ) -> None:
+        self._connection = connection
+        self._template = template
+        self._keep = keep
+        self._dollars_per_hour = dollars_per_hour
+        self._lock = threading.Lock()
+        self._remote: e2b.Sandbox | None = None
+        self._contexts: list[e2b.Context] = []
+        self._touched = 0.0
+        self.number = number
+        self.spent = Spent()
+
+    def book(self, *, runs: int = 0, executions: int = 0, machines: int = 0, seconds: float = 0.0) -> None:
+        """Add to what was spent."""
+        with self._lock:
+            spent = self.spent
+            self.spent = Spent(
+                spent.runs + runs,
+                spent.executions + executions,
+                spent.machines + machines,
+                spent.seconds + seconds,
+                spent.dollars + seconds * self._dollars_per_hour / 3600,
+            )
+
+    def execute(self, task: dict[str, Json], limits: Limits) -> dict[str, Json]:
+        """Run a task remotely and return what it wrote; twice where the machine was lost: a task has no effects.
+
+        Raises:
+            BrokenError: it came to nothing, for the reason told.
+            SandboxError: the account does not work.
+        """
+        began = time.monotonic()
+        try:
+            try:
+                return self._execute(task, limits)
+            except _LOST as error:
+                if _is_execution_timeout(error):
+                    raise
+                self._forget()
+                return self._execute(task, limits)
+        except (e2b.AuthenticationException, e2b.InvalidArgumentException) as error:
+            raise SandboxError(f"E2B refuses: {error}. Pass api_key=, or set E2B_API_KEY") from error
+        except e2b.RateLimitException as error:
+            raise BrokenError("unavailable", f"E2B's rate limit: {error}") from error
+        except _LOST as error:
+            if _is_execution_timeout(error):
+                raise BrokenError(
+                    "limit", f"more than {limits.seconds} s (the remote machine did not answer)"
+                ) from error
+            raise BrokenError("unavailable", f"the remote machine cannot be reached: {error}") from error
+        except (e2b.SandboxException, OSError, ValueError, KeyError) as error:
+            raise BrokenError("unavailable", f"E2B: {type(error).__name__}: {error}") from error
+        finally:
+            self.book(executions=1, seconds=time.monotonic() - began)
+
+    def close(self) -> None:
+        """End the machine."""
+        with self._lock:
+            remote, self._remote, self.number = self._remote, None, None
+            self._contexts.clear()
+        if remote is not None:
+            with suppress(Exception):
+                remote.kill()
+
+    def _execute(self, task: dict[str, Json], limits: Limits) -> dict[str, Json]:
+        remote = self._live()
+        context = self._context(remote)
+        output = _Output(4 * limits.output_bytes + _LEAST_OUTPUT)
+        seconds = limits.seconds + _OVERHEAD_SECONDS
+        code = f"seglam_run({json.dumps(task)!r}, {output.limit})"
+        # A context whose execution did not end well may hang or be taken over, so it is never used again.
+        execution = remote.run_code(
+            code, context=context, timeout=seconds, request_timeout=_OVERHEAD_SECONDS, on_stdout=output.add
+        )
+        frame = output.frame(execution.error)
+        with self._lock:
+            if self._remote is remote:
+                self._contexts.append(context)
+        return frame
+
+    def _live(self) -> e2b.Sandbox:
+        with self._lock:
+            if self._remote is None:
+                self._remote = self._connected() or self._created()
+                self.number = self._remote.sandbox_id
+                self._touched = time.monotonic()
+            elif time.monotonic() - self._touched > self._keep / 3:
+                self._remote.set_timeout(self._keep)
+                self._touched = time.monotonic()
+            return self._remote
+
+    def _connected(self) -> e2b.Sandbox | None:
+        if self.number is None:
+            return None
+        try:
+            return cast(e2b.Sandbox, e2b.Sandbox.connect(self.number, self._keep, **self._connection))
+        except (e2b.NotFoundException, e2b.TimeoutException):
+            return None
+
+    def _created(self) -> e2b.Sandbox:
+        created = e2b.Sandbox.create(
+            self._template, self._keep, {"made-by": "seglam-agents"}, allow_internet_access=False, **self._connection
+        )
+        self.spent = replace(self.spent, machines=self.spent.machines + 1)
+        return created
+
+    def _context(self, remote: e2b.Sandbox) -> e2b.Context:
+        with self._lock:
+            if self._contexts:
+                return self._contexts.pop()
+        context = remote.create_code_context()
+        done = remote.run_code(setup_code(), context=context, timeout=_OVERHEAD_SECONDS)
+        if done.error is not None:
+            raise BrokenError("unavailable", f"the remote machine cannot be set up: {done.error.value}")
+        return context
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._remote = None
+            self._contexts.clear()
+
+
+class _Output:
+    """What an execution prints, up to a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._parts: list[str] = []
+        self._size = 0
+
+    def add(self, message: e2b.OutputMessage) -> None:
+        self._size += len(message.line)
+        if self._size > self.limit + 1000:
+            raise BrokenError("limit", f"more than {self.limit:,} bytes of output")
+        self._parts.append(message.line)
+
+    def frame(self, error: e2b.ExecutionError | None) -> dict[str, Json]:
+        """Return the document between the marks."""
+        if error is not None:
+            raise BrokenError("crash", f"the remote interpreter failed: {error.name}: {error.value}"[:500])
+        parts = "".join(self._parts).split(MARK)
+        try:
+            document = json.loads(parts[1]) if len(parts) == 3 else None
+        except (ValueError, RecursionError) as broken:
+            raise BrokenError("crash", "the remote process sent no JSON") from broken
+        if not isinstance(document, dict):
+            raise BrokenError("crash", "the remote process of the program died")
+        return cast("dict[str, Json]", document)
+
+
+_LOST: Final = (e2b.TimeoutException, e2b.NotFoundException, e2b.SandboxNotFoundException, httpx.TransportError)
+
+
+def _is_execution_timeout(error: BaseException) -> bool:
+    return str(error).startswith("Execution timed out")
+
+
+def _given(**options: str | None) -> dict[str, str]:
+    return {name: value for name, value in options.items() if value is not None}

@@ -1,0 +1,91 @@
+"""`Watchdog`: kills a worker that does not do in time what it was asked, be it stopped, stuck, or lying.
+
+A call into a worker's library cannot be broken off, but it returns when the worker is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from math import ceil
+from pathlib import Path
+from typing import Final
+
+if sys.platform != "win32":
+    import resource
+
+_KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
+_IDLE_SECONDS: Final = 3600.0
+_TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+class Watchdog:
+    """One thread that looks after the processes of one sandbox; `close` ends it."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._watched: dict[object, tuple[float, int]] = {}
+        self._wakes = 0.0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def watching(self, process: int | None, seconds: float) -> Generator[None]:
+        """Kill a process if what is done with it here takes longer."""
+        if process is None:
+            yield
+            return
+        token = object()
+        with self._changed:
+            self._watched[token] = (time.monotonic() + seconds, process)
+            self._start()
+            if time.monotonic() + seconds < self._wakes:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._watched[token]
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _start(self) -> None:
+        if self._thread is None and not self._closed:
+            self._thread = threading.Thread(target=self._watch, name="seglam-watchdog", daemon=True)
+            self._thread.start()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._closed:
+                now = time.monotonic()
+                for token, (deadline, process) in list(self._watched.items()):
+                    if deadline <= now:
+                        self._watched[token] = (now + _IDLE_SECONDS, process)
+                        with suppress(OSError):
+                            os.kill(process, _KILL)
+                self._wakes = min((deadline for deadline, _ in self._watched.values()), default=now + _IDLE_SECONDS)
+                self._changed.wait(self._wakes - now)
+
+
+def hold_cpu(process: int | None, seconds: float) -> None:
+    """Have the kernel end a process that computes longer than this from now on, also when its host is gone.
+
+    Where the system has no such call, the clocks of the host and of the interpreter are all there is.
+    """
+    if process is None or sys.platform != "linux":
+        return
+    with suppress(OSError, ValueError, IndexError):
+        # After the name of the program, which may hold anything: times in user and system mode, 12th and 13th.
+        times = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+        _, hard = resource.prlimit(process, resource.RLIMIT_CPU)
+        soft = ceil(sum(map(int, times)) / _TICKS + seconds) + 1
+        resource.prlimit(process, resource.RLIMIT_CPU, (soft, hard))

@@ -1,0 +1,227 @@
+"""What `E2BSandbox` promises besides the contract: machines that go, networks that fail, tools by running again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from seglam_agents.records.errors import SandboxError
+from seglam_agents.records.tools import Tool
+from seglam_agents.sandboxes.base import Limits, Program, ToolCall, ToolResult
+from seglam_agents.sandboxes.e2b import E2BSandbox
+from seglam_agents.testing.e2b_server import E2BServer, Fault
+from seglam_agents.testing.sandbox_contract import CONTRACT_MODULE, WEATHER, assert_alive, failed, returned
+
+PAY = Tool(name="pay", parameters={"properties": {"amount": {"type": "integer"}}}, effect="write")
+ONE = Program("def run(): return 1")
+
+
+@pytest.fixture
+def server() -> Iterator[E2BServer]:
+    server = E2BServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def sandbox(server: E2BServer) -> Iterator[E2BSandbox]:
+    sandbox = opened(server)
+    yield sandbox
+    sandbox.close()
+
+
+def opened(server: E2BServer, **options: object) -> E2BSandbox:
+    """Return a sandbox on the stand-in."""
+    return E2BSandbox(
+        api_key=server.api_key,
+        api_url=server.url,
+        sandbox_url=server.url,
+        modules=[CONTRACT_MODULE],
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def test_one_machine_serves_many_runs(sandbox: E2BSandbox, server: E2BServer) -> None:
+    """The machine and its interpreter are kept warm; each run costs one request."""
+    for turn in range(5):
+        assert returned(sandbox.run(Program("def run(x): return x"), {"x": turn})) == turn
+    assert server.calls.count("POST /v2/sandboxes") == 1
+    assert server.calls.count("POST /contexts") == 1
+    assert server.calls.count("POST /execute") == 1 + 5
+
+
+def test_what_it_costs_is_booked() -> None:
+    """Runs, executions, machines, seconds and money add up."""
+    server = E2BServer()
+    server.start()
+    sandbox = opened(server, dollars_per_hour=3600.0)
+    sandbox.run(ONE, {})
+    sandbox.run(Program("def run(): return [weather('a'), weather('b')]", tools=(WEATHER,)), {}, call=warm)
+    spent = sandbox.spent
+    assert (spent.runs, spent.executions, spent.machines) == (2, 1 + 3, 1)
+    assert spent.seconds > 0
+    assert spent.dollars == pytest.approx(spent.seconds)
+    sandbox.close()
+    assert server.machines == ()
+    server.stop()
+
+
+def test_a_tool_is_called_once_however_often_the_program_runs(sandbox: E2BSandbox) -> None:
+    """Three writes with answers that depend on each other: three calls, in order."""
+    calls: list[object] = []
+
+    def call(asked: ToolCall) -> ToolResult:
+        calls.append(asked.arguments["amount"])
+        return ToolResult(len(calls))
+
+    source = "def run():\n    n = 0\n    for _ in range(3):\n        n = pay(n + 10)\n    return n"
+    assert returned(sandbox.run(Program(source, tools=(PAY,)), {}, call=call)) == 3
+    assert calls == [10, 11, 12]
+
+
+def test_a_machine_lost_between_two_writes_repeats_none(sandbox: E2BSandbox, server: E2BServer) -> None:
+    """A new machine runs the program over the answers so far, and goes on."""
+    calls: list[object] = []
+
+    def call(asked: ToolCall) -> ToolResult:
+        calls.append(asked.arguments["amount"])
+        server.expire()
+        return ToolResult(None)
+
+    source = "def run():\n    pay(1)\n    pay(2)\n    return 'paid'"
+    assert returned(sandbox.run(Program(source, tools=(PAY,)), {}, call=call)) == "paid"
+    assert calls == [1, 2]
+    assert sandbox.spent.machines == 3
+
+
+def test_a_program_that_asks_for_other_things_is_stopped(sandbox: E2BSandbox) -> None:
+    """What a second execution asks must be what the first one asked, or no answer is given to it."""
+    walk = "[k for k in ().__class__.__base__.__subclasses__() if k.__name__ == '_wrap_close'][0]"
+    source = f"def run():\n    m = {walk}.__init__.__globals__\n    pay(m['getpid']())\n    pay(2)"
+    calls: list[object] = []
+
+    def call(asked: ToolCall) -> ToolResult:
+        calls.append(asked.arguments["amount"])
+        return ToolResult(None)
+
+    execution = failed(sandbox.run(Program(source, tools=(PAY,)), {}, call=call))
+    assert execution.kind == "error" and "deterministic" in execution.reason
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("path", ["/execute", "/contexts"])
+@pytest.mark.parametrize("fault", ["expired", "paused", "hang up"])
+def test_a_lost_machine_costs_nobody_a_run(sandbox: E2BSandbox, server: E2BServer, fault: Fault, path: str) -> None:
+    """Expired, paused, or cut off: the run is done again, resumed or elsewhere."""
+    if path == "/execute":
+        assert_alive(sandbox)
+    server.order(fault, path)
+    assert_alive(sandbox)
+
+
+def test_a_paused_machine_is_resumed(sandbox: E2BSandbox, server: E2BServer) -> None:
+    """No second machine is started where the first one only sleeps."""
+    assert_alive(sandbox)
+    server.pause()
+    assert_alive(sandbox)
+    assert sandbox.spent.machines == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "path", "told"),
+    [
+        ("rate limit", "/v2/sandboxes", "rate limit"),
+        ("server error", "/v2/sandboxes", "internal"),
+        ("server error", "/execute", "500"),
+        ("broken lines", "/execute", "JSON"),
+        ("no answer", "/execute", "died"),
+    ],
+)
+def test_faults_of_the_service_are_failures_with_reasons(
+    sandbox: E2BSandbox, server: E2BServer, fault: Fault, path: str, told: str
+) -> None:
+    """Nothing is raised into the caller, the kind is typed, and the next run works."""
+    for _ in range(5):  # the client repeats some requests by itself
+        server.order(fault, path)
+    execution = failed(sandbox.run(ONE, {}))
+    assert execution.kind in ("unavailable", "crash")
+    assert told in execution.reason
+    for _ in range(5):
+        server.fault(path)
+    assert_alive(sandbox)
+
+
+def test_a_service_that_is_gone_is_unavailable() -> None:
+    """Nobody listens: a failure, no exception."""
+    server = E2BServer()
+    server.start()
+    sandbox = opened(server)
+    server.stop()
+    assert failed(sandbox.run(ONE, {})).kind == "unavailable"
+
+
+def test_a_wrong_key_is_explained(server: E2BServer) -> None:
+    """The sandbox cannot work at all: that is an exception, and says what to do."""
+    sandbox = E2BSandbox(api_key="e2b_wrong", api_url=server.url, sandbox_url=server.url)
+    with pytest.raises(SandboxError, match="api_key"):
+        sandbox.run(ONE, {})
+
+
+def test_another_process_goes_on_with_the_machine(sandbox: E2BSandbox, server: E2BServer) -> None:
+    """A machine is found again by its number."""
+    assert_alive(sandbox)
+    other = opened(server, machine=sandbox.machine)
+    assert_alive(other)
+    assert len(server.machines) == 1
+
+
+def test_a_machine_that_is_gone_is_replaced(server: E2BServer) -> None:
+    """A number that nobody knows is no obstacle."""
+    sandbox = opened(server, machine="gone")
+    assert_alive(sandbox)
+    assert sandbox.machine != "gone"
+    sandbox.close()
+
+
+def test_an_interpreter_that_is_killed_is_replaced(sandbox: E2BSandbox) -> None:
+    """A program that ends its whole machine's Python has crashed, and the next one runs."""
+    walk = "[k for k in ().__class__.__base__.__subclasses__() if k.__name__ == '_wrap_close'][0]"
+    source = f"def run():\n    m = {walk}.__init__.__globals__\n    m['kill'](m['getppid'](), 9)\n    return 1"
+    assert failed(sandbox.run(Program(source), {})).kind in ("crash", "unavailable")
+    assert_alive(sandbox)
+
+
+def test_packages_are_importable(server: E2BServer) -> None:
+    """A package that the template has may be imported where it was named, and only there."""
+    sandbox = opened(server, packages=("pandas",))
+    program = Program("import pandas as pd\ndef run(): return float(pd.Series([1.0, 2.0, 4.0]).median())")
+    limits = Limits(seconds=10, memory_bytes=512 * 2**20)
+    assert list(sandbox.check(program)) == []
+    assert returned(sandbox.run(program, {}, limits=limits)) == 2.0
+    sandbox.close()
+    plain = opened(server)
+    assert plain.check(program)
+    assert "pandas" in failed(plain.run(program, {}, limits=limits)).reason
+    plain.close()
+
+
+@pytest.mark.live
+def test_the_service_itself() -> None:
+    """With a key, the same client runs programs at E2B."""
+    if "E2B_API_KEY" not in os.environ:
+        pytest.skip("E2B_API_KEY is not set")
+    sandbox = E2BSandbox()
+    try:
+        assert returned(sandbox.run(Program("def run(x): return x + 1"), {"x": 1}, limits=Limits(seconds=5))) == 2
+        program = Program("def run(): return weather('Oslo')", tools=(WEATHER,))
+        assert returned(sandbox.run(program, {}, call=warm, limits=Limits(seconds=5))) == 21
+    finally:
+        sandbox.close()
+
+
+def warm(_: ToolCall) -> ToolResult:
+    """Return a temperature."""
+    return ToolResult(21)

@@ -1,0 +1,263 @@
+"""Sandboxes under load and in trouble: fair turns, stopped and killed workers, a host that dies, and nothing left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.soak import soak
+from seglam_agents.sandboxes.base import Failed, Limits, Program, Returned, Sandbox, ToolCall, ToolResult
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
+from seglam_agents.sandboxes.turns import Turns
+from seglam_agents.sandboxes.watchdog import Watchdog
+from seglam_agents.testing.sandbox_contract import CONTRACT_MODULE, WEATHER, assert_alive, failed, returned
+from tests.contracts.test_sandboxes import REPOSITORY, children, command, wait_until_gone
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+ENDLESS = Program("def run():\n    while True: pass")
+ASKS = Program("def run(): return weather('x')", tools=(WEATHER,))
+
+
+@pytest.fixture(params=["monty", "process"])
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    made = made_of(request.param)
+    yield made
+    made.close()
+
+
+def made_of(kind: str, workers: int = 2) -> Sandbox:
+    """Return a new sandbox of a kind."""
+    if kind == "monty":
+        return MontySandbox(workers=workers, modules=[CONTRACT_MODULE])
+    probe = second_sandbox()
+    if isinstance(probe, Unavailable):
+        pytest.skip(probe.reason)
+    probe.close()
+    return ProcessSandbox(workers=workers, modules=[CONTRACT_MODULE])
+
+
+def test_a_soak_disturbs_nobody_and_leaves_nothing(sandbox: Sandbox) -> None:
+    """Crashing, endless and greedy programs among honest ones: each run ends as it must, and no process stays."""
+    report = soak(sandbox, threads=4, runs=100)
+    assert report.disturbed == {}
+    assert report.closed.processes == 0
+    assert report.closed.descriptors <= report.before.descriptors
+    assert report.after.processes <= 4 * 2 + 1
+
+
+def test_hogs_do_not_starve_an_honest_run(sandbox: Sandbox) -> None:
+    """A program known to hit its limit has half of the workers at most, however many requests it has."""
+    assert failed(sandbox.run(ENDLESS, {}, limits=Limits(seconds=0.1))).kind == "limit"
+    ends: list[object] = []
+    hogs = [
+        threading.Thread(target=lambda: ends.append(sandbox.run(ENDLESS, {}, limits=Limits(seconds=2)))) for _ in "1234"
+    ]
+    for hog in hogs:
+        hog.start()
+    assert_alive(sandbox)
+    assert any(hog.is_alive() for hog in hogs)
+    for hog in hogs:
+        hog.join()
+    assert len(ends) == 4
+
+
+def test_a_run_that_waits_for_a_tool_blocks_nobody(sandbox: Sandbox) -> None:
+    """All workers wait for slow tools, and another program still runs."""
+    waiting, go_on = threading.Barrier(3, timeout=30), threading.Event()
+    results: list[object] = []
+
+    def slow(_: ToolCall) -> ToolResult:
+        waiting.wait()
+        go_on.wait(30)
+        return ToolResult("late")
+
+    threads = [threading.Thread(target=lambda: results.append(sandbox.run(ASKS, {}, call=slow))) for _ in "12"]
+    for thread in threads:
+        thread.start()
+    waiting.wait()
+    assert_alive(sandbox)
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert [type(result) for result in results] == [Returned, Returned]
+
+
+@pytest.mark.timeout(40)
+@pytest.mark.parametrize("ending", ["returns", "raises"])
+def test_stopped_workers_cost_no_minute(sandbox: Sandbox, ending: str) -> None:
+    """Workers that were stopped (not killed) in a run are killed soon, and the next run works."""
+
+    def stopping(_: ToolCall) -> ToolResult:
+        for child in descendants(os.getpid()):
+            os.kill(child, signal.SIGSTOP)
+        if ending == "raises":
+            raise ConnectionError("host")
+        return ToolResult(1)
+
+    try:
+        assert failed(sandbox.run(ASKS, {}, call=stopping)).kind in ("limit", "crash")
+    except ConnectionError:
+        assert ending == "raises"
+    while isinstance(again := sandbox.run(Program("def run(): return 1"), {}), Failed):
+        assert again.kind in ("limit", "crash")
+    sandbox.close()
+    assert descendants(os.getpid()) == []
+
+
+@pytest.mark.parametrize("kind", ["monty", "process"])
+def test_endless_runs_die_with_their_host(kind: str) -> None:
+    """Eight endless runs and a host that is killed: no worker goes on computing."""
+    made_of(kind).close()
+    seconds = 60 if kind == "process" else 1
+    script = f"""
+import os, threading, time
+from seglam_agents.sandboxes.base import Limits, Program
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.sandboxes.process import ProcessSandbox
+from seglam_agents.testing.sandbox_contract import WEATHER
+from seglam_agents.sandboxes.base import ToolResult
+from tests.contracts.test_supervision import descendants
+sandbox = {"MontySandbox" if kind == "monty" else "ProcessSandbox"}(workers=8)
+begun = threading.Barrier(9)
+def call(asked):
+    begun.wait()
+    return ToolResult(1)
+program = Program("def run():\\n    weather('x')\\n    while True: pass", tools=(WEATHER,))
+for _ in range(8):
+    threading.Thread(
+        target=lambda: sandbox.run(program, {{}}, call=call, limits=Limits(seconds={seconds})), daemon=True
+    ).start()
+begun.wait()
+print(*descendants(os.getpid()), flush=True)
+os.kill(os.getpid(), 9)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    workers = [int(number) for number in done.stdout.split()]
+    assert len(workers) >= 8, done.stderr
+    for worker in workers:
+        wait_until_gone(worker)
+
+
+def test_the_kernel_holds_the_processor_time() -> None:
+    """A worker has a limit of processor time that needs nobody to watch it."""
+    sandbox = MontySandbox(workers=1)
+    limits: list[str] = []
+
+    def looking(_: ToolCall) -> ToolResult:
+        for child in children(os.getpid()):
+            if "monty" in command(child):
+                limits.append(Path(f"/proc/{child}/limits").read_text().split("Max cpu time")[1].split()[0])
+        return ToolResult(1)
+
+    assert returned(sandbox.run(ASKS, {}, call=looking)) == 1
+    sandbox.close()
+    assert limits and all(limit.isdigit() for limit in limits)
+
+
+def test_functions_of_host_modules_use_up_the_time() -> None:
+    """A program that spends its time in the slot library is ended, whatever it catches."""
+    from seglam_agents.guards.slots.exports import exports
+    from seglam_agents.sandboxes.base import HostModule
+
+    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
+    source = (
+        "from slots import find\ndef run(text):\n    n = 0\n    while n < 10000:\n        try:\n"
+        "            find('count', text)\n        except BaseException:\n            pass\n        n += 1\n    return n"
+    )
+    execution = failed(sandbox.run(Program(source), {"text": "1 " * 3999}))
+    sandbox.close()
+    assert execution.kind == "limit" and "slots" in execution.reason
+
+
+def test_a_fork_after_the_first_run_goes_on_in_jailed_processes() -> None:
+    """Monty works in no fork of a process that used it; the runs go to the process sandbox, and are answered."""
+    made_of("process").close()
+    script = """
+import os, sys
+from seglam_agents.sandboxes.base import Program, Returned
+from seglam_agents.sandboxes.monty import MontySandbox
+sandbox = MontySandbox()
+program = Program("def run(x): return x * 2")
+assert sandbox.run(program, {"x": 1}).value == 2
+child = os.fork()
+if child == 0:
+    answers = [sandbox.run(program, {"x": n}).value for n in range(5)]
+    sandbox.close()
+    print(answers == [0, 2, 4, 6, 8] and not sandbox.check(program), flush=True)
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0
+print(sandbox.run(program, {"x": 3}).value == 6)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["True", "True"], done.stderr
+
+
+class TestTurns:
+    """`Turns`, without any sandbox."""
+
+    def test_whoever_waits_too_long_is_told(self) -> None:
+        """A run that gets no turn is a failure of kind `busy`, not an exception."""
+        turns = Turns(1, patience=0.05)
+        with turns.turn("a") as mine, turns.turn("b") as other:
+            assert mine is not None and other is None
+        assert turns.busy().kind == "busy"
+        with turns.turn("b") as later:
+            assert later is not None
+
+    def test_a_lent_turn_is_taken_by_another(self) -> None:
+        """While a program waits for a tool, another computes; afterwards both go on."""
+        turns = Turns(1, patience=0.05)
+        with turns.turn("a") as mine:
+            assert mine is not None
+            with mine.lent(), turns.turn("b") as other:
+                assert other is not None
+        with turns.turn("c") as later:
+            assert later is not None
+
+    def test_slow_programs_have_half_at_most(self) -> None:
+        """What was stopped before may not fill the room; once it ends well it may again."""
+        turns = Turns(4, patience=0.05)
+        turns.judge("hog", Failed("limit", "x"))
+        with turns.turn("hog") as first, turns.turn("hog") as second, turns.turn("hog") as third:
+            assert first and second and third is None
+            with turns.turn("honest") as other:
+                assert other is not None
+        turns.judge("hog", Returned(1))
+        with turns.turn("hog"), turns.turn("hog"), turns.turn("hog") as third:
+            assert third is not None
+
+
+def test_the_watchdog_kills_only_what_is_late() -> None:
+    """A process that is done with in time lives; one that is not dies."""
+    watchdog = Watchdog()
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as waiting:
+        with watchdog.watching(waiting.pid, 60):
+            pass
+        assert waiting.poll() is None
+        with watchdog.watching(waiting.pid, 0.05):
+            assert waiting.wait(30) == -signal.SIGKILL
+    watchdog.close()
+
+
+def descendants(process: int) -> list[int]:
+    """Return the processes under this one, its grandchildren included."""
+    found: list[int] = []
+    for child in children(process):
+        found += [child, *_below(child)]
+    return found
+
+
+def _below(process: int) -> list[int]:
+    try:
+        return descendants(process)
+    except OSError:
+        return []
