@@ -308,6 +308,7 @@ class ReasoningCache:
             compile=books.ledger.of("compile"),
             repair=books.ledger.of("repair"),
             interpret=books.ledger.of("interpret"),
+            attack=books.ledger.of("attack"),
         )
 
     def close(self) -> None:

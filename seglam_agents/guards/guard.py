@@ -273,7 +273,7 @@ def _date_ranges(elements: Elements) -> Iterator[tuple[str, str]]:
                 yield first.name, last.name
 
 
-_RANGE_JOINTS = ("to", "until", "till", "through", "thru", "-", "and")
+_RANGE_JOINTS = ("to", "until", "till", "through", "thru", "-")
 _POINTS = ("weekday", "date", "monthday", "month", "time", "ordinal")
 """Types whose values may coincide; a later mention then does not say which is meant."""
 _CHANGING = stop_words("changing")
