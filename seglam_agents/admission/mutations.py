@@ -226,9 +226,10 @@ def _insertion(kind: MutationKind, position: int, new: str, words: str, rank: in
 
 def _clauses(text: str, rng: random.Random) -> Iterator[_Draft]:
     """Insert each clause at each place, each sentence before and after the last one, a few words after each word."""
-    for token in _words(text):
-        if is_content(token.text):
-            words = rng.choice(wordings.MODIFIERS)
+    tokens = [token for token in _words(text) if is_content(token.text)]
+    for token in tokens:
+        # The last word is where people add something.
+        for words in wordings.MODIFIERS if token is tokens[-1] else (rng.choice(wordings.MODIFIERS),):
             yield _insertion("insert clause", token.end, f" {words}", words, rank=1)
     for position, shape in _clause_places(text):
         for rank, clause in enumerate(rng.sample(wordings.CLAUSES, len(wordings.CLAUSES))):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import json
+from collections.abc import Iterator
 
 from seglam_agents.admission.alternatives import alternatives_seen_once, unseen
 from seglam_agents.admission.case import Case, verdict
@@ -12,6 +12,7 @@ from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.units import read_unit
 from seglam_agents.guards.template import Literal, SlotMention, walk
 from seglam_agents.records.entry import Check
+from seglam_agents.records.record import Json
 from seglam_agents.sandboxes.base import Program
 
 
@@ -95,11 +96,8 @@ def check_constants(case: Case) -> Check:
     writes = {tool.name for tool in procedure.tools if tool.effect == "write"}
     if not writes or procedure.provenance.compiler == "traces":
         return Check(name="constants", verdict="skipped", evidence="it writes nothing, or was made from values alone")
-    results = " ".join(
-        json.dumps(step.result, ensure_ascii=False)
-        for known in case.candidate.known
-        for step in (known.trace.calls if known.trace else ())
-    ).casefold()
+    traces = [known.trace for known in case.candidate.known if known.trace]
+    results = " ".join(value for trace in traces for step in trace.calls for value in _values(step.result)).casefold()
     asked = " ".join(known.request.text for known in case.candidate.known).casefold()
     written = _written(ast.parse(procedure.body), writes)
     problems = [
@@ -109,6 +107,19 @@ def check_constants(case: Case) -> Check:
         if str(value).casefold() in results and str(value).casefold() not in asked
     ]
     return verdict("constants", problems, len(written))
+
+
+def _values(result: Json) -> Iterator[str]:
+    """Yield what a result says; the names of its fields are known beforehand."""
+    match result:
+        case dict():
+            for value in result.values():
+                yield from _values(value)
+        case list():
+            for value in result:
+                yield from _values(value)
+        case _:
+            yield str(result)
 
 
 def _written(tree: ast.Module, writes: set[str]) -> list[object]:

@@ -57,9 +57,9 @@ def normalise(text: str) -> NormalText:
     draft = _Draft(text)
     _fold(draft)
     draft.edit(_trims(draft.text))
-    draft.edit([_Edit(0, polite, "")] if (polite := frame(draft.text)) else [])
     draft.edit(spellings(draft.text))
     draft.edit(_number_words(draft.text))
+    draft.edit([_Edit(0, polite, "")] if (polite := frame(draft.text)) else [])
     return NormalText(draft.text, text, tuple(draft.passes))
 
 

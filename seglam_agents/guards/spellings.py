@@ -108,10 +108,10 @@ _FRAMES = (
     r"(?:hi|hello|hey)(?: there)?[,!.]+",
     r"(?:please|pls|kindly)[,:]?",
     r"(?:can|could|would) you(?: please| kindly)?",
-    r"(?:a )?quick (?:one|question) ?[:,.]",
+    r"(?:a )?quick (?:one|1|question) ?[:,.]",
 )
 _FRAME = re.compile(rf"(?:{'|'.join(_FRAMES)}) (?=\S)", re.IGNORECASE)
-_POLITE = re.compile(rf"(?:(?:{'|'.join((*_FRAMES, 'quick (?:one|question)', 'thanks', 'thank you'))})[ ,]*)+")
+_POLITE = re.compile(rf"(?:(?:{'|'.join((*_FRAMES, 'quick (?:one|1|question)', 'thanks', 'thank you'))})[ ,]*)+")
 _ARTICLE = re.compile(r"(?<![^\W_])(?<!['-])(?:an?|the)(?= )", re.IGNORECASE)
 _ANY = re.compile(
     "|".join(sorted({"n't", "'s", "'re", "'ve", "'ll", "'m", *(word[:4] for word in SPELLINGS)})), re.IGNORECASE
