@@ -67,7 +67,8 @@ def check_foreign(case: Case) -> Check:
     given = [known.request for known in case.candidate.known[-MUTATED_REQUESTS:]]
     shuffled = [text for request in given for text in _shuffled(request.text, rng)]
     contexts = {json.dumps(request.context, sort_keys=True): request.context for request in given}
-    foreign = [text for text in (*wordings.FOREIGN, *shuffled) if text not in own]
+    own = {normalise(text).text.casefold() for text in own}
+    foreign = [text for text in (*wordings.FOREIGN, *shuffled) if normalise(text).text.casefold() not in own]
     problems = [
         f"{text!r} has nothing to do with the kind, and is accepted: account for every word of the request"
         for text in foreign

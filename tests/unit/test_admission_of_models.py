@@ -70,6 +70,7 @@ def failures(sandbox: MontySandbox, candidate: Candidate, tools: Mapping[str, To
 def widening(template: str, text: str, answer: Json, body: str = BODY, **more: Any) -> Candidate:
     given = (known(text, answer),)
     child = procedure((SPLIT, template), body, (*(known(e.text, e.answer) for e in PARENT.examples), *given))
+    more.setdefault("expected", frozenset({text}))
     return Candidate(child.model_copy(update={"version": 2}), given, parent=PARENT, **more)
 
 
