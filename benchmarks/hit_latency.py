@@ -29,11 +29,14 @@ from benchmarks.timing import Comparison, Scenario, Spread, time_hits, time_miss
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.record import Record
 from seglam_agents.records.request import Scope
+from seglam_agents.stores.base import Put
 from seglam_agents.stores.edge import EdgeStore
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+BATCH = 250
+"""Procedures that are put at a time."""
 FEW = 16
 """Procedures of the scenarios in which the same ones come again and again."""
 WARM_UP = 20
@@ -100,11 +103,11 @@ def fill(path: Path, size: int) -> None:
         store = EdgeStore(path)
         try:
             present = len(store.changes(Scope()).entries)
-            missing = range(present, size)
-            for number in track(
-                missing, f"storing {size} procedures", console=Console(stderr=True), disable=not missing
+            batches = range(present, size, BATCH)
+            for start in track(
+                batches, f"storing {size} procedures", console=Console(stderr=True), disable=not batches
             ):
-                store.put(generated(number).entry, expected_revision=0)
+                store.put_many([Put(generated(n).entry, 0) for n in range(start, min(start + BATCH, size))])
         finally:
             store.close()
     except SeglamError as error:

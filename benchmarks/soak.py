@@ -81,6 +81,8 @@ class SoakReport(Record):
     by_temper: dict[str, int]
     disturbed: dict[str, int]
     """Runs that did not end as their temper must, by temper; none is right."""
+    examples: list[str]
+    """How the first few of them ended."""
     before: Standing
     """After a first tenth of the runs, when every worker is there."""
     after: Standing
@@ -97,22 +99,31 @@ def soak(sandbox: Sandbox, *, threads: int, runs: int) -> SoakReport:
     """Make that many runs from each thread, and return what was left and who was disturbed."""
     count: Counter[str] = Counter()
     disturbed: Counter[str] = Counter()
+    examples: list[str] = []
     lock = threading.Lock()
 
     def one(number: int) -> None:
         temper = _temper(number)
-        right = temper.ends(sandbox.run(temper.program, {"x": number}, call=_echo, limits=temper.limits), number)
+        execution = sandbox.run(temper.program, {"x": number}, call=_echo, limits=temper.limits)
+        right = temper.ends(execution, number)
         with lock:
             count[temper.name] += 1
             disturbed[temper.name] += not right
+            if not right and len(examples) < 5:
+                examples.append(f"{temper.name}: {execution}"[:300])
+
+    # One task a thread: a future for every run would be most of the memory that is measured.
+    def many(numbers: range) -> None:
+        for number in numbers:
+            one(number)
 
     total = threads * runs
     began = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
         first = max(total // 10, threads)
-        list(pool.map(one, range(first)))
+        list(pool.map(many, [range(start, first, threads) for start in range(threads)]))
         before = standing()
-        list(pool.map(one, range(first, total)))
+        list(pool.map(many, [range(first + start, total, threads) for start in range(threads)]))
     seconds = time.perf_counter() - began
     after = standing()
     sandbox.close()
@@ -123,6 +134,7 @@ def soak(sandbox: Sandbox, *, threads: int, runs: int) -> SoakReport:
         seconds=seconds,
         by_temper=dict(count),
         disturbed=dict(+disturbed),
+        examples=examples,
         before=before,
         after=after,
         closed=standing(),
@@ -167,6 +179,7 @@ def told(report: SoakReport) -> str:
         f"({report.runs_per_second:,.0f} a second)",
         f"  {tempers}",
         f"  disturbed: {report.disturbed or 'none'}",
+        *(f"    {example}" for example in report.examples),
     ]
     for name, held in (("at a tenth", report.before), ("at the end", report.after), ("closed", report.closed)):
         lines.append(

@@ -7,6 +7,7 @@ Misses, refusals and deopts are values (`seglam_agents.records.outcome`); an exc
   - PredicateError     a guard's `where` expression uses something it may not
   - SlotError          a slot type or its options do not exist
   - SandboxError       the sandbox itself is broken or not available on this machine
+  - NotAValueError     a tool or a body returned something that is no value
   - StoreError         the store is broken
     + ConflictError    a compare-and-set write lost against another writer
     + SchemaError      a stored record is newer than this package, or not a record at all
@@ -45,6 +46,10 @@ class SlotError(SeglamError):
 
 class SandboxError(SeglamError):
     """The sandbox itself is broken, or cannot work on this machine."""
+
+
+class NotAValueError(SeglamError, TypeError):
+    """Something is no value that bodies, stores and prompts can hold, and cannot be made one."""
 
 
 class StoreError(SeglamError):

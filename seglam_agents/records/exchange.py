@@ -15,6 +15,7 @@ from pathlib import PurePath
 from typing import cast
 from uuid import UUID
 
+from seglam_agents.records.errors import NotAValueError
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Money, Quantity, Value, encode
 
@@ -23,10 +24,6 @@ MAX_INTEGER_BITS = 14_000
 """Just below the 4300 digits at which Python refuses to write an integer down."""
 MAX_ITEMS = 1_000_000
 """Values inside one result, nested ones included."""
-
-
-class NotAValueError(TypeError):
-    """A tool returned something that is no `Value` and cannot be made one."""
 
 
 def exchanged(value: object) -> Value:

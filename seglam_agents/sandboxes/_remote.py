@@ -44,7 +44,7 @@ def run(task):
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)
     signalled = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if late or -signalled in (signal.SIGALRM, signal.SIGXCPU):
+    if late or -signalled in (signal.SIGPROF, signal.SIGXCPU):
         return {"failed": ["limit", f"more than {task['seconds']} s"]}
     if data is None:
         return {"failed": ["limit", "more output than the limit"]}
@@ -121,7 +121,7 @@ def restrict(task):
     cpu = int(task["seconds"]) + 2
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.setitimer(signal.ITIMER_REAL, task["seconds"])
+    signal.setitimer(signal.ITIMER_PROF, task["seconds"])
 
 
 main()

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from datetime import time as clock_time
 from typing import Final, cast
 
+from seglam_agents.records.errors import NotAValueError
 from seglam_agents.records.values import Money, Quantity, Value
 
 MAX_DEPTH: Final = 60
@@ -20,10 +21,6 @@ _STAND_INS: Final = ("<function '", "<coroutine object ", "<list_iterator object
 """What Monty writes for things that have no form outside it."""
 _CYCLES: Final = frozenset({"[...]", "(...)", "{...}"})
 """What Monty writes for a value within itself."""
-
-
-class NotAValueError(TypeError):
-    """What a program gave back is no `Value`, or does not fit."""
 
 
 class TooLargeError(NotAValueError):

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Mapping
 from typing import Final, cast
 
+from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import Execution, Failed, FailureKind, Limits
@@ -89,7 +90,7 @@ class Conversation:
         return BrokenError("crash", f"the process of the program died: {error}")
 
 
-class BrokenError(Exception):
+class BrokenError(SandboxError):
     """Whoever runs the program broke the rules of the conversation."""
 
     def __init__(self, kind: FailureKind, reason: str) -> None:

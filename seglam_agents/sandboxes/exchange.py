@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timezone
 from typing import Final, TypeAlias
 
+from seglam_agents.records.errors import NotAValueError
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import (
@@ -26,7 +27,7 @@ from seglam_agents.sandboxes.base import (
     ToolCall,
     ToolResult,
 )
-from seglam_agents.sandboxes.checking import NotAValueError, TooLargeError, checked, plain
+from seglam_agents.sandboxes.checking import TooLargeError, checked, plain
 
 MAX_REASON: Final = 500
 _LONGEST_REASON: Final = 1000

@@ -35,7 +35,7 @@ REQUEST_TIMEOUT: Final = 60.0
 _CHECKOUT_TIMEOUT: Final = 10.0
 _GRACE: Final = 0.5
 _CHECKOUTS_PER_WORKER: Final = 500
-_HOUSEKEEPING_SECONDS: Final = 1.0
+_HOUSEKEEPING_SECONDS: Final = 3.0
 """What a worker may take to begin or to end a session before it is killed."""
 _MOST_WORKERS: Final = 2
 """Workers per turn: programs that wait for a tool hold a worker and compute nothing."""
@@ -189,8 +189,8 @@ class _Pool:
             execution = _drive(session, code, inputs, host)
         finally:
             self.spares.give_back(session, *wanted)
-        if taken and isinstance(execution, Failed) and execution.kind == "crash" and not host.asked:
-            # The worker may have been dead before the run began, while its session lay ready.
+        if isinstance(execution, Failed) and execution.kind == "crash" and not host.asked:
+            # The worker may have been dead before the run began; the program has done nothing yet that anybody saw.
             return self._run_fresh(program, inputs, host, limits)
         return execution
 
@@ -246,7 +246,10 @@ class _Pool:
             self._watchdog.close()
 
     def _run_fresh(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
-        self.spares.take()
+        try:
+            self.spares.take()
+        except BusyError as error:
+            return host.ended(Failed("busy", str(error)))
         session = None
         try:
             session = self.open(limits)

@@ -68,6 +68,29 @@ class ProcedureStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What `put` takes, as one of many. See `ProcedureStore.put`."""
+
+    entry: Entry
+    expected_revision: int
+    vector: Sequence[float] | None = None
+
+
+@runtime_checkable
+class BatchStore(Protocol):
+    """A store that also writes many entries at the price of one."""
+
+    def put_many(self, puts: Sequence[Put]) -> Sequence[Entry]:
+        """Write all of these states, in this order, or none, and return them with their new revisions.
+
+        Raises:
+            ConflictError: somebody wrote one of these ids since; nothing is written.
+            StoreError: the store is broken, or a vector has another length than the stored ones; nothing is written.
+        """
+        ...
+
+
 @runtime_checkable
 class SearchableStore(Protocol):
     """A store that also finds procedures by similarity."""

@@ -1,288 +1,222 @@
-"""`EdgeStore`: the embedded default on disk, one process, no server.
+"""`EdgeStore`: the embedded default on disk, for any number of processes, without a server.
 
-How it survives `kill -9` and power loss: a put is one operation in Qdrant's write-ahead log (head and version
-together, so replaying it gives both or neither), and it returns only after the log and the segments are synced to
-disk. The shard itself is built beside its place and then renamed into it, so a kill during the very first start
-leaves either no shard or a whole one.
-
-The shard's optimizer is never run: it holds the interpreter for seconds, and a scan within one scope stays below a
-millisecond for tens of thousands of procedures.
+What was acknowledged is in one SQLite database (`store.sqlite`, with a write-ahead log that is synced at each commit).
+Every procedure is besides a point in a Qdrant Edge shard (`shard`), as it would be on a server; the shard is rebuilt
+from the database whenever it is needed and not in order. One process at a time owns it; the others compare the stored
+vectors themselves. Nothing is read from the shard but ids, so that a shard which lags can cost a neighbour, and never
+gives a wrong procedure.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import threading
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
-from uuid import uuid4
-
-import qdrant_edge as qe
+from typing import TYPE_CHECKING
 
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import StoreError
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
-from seglam_agents.stores.base import Changes, Match
-from seglam_agents.stores.filelock import FileLock
-from seglam_agents.stores.gate import Gate
+from seglam_agents.stores import tables
+from seglam_agents.stores.base import Changes, Match, Put
 from seglam_agents.stores.layout import (
-    KIND,
-    REVISION,
-    SCOPE,
-    VECTOR,
-    Payload,
-    Role,
     checked_vector,
-    closed,
+    dump_entry,
     entry_from,
-    entry_payload,
-    note_payload,
-    point_id,
     readable_entries,
     readable_notes,
     require_length,
-    require_revision,
     storable,
 )
+from seglam_agents.stores.migration import open_database
+from seglam_agents.stores.shard import BATCH, ROOM, Shard
+from seglam_agents.stores.sqlite import Sqlite
 
-P = ParamSpec("P")
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from seglam_agents.stores.exact import ExactSearch
 
 
 class EdgeStore:
-    """A store in a folder of its own, for one process and its threads.
+    """A store in a folder of its own, which threads and processes share.
 
     Args:
-        path: the folder; it is created where it does not exist.
+        path: the folder; it is created where it does not exist, and a store of an earlier version is taken over.
+        busy_seconds: how long a write waits for those of other processes.
+        room: bytes that must be free on the disk for the Qdrant shard to be written; without them it is let alone.
 
     Raises:
-        StoreError: the folder cannot be used, or another process has it open.
+        StoreError: the folder cannot be used, or what is in it is damaged.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, busy_seconds: float = 30.0, room: int = ROOM) -> None:
         self._path = Path(path)
-        self._process = os.getpid()
-        self._writing = threading.RLock()
-        self._gate = Gate(one_by_one=False)
-        self._revisions: dict[str, int] = {}
-        self._length: int | None = None
-        self._lock = FileLock(self._path)
-        try:
-            self._shard: qe.EdgeShard | None = self._call(_open_shard, self._path)
-        except BaseException:
-            self._lock.release()
-            raise
+        self._database = open_database(self._path, busy_seconds=busy_seconds)
+        self._shard = Shard(self._path, room=room)
+        self._exact: ExactSearch | None = None
+        # A store that is dropped without `close` must leave its shard to others.
+        self._release = weakref.finalize(self, _release, self._shard, self._database)
+        _stores.add(self)
 
     def put(self, entry: Entry, *, expected_revision: int, vector: Sequence[float] | None = None) -> Entry:
         """Write a new state of a procedure and return it with its new revision, once it is on the disk."""
-        numbers = None if vector is None else checked_vector(vector)
-        scope = entry.procedure.scope
-        with self._writing:
-            head = self._point(point_id("head", scope, entry.procedure.id), with_vector=True)
-            stored = _revision_of(head.payload if head else None)
-            require_revision(entry, stored=stored, expected=expected_revision)
-            if numbers is not None:
-                self._accept_length(len(numbers))
-            written = entry.model_copy(update={"revision": self._revision(scope) + 1})
-            self._write(scope, _entry_points(written, numbers or _vector_of(head)))
-            self._revisions[scope.key] = written.revision
+        return self.put_many([Put(entry, expected_revision, vector)])[0]
+
+    def put_many(self, puts: Sequence[Put]) -> Sequence[Entry]:
+        """Write all of these states or none, and return them with their new revisions, once they are on the disk."""
+        vectors = [None if put.vector is None else checked_vector(put.vector) for put in puts]
+        for put in puts:
+            _require_storable(put.entry)
+        with self._database.writing() as connection:
+            written = [
+                tables.put(connection, put.entry, put.expected_revision, vector)
+                for put, vector in zip(puts, vectors, strict=True)
+            ]
+        with suppress(StoreError):  # It is written, whatever becomes of the shard.
+            self._follow(budget=BATCH + len(puts))
         return written
 
     def get(self, scope: Scope, procedure_id: str, version: int | None = None) -> Entry | None:
         """Return the current entry, or that of one version; None where there is none."""
-        if version is None:
-            point = self._point(point_id("head", scope, procedure_id))
-        else:
-            point = self._point(point_id("version", scope, procedure_id, version))
-        return entry_from(point.payload, scope) if point else None
+        if not _storable(scope, procedure_id) or (version is not None and abs(version) > _LARGEST):
+            return None
+        with self._database.reading() as connection:
+            if version is None:
+                payload = tables.current(connection, scope, procedure_id)
+            else:
+                payload = tables.version(connection, scope, procedure_id, version)
+        return entry_from(payload, scope) if payload else None
 
     def changes(self, scope: Scope, since: int = 0) -> Changes:
         """Return what was written in a scope after a revision."""
-        # The revision is read before the points: what is written in between is given now and once more later.
-        revision = self._revision(scope)
-        after = since if since <= revision else 0
-        payloads = self._payloads(_within(scope, "head", _above(after)))
-        entries = sorted(readable_entries(payloads, scope), key=lambda entry: entry.revision)
-        return Changes(revision, tuple(entries))
+        if not _storable(scope):
+            return Changes(0, ())
+        with self._database.reading() as connection:
+            revision, payloads = tables.changes(connection, scope, since)
+        return Changes(revision, tuple(readable_entries(payloads, scope)))
 
     def versions(self, scope: Scope, procedure_id: str) -> Sequence[Entry]:
         """Return the latest state of every version, oldest first."""
-        if not storable(procedure_id):
+        if not _storable(scope, procedure_id):
             return []
-        payloads = self._payloads(_within(scope, "version", _equal("procedure_id", procedure_id)))
-        return sorted(readable_entries(payloads, scope), key=lambda entry: entry.procedure.version)
+        with self._database.reading() as connection:
+            payloads = tables.versions(connection, scope, procedure_id)
+        return readable_entries(payloads, scope)
 
     def search(self, scope: Scope, vector: Sequence[float], *, limit: int = 8) -> Sequence[Match]:
         """Return the current entries nearest to a vector, nearest first."""
         numbers = checked_vector(vector)
-        stored = self._stored_length()
-        if stored is None:
+        with self._database.reading() as connection:
+            length = tables.meta(connection, "length")
+        if length is None or not _storable(scope):
             return []
-        require_length(stored, len(numbers))
-        query = qe.Query.Nearest(numbers, using=VECTOR)
-        request = qe.QueryRequest(limit=limit, query=query, filter=_within(scope, "head"), with_payload=True)
-        found = self._call(self._open().query, request)
-        return [Match(entry, hit.score) for hit in found for entry in readable_entries([hit.payload], scope)]
+        require_length(int(length), len(numbers))
+        found = self._shard.nearest(scope, numbers, limit) if self._follow(budget=2 * BATCH) else None
+        if found is None:
+            found = self._compared(scope, numbers, limit)
+        with self._database.reading() as connection:
+            payloads = [(tables.current(connection, scope, name), score) for name, score in found]
+        hits = [(readable_entries([payload], scope), score) for payload, score in payloads if payload]
+        return [Match(entry, score) for entries, score in hits for entry in entries]
 
     def put_note(self, scope: Scope, kind: str, key: str, document: dict[str, Json]) -> None:
         """Write a note, once it is on the disk; the last writer wins."""
-        point = qe.Point(point_id("note", scope, kind, key), {}, note_payload(scope, kind, key, document))
-        with self._writing:
-            self._write(scope, [point])
+        with self._database.writing() as connection:
+            tables.put_note(connection, scope, kind, key, document)
 
     def notes(self, scope: Scope, kind: str) -> dict[str, dict[str, Json]]:
-        """Return all notes of one kind by key."""
-        if not storable(kind):
+        """Return all notes of one kind by key, the one that was written last at the end."""
+        if not _storable(scope, kind):
             return {}
-        return readable_notes(self._payloads(_within(scope, "note", _equal("note_kind", kind))), scope)
+        with self._database.reading() as connection:
+            payloads = tables.notes(connection, scope, kind)
+        return readable_notes(payloads, scope)
 
     def close(self) -> None:
         """Write what is pending and release the folder. Safe to call twice."""
-        with self._writing:
-            shard, self._shard = self._shard, None
-            # A shard inherited by fork has lost its threads: closing it would hang, and the parent still owns it.
-            if shard is not None and os.getpid() == self._process:
-                # A read under way would make the shard refuse to be closed.
-                self._gate.close()
-                try:
-                    self._translated(shard.close)
-                finally:
-                    self._lock.release()
+        self._release()
 
-    def _open(self) -> qe.EdgeShard:
-        if os.getpid() != self._process:
-            raise StoreError(f"the store {str(self._path)!r} was opened before a fork: open it after forking")
-        if self._shard is None:
-            closed()
-        return self._shard
+    def suspend(self) -> None:
+        """Let go of the folder until `resume`, and let nobody in meanwhile: a fork comes."""
+        self._shard.suspend()
+        self._database.suspend()
 
-    def _write(self, scope: Scope, points: list[qe.Point]) -> None:
-        shard = self._open()
-        try:
-            self._call(shard.update, qe.UpdateOperation.upsert_points(points))
-            self._call(shard.flush)
-        except BaseException:
-            # Whether it arrived is unknown: the next write must count again from what is stored.
-            self._revisions.pop(scope.key, None)
-            raise
+    def resume(self) -> None:
+        """Let others in again."""
+        self._database.resume()
+        self._shard.resume()
 
-    def _revision(self, scope: Scope) -> int:
-        known = self._revisions.get(scope.key)
-        if known is None:
-            with self._writing:
-                heads = self._payloads(_within(scope, "head"), [REVISION])
-                known = self._revisions.setdefault(scope.key, max(map(_revision_of, heads), default=0))
-        self._open()
-        return known
+    def _follow(self, budget: int) -> bool:
+        """Bring the shard up to date where it is ours; True when it is."""
+        with self._database.reading() as connection:
+            length, written = tables.meta(connection, "length"), tables.last_written(connection)
+            store = f"{tables.meta(connection, 'store')}-{self._database.file}"
+        return length is not None and self._shard.follow(store, int(length), written, self._newer, budget)
 
-    def _accept_length(self, length: int) -> None:
-        require_length(self._stored_length(), length)
-        if self._length is None:
-            # A kill may have left the vector without a single point that has one, and of another length.
-            self._call(self._open().update, qe.UpdateOperation.delete_vector_name(VECTOR))
-            operation = qe.UpdateOperation.create_dense_vector(VECTOR, length, qe.Distance.Cosine)
-            self._call(self._open().update, operation)
-            self._length = length
+    def _newer(self, written: int) -> Sequence[tables.Row]:
+        with self._database.reading() as connection:
+            return tables.written_since(connection, written, BATCH)
 
-    def _stored_length(self) -> int | None:
-        if self._length is None:
-            holds = qe.Filter(must=[qe.HasVectorCondition(VECTOR)])
-            found, _ = self._call(self._open().scroll, qe.ScrollRequest(limit=1, filter=holds, with_vector=True))
-            numbers = _vector_of(found[0]) if found else None
-            self._length = len(numbers) if numbers else None
-        return self._length
+    def _compared(self, scope: Scope, vector: list[float], limit: int) -> list[tuple[str, float]]:
+        search = self._exact_search()
+        with self._database.reading() as connection:
+            revision, newer = tables.revision(connection, scope), partial(tables.vectors, connection, scope)
+            return search.nearest(scope, vector, limit, revision=revision, newer=newer)
 
-    def _point(self, identifier: str, *, with_vector: bool = False) -> qe.Record | None:
-        found = self._call(self._open().retrieve, [identifier], True, with_vector)
-        return found[0] if found else None
+    def _exact_search(self) -> ExactSearch:
+        if self._exact is None:
+            # Imported when needed: it takes half a second, and most stores are searched by Qdrant.
+            from seglam_agents.stores.exact import ExactSearch
 
-    def _payloads(self, within: qe.Filter, fields: list[str] | None = None) -> list[Payload | None]:
-        # One request for everything is a snapshot; pages would not be.
-        request = qe.ScrollRequest(limit=_ALL, filter=within, with_payload=fields or True)
-        records, _ = self._call(self._open().scroll, request)
-        return [record.payload for record in records]
-
-    def _call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._gate.passing():
-            return self._translated(call, *args, **kwargs)
-
-    def _translated(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return call(*args, **kwargs)
-        except StoreError:
-            raise
-        except Exception as error:
-            raise StoreError(
-                f"the store in {str(self._path)!r} failed: {error}. Check the folder's permissions and free space; "
-                "where it is damaged, move it away and import a bundle."
-            ) from error
+            self._exact = ExactSearch()
+        return self._exact
 
 
-_ALL = 1_000_000_000
+_LARGEST = 2**63 - 1
 
 
-def _open_shard(path: Path) -> qe.EdgeShard:
-    shard = path / "shard"
-    for leftover in path.glob("shard-*"):
-        shutil.rmtree(leftover)
-    if not shard.exists():
-        fresh = path / f"shard-{uuid4().hex}"
-        _create_shard(fresh)
-        fresh.rename(shard)
-        _sync_folder(path)
-    return qe.EdgeShard.load(str(shard))
+def _release(shard: Shard, database: Sqlite) -> None:
+    try:
+        shard.close()
+    finally:
+        database.close()
 
 
-def _create_shard(path: Path) -> None:
-    # A shard needs some vector when it is created, and the length of ours is not known before the first put.
-    shard = qe.EdgeShard.create(str(path), qe.EdgeConfig(sparse_vectors={"words": qe.EdgeSparseVectorParams()}))
-    for name in (KIND, "procedure_id", "note_kind", "status", "name"):
-        shard.update(qe.UpdateOperation.create_field_index(name, qe.PayloadSchemaType.Keyword))
-    shard.update(qe.UpdateOperation.create_field_index(SCOPE, qe.KeywordIndexParams(is_tenant=True)))
-    shard.update(qe.UpdateOperation.create_field_index(REVISION, qe.PayloadSchemaType.Integer))
-    shard.flush()
-    shard.close()
+def _storable(scope: Scope, *names: str) -> bool:
+    return all(map(storable, (scope.tenant, scope.agent, *names)))
 
 
-def _sync_folder(path: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _entry_points(entry: Entry, vector: list[float] | None) -> list[qe.Point]:
+def _require_storable(entry: Entry) -> None:
     procedure = entry.procedure
-    head = point_id("head", procedure.scope, procedure.id)
-    version = point_id("version", procedure.scope, procedure.id, procedure.version)
-    return [
-        qe.Point(version, {}, entry_payload("version", entry)),
-        qe.Point(head, {VECTOR: vector} if vector else {}, entry_payload("head", entry)),
-    ]
+    if not _storable(procedure.scope, procedure.id):
+        dump_entry(entry)  # Says what is wrong with it.
+    if abs(procedure.version) > _LARGEST:
+        raise StoreError(f"procedure {procedure.id!r} has version {procedure.version}, which no database holds")
 
 
-def _vector_of(record: qe.Record | None) -> list[float] | None:
-    vectors = record.vector if record else None
-    return vectors.get(VECTOR) if isinstance(vectors, dict) else None  # pyright: ignore[reportReturnType]  # dense by name
+# A child that is forked must inherit neither a connection (it would believe that it holds the locks of its parent) nor
+# a shard (its threads are gone). So every store lets go before a fork, and both sides open anew when they are asked.
+_stores: weakref.WeakSet[EdgeStore] = weakref.WeakSet()
+_forking = threading.RLock()
+_suspended: list[EdgeStore] = []
 
 
-def _revision_of(payload: Payload | None) -> int:
-    revision = (payload or {}).get(REVISION)
-    return revision if isinstance(revision, int) else 0
+def _before_fork() -> None:
+    _forking.acquire()
+    for store in list(_stores):
+        store.suspend()
+        _suspended.append(store)
 
 
-def _within(scope: Scope, role: Role, *conditions: qe.FieldCondition) -> qe.Filter:
-    return qe.Filter(must=[_equal(SCOPE, scope.key), _equal(KIND, role), *conditions])
+def _after_fork() -> None:
+    while _suspended:
+        _suspended.pop().resume()
+    _forking.release()
 
 
-def _equal(field: str, value: str) -> qe.FieldCondition:
-    return qe.FieldCondition(field, match=qe.MatchValue(value))
-
-
-def _above(revision: int) -> qe.FieldCondition:
-    return qe.FieldCondition(REVISION, range=qe.RangeFloat(gt=float(revision)))
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

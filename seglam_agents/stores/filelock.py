@@ -1,41 +1,47 @@
-"""`FileLock`: one process in a folder at a time; the kernel releases the lock when that process dies."""
+"""`FileLock`: one holder of a folder at a time; the kernel releases the lock when the process of its holder dies."""
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-
-from seglam_agents.records.errors import StoreError
+from typing import Final
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock; there the shard's own write-ahead log refuses a second process.
+except ImportError:  # Windows has no flock: there nobody ever holds a lock.
     fcntl = None
+
+CAN_LOCK: Final = fcntl is not None
 
 
 class FileLock:
-    """An exclusive lock on a folder.
-
-    Raises:
-        StoreError: the folder cannot be created, or somebody holds the lock.
-    """
+    """A lock on a folder, which must be there."""
 
     def __init__(self, folder: Path) -> None:
+        self._path = folder / "lock"
         self._descriptor: int | None = None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreError(
-                f"the folder {str(folder)!r} cannot hold a store: {error}. Choose another path."
-            ) from error
-        try:
-            _hold(descriptor, folder)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        self._descriptor = descriptor
+
+    def take(self) -> bool:
+        """Take the lock if nobody has it; True when this object holds it now.
+
+        Raises:
+            OSError: the folder cannot hold a lock.
+        """
+        if self._descriptor is None:
+            self._descriptor = _held(self._path)
+        return self._descriptor is not None
+
+    def wait(self, seconds: float, *, unless: Callable[[], bool]) -> bool:
+        """Take the lock, and wait so long for it, unless there is no need any more. See `take`."""
+        deadline = time.monotonic() + seconds
+        while not self.take():
+            if unless() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
 
     def release(self) -> None:
         """Release the lock. Safe to call twice."""
@@ -43,23 +49,27 @@ class FileLock:
         if descriptor is not None:
             os.close(descriptor)
 
+    def holder(self) -> str:
+        """Return which process took the lock last, for messages."""
+        with suppress(OSError, ValueError):
+            return str(int(self._path.read_text()))
+        return "unknown"
 
-def _hold(descriptor: int, folder: Path) -> None:
-    if fcntl is not None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
-            raise StoreError(
-                f"the store {str(folder)!r} is already open in process {holder} (this one is {os.getpid()}), and an "
-                "embedded store serves one process. Close it there, choose another path, or run a Qdrant server and "
-                "open the store by its URL: several processes can share that."
-            ) from error
-        except OSError as error:
-            raise StoreError(
-                f"the folder {str(folder)!r} cannot be locked: {error}. Choose a path on a local disk."
-            ) from error
-    # Only there to name the holder: a full disk must not stop a store from being read.
+
+def _held(path: Path) -> int | None:
+    if fcntl is None:
+        return None
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    # Only there to name the holder: a full disk must not stop anybody.
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NoReturn, TypeAlias
 from uuid import UUID, uuid5
@@ -87,11 +88,20 @@ def entry_from(payload: Mapping[str, object] | None, scope: Scope) -> Entry:
     Raises:
         SchemaError: the payload is damaged, newer than this package, or belongs to another scope.
     """
-    entry = load_entry((payload or {}).get("entry"))
+    fields = payload or {}
+    text = fields.get("entry")
+    if isinstance(text, str) and fields.get("checksum", checksum(text)) != checksum(text):
+        raise SchemaError("a stored procedure is not what was written: the disk damaged it, or somebody changed it")
+    entry = load_entry(text)
     if entry.procedure.scope != scope:
         # Queries are filtered by scope already; this is the second lock on the same door.
         raise SchemaError(f"procedure {entry.procedure.key!r} was filed under a scope that is not its own")
     return entry
+
+
+def checksum(text: str) -> int:
+    """Return what a text is checked by where the database below keeps no checksum of its own."""
+    return zlib.crc32(text.encode(errors="surrogatepass"))
 
 
 def readable_entries(payloads: Iterable[Mapping[str, object] | None], scope: Scope) -> list[Entry]:
@@ -114,8 +124,11 @@ def readable_notes(payloads: Iterable[Mapping[str, object] | None], scope: Scope
         try:
             if (fields["tenant"], fields["agent"]) != (scope.tenant, scope.agent):
                 raise ValueError("it was filed under a scope that is not its own")
-            notes[str(fields["key"])] = json.loads(str(fields["document"]))
-        except (KeyError, ValueError) as error:
+            document = json.loads(str(fields["document"]))
+            if not isinstance(document, dict):
+                raise ValueError(f"it is {type(document).__name__}, no object")
+            notes[str(fields["key"])] = document
+        except (KeyError, ValueError, RecursionError) as error:
             logger.warning("skipped the note %r of scope %s: %s", fields.get("key"), scope.key, error)
     return notes
 

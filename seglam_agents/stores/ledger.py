@@ -60,6 +60,10 @@ class Ledger:
         """Return the ledger with nothing pending."""
         return replace(self, pending=None)
 
+    def refused(self, nonce: str) -> Ledger:
+        """Return the ledger in which the pending write was given up: its claim is not found any more."""
+        return replace(self, nonces=(*self.nonces[:-1], nonce), pending=None)
+
     def went_through(self, claimed: Ledger) -> bool:
         """Tell, from the ledger as it is now, whether a claim was accepted.
 

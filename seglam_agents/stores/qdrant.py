@@ -12,9 +12,19 @@ write after others have read number 6. Here number and write are one compare-and
    write changes nothing, because by then the stored revision is not older.
 
 A reader takes the revision from the ledger (less one while a write is pending) *before* it reads the heads: all
-writes up to that revision were in place by then. Conditions need Qdrant 1.16; they insert a missing point whatever
-they say, which is why creating and replacing are the same call here. Writes ask for strong ordering and reads for a
-majority, so that the same holds on a replicated cluster. Writes of one scope are serial: six round trips each.
+writes up to that revision were in place by then. Writes of one scope are serial: seven round trips each.
+
+What a server may do to this, and what is done about it:
+
+* A reply is lost, or a read comes late. A writer keeps the nonces of all its claims, and looks for them in the ledger
+  before it reports a conflict or a failure. A ledger that is older than one seen before is read again.
+* A write is refused for good (400, 413, 422). It is dropped with a warning, so that it does not hold up its scope.
+* Snapshots of different times are restored. A claim is above the ledger *and* above every head, and a writer reads its
+  head back before it says that it is stored. Back up procedures first and ledgers last all the same.
+* More than one replica: refused. Replicas test conditions each against its own state.
+
+Conditions, modes and vectors that are added later need Qdrant 1.18; up to 1.18.3 a server answers before its log is
+replayed after a restart, and the feed could skip an entry. So 1.19 is the oldest that is accepted.
 """
 
 from __future__ import annotations
@@ -23,15 +33,19 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import ParamSpec, TypeVar
 from uuid import uuid4
 
 from qdrant_client import QdrantClient, models
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.conversions.common_types import PointId
+from qdrant_client.http.exceptions import UnexpectedResponse
 from qdrant_client.local.qdrant_local import QdrantLocal
 
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import StoreError
+from seglam_agents.records.errors import ConflictError, StoreError
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import Changes, Match
@@ -47,6 +61,7 @@ from seglam_agents.stores.layout import (
     closed,
     entry_from,
     entry_payload,
+    logger,
     note_payload,
     point_id,
     readable_entries,
@@ -91,6 +106,14 @@ class QdrantStore:
         self._gate = Gate(one_by_one=self._local)
         self._writing = threading.Lock()
         self._procedures, self._ledgers, self._notes = (f"{prefix}-{n}" for n in ("procedures", "ledgers", "notes"))
+        self._indexes = {
+            self._procedures: (SCOPE, KIND, "procedure_id", "status", "name", REVISION),
+            self._notes: (SCOPE, KIND, "note_kind"),
+            self._ledgers: (),
+        }
+        self._timeout = timeout
+        self._seen: dict[Scope, int] = {}
+        self._floors: dict[Scope, int] = {}
         self._known: set[str] = set()
         self._prepared: set[str] = set()
         self._length: int | None = None
@@ -101,8 +124,23 @@ class QdrantStore:
         # Threads of one store queue here instead of racing each other over the network.
         with self._writing:
             self._prepare_procedures(numbers)
+            claims: list[_Claim] = []
+            failures = 0
             for _ in range(_ATTEMPTS):
-                written = self._attempt(entry, expected_revision, numbers)
+                try:
+                    written = self._attempt(entry, expected_revision, numbers, claims)
+                except ConflictError:
+                    # What looks like somebody else's write may be our own, whose reply was lost.
+                    written = self._went_in(entry.procedure.scope, claims)
+                    if written is None:
+                        raise
+                except _RefusedError:
+                    raise
+                except StoreError:
+                    failures += 1
+                    if not claims or failures > _FAILURES:
+                        raise
+                    written = None
                 if written is not None:
                     return written
                 time.sleep(secrets.randbelow(20) / 1000)
@@ -154,7 +192,7 @@ class QdrantStore:
         """Write a note; the last writer wins."""
         payload = note_payload(scope, kind, key, document)
         self._prepare(self._notes, None)
-        self._upsert(self._notes, [_point(point_id("note", scope, kind, key), payload)])
+        self._upsert(self._notes, _point(point_id("note", scope, kind, key), payload))
 
     def notes(self, scope: Scope, kind: str) -> dict[str, dict[str, Json]]:
         """Return all notes of one kind by key."""
@@ -172,78 +210,136 @@ class QdrantStore:
             self._gate.close()
             self._translated(client.close)
 
-    def _attempt(self, entry: Entry, expected: int, vector: list[float] | None) -> Entry | None:
-        """Write an entry; None means that another writer took the revision."""
+    def _attempt(self, entry: Entry, expected: int, vector: list[float] | None, claims: list[_Claim]) -> Entry | None:
+        """Write an entry; None means that another writer took the revision, or that it is not known yet."""
         scope = entry.procedure.scope
         ledger = self._finish_pending(scope)
+        if mine := _own(ledger, claims):
+            return self._stored(scope, mine)
         # The head is read after the ledger: while the ledger stays as it is, so does the head.
         head = self._point(self._procedures, point_id("head", scope, entry.procedure.id), with_vector=True)
         require_revision(entry, stored=_revision_of(head), expected=expected)
-        written = entry.model_copy(update={"revision": ledger.revision + 1})
+        last = max(ledger.revision, _revision_of(head), self._highest(scope))
+        written = entry.model_copy(update={"revision": last + 1})
         write = Write(written.revision, entry_payload("head", written), vector or _vector_of(head))
         claimed = ledger.claim(uuid4().hex, write)
+        # Noted first: when the reply is lost, nobody knows whether it went in.
+        claims.append(_Claim(claimed, written))
         self._replace_ledger(scope, claimed, seen=ledger.nonce)
         if not self._ledger(scope).went_through(claimed):
             return None
-        self._apply(scope, write)
-        self._replace_ledger(scope, claimed.cleared(), seen=claimed.nonce)
-        return written
+        self._finish(scope, claimed)
+        return self._stored(scope, claims[-1])
 
     def _finish_pending(self, scope: Scope) -> Ledger:
+        """Finish the write that is under way, whoever's it is; one that the server refuses for good is dropped."""
         ledger = self._ledger(scope)
         if ledger.pending is None:
             return ledger
-        self._apply(scope, ledger.pending)
+        try:
+            return self._finish(scope, ledger)
+        except _RefusedError as error:
+            pending = ledger.pending
+            logger.warning("dropped a write of %r that cannot be stored: %s", pending.procedure_id, error)
+            return self._ledger(scope)
+
+    def _finish(self, scope: Scope, ledger: Ledger) -> Ledger:
+        assert ledger.pending is not None  # noqa: S101  # for the type checker; callers have one
+        try:
+            self._apply(scope, ledger.pending)
+        except _RefusedError:
+            # It would be refused again and again, and hold up everybody.
+            self._forget()
+            self._replace_ledger(scope, ledger.refused(uuid4().hex), seen=ledger.nonce)
+            raise
         self._replace_ledger(scope, ledger.cleared(), seen=ledger.nonce)
         return ledger.cleared()
+
+    def _went_in(self, scope: Scope, claims: list[_Claim]) -> Entry | None:
+        for wait in _REREADS if claims else ():
+            if mine := _own(self._finish_pending(scope), claims):
+                return self._stored(scope, mine)
+            time.sleep(wait)
+        return None
+
+    def _stored(self, scope: Scope, claim: _Claim) -> Entry:
+        """Return what was written, once it was read back."""
+        head = point_id("head", scope, claim.written.procedure.id)
+        for wait in _REREADS:
+            if _revision_of(self._point(self._procedures, head)) >= claim.written.revision:
+                return claim.written
+            time.sleep(wait)
+        raise StoreError(
+            f"Qdrant at {self._where} took procedure {claim.written.procedure.key!r} and does not hold it: was a "
+            "snapshot restored meanwhile? Read it again and retry."
+        )
 
     def _apply(self, scope: Scope, write: Write) -> None:
         head = point_id("head", scope, write.procedure_id)
         version = point_id("version", scope, write.procedure_id, write.version)
-        points = [
-            _point(version, {**write.payload, KIND: "version"}),
-            _point(head, write.payload, write.vector),
-        ]
-        self._upsert(self._procedures, points, models.Filter(must=[_below(write.revision)]))
+        older = models.Filter(must=[_below(write.revision)])
+        # One point a request: up to 1.19.0 a flush between the two steps of a mixed one can lose the new point.
+        self._upsert(self._procedures, _point(version, {**write.payload, KIND: "version"}), older)
+        self._upsert(self._procedures, _point(head, write.payload, write.vector), older)
 
     def _ledger(self, scope: Scope) -> Ledger:
-        point = self._point(self._ledgers, point_id("ledger", scope))
-        return Ledger.from_payload(point.payload) if point else Ledger()
+        identifier = point_id("ledger", scope)
+        ledger = Ledger()
+        for wait in _REREADS:
+            point = self._point(self._ledgers, identifier)
+            ledger = Ledger.from_payload(point.payload) if point else Ledger()
+            if ledger.revision >= self._seen.get(scope, 0):
+                break
+            time.sleep(wait)  # It was further once: this read came late, or an older snapshot was restored.
+        self._seen[scope] = ledger.revision
+        return ledger
+
+    def _highest(self, scope: Scope) -> int:
+        """Return the highest revision of a head, which is above the ledger where an older ledger was restored."""
+        if scope not in self._floors:
+            order = models.OrderBy(key=REVISION, direction=models.Direction.DESC)
+            within = _within(scope, "head")
+            found, _ = self._call(self._open().scroll, self._procedures, within, limit=1, order_by=order)
+            self._floors[scope] = _revision_of(found[0]) if found else 0
+        return self._floors[scope]
 
     def _replace_ledger(self, scope: Scope, ledger: Ledger, *, seen: str) -> None:
         point = _point(point_id("ledger", scope), ledger.to_payload(scope))
-        self._upsert(self._ledgers, [point], models.Filter(must=[_equal("nonce", seen)]))
+        # The first one must not meet another; a later one must not make anew what was lost.
+        mode = models.UpdateMode.UPDATE_ONLY if seen else models.UpdateMode.INSERT_ONLY
+        condition = models.Filter(must=[_equal("nonce", seen)]) if seen else None
+        self._upsert(self._ledgers, point, condition, mode)
 
     def _upsert(
-        self, collection: str, points: list[models.PointStruct], condition: models.Filter | None = None
+        self,
+        collection: str,
+        point: models.PointStruct,
+        condition: models.Filter | None = None,
+        mode: models.UpdateMode | None = None,
     ) -> None:
-        client, strong = self._open(), models.WriteOrdering.STRONG
-        self._call(client.upsert, collection, points, wait=True, ordering=strong, update_filter=condition)
+        result = self._call(
+            self._open().upsert,
+            collection,
+            [point],
+            wait=True,
+            update_filter=condition,
+            update_mode=mode,
+            timeout=None if self._local else self._timeout,
+        )
+        if result.status != models.UpdateStatus.COMPLETED:
+            raise StoreError(f"Qdrant at {self._where} did not finish a write in time ({result.status}): try again")
 
     def _point(self, collection: str, identifier: str, *, with_vector: bool = False) -> models.Record | None:
         if not self._exists(collection):
             return None
-        found = self._call(
-            self._open().retrieve,
-            collection,
-            [identifier],
-            with_vectors=with_vector,
-            consistency=models.ReadConsistencyType.MAJORITY,
-        )
+        found = self._call(self._open().retrieve, collection, [identifier], with_vectors=with_vector)
         return found[0] if found else None
 
     def _payloads(self, collection: str, within: models.Filter) -> list[models.Payload | None]:
         payloads: list[models.Payload | None] = []
         offset: PointId | None = None
         while self._exists(collection):
-            records, offset = self._call(
-                self._open().scroll,
-                collection,
-                within,
-                limit=_PAGE,
-                offset=offset,
-                consistency=models.ReadConsistencyType.MAJORITY,
-            )
+            records, offset = self._call(self._open().scroll, collection, within, limit=_PAGE, offset=offset)
             payloads += [record.payload for record in records]
             if offset is None:
                 break
@@ -265,9 +361,12 @@ class QdrantStore:
         if not self._exists(collection):
             self._create(client, collection, length)
         if not self._local:
-            # Asked for by every process once, because the one that made the collection may have died before this.
-            for name, schema in _INDEXES.items():
-                self._call(client.create_payload_index, collection, name, schema, wait=True)
+            info = self._call(client.get_collection, collection)
+            self._require_one_replica(collection, info.config.params.replication_factor)
+            # Looked at by every process once, because the one that made the collection may have died before this.
+            for name in self._indexes[collection]:
+                if name not in info.payload_schema:
+                    self._call(client.create_payload_index, collection, name, _INDEXES[name], wait=True)
         self._prepared.add(collection)
 
     def _create(self, client: QdrantClient, collection: str, length: int | None) -> None:
@@ -307,9 +406,23 @@ class QdrantStore:
         version = self._call(client.info).version
         if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST:
             raise StoreError(
-                f"Qdrant at {self._where} is {version}, which ignores the conditions of conditional writes: "
-                f"upgrade it to {'.'.join(map(str, _OLDEST))} or newer."
+                f"Qdrant at {self._where} is {version}, which lacks what writes need, or may lose some in a "
+                f"restart: upgrade it to {'.'.join(map(str, _OLDEST))} or newer."
             )
+
+    def _require_one_replica(self, collection: str, replicas: int | None) -> None:
+        if replicas is not None and replicas > 1:
+            raise StoreError(
+                f"the collection {collection!r} of Qdrant at {self._where} has {replicas} replicas, and each would "
+                "test the conditions of writes against its own state: use collections with one replica, and snapshots"
+            )
+
+    def _forget(self) -> None:
+        """Look anew at what is on the server: what is known of it is wrong."""
+        self._known.clear()
+        self._prepared.clear()
+        self._length = None
+        self._floors.clear()
 
     def _open(self) -> QdrantClient:
         if self._client is None:
@@ -321,17 +434,61 @@ class QdrantStore:
             return self._translated(call, *args, **kwargs)
 
     def _translated(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
-            return call(*args, **kwargs)
-        except Exception as error:
-            raise StoreError(
-                f"Qdrant at {self._where} failed: {error}. Check that it runs, and the URL and the API key."
-            ) from error
+        for wait in _RETRIES:
+            try:
+                return call(*args, **kwargs)
+            except Exception as error:
+                status = _status(error)
+                if status not in _BUSY or wait is None:
+                    raise self._failure(error, status) from error
+            time.sleep(wait * (1 + secrets.randbelow(1000) / 1000))
+        raise AssertionError("the last try raises")
+
+    def _failure(self, error: Exception, status: int | None) -> StoreError:
+        failed = f"Qdrant at {self._where} failed: {error}."
+        if status == HTTPStatus.NOT_FOUND:
+            self._forget()
+            return StoreError(f"{failed} A collection is gone: try again, and it is made anew.")
+        if status in _FOR_GOOD:
+            return _RefusedError(f"{failed} It will not take this, however often it is tried.")
+        if status in _BUSY:
+            return StoreError(f"{failed} It is too busy, or has reached a limit: try again later.")
+        return StoreError(f"{failed} Check that it runs, and the URL and the API key.")
+
+
+class _RefusedError(StoreError):
+    """The server will never take this request."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """A claim that may have gone in, and what it writes."""
+
+    ledger: Ledger
+    written: Entry
+
+
+def _own(ledger: Ledger, claims: Sequence[_Claim]) -> _Claim | None:
+    return next((claim for claim in claims if claim.ledger.nonce in ledger.nonces), None)
+
+
+def _status(error: Exception) -> int | None:
+    if isinstance(error, ResourceExhaustedResponse):
+        return HTTPStatus.TOO_MANY_REQUESTS
+    return error.status_code if isinstance(error, UnexpectedResponse) else None
 
 
 _ATTEMPTS = 500
+_FAILURES = 3
+"""How often a put goes on after an error, to see whether its claim went in."""
+_REREADS = (0.0, 0.01, 0.05)
+"""How long is waited after each read that may have come late."""
+_RETRIES = (0.05, 0.2, None)
+"""How long is waited before what a busy server did not take is sent again."""
+_BUSY = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_FOR_GOOD = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY)
 _PAGE = 256
-_OLDEST = (1, 16)
+_OLDEST = (1, 19)
 _INDEXES: dict[str, models.KeywordIndexParams | models.PayloadSchemaType] = {
     SCOPE: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, is_tenant=True),
     KIND: models.PayloadSchemaType.KEYWORD,
@@ -339,7 +496,6 @@ _INDEXES: dict[str, models.KeywordIndexParams | models.PayloadSchemaType] = {
     "status": models.PayloadSchemaType.KEYWORD,
     "name": models.PayloadSchemaType.KEYWORD,
     "note_kind": models.PayloadSchemaType.KEYWORD,
-    "nonce": models.PayloadSchemaType.KEYWORD,
     REVISION: models.PayloadSchemaType.INTEGER,
 }
 

@@ -331,8 +331,8 @@ class SandboxContract:
     def test_output_is_limited(self, sandbox: Sandbox, expression: str) -> None:
         """A value larger than its limit is a `limit`, and the same fits where more is allowed."""
         program = Program(f"def run(): return {expression}")
-        assert failed(sandbox.run(program, {}, limits=Limits(output_bytes=50_000))).kind == "limit"
-        assert isinstance(sandbox.run(program, {}, limits=Limits(output_bytes=1_000_000)), Returned)
+        assert failed(sandbox.run(program, {}, limits=Limits(seconds=20, output_bytes=50_000))).kind == "limit"
+        assert isinstance(sandbox.run(program, {}, limits=Limits(seconds=20, output_bytes=1_000_000)), Returned)
 
     def test_output_that_is_small_in_memory_is_limited(self, sandbox: Sandbox) -> None:
         """A list that holds itself a thousand million times over is refused without being written out."""

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import pytest
 
@@ -33,7 +33,7 @@ from seglam_agents.records.procedure import Example, GuardSource, Parameter, Pro
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
-from seglam_agents.stores.base import NoteStore, ProcedureStore, SearchableStore
+from seglam_agents.stores.base import BatchStore, NoteStore, ProcedureStore, Put, SearchableStore
 
 SCOPE: Final = Scope(tenant="a", agent="x")
 OTHER_SCOPES: Final = (
@@ -73,6 +73,10 @@ DAMAGE: Final[Mapping[str, Callable[[str], str]]] = {
 
 class FullStore(ProcedureStore, SearchableStore, NoteStore, Protocol):
     """A store that does everything a store can do."""
+
+
+class FullBatchStore(FullStore, BatchStore, Protocol):
+    """One that writes batches besides."""
 
 
 class StoreContract:
@@ -370,6 +374,27 @@ class StoreContract:
         store.notes(SCOPE, "spent")["k"]["n"] = 3
         assert store.notes(SCOPE, "spent") == {"k": {"n": [1]}}
 
+    def test_a_batch_is_written_in_its_order(self, store: FullStore) -> None:
+        """`put_many` numbers entries as single puts would, and leaves vectors as they do."""
+        batching = _batching(store)
+        old = store.put(entry("old"), expected_revision=0, vector=[1.0, 0.0])
+        written = batching.put_many([Put(entry("new"), 0, [0.0, 1.0]), Put(entry("old", version=2), old.revision)])
+        assert [one.revision for one in written] == [old.revision + 1, old.revision + 2]
+        assert list(store.changes(SCOPE).entries) == list(written)
+        assert [match.entry.procedure.id for match in store.search(SCOPE, [1.0, 0.1])] == ["old", "new"]
+        assert list(batching.put_many([])) == []
+
+    def test_a_batch_with_a_conflict_leaves_no_trace(self, store: FullStore) -> None:
+        """One entry that lost a race refuses the whole batch."""
+        batching = _batching(store)
+        store.put(entry("p"), expected_revision=0)
+        before = store.changes(SCOPE)
+        with pytest.raises(ConflictError):
+            batching.put_many([Put(entry("q"), 0, [1.0]), Put(entry("p"), 0), Put(entry("r"), 0)])
+        assert store.changes(SCOPE) == before
+        # The first vector was refused as well: it does not decide how long vectors are.
+        assert store.put(entry("q"), expected_revision=0, vector=[1.0, 0.0]).revision > 0
+
     def test_reopening(self, store: FullStore) -> None:
         """A store that is opened again holds what it held, and counts on where it stopped."""
         first = store.put(full_entry("p"), expected_revision=0, vector=[1.0, 0.0])
@@ -521,6 +546,12 @@ def _write_until_closed(store: FullStore, prefix: str, started: threading.Event)
             assert store.get(SCOPE, written[-1].procedure.id) == written[-1]
     except StoreError:
         return written
+
+
+def _batching(store: FullStore) -> FullBatchStore:
+    if not isinstance(store, BatchStore):
+        pytest.skip("this store writes no batches")
+    return cast(FullBatchStore, store)
 
 
 def _write_twice(store: FullStore, procedure_id: str) -> Entry:

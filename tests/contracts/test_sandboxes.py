@@ -209,7 +209,7 @@ def test_process_survives_a_killed_worker(process: ProcessSandbox) -> None:
     for child in children(os.getpid()):
         if "_worker.py" in command(child):
             os.kill(child, signal.SIGKILL)
-            os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+            wait_until_gone(child)
     assert_alive(process)
 
 

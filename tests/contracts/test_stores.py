@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,19 +14,18 @@ from typing import NoReturn
 from uuid import uuid4
 
 import pytest
-import qdrant_edge as qe
 from qdrant_client import QdrantClient
 
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ConflictError, StoreError
 from seglam_agents.stores.base import Changes
 from seglam_agents.stores.edge import EdgeStore
-from seglam_agents.stores.layout import point_id
+from seglam_agents.stores.layout import checksum, dump_entry, point_id
 from seglam_agents.stores.ledger import REMEMBERED, Ledger, Write
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.stores.opening import open_store
 from seglam_agents.stores.qdrant import QdrantStore
-from seglam_agents.testing.qdrant_shim import QdrantShim
+from seglam_agents.testing.qdrant_shim import Fault, QdrantShim
 from seglam_agents.testing.store_contract import SCOPE, FullStore, StoreContract, entry
 
 
@@ -77,9 +78,12 @@ class TestEdgeStore(StoreContract):
     def damage(self, store: FullStore, entry: Entry, change: Callable[[str], str]) -> None:
         """Change the stored text of the current entry."""
         assert isinstance(store, EdgeStore)
-        head = store._point(point_id("head", entry.procedure.scope, entry.procedure.id))
-        changed = {"entry": change(head.payload["entry"])}
-        store._open().update(qe.UpdateOperation.set_payload([head.id], changed))
+        text = change(dump_entry(entry))
+        with closing(sqlite3.connect(store._path / "store.sqlite", isolation_level=None)) as connection:
+            connection.execute(
+                "UPDATE procedures SET entry = ?, checksum = ? WHERE id = ? AND version = ?",
+                [text, checksum(text), entry.procedure.id, entry.procedure.version],
+            )
 
 
 class QdrantContract(StoreContract):
@@ -216,13 +220,173 @@ class TestSharedServer:
             later.claim("one more", Write(REMEMBERED + 1, write.payload, None)).went_through(claimed)
 
 
+class TestFaultyServer:
+    """What a server may do to a write, each shown by the stand-in."""
+
+    LEDGERS, PROCEDURES = "seglam-ledgers", "seglam-procedures"
+
+    def test_an_older_ledger_is_restored(self, shim: QdrantShim) -> None:
+        """With a ledger that is older than the heads, a write is stored all the same, and the feed skips nothing."""
+        with closing(QdrantStore(url=shim.url)) as store:
+            first = store.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
+            saved = shim.save(self.LEDGERS)
+            for number in range(3):
+                first = store.put(first, expected_revision=first.revision)
+                store.put(entry(f"q{number}"), expected_revision=0)
+        shim.restore(self.LEDGERS, saved)
+        with closing(QdrantStore(url=shim.url)) as store:
+            seen = store.changes(SCOPE)
+            second = store.put(entry("p", version=2), expected_revision=first.revision)
+            other = store.put(entry("new"), expected_revision=0)
+            assert store.get(SCOPE, "p") == second and store.get(SCOPE, "new") == other
+            assert {one.procedure.id for one in store.changes(SCOPE, seen.revision).entries} >= {"p", "new"}
+            revisions = [one.revision for one in store.changes(SCOPE).entries]
+            assert len(set(revisions)) == len(revisions) == 5
+
+    def test_older_procedures_are_restored(self, shim: QdrantShim) -> None:
+        """With heads that are older than the ledger, the next writes are stored, above all earlier revisions."""
+        with closing(QdrantStore(url=shim.url)) as store:
+            first = store.put(entry("p"), expected_revision=0)
+            saved = shim.save(self.PROCEDURES)
+            second = store.put(entry("p", version=2), expected_revision=first.revision)
+            shim.restore(self.PROCEDURES, saved)
+            third = store.put(entry("p", version=3), expected_revision=first.revision)
+            assert third.revision > second.revision and store.get(SCOPE, "p") == third
+            assert store.changes(SCOPE, second.revision).entries == (third,)
+
+    def test_a_ledger_that_is_lost_under_a_running_store(self, shim: QdrantShim) -> None:
+        """A store that wrote before goes on when all ledgers are gone, and stores what it says it stored."""
+        with closing(QdrantStore(url=shim.url)) as store:
+            first = store.put(entry("p"), expected_revision=0)
+            first = store.put(first, expected_revision=first.revision)
+            shim.restore(self.LEDGERS, [])
+            second = store.put(entry("p", version=2), expected_revision=first.revision)
+            assert store.get(SCOPE, "p") == second and second.revision > first.revision
+
+    def test_a_write_that_is_not_held_is_an_error(self, shim: QdrantShim, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where a head is not there after it was written, `put` says so instead of reporting success."""
+        with closing(QdrantStore(url=shim.url)) as store:
+            monkeypatch.setattr(store, "_apply", lambda *_: None)
+            with pytest.raises(StoreError, match="does not hold it"):
+                store.put(entry("p"), expected_revision=0)
+
+    @pytest.mark.parametrize("carried_out", [True, False], ids=["after", "before"])
+    @pytest.mark.parametrize("nth", range(4))
+    @pytest.mark.parametrize("status", [None, 500, 503, 429], ids=["lost", "500", "503", "429"])
+    def test_a_reply_is_lost_at_every_step(
+        self, shim: QdrantShim, nth: int, status: int | None, carried_out: bool
+    ) -> None:
+        """Whichever write of a put goes unanswered, it succeeds, once: a write that went in is no conflict."""
+        with closing(QdrantStore(url=shim.url)) as store:
+            first = store.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
+            path = f"/collections/({self.LEDGERS}|{self.PROCEDURES})/points"
+            shim.inject(Fault(path=path, status=status, carried_out=carried_out, skip=nth))
+            second = store.put(entry("p", version=2), expected_revision=first.revision)
+            shim.calm()
+            assert store.get(SCOPE, "p") == second == store.get(SCOPE, "p", 2)
+            assert store.changes(SCOPE, first.revision) == Changes(second.revision, (second,))
+            with pytest.raises(ConflictError):
+                store.put(entry("p", version=3), expected_revision=first.revision)
+
+    @pytest.mark.parametrize("late", [1, 2])
+    @pytest.mark.parametrize("first_of_its_scope", [True, False])
+    def test_the_ledger_is_read_too_late(self, shim: QdrantShim, late: int, first_of_its_scope: bool) -> None:
+        """A read of the ledger that does not show the own claim yet is no conflict."""
+        with closing(QdrantStore(url=shim.url)) as store:
+            before = None if first_of_its_scope else store.put(entry("p"), expected_revision=0)
+            shim.on_write(self.LEDGERS, lambda: shim.read_late(self.LEDGERS, late))
+            written = store.put(entry("p", version=2), expected_revision=before.revision if before else 0)
+            assert store.get(SCOPE, "p") == written
+            assert store.changes(SCOPE) == Changes(written.revision, (written,))
+
+    def test_a_real_conflict_stays_one(self, pair: tuple[QdrantStore, QdrantStore], shim: QdrantShim) -> None:
+        """When the reply to a claim is lost and somebody else was faster, it is a conflict."""
+        first = pair[0].put(entry("p"), expected_revision=0)
+        shim.inject(Fault(path=f"/collections/{self.LEDGERS}/points", status=None))
+        second = pair[1].put(entry("p", version=2), expected_revision=first.revision)
+        shim.inject(Fault(path=f"/collections/{self.LEDGERS}/points", status=None))
+        with pytest.raises(ConflictError):
+            pair[0].put(entry("p", version=3), expected_revision=first.revision)
+        assert pair[0].get(SCOPE, "p") == second
+
+    def test_a_write_that_the_server_refuses_holds_up_nobody(
+        self, pair: tuple[QdrantStore, QdrantStore], shim: QdrantShim, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A write that was claimed and is refused for good is dropped, and the scope goes on."""
+        kept = pair[0].put(entry("kept"), expected_revision=0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pair[0], "_apply", _die)
+            with pytest.raises(Dead):
+                pair[0].put(entry("refused"), expected_revision=0)
+        shim.inject(Fault(path=f"/collections/{self.PROCEDURES}/points", status=413))
+        with caplog.at_level(logging.WARNING, logger="seglam_agents.stores"):
+            second = pair[1].put(entry("q"), expected_revision=0)
+        assert "dropped a write of 'refused'" in caplog.text
+        for store in pair:
+            assert store.changes(SCOPE).entries == (kept, second) and store.get(SCOPE, "refused") is None
+        third = pair[0].put(entry("refused"), expected_revision=0)
+        assert pair[1].get(SCOPE, "refused") == third
+
+    def test_an_entry_that_is_too_large_leaves_no_trace(self) -> None:
+        """An entry that the server will not take is an error at once, and the scope goes on."""
+        with QdrantShim(largest=100_000) as shim, closing(QdrantStore(url=shim.url)) as store:
+            with pytest.raises(StoreError, match="will not take this"):
+                store.put(entry("p", body="#" * 100_000), expected_revision=0)
+            written = store.put(entry("q", body="#" * 20_000), expected_revision=0)
+            assert store.changes(SCOPE).entries == (written,)
+
+    def test_vectors_of_another_length_after_a_restore(self, shim: QdrantShim) -> None:
+        """A store that knew the collection with other vectors finds out, says so, and holds up nobody."""
+        with closing(QdrantStore(url=shim.url)) as store:
+            store.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
+            with closing(QdrantStore(url=shim.url)) as cleaner:
+                cleaner._open().delete_collection(self.PROCEDURES)
+                cleaner.put(entry("q"), expected_revision=0, vector=[1.0, 0.0, 0.0])
+            with pytest.raises(StoreError, match="will not take this"):
+                store.put(entry("r"), expected_revision=0, vector=[1.0, 0.0])
+            with pytest.raises(StoreError, match="length"):
+                store.put(entry("r"), expected_revision=0, vector=[1.0, 0.0])
+            assert store.put(entry("r"), expected_revision=0, vector=[1.0, 0.0, 0.0]).revision > 1
+
+    def test_a_collection_that_is_gone_is_made_anew(self, shim: QdrantShim) -> None:
+        """After a collection was deleted under a running store, a write is an error once, and works again."""
+        with closing(QdrantStore(url=shim.url)) as store:
+            store.put_note(SCOPE, "kind", "a", {})
+            store._open().delete_collection("seglam-notes")
+            with pytest.raises(StoreError, match="try again"):
+                store.put_note(SCOPE, "kind", "b", {})
+            store.put_note(SCOPE, "kind", "b", {})
+            assert set(store.notes(SCOPE, "kind")) == {"b"}
+
+    def test_a_busy_server_is_asked_again(self, shim: QdrantShim) -> None:
+        """What a server does not take because it is busy is sent again, and given up after a few times."""
+        with closing(QdrantStore(url=shim.url)) as store:
+            store.put_note(SCOPE, "kind", "a", {})
+            path = "/collections/seglam-notes/points"
+            shim.inject(Fault(path=path, status=429, times=2))
+            store.put_note(SCOPE, "kind", "b", {})
+            shim.inject(Fault(path=path, status=503, times=3))
+            with pytest.raises(StoreError, match="busy"):
+                store.put_note(SCOPE, "kind", "c", {})
+            assert set(store.notes(SCOPE, "kind")) == {"a", "b"}
+
+    def test_more_than_one_replica_is_refused(self) -> None:
+        """Conditional writes hold on one replica: a collection with several is refused with the reason."""
+        with (
+            QdrantShim(replicas=3) as shim,
+            closing(QdrantStore(url=shim.url)) as store,
+            pytest.raises(StoreError, match="3 replicas"),
+        ):
+            store.put(entry("p"), expected_revision=0)
+
+
 class TestQdrantErrors:
     """What a person reads when Qdrant is not as it should be."""
 
     def test_an_old_server_is_refused(self) -> None:
         """A server that ignores conditions would lose writes silently, so nothing is written to it."""
-        with QdrantShim("1.15.5") as shim, closing(QdrantStore(url=shim.url)) as store:
-            with pytest.raises(StoreError, match=r"1\.15\.5.*upgrade"):
+        with QdrantShim("1.18.3") as shim, closing(QdrantStore(url=shim.url)) as store:
+            with pytest.raises(StoreError, match=r"1\.18\.3.*upgrade"):
                 store.put(entry("p"), expected_revision=0)
             assert store.changes(SCOPE) == Changes(0, ())
 
@@ -250,49 +414,6 @@ class TestQdrantErrors:
             one.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
             other.put(entry("p"), expected_revision=0, vector=[1.0, 0.0, 0.0])
             assert len(one.changes(SCOPE).entries) == len(other.changes(SCOPE).entries) == 1
-
-
-class TestEdgeErrors:
-    """What a person reads when the folder is not as it should be."""
-
-    def test_a_file_in_the_way(self, tmp_path: Path) -> None:
-        """A path that is no folder is a `StoreError` that names it."""
-        (tmp_path / "file").write_text("")
-        with pytest.raises(StoreError, match="file"):
-            EdgeStore(tmp_path / "file")
-
-    def test_a_broken_shard(self, tmp_path: Path) -> None:
-        """A damaged folder is a `StoreError`, and does not stay locked by the attempt."""
-        (tmp_path / "shard").mkdir()
-        for _ in range(2):
-            with pytest.raises(StoreError, match="failed"):
-                EdgeStore(tmp_path)
-
-    def test_what_a_kill_left_behind_is_removed(self, tmp_path: Path) -> None:
-        """A half-made shard beside the real one is thrown away."""
-        (tmp_path / "shard-half").mkdir()
-        with closing(EdgeStore(tmp_path)) as store:
-            store.put(entry("p"), expected_revision=0)
-        assert not (tmp_path / "shard-half").exists()
-
-    def test_a_forked_process_is_told_to_open_its_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A store that was inherited by a fork would hang: it says so instead."""
-        with closing(EdgeStore(tmp_path)) as store:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, "getpid", lambda: -1)
-                with pytest.raises(StoreError, match="fork"):
-                    store.put(entry("p"), expected_revision=0)
-                with pytest.raises(StoreError, match="fork"):
-                    store.changes(SCOPE)
-            assert store.changes(SCOPE) == Changes(0, ())
-
-    def test_a_vector_length_that_nothing_has_is_forgotten(self, tmp_path: Path) -> None:
-        """A kill between fixing the length of vectors and writing the first one does not tie the store to it."""
-        with closing(EdgeStore(tmp_path)) as store:
-            store._accept_length(3)
-        with closing(EdgeStore(tmp_path)) as store:
-            written = store.put(entry("p"), expected_revision=0, vector=[1.0, 0.0])
-            assert [match.entry for match in store.search(SCOPE, [1.0, 0.0])] == [written]
 
 
 class TestOpenStore:

@@ -63,7 +63,7 @@ class FakeCache:
         if kind in self.known:
             return self.hit(last)
         if kind == "odd":
-            return Refused(reason="too odd")
+            return Refused(kind="not text", reason="too odd")
         if kind == "taste":
             self.interpreted += INTERPRETED
             return Miss(

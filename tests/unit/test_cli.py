@@ -215,13 +215,16 @@ def test_store_from_the_environment(store: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_store_that_is_open_elsewhere(run: Run, store: Path) -> None:
-    """A store that somebody else has open is an error with a next step."""
+    """A store that an agent has open, and writes to, is listed as it is."""
     opened = EdgeStore(store)
     try:
+        new = entry()
+        new = new.model_copy(update={"procedure": new.procedure.model_copy(update={"id": "just_now"})})
+        opened.put(new, expected_revision=0, vector=[1.0, 0.0])
         result = run("ls")
     finally:
         opened.close()
-    assert result.exit_code == 1 and result.stderr.startswith("Error: ")
+    assert result.exit_code == 0 and ID in result.stdout and "just_now" in result.stdout
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------

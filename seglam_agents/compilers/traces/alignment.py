@@ -12,6 +12,7 @@ from seglam_agents.compilers.traces.atoms import Atoms, Found
 from seglam_agents.compilers.traces.origins import Hints, Unexplained, explain, resolve, same
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Scene, Stop
 from seglam_agents.compilers.traces.terms import Family, Term, Values, View, applied, constant, named, values
+from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode
@@ -32,7 +33,7 @@ class Observation:
     now: Value = None
 
 
-class Refused(Exception):
+class Refused(SeglamError):
     """The traces do not make one plan; says why, and which trace would help."""
 
 

@@ -15,6 +15,7 @@ from typing import cast
 from seglam_agents.compilers.traces.atoms import Atoms, Found, is_map, is_number
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, Stop, calls_of, terms_of
 from seglam_agents.compilers.traces.terms import Term, attribute, item, literal, principal, variable
+from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.values import Money, Quantity, Value
 
@@ -31,7 +32,7 @@ _FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
 """Ids, dates and addresses: one token with a digit or an @."""
 
 
-class Unused(Exception):
+class Unused(SeglamError):
     """A result was read, differs from trace to trace, and nothing says what for."""
 
 

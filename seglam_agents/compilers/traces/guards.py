@@ -13,6 +13,7 @@ from seglam_agents.compilers.traces.phrases import Binding, said_in, say_the_sam
 from seglam_agents.compilers.traces.plan import Node, calls_of, terms_of
 from seglam_agents.compilers.traces.terms import Term, Unknown
 from seglam_agents.guards.slots.exports import parse_text
+from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import Trace
 
@@ -31,7 +32,7 @@ class Argument:
     used: bool
 
 
-class Unguarded(Exception):
+class Unguarded(SeglamError):
     """No guard is safe for these requests; says why."""
 
 

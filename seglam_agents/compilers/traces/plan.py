@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
+from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.records.values import same as same_answer
@@ -145,7 +146,7 @@ def stops_of(node: Node) -> list[Stop]:
             return []
 
 
-class Diverged(Exception):
+class Diverged(SeglamError):
     """A plan gives up on a trace, or does something else than the trace."""
 
 
