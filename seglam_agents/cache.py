@@ -17,6 +17,7 @@ from seglam_agents.compilers.model import ModelCompiler
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, default_embedder
 from seglam_agents.flow import adrive, drive
+from seglam_agents.guards.locales import checked_locale, clock_of
 from seglam_agents.guards.slots import exports
 from seglam_agents.learning.policy import Policy, open_policy
 from seglam_agents.lifecycle.adoption import Adoption
@@ -94,7 +95,10 @@ class ReasoningCache:
             narrows or refuses the guard. One short call for a new kind.
         learning: `inline` learns within `answer`; `off` never learns.
         limits: of one run of a body.
-        now: the clock that bodies see; without it, a body that reads the clock is refused.
+        now: the clock that bodies see; without it and without a time zone, a body that reads the clock is refused.
+        locale: how the users write numbers, dates and money, as `de_DE`; without one, what is read differently
+            elsewhere ("1.250 kg", "3/4/2025") is declined.
+        timezone: of the users, as `Europe/Berlin`: bodies see the time there, so that "tomorrow" is the users'.
         seed: of the samples and mutations at admission.
 
     Raises:
@@ -122,11 +126,14 @@ class ReasoningCache:
         learning: Literal["inline", "off"] = "inline",
         limits: Limits | None = None,
         now: Callable[[], datetime] | None = None,
+        locale: str = "",
+        timezone: str = "",
         seed: int = 0,
     ) -> None:
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = False
+        now = clock_of(now, timezone)
         self._now = now
         self._tools = {item.tool.name: item for item in tools}
         declared = {name: item.tool for name, item in self._tools.items()}
@@ -155,6 +162,7 @@ class ReasoningCache:
                 limits=limits or Limits(),
                 seed=seed,
                 now=now,
+                locale=checked_locale(locale),
             ),
             self._call,
         )

@@ -50,6 +50,7 @@ class Wiring:
     limits: Limits
     seed: int
     now: Callable[[], datetime] | None
+    locale: str
 
 
 def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
@@ -62,9 +63,13 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
     store, tools, told = wiring.store, wiring.tools, wiring.instructions
     now, clock = wiring.now, wiring.now is not None
     executor = Executor(wiring.sandbox, wiring.limits)
-    retriever = Retriever(store, wiring.sandbox, tools=tools, limits=wiring.limits, instructions=told)
+    retriever = Retriever(
+        store, wiring.sandbox, tools=tools, limits=wiring.limits, instructions=told, locale=wiring.locale
+    )
     entries, books, book, kinds = Entries(store), Books(), TraceBook(store), Kinds(store, wiring.near)
-    admission = Admission(executor, wiring.second, wiring.second_reason, seed=wiring.seed, now=now)
+    admission = Admission(
+        executor, wiring.second, wiring.second_reason, seed=wiring.seed, now=now, locale=wiring.locale
+    )
     lookup = Lookup(retriever, executor, call, now)
     compiling = Compiling(
         wiring.compilers,

@@ -57,6 +57,7 @@ class Admission:
         budget_seconds: time that one run of the body may take.
         seed: of samples and mutations, so that a report can be repeated.
         now: the declared clock of bodies; None where a body that reads the clock is refused.
+        locale: how users write numbers, dates and money.
     """
 
     executor: Executor
@@ -67,13 +68,16 @@ class Admission:
     budget_seconds: float = 0.2
     seed: int = 0
     now: Callable[[], datetime] | None = None
+    locale: str = ""
 
     def examine(
         self, candidate: Candidate, *, tools: Mapping[str, Tool], others: Sequence[Loaded] = ()
     ) -> AdmissionReport:
         """Try a candidate against every check, and report all of them."""
         try:
-            loaded = load(candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits)
+            loaded = load(
+                candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits, locale=self.locale
+            )
         except SeglamError as error:
             return AdmissionReport(checks=(Check(name="loading", verdict="failed", evidence=str(error)),))
         if self.now is not None:
@@ -87,7 +91,9 @@ class Admission:
 
     def loaded(self, candidate: Candidate, tools: Mapping[str, Tool]) -> Loaded:
         """Make an admitted candidate ready to be asked."""
-        return load(candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits)
+        return load(
+            candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits, locale=self.locale
+        )
 
     def _case(self, candidate: Candidate, loaded: Loaded, others: Sequence[Loaded], tools: Mapping[str, Tool]) -> Case:
         parent = candidate.parent.id if candidate.parent else None
@@ -104,6 +110,7 @@ class Admission:
             budget_seconds=self.budget_seconds,
             tools=tools,
             now=self.now,
+            locale=self.locale,
         )
 
     def _run(self, case: Case) -> list[Check]:

@@ -28,15 +28,16 @@ def check_widening(case: Case) -> Check:
     if parent is None or parent.tools or parent.guard.code:
         why = "it widens nothing" if parent is None else "the parent needs tools, or its guard is code"
         return Check(name="widening", verdict="skipped", evidence=why)
-    loaded = load(parent, case.executor.sandbox, tools=case.tools, limits=case.executor.limits)
+    loaded = load(parent, case.executor.sandbox, tools=case.tools, limits=case.executor.limits, locale=case.locale)
     if any(parameter.source == "context" for parameter in parent.parameters):
         return Check(name="widening", verdict="skipped", evidence="the parent needs a context")
     if wrong := _contradicted(case, loaded):
         return Check(name="widening", verdict="skipped", evidence=f"{parent.key} is known to be wrong on {wrong!r}")
     answered = lost = 0
     problems: list[str] = []
-    for text in _requests_of(loaded, case):
-        theirs, ours = answer_of(loaded, case.executor, text), case.answer(text)
+    for text, made_up in _requests_of(loaded, case):
+        theirs = answer_of(loaded, case.executor, text, canonical=made_up)
+        ours = case.answer(text, canonical=made_up)
         if not isinstance(theirs, Final):
             continue
         answered += 1
@@ -100,11 +101,12 @@ def _texts(parent: Procedure) -> Iterator[str]:
     yield from (example.text for example in parent.examples)
 
 
-def _requests_of(parent: Loaded, case: Case) -> Iterator[str]:
-    yield from (example.text for example in parent.procedure.examples)
+def _requests_of(parent: Loaded, case: Case) -> Iterator[tuple[str, bool]]:
+    """Yield requests that the parent accepts, and whether they are made up from its slots."""
+    yield from ((example.text, False) for example in parent.procedure.examples)
     if isinstance(parent.guard, TemplateGuard):
         rng = random.Random(case.seed)  # noqa: S311
-        yield from (sample.text for sample in samples(parent.guard, rng, each=case.samples))
+        yield from ((sample.text, True) for sample in samples(parent.guard, rng, each=case.samples))
 
 
 def _contradicted(case: Case, parent: Loaded) -> str | None:

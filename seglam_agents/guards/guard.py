@@ -14,6 +14,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import Literal, TypeAlias
 
+from seglam_agents.guards.locales import Notation
 from seglam_agents.guards.normal import NormalText, normalise, words
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
@@ -74,6 +75,7 @@ class TemplateGuard:
         mixed_units: True where the body looks at the unit of each quantity itself.
         unread: slots that the body never looks at: words in them may name things, and change nothing.
         seen: requests known to be answered right; what they hold of zero and negative values may be asked for.
+        notation: how the user's locale writes numbers, dates and money; None for the notation that slots read.
 
     Raises:
         TemplateError: a template cannot be read, or a slot has two types.
@@ -89,6 +91,7 @@ class TemplateGuard:
         mixed_units: bool = False,
         unread: Collection[str] = (),
         seen: Iterable[str] = (),
+        notation: Notation | None = None,
     ) -> None:
         self.source = source
         self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
@@ -100,6 +103,7 @@ class TemplateGuard:
         self._mixed_units = mixed_units
         self._unread = frozenset(unread)
         self._seen = tuple(seen)
+        self._notation = notation
         self._referred = frozenset(
             mention.name for pattern in self.patterns for mention in pattern.groups if mention.again
         )
@@ -122,6 +126,7 @@ class TemplateGuard:
         """Ask the templates with these indexes only (those that an index found)."""
         accepted: Accepted | None = None
         declined: Declined | None = None
+        text = self.read(text)
         for index in which:
             judgement = self._match_one(index, text, context or {})
             if isinstance(judgement, Declined):
@@ -132,6 +137,10 @@ class TemplateGuard:
             elif judgement.arguments != accepted.arguments:
                 return Declined("ambiguous", f"templates {accepted.template} and {index} bind different arguments")
         return accepted or declined or Declined("template", "no template matches")
+
+    def read(self, text: NormalText) -> NormalText:
+        """Return a text with numbers, dates and money as slots read them, by the user's locale."""
+        return self._notation.reads(text) if self._notation else text
 
     def explain(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
         """Like `match`, but a template that does not match says how far it came. Slower."""
@@ -199,7 +208,7 @@ class TemplateGuard:
         found: set[str] = set()
         for pattern in self.patterns:
             for text in self._seen:
-                bound = _read(pattern, normalise(text))
+                bound = _read(pattern, self.read(normalise(text)))
                 if not isinstance(bound, Declined):
                     found |= {name for name, value in bound.items() if _below(self.slots[name], value)}
         return frozenset(found)

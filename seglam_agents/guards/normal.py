@@ -35,6 +35,8 @@ class NormalText:
     text: str
     original: str
     _passes: tuple[_Pass, ...] = field(default=(), repr=False, compare=False)
+    canonical: bool = field(default=False, compare=False)
+    """Whether numbers and dates are in the notation that slots read, whatever the locale of the user is."""
 
     def source(self, start: int, end: int) -> str:
         """Return the original text under the normalised span [start, end).
@@ -51,16 +53,27 @@ class NormalText:
             start, end = step.start(start), step.end(end)
         return (start, start) if empty else (start, end)
 
+    def edited(self, edits: Iterable[tuple[int, int, str]]) -> NormalText:
+        """Return the text with further, ordered and disjoint edits."""
+        draft = _Draft(self.text)
+        draft.edit(edits)
+        return NormalText(draft.text, self.original, (*self._passes, *draft.passes), canonical=True)
 
-def normalise(text: str) -> NormalText:
-    """Return the text in the one spelling that templates are written against; upper and lower case are kept."""
+
+def normalise(text: str, *, canonical: bool = False) -> NormalText:
+    """Return the text in the one spelling that templates are written against; upper and lower case are kept.
+
+    Args:
+        text: as it was written.
+        canonical: True where it was made up from values rather than written by a user in the notation of a locale.
+    """
     draft = _Draft(text)
     _fold(draft)
     draft.edit(_trims(draft.text))
     draft.edit(spellings(draft.text))
     draft.edit(_number_words(draft.text))
     draft.edit([_Edit(0, polite, "")] if (polite := frame(draft.text)) else [])
-    return NormalText(draft.text, text, tuple(draft.passes))
+    return NormalText(draft.text, text, tuple(draft.passes), canonical)
 
 
 def normalise_literal(text: str, *, final: bool = False) -> str:
@@ -422,6 +435,7 @@ _ONE_TO_ONE = {
     **dict.fromkeys("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a", " "),
     **dict.fromkeys("\u2028\u2029\u202f\u205f\u3000", " "),
     "\u037e": ";",
+    **dict(zip("\uffe0\uffe1\uffe5\uffe6", "\u00a2\u00a3\u00a5\u20a9", strict=True)),  # full-width ￠￡￥￦
     **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
 }
 _FRACTIONS = {

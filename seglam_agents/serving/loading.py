@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
+from seglam_agents.guards.locales import notation
+from seglam_agents.guards.normal import normalise
 from seglam_agents.records.errors import SandboxError, StaleError
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json
@@ -38,8 +40,17 @@ class Loaded:
         return {name: arguments.get(name) for name in self.signature}
 
 
-def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], limits: Limits) -> Loaded:
+def load(
+    procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], limits: Limits, locale: str = ""
+) -> Loaded:
     """Compile a procedure's guard and prepare its program.
+
+    Args:
+        procedure: as it is stored.
+        sandbox: what a guard that is code runs in.
+        tools: the tools of the agent.
+        limits: of a guard that is code.
+        locale: how users write numbers, dates and money; empty for the notation that slots read.
 
     Raises:
         StaleError: a tool of it is gone.
@@ -53,8 +64,9 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
     context = [parameter for parameter in procedure.parameters if parameter.source == "context"]
     looks_at = names_read(procedure.body)
     arguments = signature(procedure.body)
+    written = notation(locale) if locale else None
     guard = (
-        CodeGuard(procedure.guard.code, sandbox, context=context, limits=limits)
+        CodeGuard(procedure.guard.code, sandbox, context=context, limits=limits, notation=written)
         if procedure.guard.code
         else TemplateGuard(
             procedure.guard,
@@ -63,6 +75,7 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
             mixed_units=not looks_at.isdisjoint({"unit", "convert"}),
             unread=[p.name for p in procedure.parameters if p.name not in looks_at.intersection(arguments)],
             seen=[example.text for example in procedure.examples],
+            notation=written,
         )
     )
     program = Program(procedure.body, "run", used, sandbox=procedure.sandbox)
@@ -92,6 +105,10 @@ def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str
         value = arguments.get(name)
         if value is None and not parameter.optional:
             return f"the parameter {name!r} ({parameter.slot}) is missing"
+        if isinstance(value, str) and isinstance(loaded.guard, TemplateGuard) and parameter.source == "text":
+            spelt = normalise(value)
+            read_so = loaded.guard.read(spelt)
+            value = value if read_so is spelt else read_so.text
         read = None if value is None else context_value(parameter.slot, decode(value))
         if value is not None and read is None:
             return f"{name}={value!r} cannot be read as {parameter.slot}"
