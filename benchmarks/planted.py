@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from benchmarks import errors
 from benchmarks.arguments import counting_from_one
 from benchmarks.errors import UsageError
 from benchmarks.files import require_writable, write_report
-from benchmarks.machine import terminal, versions, versions_line
+from benchmarks.machine import cpu_seconds, terminal, versions, versions_line
 from seglam_agents import ReasoningCache
 from seglam_agents.records.outcome import Deopt, Hit, Outcome
 from seglam_agents.records.record import Json, Record
@@ -89,15 +89,15 @@ def play(place: int, course: Course, sizes: Sizes) -> Result:
     stage = Stage(course.agent)
     result = Result(course.agent.family, course.chance.value, {}, [], {}, 0, 0.0)
     traces = course.trainings(max(sizes.runs))
-    with ReasoningCache(tools=stage.tools(), now=stage.now) as cache:
+    with ReasoningCache(tools=stage.tools(), now=stage.now) as cached:
         for runs in sizes.runs:
             for trace in traces[result.observed : runs]:
-                result.learned[runs] = _observe(cache, stage, trace, result)
+                result.learned[runs] = _observe(cached, stage, trace, result)
             result.tallies[runs] = Tally()
-            for examined in examine(course, stage, cache, runs=runs, fresh=sizes.fresh):
+            for examined in examine(course, stage, cached, runs=runs, fresh=sizes.fresh):
                 result.tallies[runs].count(examined)
                 if examined.judgement.wrong:
-                    body = _body(cache, examined.outcome)
+                    body = _body(cached, examined.outcome)
                     result.odd.append(_odd(place, course, examined, body, traces[:runs]))
     return result
 
@@ -105,9 +105,9 @@ def play(place: int, course: Course, sizes: Sizes) -> Result:
 def _observe(cache: ReasoningCache, stage: Stage, trace: Trace, result: Result) -> str:
     if trace.recorded_at:
         stage.at(trace.recorded_at)
-    started = _cpu()
+    started = cpu_seconds()
     learned = cache.observe(trace)
-    result.seconds += _cpu() - started
+    result.seconds += cpu_seconds() - started
     result.observed += 1
     return f"{learned.status}: {learned.reason}"[:300]
 
@@ -134,11 +134,6 @@ def _body(cache: ReasoningCache, outcome: Outcome) -> str:
         if entry.procedure.key == outcome.citation.key:
             return "\n".join((entry.procedure.key, *entry.procedure.guard.templates, entry.procedure.body))
     return outcome.citation.key
-
-
-def _cpu() -> float:
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 class PlantedReport(Record):
@@ -275,7 +270,12 @@ def _played(courses: Sequence[Course], sizes: Sizes, jobs: int) -> list[Result]:
 
 def _play_drawn(work: tuple[int, int, Sizes]) -> Result:
     count, place, sizes = work
-    return play(place, draw_courses(count, sizes.seed)[place], sizes)
+    return play(place, _drawn(count, sizes.seed)[place], sizes)
+
+
+@cache
+def _drawn(count: int, seed: int) -> list[Course]:
+    return draw_courses(count, seed)
 
 
 def _advanced(result: Result, progress: Progress, bar: object) -> Result:

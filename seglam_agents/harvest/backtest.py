@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.records.outcome import Call, Final, GiveUp, Learned, Plan
@@ -31,7 +31,8 @@ class Verdict(StrEnum):
     RIGHT = "right"
     """A hit: the calls and the answer of the recorded run."""
     REWORDED = "in other words"
-    """A hit with the calls of the recorded run, whose answer has other words and the same figures."""
+    """A hit with the calls of the recorded run, whose answer has other words and the same figures, or is left to the
+    host's model."""
     WRONG_CALL = "wrong call"
     """A hit, or the beginning of one, that writes something else than the recorded run."""
     WRONG_ANSWER = "wrong answer"
@@ -63,6 +64,9 @@ class Replayed:
     tokens: int = 0
     """What the recorded run cost, as far as that is on record."""
     model_calls: int = 0
+    saved_tokens: int = 0
+    """What a right hit would have saved of them."""
+    saved_model_calls: int = 0
 
     @property
     def hit(self) -> bool:
@@ -160,7 +164,6 @@ class Backtest:
         """Return the sums over the runs that were replayed so far."""
         replayed = [run.replayed for run in self._runs]
         count = {verdict: sum(item.verdict is verdict for item in replayed) for verdict in Verdict}
-        saving = [item for item in replayed if item.hit and not item.wrong]
         return BacktestReport(
             runs=len(replayed),
             hits=sum(item.hit for item in replayed),
@@ -171,9 +174,9 @@ class Backtest:
             off_record=count[Verdict.OFF_RECORD],
             misses=count[Verdict.MISS],
             tokens=sum(item.tokens for item in replayed),
-            saved_tokens=sum(item.tokens for item in saving),
+            saved_tokens=sum(item.saved_tokens for item in replayed),
             model_calls=sum(item.model_calls for item in replayed),
-            saved_model_calls=sum(item.model_calls for item in saving),
+            saved_model_calls=sum(item.saved_model_calls for item in replayed),
             kinds=self._kinds(),
             wrong_runs=tuple(item for item in replayed if item.wrong),
             reworded_runs=tuple(item for item in replayed if item.verdict is Verdict.REWORDED),
@@ -211,6 +214,8 @@ class Backtest:
         if left:
             reason = f"it leaves out {_told(left[0].tool, left[0].arguments)}"
             return _replayed(trace, Verdict.WRONG_CALL, plan, reason=reason, predicted=action.answer)
+        if action.answer is None and trace.answer is not None:
+            return _replayed(trace, Verdict.REWORDED, plan, reason="the answer is left to the model")
         verdict = _compared(action.answer, trace.answer)
         reason = "" if verdict is Verdict.RIGHT else "the answer differs"
         return _replayed(trace, verdict, plan, reason=reason, predicted=action.answer)
@@ -293,7 +298,13 @@ class _Record:
         return None
 
 
-def _replayed(trace: Trace, verdict: Verdict, plan: Plan | None = None, **more: Any) -> Replayed:
+def _replayed(
+    trace: Trace, verdict: Verdict, plan: Plan | None = None, *, reason: str = "", predicted: Json = None
+) -> Replayed:
+    calls = [step.usage for step in trace.steps if isinstance(step, ModelStep)]
+    served = verdict in HITS and verdict not in WRONG
+    # Where the answer is left to the model, its last call is made all the same.
+    saved = (calls if predicted is not None else calls[:-1]) if served else []
     return Replayed(
         request=trace.request.text,
         verdict=verdict,
@@ -301,8 +312,11 @@ def _replayed(trace: Trace, verdict: Verdict, plan: Plan | None = None, **more: 
         procedure=plan.procedure if plan else "",
         recorded=trace.answer,
         tokens=trace.usage.tokens,
-        model_calls=sum(isinstance(step, ModelStep) for step in trace.steps),
-        **more,
+        model_calls=len(calls),
+        saved_tokens=sum(usage.tokens for usage in saved),
+        saved_model_calls=len(saved),
+        reason=reason,
+        predicted=predicted,
     )
 
 
@@ -327,7 +341,6 @@ def _asserted(text: str) -> tuple[list[str], frozenset[str]]:
 
 def _kind(name: str, runs: Sequence[_Run]) -> KindBacktest:
     replayed = [run.replayed for run in runs]
-    saving = [item for item in replayed if item.hit and not item.wrong]
     known = not name.startswith("calls ")
     return KindBacktest(
         example=replayed[0].request,
@@ -340,8 +353,8 @@ def _kind(name: str, runs: Sequence[_Run]) -> KindBacktest:
         gave_up=sum(item.verdict in (Verdict.GAVE_UP, Verdict.OFF_RECORD) for item in replayed),
         first_hit=next((place for place, item in enumerate(replayed, 1) if item.hit), None),
         tokens=sum(item.tokens for item in replayed),
-        saved_tokens=sum(item.tokens for item in saving),
-        saved_model_calls=sum(item.model_calls for item in saving),
+        saved_tokens=sum(item.saved_tokens for item in replayed),
+        saved_model_calls=sum(item.saved_model_calls for item in replayed),
         in_the_way="" if known else runs[-1].learned.reason,
     )
 

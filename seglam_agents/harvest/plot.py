@@ -20,9 +20,8 @@ def save_backtest(report: BacktestReport, path: Path) -> None:
     figure = new_figure()
     runs = list(range(1, report.runs + 1))
     costs = [run.tokens if report.tokens else run.model_calls for run in report.replayed]
-    left = [
-        0 if run.hit and not run.wrong else cost for run, cost in zip(report.replayed, costs, strict=True)
-    ]  # fmt: skip
+    saved = [run.saved_tokens if report.tokens else run.saved_model_calls for run in report.replayed]
+    left = [cost - spared for cost, spared in zip(costs, saved, strict=True)]
     spent, shares = figure.subplots(2, 1, sharex=True)
     spent.plot(runs, list(accumulate(costs)), color="#8d99ae", label="as recorded")
     spent.plot(runs, list(accumulate(left)), color="#2a6f97", label="with the cache")

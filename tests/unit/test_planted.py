@@ -12,6 +12,7 @@ from benchmarks import planted as benchmark
 from benchmarks.errors import UsageError
 from seglam_agents.records.outcome import Citation, Hit, Miss, Outcome
 from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.values import decode
 from seglam_agents.testing.planted import (
@@ -44,9 +45,9 @@ class Knowing:
     def observe(self, trace: Trace, /) -> None:
         """Know it already."""
 
-    def lookup(self, request: str, /) -> Outcome:
+    def lookup(self, request: Request, /) -> Outcome:
         """Do what the policy does."""
-        if not self._asks or self._asks[0].text != request:
+        if not self._asks or self._asks[0].request != request:
             return Miss(reason="of another kind")
         truth = self._agent.truth(self._asks.pop(0))
         _carry_out(self._functions, [(write.tool, write.arguments) for write in truth.writes])
@@ -65,9 +66,9 @@ class Memoriser:
         """Keep the run."""
         self._traces.append(trace)
 
-    def lookup(self, request: str, /) -> Outcome:
+    def lookup(self, request: Request, /) -> Outcome:
         """Repeat the nearest run."""
-        words = set(request.split())
+        words = set(request.text.split())
         nearest = max(self._traces, key=lambda trace: len(words & set(trace.request.text.split())))
         _carry_out(self._functions, [(s.tool, s.arguments) for s in nearest.calls if s.tool in self._writing])
         return Hit(answer=nearest.answer, citation=CITATION)
@@ -210,7 +211,7 @@ def test_a_report_of_the_right_writes_is_right_and_one_with_a_foreign_figure_is_
         stage = Stage(course.agent)
         functions = {item.tool.name: item.function for item in stage.tools()}
 
-        def serve(text: str, answer: str = answer, functions: dict[str, object] = functions) -> Outcome:
+        def serve(request: Request, answer: str = answer, functions: dict[str, object] = functions) -> Outcome:
             _carry_out(functions, [(write.tool, write.arguments) for write in truth.writes])
             return Hit(answer=answer, citation=CITATION)
 
@@ -227,7 +228,7 @@ def test_the_same_write_twice_is_a_wrong_write() -> None:
     truth = course.agent.truth(ask)
     functions = {item.tool.name: item.function for item in stage.tools()}
 
-    def serve(text: str) -> Outcome:
+    def serve(request: Request) -> Outcome:
         _carry_out(functions, [(write.tool, write.arguments) for write in truth.writes * 2])
         return Hit(answer=truth.answers[0], citation=CITATION)
 
@@ -280,13 +281,13 @@ def test_a_desk_refuses_a_result_of_another_form() -> None:
 
 
 class _Fixed:
-    def __init__(self, serve: Callable[[str], Outcome]) -> None:
+    def __init__(self, serve: Callable[[Request], Outcome]) -> None:
         self._serve = serve
 
     def observe(self, trace: Trace, /) -> None:
         """Nothing to learn."""
 
-    def lookup(self, request: str, /) -> Outcome:
+    def lookup(self, request: Request, /) -> Outcome:
         """Do what the test says."""
         return self._serve(request)
 

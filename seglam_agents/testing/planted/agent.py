@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
@@ -106,6 +106,13 @@ class Ask:
     now: datetime
     beyond: bool = False
     """True where its data and values may lie beyond those of the trainings."""
+    context: Values = field(default_factory=dict[str, Json])
+    """What belongs to the request and is not in its text, such as who asks."""
+
+    @property
+    def request(self) -> Request:
+        """The request as a cache gets it."""
+        return Request(text=self.text, context=dict(self.context))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +138,7 @@ class PlantedAgent:
         policy: what it does.
         free_tail: True where a request ends in free text, which would take anything that is put behind it.
         phrasings: how many phrasings of an answer it uses.
+        context: places whose values come with the request and not in its text.
     """
 
     family: str
@@ -142,6 +150,7 @@ class PlantedAgent:
     policy: Policy
     free_tail: bool = False
     phrasings: int = 1
+    context: tuple[str, ...] = ()
 
     def ask(self, drawing: Drawing, wordings: Sequence[str] | None = None) -> Ask:
         """Draw a request of the agent's kind, or by other wordings with the same places."""
@@ -149,7 +158,8 @@ class PlantedAgent:
         spelled = {name: place(drawing) for name, place in self.places.items()}
         text = re.sub(r"\{(\w+)\}", lambda match: spelled[match[1]].text, template)
         values = {name: item.value for name, item in spelled.items()}
-        return Ask(text, values, drawing.world, drawing.now, drawing.setting.wide)
+        context = {name: values[name] for name in self.context}
+        return Ask(text, values, drawing.world, drawing.now, drawing.setting.wide, context)
 
     def truth(self, ask: Ask) -> Truth:
         """Return what is right for a request. It depends on the request, the world and the moment alone."""
@@ -168,17 +178,12 @@ class PlantedAgent:
             steps.extend((_model_call(seen, str(step.arguments)), step))
             seen += len(step.model_dump_json())
         steps.append(_model_call(seen, str(answer)))
-        return Trace(request=Request(text=ask.text), steps=tuple(steps), answer=answer, recorded_at=ask.now)
+        return Trace(request=ask.request, steps=tuple(steps), answer=answer, recorded_at=ask.now)
 
 
 def later(now: datetime, random: Random, days: int) -> datetime:
     """Return a moment at most so many days later, on another day unless that is 0."""
     return now + timedelta(days=random.randint(1, days) if days else 0, minutes=random.randint(1, 90))
-
-
-def with_phrasings(agent: PlantedAgent, count: int) -> PlantedAgent:
-    """Return an agent that words its answers in several ways."""
-    return replace(agent, phrasings=count)
 
 
 def _model_call(seen: int, said: str) -> ModelStep:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from seglam_agents.records.outcome import Deopt, Hit, Outcome, Recognised
 from seglam_agents.records.record import Json
-from seglam_agents.records.values import same
+from seglam_agents.records.values import as_number, same
 from seglam_agents.testing.planted.agent import Ask, Truth
 from seglam_agents.testing.planted.world import Write
 
@@ -43,6 +43,8 @@ class Verdict(StrEnum):
     DEOPT = "deopt"
     WRONG_ANSWER = "wrong answer"
     WRONG_WRITE = "wrong write"
+    LEFT_OPEN = "answer left open"
+    """The right writes, and the answer is left to the host's model."""
     STRANGER_SERVED = "stranger served"
     """A request of another kind was answered."""
 
@@ -81,6 +83,8 @@ def judge(outcome: Outcome, writes: Sequence[Write], ask: Ask, truth: Truth) -> 
         return Judgement(Verdict.WRONG_WRITE, got, right)
     if not finished:
         return Judgement(Verdict.DEOPT if isinstance(outcome, Deopt) else Verdict.MISS, got, right)
+    if outcome.answer is None and None not in truth.answers:
+        return Judgement(Verdict.LEFT_OPEN, got, right)
     return Judgement(Verdict.RIGHT if right_answer(outcome.answer, ask, truth) else Verdict.WRONG_ANSWER, got, right)
 
 
@@ -100,9 +104,23 @@ def right_answer(answer: Json, ask: Ask, truth: Truth) -> bool:
     It does in one of the policy's phrasings. After the right writes, a report of them in other words is right as well,
     if it holds no figure and no verdict that the policy does not know.
     """
-    if any(same(answer, right) for right in truth.answers):
+    if any(same(_spelled(answer), _spelled(right)) for right in truth.answers):
         return True
     return bool(truth.writes) and isinstance(answer, str) and _only_reports(answer, ask, truth)
+
+
+def _spelled(answer: Json) -> Json:
+    """Return a text with every number in one spelling: 219.0 is 219, and 1,020 is 1020."""
+    if not isinstance(answer, str):
+        return answer
+    return re.sub(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?!\w)", lambda match: _number(match.group()), answer)
+
+
+def _number(digits: str) -> str:
+    # A comma behind a number belongs to the sentence.
+    rest = digits[len(digits.rstrip(",")) :]
+    value = as_number(digits.rstrip(","))
+    return (digits if value is None else f"{value:g}" if value < 1e5 else str(value)) + rest
 
 
 def _only_reports(answer: str, ask: Ask, truth: Truth) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from seglam_agents.cache import HostTool
 from seglam_agents.records.outcome import Outcome
+from seglam_agents.records.request import Request
 from seglam_agents.records.values import Value, encode
 from seglam_agents.testing.planted.agent import Ask, PlantedAgent
 from seglam_agents.testing.planted.tools import PlantedTool
@@ -40,10 +41,10 @@ class Stage:
         """Set the clock, as for a run that is observed."""
         self._now = moment
 
-    def play(self, ask: Ask, serve: Callable[[str], Outcome]) -> tuple[Outcome, list[Write]]:
+    def play(self, ask: Ask, serve: Callable[[Request], Outcome]) -> tuple[Outcome, list[Write]]:
         """Let a request be served on its world, and return the outcome with what was written."""
         self._world, self._now = ask.world.copy(), ask.now
-        outcome = serve(ask.text)
+        outcome = serve(ask.request)
         return outcome, self._world.writes
 
     def _function(self, planted: PlantedTool) -> Callable[..., Value]:

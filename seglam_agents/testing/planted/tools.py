@@ -49,6 +49,8 @@ def draw_tools(theme: Theme, random: Random) -> dict[str, PlantedTool]:
     to = random.choice(("to", "recipient", "email"))
     title = random.choice(("title", "summary", "subject"))
     lookup = random.choice(("find", "search", "get"))
+    source = random.choice(("source", "from"))
+    spelled_as = random.choice(_STYLES)
 
     def make(
         role: str, called: str, effect: Effect, arguments: Mapping[str, tuple[str, Row]], run: Run
@@ -58,7 +60,7 @@ def draw_tools(theme: Theme, random: Random) -> dict[str, PlantedTool]:
             "properties": dict(arguments.values()),
             "required": [spelled for spelled, _ in arguments.values()],
         }
-        tool = Tool(name=called, description=called.replace("_", " "), parameters=schema, effect=effect)
+        tool = Tool(name=spelled_as(called), description=called.replace("_", " "), parameters=schema, effect=effect)
         return role, PlantedTool(tool, {role: spelled for role, (spelled, _) in arguments.items()}, run)
 
     return dict(
@@ -96,12 +98,26 @@ def draw_tools(theme: Theme, random: Random) -> dict[str, PlantedTool]:
             make("order", "order_goods", "write", {"item": (item, _TEXT), "count": ("quantity", _WHOLE)}, _ordered),
             make("price", "set_price", "write", {"item": (item, _TEXT), "price": ("price", _NUMBER)}, _done),
             make("transfer", "transfer_money", "write",
-                 {"amount": ("amount", _NUMBER), "source": ("source", _TEXT), "target": ("target", _TEXT)}, _done),
+                 {"amount": ("amount", _NUMBER), "source": (source, _TEXT), "target": ("target", _TEXT)}, _done),
             make("code", "set_category", "write", {"key": (key, _TEXT), "code": ("code", _TEXT)}, _noted(theme)),
         ]
     )  # fmt: skip
 
 
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
+
+
+_STYLES: tuple[Callable[[str], str], ...] = (
+    *(str,) * 6,
+    lambda name: name.replace("_", "-"),
+    _camel,
+    lambda name: name.replace("_", ".", 1),
+    # Names that are Python's own or those of helpers, such as `list`, `open` and `first`.
+    lambda name: name.split("_")[0] if name.split("_")[0] in ("list", "open", "all") else name,
+)
+"""How an agent spells the names of its tools: mostly as identifiers."""
 _TEXT: Row = {"type": "string"}
 _WHOLE: Row = {"type": "integer"}
 _NUMBER: Row = {"type": "number"}

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from seglam_agents.records.outcome import Outcome
 from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
 from seglam_agents.records.trace import Trace
 from seglam_agents.testing.planted.agent import Ask
 from seglam_agents.testing.planted.course import Course
@@ -23,7 +24,7 @@ class Learner(Protocol):
         """Learn from a run."""
         ...
 
-    def lookup(self, request: str, /) -> Outcome:
+    def lookup(self, request: Request, /) -> Outcome:
         """Serve a request, or decline it."""
         ...
 
@@ -106,6 +107,7 @@ class Tally:
             "wrong_writes": self.verdicts[Verdict.WRONG_WRITE],
             "wrong_answers": self.verdicts[Verdict.WRONG_ANSWER],
             "strangers_served": self.verdicts[Verdict.STRANGER_SERVED],
+            "left_open": self.verdicts[Verdict.LEFT_OPEN],
             "deopts": self.verdicts[Verdict.DEOPT],
             "coverage": round(self.coverage, 4),
             "coverage_alike": round(self.coverage_alike, 4),

@@ -74,6 +74,8 @@ GROUPS: tuple[tuple[Build, ...], ...] = (
         texts.listing,
         texts.record_report,
         texts.whoever_has_most,
+        texts.my_count,
+        texts.my_latest,
         texts.chat,
     ),
 )

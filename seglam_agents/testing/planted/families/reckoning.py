@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seglam_agents.records.record import Json
+from seglam_agents.records.values import encode, tidy
 from seglam_agents.testing.planted import places
 from seglam_agents.testing.planted.agent import Desk, PlantedAgent, Said, ToolFailed, Values
 from seglam_agents.testing.planted.tools import PRIORITIES
@@ -59,7 +60,7 @@ def raise_price(shop: Workshop) -> PlantedAgent:
         row = _stock(desk, values)
         if row is None:
             return Said.of(f"We do not sell {values['item']}.")
-        price = round(number(row, "price") * (100 + _whole(values)) / 100, 2)
+        price = encode(tidy(round(number(row, "price") * (100 + _whole(values)) / 100, 2)))
         desk.do("price", item=values["item"], price=price)
         return Said.of(
             f"{values['item'].title() if isinstance(values['item'], str) else ''} cost {price} now.", "Done."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from seglam_agents.records.record import Json
+from seglam_agents.records.values import encode, tidy
 from seglam_agents.testing.planted import places
 from seglam_agents.testing.planted.agent import Desk, Place, PlantedAgent, Said, Values
 from seglam_agents.testing.planted.themes import Theme
@@ -112,7 +113,8 @@ def totalled(which: int) -> Callable[[Workshop], PlantedAgent]:
 
 
 def _mean(values: Sequence[int | float]) -> Json:
-    return round(sum(values) / len(values), 2)
+    # People say 219, not 219.0.
+    return encode(tidy(round(sum(values) / len(values), 2)))
 
 
 def _sum(values: Sequence[int | float]) -> Json:

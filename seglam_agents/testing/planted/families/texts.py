@@ -198,6 +198,45 @@ def whoever_has_most(shop: Workshop) -> PlantedAgent:
     )
 
 
+def my_count(shop: Workshop) -> PlantedAgent:
+    """Build agents that count the records of who asks; the text does not say who that is."""
+
+    def policy(desk: Desk, values: Values) -> Said:
+        rows = desk.rows("list", owner=values["owner"])
+        return Said.of(f"You have {len(rows)} {desk.theme.plural}.", f"{len(rows)}.")
+
+    built = shop.questions(
+        "who asks is in the context, count",
+        ("How many [plural] do I have?", "Count my [plural]"),
+        {"owner": places.owner},
+        policy,
+        near=("How many [plural] did I have last year?", "How many [plural] does Bob have?"),
+    )
+    return replace(built, context=("owner",))
+
+
+def my_latest(shop: Workshop) -> PlantedAgent:
+    """Build agents that act on the latest record of who asks, and set a number of the text."""
+
+    def policy(desk: Desk, values: Values) -> Said:
+        theme = desk.theme
+        rows = desk.rows("list", owner=values["owner"])
+        if not rows:
+            return Said.of(f"You have no {theme.noun}.")
+        row = max(rows, key=lambda row: text(row, theme.day))
+        desk.do("update", key=row[theme.key], field=theme.count, value=values["number"])
+        return Said.of(f"Your {theme.noun} {row[theme.key]} has {values['number']} now.", "Done.")
+
+    built = shop.commands(
+        "who asks is in the context, act",
+        ("make it {number} [count] in my latest [noun]", "my latest [noun] should have {number} [count]"),
+        {"owner": places.owner, "number": places.whole(2, 20)},
+        policy,
+        near=("make it {number} [count] in my first [noun]", "make it {number} [count] in Bob's latest [noun]"),
+    )
+    return replace(built, context=("owner",))
+
+
 def chat(shop: Workshop) -> PlantedAgent:
     """Build agents that answer a general question, always alike."""
     built = shop.questions(
