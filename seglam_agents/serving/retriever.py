@@ -139,12 +139,15 @@ class Retriever:
     def refresh(self, scope: Scope) -> None:
         """Read the change feed now."""
         with self._lock:
-            shelf = self._shelves.setdefault(scope.key, _Shelf())
-            changes = self._store.changes(scope, shelf.revision)
-            for entry in changes.entries:
-                self._place(shelf, entry)
-            shelf.revision = changes.revision
-            shelf.read_at = time.monotonic()
+            self._read(scope)
+
+    def _read(self, scope: Scope) -> None:
+        shelf = self._shelves.setdefault(scope.key, _Shelf())
+        changes = self._store.changes(scope, shelf.revision)
+        for entry in changes.entries:
+            self._place(shelf, entry)
+        shelf.revision = changes.revision
+        shelf.read_at = time.monotonic()
 
     def overlap(self, scope: Scope, text: NormalText, limit: int) -> list[Loaded]:
         """Return procedures whose templates share the most required words with a request, for explanations."""
@@ -159,10 +162,16 @@ class Retriever:
 
     def _fresh(self, scope: Scope) -> _Shelf:
         shelf = self._shelves.get(scope.key)
-        if shelf is None or time.monotonic() - shelf.read_at > REFRESH_SECONDS:
-            self.refresh(scope)
-            shelf = self._shelves[scope.key]
-        return shelf
+        if shelf is not None and time.monotonic() - shelf.read_at <= REFRESH_SECONDS:
+            return shelf
+        # While somebody else reads the feed, what was read before serves: a store that hangs holds up one request.
+        known = shelf is not None and shelf.read_at > float("-inf")
+        if self._lock.acquire(blocking=not known):
+            try:
+                self._read(scope)
+            finally:
+                self._lock.release()
+        return self._shelves[scope.key]
 
     def _place(self, shelf: _Shelf, entry: Entry) -> None:
         key = entry.procedure.id
