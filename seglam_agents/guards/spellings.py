@@ -108,7 +108,7 @@ _FRAMES = (
     r"(?:hi|hello|hey)(?: there)?[,!.]+",
     r"(?:please|pls|kindly)[,:]?",
     r"(?:can|could|would) you(?: please| kindly)?",
-    r"(?:a )?quick (?:one|1|question) ?[:,.]",
+    r"(?:a )?quick (?:one|1|question) ?[:,.-]",
 )
 _FRAME = re.compile(rf"(?:{'|'.join(_FRAMES)}) (?=\S)", re.IGNORECASE)
 _POLITE = re.compile(rf"(?:(?:{'|'.join((*_FRAMES, 'quick (?:one|1|question)', 'thanks', 'thank you'))})[ ,]*)+")

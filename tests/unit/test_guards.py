@@ -460,7 +460,9 @@ def test_two_days_that_coincide_are_not_told_apart() -> None:
     assert stage(ask(strict("from {a:weekday} to {b:weekday}"), "from Monday to Monday")) == "accepted"
 
 
-@pytest.mark.parametrize("place", ["work weekdays", "work every day", "school twice", "work tomorrow"])
+@pytest.mark.parametrize(
+    "place", ["work weekdays", "work every day", "school twice", "work tomorrow", "work round trip", "evening shifts"]
+)
 def test_words_that_nobody_reads_say_no_more_than_a_name(place: str) -> None:
     """How often and when is not a place, where the body never looks at it."""
     template = "drive 9 miles to {place:phrase}"
@@ -468,7 +470,7 @@ def test_words_that_nobody_reads_say_no_more_than_a_name(place: str) -> None:
     assert stage(ask(strict(template, unread=("place",)), f"drive 9 miles to {place}")) in ("unread", "slot")
 
 
-@pytest.mark.parametrize("word", ["Backwards", "Reversed", "Descending", "Ascending"])
+@pytest.mark.parametrize("word", ["Backwards", "Reversed", "Descending", "Ascending", "Lowercase", "Twice"])
 def test_an_instruction_is_no_name_of_a_list(word: str) -> None:
     """A list of persons takes persons."""
     assert stage(ask(guard("sort: {names:list(person)}"), f"sort: Ida, Omar, Bo, {word}")) != "accepted"

@@ -211,8 +211,24 @@ READ: dict[str, dict[str, Value]] = {
     },
     "noun": {
         name: name
-        for name in ("apples", "T-shirts", "trading cards", "red apples", "family", "wedding ring", "jalapeños", "beds")
+        for name in (
+            "apples",
+            "T-shirts",
+            "trading cards",
+            "red apples",
+            "family",
+            "wedding ring",
+            "jalapeños",
+            "beds",
+            "yard",
+            "till receipt",
+            "closing costs",
+            "Written examination",
+            "double room",
+        )
     },
+    "phrase": {name: name for name in ("paint", "play chess", "dark green", "going to work")},
+    "title": {name: name for name in ("Weekly sync", "Data Security and Compliance Training", "Town hall 3")},
     "word": {"Racecar": "Racecar", "two": "two", "crème": "crème"},
     "id": {name: name for name in ("#1234", "A1-42", "00000256", "INV-2024/17", "v1.2.3")},
     "email": {"ada.l+x@mail.example.org.": "ada.l+x@mail.example.org"},
@@ -412,7 +428,12 @@ DECLINED: dict[str, list[str]] = {
         "apples, pears",
         "big red juicy apples",
         "apples-",
+        "yards",
+        "apples costs",
+        "double apples",
     ],
+    "phrase": ["whatever Raj prefers", "something nice", "not blue", "every day", "the same"],
+    "title": ["whatever fits", "Roadmap weekly", "Roadmap every Tuesday", "Roadmap tomorrow", "no Roadmap"],
     "word": ["a b", "x1", "don't", "2", "twenty five", "no\u200bon", "nοon"],
     "id": ["abc", "$5", "12-", "five", "1 2", "#", "１２", "٣٤"],
     "email": ["a@b", "a b@c.de", "@c.de", "a@c.d", "a..b@c.de", "а@example.com"],

@@ -29,6 +29,7 @@ def accepts(template: str, text: str) -> bool:
         ("do not add {n:count}", "Don’t add 3"),
         ("analyse {n:count} colours", "analyze 3 colors"),
         ("split {x:money}", "quick question: split $5"),
+        ("split {x:money}", "quick one - split $5"),
     ],
 )
 def test_one_thing_said_in_two_ways(template: str, text: str) -> None:
