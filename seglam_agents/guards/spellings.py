@@ -43,7 +43,7 @@ def article_places(text: str) -> Iterator[re.Match[str]]:
 
 
 def canonical(text: str) -> tuple[str, ...]:
-    """Return the words of literal text without what makes no difference: articles, tense, gender, politeness."""
+    """Return the words of literal text without what makes no difference: articles, number, gender, politeness."""
     if is_polite(text):
         return ()
     words = (word.strip(",.;:!?") for word in text.casefold().split())
@@ -120,12 +120,11 @@ _WORD = re.compile(r"(?<![\w'-])[a-z]+(?:['-][a-z]+)?(?![\w'-])", re.IGNORECASE)
 
 _GROUPS = (
     ("he", "he she they it him her them his hers their theirs its himself herself themselves itself"),
-    ("i", "i we you me us"),
-    ("is", "is are was were am be been being"),
-    ("has", "has have had having"),
-    ("do", "do does did"),
-    ("will", "will would shall"),
-    ("can", "can could"),
+    ("i", "i we me us"),
+    ("is", "is are am"),
+    ("was", "was were"),
+    ("has", "has have"),
+    ("do", "do does"),
 )
 _CANONICAL = {word: group for group, words in _GROUPS for word in words.split()}
-_EMPTY = ARTICLES | frozenset(("this", "these", "those", "my", "our", "your"))
+_EMPTY = ARTICLES | frozenset(("this", "these", "those", "my", "our"))

@@ -29,7 +29,7 @@ def findings(source: str, *texts: str) -> list[str]:
     ],
 )
 def test_what_says_the_same_needs_no_evidence(source: str, text: str) -> None:
-    """Gender, tense, number, articles, politeness and spellings may be alternatives."""
+    """Gender, number, articles, politeness and spellings may be alternatives."""
     assert findings(source, text) == []
 
 
@@ -44,6 +44,9 @@ def test_what_says_the_same_needs_no_evidence(source: str, text: str) -> None:
         ("split {n:count} [evenly]", "split 3", "'evenly'"),
         ("(split|divide) {n:count}", "split 3", "'divide'"),
         ("from {a:count} (to|from) {b:count}", "from 3 to 4", "'from'"),
+        ("what (is|was) it at {n:count}", "what is it at 3", "'was'"),
+        ("send (my|your) {n:count} files", "send my 3 files", "'your'"),
+        ("(I|you) owe {n:count} dollars", "I owe 3 dollars", "'you'"),
     ],
 )
 def test_content_that_nobody_said_is_refused(source: str, text: str, quoted: str) -> None:
@@ -51,6 +54,7 @@ def test_content_that_nobody_said_is_refused(source: str, text: str, quoted: str
     (finding,) = findings(source, text)
     assert quoted in finding
     other = text.replace("plus", "times").replace("deposit", "withdraw").replace("net", "gross").replace("km", "miles")
+    other = other.replace("what is", "what was").replace("my", "your").replace("I owe", "you owe")
     other = other.replace("do go", "do not go").replace("split", "divide") if "[" not in source else other
     both = {"do go 3 steps": "do not go 3 steps", "split 3": "split 3 evenly" if "[" in source else "divide 3"}
     other = both.get(text, other.replace("to 4", "from 4") if "from 3" in text else other)
