@@ -138,7 +138,8 @@ def _sequence(elements: Elements) -> str:
                 parts.append((" " if space else "") + f"(?:{text})?")
                 space = False
         else:
-            parts.append((" " if space else "") + _token(token))
+            spaced = index < len(tokens) and tokens[index] is _SPACE
+            parts.append((" " if space else "") + _token(token, spaced=spaced))
             space = False
     return "".join(parts) + (" " if space else "")
 
@@ -176,10 +177,10 @@ def _parts_here(follower: object) -> bool:
     )
 
 
-def _token(token: object) -> str:
+def _token(token: object, *, spaced: bool) -> str:
     match token:
         case str():
-            return _literal(token)
+            return _literal(token, spaced=spaced)
         case SlotMention(slot=slot):
             return f"({slot.pattern})"
         case Choice():
@@ -192,11 +193,14 @@ def _branches(choice: Choice) -> str:
     return f"(?:{'|'.join(_sequence(branch) for branch in choice.branches)})"
 
 
-def _literal(text: str) -> str:
-    """Escape a literal; a comma before a space or at the end may be absent, and any article may stand for another."""
+def _literal(text: str, *, spaced: bool) -> str:
+    """Escape a literal; a comma before a space or at the end may be absent, and any article may stand for another.
+
+    An article that ends it is one where a space follows: "a {total:money} bill".
+    """
     pieces: list[str] = []
     position = 0
-    for article in article_places(text):
+    for article in article_places(f"{text} " if spaced else text):
         pieces += (_escaped(text[position : article.start()]), ARTICLE_PATTERN)
         position = article.end()
     return "".join((*pieces, _escaped(text[position:])))

@@ -21,6 +21,8 @@ def accepts(template: str, text: str) -> bool:
     ("template", "text"),
     [
         ("split a bill of {x:money}", "Please split the bill of $5"),
+        ("split a {x:money} bill", "split the $5 bill"),
+        ("add the [big] {x:count} to an {y:noun}", "add a 5 to the apple"),
         ("please split a bill of {x:money}", "Could you split a bill of $5, please?"),
         ("[can you] [please] split a bill of {x:money}", "Hi there! Can you please split a bill of $5?"),
         ("(please|kindly) split {x:money}", "split $5"),
