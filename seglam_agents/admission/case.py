@@ -55,10 +55,10 @@ class Case:
         return self.loaded.guard.explain(normalise(text), context)
 
     def answer(
-        self, text: str, context: Mapping[str, Json] | None = None, *, canonical: bool = False
+        self, text: str, context: Mapping[str, Json] | None = None, *, made_up: bool = False
     ) -> Final | GiveUp | None:
         """Answer a request that the guard accepts; None where it declines."""
-        return answer_of(self.loaded, self.executor, text, context, canonical=canonical)
+        return answer_of(self.loaded, self.executor, text, context, made_up=made_up)
 
     def examples(self) -> tuple[Example, ...]:
         """Return what the candidate must reproduce: its own examples and those of its parent."""
@@ -71,10 +71,10 @@ def answer_of(
     text: str,
     context: Mapping[str, Json] | None = None,
     *,
-    canonical: bool = False,
+    made_up: bool = False,
 ) -> Final | GiveUp | None:
     """Answer a request by a procedure without tools; None where its guard declines."""
-    judgement = loaded.guard.match(normalise(text, canonical=canonical), context)
+    judgement = loaded.guard.match(normalise(text, made_up=made_up), context)
     if not isinstance(judgement, Accepted):
         return None
     action = executor.next_action(loaded, judgement.arguments)

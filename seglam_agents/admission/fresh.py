@@ -199,7 +199,7 @@ def _best(case: Case, program: Program, arguments: Mapping[str, Value]) -> float
 
 
 def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:
-    judgement = guard.match(normalise(sample.text, canonical=True))
+    judgement = guard.match(normalise(sample.text, made_up=True))
     if isinstance(judgement, Declined):
         # Out of the predicate's bounds, or rejected as doubtful: that is what these rules are for.
         if judgement.stage in ("where", "distinct", "ambiguous", "unit", "bounds", "unread"):

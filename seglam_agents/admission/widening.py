@@ -36,8 +36,8 @@ def check_widening(case: Case) -> Check:
     answered = lost = 0
     problems: list[str] = []
     for text, made_up in _requests_of(loaded, case):
-        theirs = answer_of(loaded, case.executor, text, canonical=made_up)
-        ours = case.answer(text, canonical=made_up)
+        theirs = answer_of(loaded, case.executor, text, made_up=made_up)
+        ours = case.answer(text, made_up=made_up)
         if not isinstance(theirs, Final):
             continue
         answered += 1

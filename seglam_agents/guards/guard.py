@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import Literal, TypeAlias
 
-from seglam_agents.guards.locales import Notation
+from seglam_agents.guards.locales import Notation, is_doubtful
 from seglam_agents.guards.normal import NormalText, normalise, words
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
@@ -142,6 +142,13 @@ class TemplateGuard:
         """Return a text with numbers, dates and money as slots read them, by the user's locale."""
         return self._notation.reads(text) if self._notation else text
 
+    def value_of(self, name: str, text: str) -> Value | None:
+        """Return the value of a slot that a text spells when it stands alone; None where it is none."""
+        kind, spelt = self.slots[name], normalise(text)
+        read = self.read(spelt)
+        raw = text if read is spelt or kind.verbatim else read.text
+        return _meant(context_value(kind.name, raw), text, spelt, self._notation)
+
     def explain(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
         """Like `match`, but a template that does not match says how far it came. Slower."""
         judgement = self.match(text, context)
@@ -161,7 +168,7 @@ class TemplateGuard:
 
     def _match_one(self, index: int, text: NormalText, context: Mapping[str, Json]) -> Judgement:
         pattern = self.patterns[index]
-        bound = _read(pattern, text)
+        bound = _read(pattern, text, self._notation)
         if isinstance(bound, Declined):
             return bound
         arguments: dict[str, Value] = {name: bound.get(name) for name in self.slots}
@@ -208,7 +215,7 @@ class TemplateGuard:
         found: set[str] = set()
         for pattern in self.patterns:
             for text in self._seen:
-                bound = _read(pattern, self.read(normalise(text)))
+                bound = _read(pattern, self.read(normalise(text)), self._notation)
                 if not isinstance(bound, Declined):
                     found |= {name for name, value in bound.items() if _below(self.slots[name], value)}
         return frozenset(found)
@@ -324,9 +331,9 @@ def context_value(kind: str, value: Value) -> Value:
         return None
 
 
-def _read(pattern: Pattern, text: NormalText) -> dict[str, Value] | Declined:
+def _read(pattern: Pattern, text: NormalText, notation: Notation | None) -> dict[str, Value] | Declined:
     """Bind the slots; of two readings of a request exactly one must hold, or both must be the same."""
-    readings = [_bind(pattern, spans, text) for spans in pattern.readings(text.text)]
+    readings = [_bind(pattern, spans, text, notation) for spans in pattern.readings(text.text)]
     # "3 thousand apples" is no 3 of "thousand apples": a reading whose slots do not hold is none.
     bound = [reading for reading in readings if not isinstance(reading, Declined)]
     if len(bound) == 2 and bound[0] != bound[1]:
@@ -334,20 +341,32 @@ def _read(pattern: Pattern, text: NormalText) -> dict[str, Value] | Declined:
     return bound[0] if bound else readings[0] if readings else Declined("template", "no template matches")
 
 
-def _bind(pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText) -> dict[str, Value] | Declined:
+def _bind(
+    pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText, notation: Notation | None
+) -> dict[str, Value] | Declined:
     bound: dict[str, Value] = {}
     for mention, (start, end) in zip(pattern.groups, spans, strict=True):
         if start < 0:
             continue
         kind = mention.slot
         raw = text.source(start, end) if kind.verbatim else text.text[start:end]
-        value = kind.parse(raw)
+        value = _meant(kind.parse(raw), raw, text, notation)
         if value is None:
             return Declined("slot", f"{raw!r} cannot be read as {kind.name} for `{mention.name}`")
         known = bound.setdefault(mention.name, value)
         if not kind.same(known, value):
             return Declined("mention", f"`{mention.name}` is {known!r} first and {value!r} later")
     return bound
+
+
+def _meant(value: Value, raw: str, text: NormalText, notation: Notation | None) -> Value | None:
+    """Return a value in the sense of the user's locale, or None where nobody can tell it."""
+    if value is None or text.made_up:
+        return value
+    if notation is not None:
+        return notation.own(raw, value)
+    counted = not isinstance(value, str) and is_doubtful(raw, text)
+    return None if counted else value
 
 
 def _predicate(source: str | None, names: set[str]) -> Predicate | None:

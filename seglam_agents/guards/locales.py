@@ -16,10 +16,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import get_date_format
-from babel.numbers import get_currency_symbol, get_territory_currencies
+from babel.numbers import get_currency_name, get_currency_symbol, get_territory_currencies
 
 from seglam_agents.guards.normal import NormalText
 from seglam_agents.records.errors import SlotError
+from seglam_agents.records.values import Money, Quantity, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,16 @@ class Notation:
     decimal: str
     groups: tuple[int, int]
     """Digits of the last group, and of those before it."""
-    day_first: bool
-    """Whether 1/2/2025 is in February."""
+    day_first: bool | None
+    """Whether 1/2/2025 is in February; None where the year stands first, so that it says nothing."""
     sign: str
     """The sign of the locale's own currency."""
     code: str
     """Its ISO code."""
+    designators: frozenset[str]
+    """Signs and words of several currencies that mean the own one here: `$` and "cents" in Canada."""
+    long_scale: bool
+    """Whether a billion may be a million millions."""
 
     def reads(self, text: NormalText) -> NormalText:
         """Return a request with its numbers, dates and own currency as slots read them."""
@@ -45,6 +50,23 @@ class Notation:
             return text
         edits = [*self._numbers(text), *self._dates(text), *self._signs(text)]
         return text.edited(sorted(edits)) if edits else text
+
+    def own(self, raw: str, value: Value) -> Value | None:
+        """Return a value that a slot read in the sense that it has in the locale; None where that is not certain."""
+        if isinstance(value, (int, float, Money, Quantity, list)) and self.long_scale and _BILLIONS.search(raw):
+            return None
+        if isinstance(value, Money):
+            return Money(value.amount, self.code) if self._is_own(raw) else value
+        if isinstance(value, list) and any(isinstance(item, Money) for item in value):
+            if self._is_own(raw):
+                return [Money(item.amount, self.code) if isinstance(item, Money) else item for item in value]
+            # "$5 and US$6": which sign belongs to which amount is not known here.
+            return None if self.designators.intersection(_tokens(raw)) else value
+        return value
+
+    def _is_own(self, raw: str) -> bool:
+        first, *rest = _tokens(raw) or [""]
+        return first in self.designators and self.designators.union(("and",)).issuperset(rest)
 
     def _numbers(self, text: NormalText) -> Iterator[tuple[int, int, str]]:
         for match in _number_pattern(self.group, self.decimal, self.groups).finditer(text.text):
@@ -57,6 +79,8 @@ class Notation:
             yield match.start(), match.end(), f"{int(digits):,}{part}"
 
     def _dates(self, text: NormalText) -> Iterator[tuple[int, int, str]]:
+        if self.day_first is None:
+            return
         for match in _DATE.finditer(text.text):
             first, second = int(match[1]), int(match[3])
             day, month = (first, second) if self.day_first else (second, first)
@@ -64,13 +88,10 @@ class Notation:
                 yield match.start(), match.end(), f"{match[4]}-{month:02}-{day:02}"
 
     def _signs(self, text: NormalText) -> Iterator[tuple[int, int, str]]:
-        if self.sign not in _SHARED:
-            return
-        sign = re.escape(self.sign)
-        for match in re.finditer(rf"(?<![^\W_])(?<![$¥€£]){sign}(?= ?[0-9])", text.text, re.IGNORECASE):
-            yield match.start(), match.end(), f"{self.code} "
-        for match in re.finditer(rf"(?<=[0-9])( ?){sign}(?![^\W_])", text.text, re.IGNORECASE):
-            yield match.start(), match.end(), f" {self.code}"
+        if not self.sign.startswith("kr"):
+            return  # Slots read all other signs; `own` says whose they are.
+        for match in _KRONE.finditer(text.text):
+            yield match.start(), match.end(), f"{self.code} " if match[1] else f" {self.code}"
 
 
 @lru_cache(maxsize=64)
@@ -97,7 +118,17 @@ def notation(locale: str) -> Notation:
         day_first=_day_first(str(get_date_format("short", known).pattern)),
         sign=_plain(get_currency_symbol(code, known)) if code else "",
         code=code,
+        designators=_designators(code),
+        long_scale=known.language != "en" and str(known) != "pt_BR",
     )
+
+
+def is_doubtful(raw: str, text: NormalText) -> bool:
+    """Tell whether a number, without a locale, may be another one in the language of its request.
+
+    "1.250" and "1,250" are one and a quarter to some people, and more than a thousand to others.
+    """
+    return bool(_SEPARATED.search(raw)) and _is_foreign(text.original)
 
 
 def checked_locale(locale: str) -> str:
@@ -124,12 +155,36 @@ def clock_of(now: Callable[[], datetime] | None, timezone: str) -> Callable[[], 
     return lambda: datetime.now(zone).replace(tzinfo=None)
 
 
+@lru_cache(maxsize=1024)
+def _is_foreign(text: str) -> bool:
+    """Tell whether a text is written in one of the languages that separate thousands by dots or spaces."""
+    found = re.findall(r"[^\W\d_]+", text.casefold())
+    english, foreign = (sum(word in listed for word in found) for listed in (_ENGLISH, _FOREIGN))
+    return foreign > english or any("\u0370" <= character <= "\u052f" for character in text)
+
+
+def _tokens(raw: str) -> list[str]:
+    """Return what stands in an amount beside its digits and its scale."""
+    return [word for word in re.findall(r"[^\W\d_]+|[$¥£€¢₨]", raw.casefold()) if word not in _SCALES]
+
+
+def _designators(code: str) -> frozenset[str]:
+    name = get_currency_name(code, locale="en").casefold().rpartition(" ")[2] if code else ""
+    return _set(_FAMILIES.get(name, ""))
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 def _currency(locale: Locale) -> str:
     codes = get_territory_currencies(locale.territory) if locale.territory else []
     return str(codes[0]) if codes else ""
 
 
-def _day_first(pattern: str) -> bool:
+def _day_first(pattern: str) -> bool | None:
+    if pattern.lower().startswith("y"):
+        return None
     return pattern.lower().find("d") < pattern.find("M")
 
 
@@ -150,5 +205,29 @@ def _number_pattern(group: str, decimal: str, groups: tuple[int, int]) -> re.Pat
 
 _FOLDED = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "’": "'", "￥": "¥"})
 _DATE = re.compile(r"(?<![\w./-])([0-9]{1,2})([./-])([0-9]{1,2})\2([1-9][0-9]{3})(?![\w/-]|\.[0-9])")
-_SHARED = ("$", "¥", "kr", "kr.", "£", "Rs", "₨")
-"""Signs of several currencies."""
+_KRONE = re.compile(r"(?<![^\W_])(kr\.? ?)(?=[0-9])|(?<=[0-9]) ?kr(?![^\W_])(?:\.(?! (?-i:[A-Z])))?", re.IGNORECASE)
+_BILLIONS = re.compile(r"[bt]r?illion|[0-9] ?bn", re.IGNORECASE)
+_SEPARATED = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}[.,][0-9]{3}(?![0-9.,])")
+_SCALES = frozenset(("k", "m", "bn", "hundred", "thousand", "million", "billion", "trillion", "minus"))
+_FAMILIES = {
+    "dollar": "$ dollar dollars buck bucks cent cents ¢ c penny pennies",
+    "peso": "$ peso pesos",
+    "pound": "£ pound pounds penny pennies",
+    "yen": "¥",
+    "yuan": "¥",
+    "rupee": "rs rupee rupees ₨",
+    "krona": "krona kronor",
+    "krone": "krone kroner",
+    "franc": "franc francs",
+    "euro": "cent cents ¢ c",
+    "rand": "cent cents c",
+}
+"""Signs and words that several currencies share, by what a currency is called."""
+_ENGLISH = _set("the of to in is are how much many what for with and my if do does it i we you at by from")
+_FOREIGN = _set(
+    "der das und von für ist eine einen wie viel viele sind durch mit auf dem zu nicht bitte ich wir"
+    " el los las del por para una es son cuánto cuántos entre le les du des et pour avec une est sont combien par je"
+    " il gli di della è sono quanto quanti tra os um uma dos das são quantos het een van voor met hoeveel zijn"
+    " och är för av hur mycket många att på og hvor meget til ile jest są dla oraz"
+)
+"""Words that hold sentences together in languages that write 1.250 for more than a thousand."""

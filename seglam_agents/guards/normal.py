@@ -37,6 +37,8 @@ class NormalText:
     _passes: tuple[_Pass, ...] = field(default=(), repr=False, compare=False)
     canonical: bool = field(default=False, compare=False)
     """Whether numbers and dates are in the notation that slots read, whatever the locale of the user is."""
+    made_up: bool = field(default=False, compare=False)
+    """Whether it was made from values, and not written by a user in the notation of a locale."""
 
     def source(self, start: int, end: int) -> str:
         """Return the original text under the normalised span [start, end).
@@ -57,15 +59,15 @@ class NormalText:
         """Return the text with further, ordered and disjoint edits."""
         draft = _Draft(self.text)
         draft.edit(edits)
-        return NormalText(draft.text, self.original, (*self._passes, *draft.passes), canonical=True)
+        return NormalText(draft.text, self.original, (*self._passes, *draft.passes), True, self.made_up)
 
 
-def normalise(text: str, *, canonical: bool = False) -> NormalText:
+def normalise(text: str, *, made_up: bool = False) -> NormalText:
     """Return the text in the one spelling that templates are written against; upper and lower case are kept.
 
     Args:
         text: as it was written.
-        canonical: True where it was made up from values rather than written by a user in the notation of a locale.
+        made_up: True where it was made from values rather than written by a user in the notation of a locale.
     """
     draft = _Draft(text)
     _fold(draft)
@@ -73,7 +75,7 @@ def normalise(text: str, *, canonical: bool = False) -> NormalText:
     draft.edit(spellings(draft.text))
     draft.edit(_number_words(draft.text))
     draft.edit([_Edit(0, polite, "")] if (polite := frame(draft.text)) else [])
-    return NormalText(draft.text, text, tuple(draft.passes), canonical)
+    return NormalText(draft.text, text, tuple(draft.passes), made_up, made_up)
 
 
 def normalise_literal(text: str, *, final: bool = False) -> str:

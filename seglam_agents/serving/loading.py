@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
 from seglam_agents.guards.locales import notation
-from seglam_agents.guards.normal import normalise
 from seglam_agents.records.errors import SandboxError, StaleError
-from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.procedure import Parameter, Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
@@ -105,11 +104,7 @@ def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str
         value = arguments.get(name)
         if value is None and not parameter.optional:
             return f"the parameter {name!r} ({parameter.slot}) is missing"
-        if isinstance(value, str) and isinstance(loaded.guard, TemplateGuard) and parameter.source == "text":
-            spelt = normalise(value)
-            read_so = loaded.guard.read(spelt)
-            value = value if read_so is spelt else read_so.text
-        read = None if value is None else context_value(parameter.slot, decode(value))
+        read = None if value is None else _read_as(loaded.guard, parameter, value)
         if value is not None and read is None:
             return f"{name}={value!r} cannot be read as {parameter.slot}"
         bound[name] = read
@@ -117,6 +112,13 @@ def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str
         bounds = loaded.procedure.guard.where or "zero, negative and coinciding values that were never seen"
         return f"the arguments are out of bounds: {bounds}"
     return bound
+
+
+def _read_as(guard: TemplateGuard | CodeGuard, parameter: Parameter, value: Json) -> Value | None:
+    """Read a value given by name; a text as the users write numbers, dates and money."""
+    if isinstance(value, str) and isinstance(guard, TemplateGuard) and parameter.source == "text":
+        return guard.value_of(parameter.name, value)
+    return context_value(parameter.slot, decode(value))
 
 
 def signature(body: str) -> tuple[str, ...]:

@@ -48,9 +48,15 @@ def test_a_number_reads_back(locale: str, value: Decimal) -> None:
 @given(day=st.dates(min_value=date(1900, 1, 1), max_value=date(2099, 12, 31)))
 def test_a_date_reads_back(locale: str, day: date) -> None:
     """A day in digits, in the order of the locale, is that day."""
-    order = "dd/MM/yyyy" if notation(locale).day_first else "MM/dd/yyyy"
+    order = {True: "dd/MM/yyyy", False: "MM/dd/yyyy", None: "yyyy/MM/dd"}[notation(locale).day_first]
     text = format_date(day, format=order, locale=locale)
     assert bound(locale, "on {x:date} at noon", f"on {text} at noon") == day
+
+
+@pytest.mark.parametrize("locale", ["", "ja_JP", "zh_CN", "sv_SE", "en_CA"])
+def test_a_date_whose_order_nobody_knows_is_declined(locale: str) -> None:
+    """Where the year stands first, 3/4/2025 may be in March or in April."""
+    assert bound(locale, "on {x:date} at noon", "on 3/4/2025 at noon") is None
 
 
 @every_locale
@@ -77,6 +83,19 @@ def test_money_reads_back_or_is_declined(locale: str, cents: int) -> None:
         ("zh_CN", "¥500", Money(500, "CNY")),
         ("ja_JP", "￥500", Money(500, "JPY")),
         ("sv_SE", "500 kr", Money(500, "SEK")),
+        ("en_CA", "20 dollars", Money(20, "CAD")),
+        ("en_CA", "50 cents", Money(0.5, "CAD")),
+        ("en_CA", "20 dollars and 50 cents", Money(20.5, "CAD")),
+        ("en_CA", "US$20", Money(20, "USD")),
+        ("en_CA", "20 USD", Money(20, "USD")),
+        ("en_HK", "$5", Money(5, "HKD")),
+        ("es_CL", "$20.000", Money(20_000, "CLP")),
+        ("de_DE", "50 Cent", Money(0.5, "EUR")),
+        ("de_DE", "$20", Money(20, "USD")),
+        ("de_DE", "1 Billion Euro", None),
+        ("en_GB", "1 billion euros", Money(10**9, "EUR")),
+        ("nb_NO", "kr 5", Money(5, "NOK")),
+        ("da_DK", "5 kr.", Money(5, "DKK")),
         ("", "500 kr", None),
         ("", "1.250,00 €", None),
         ("", "20M€", Money(20_000_000, "EUR")),
@@ -106,6 +125,54 @@ def test_money(locale: str, text: str, value: Money | None) -> None:
 def test_weights(locale: str, text: str, value: Quantity | None) -> None:
     """A dot and three digits is a thousand in half of Europe."""
     assert bound(locale, "weigh {x:quantity} now", f"weigh {text} now") == value
+
+
+@pytest.mark.parametrize(
+    ("locale", "template", "text", "value"),
+    [
+        ("de_DE", "Wie viel sind 3 % von {x:money}?", "Wie viel sind 3 % von 1.250,50 €?", Money(1250.5, "EUR")),
+        ("es_ES", "¿Cuánto son {x:money} entre 4?", "¿Cuánto son 1.250,50 € entre 4?", Money(1250.5, "EUR")),
+        ("fr_FR", "Partage {x:money} entre 4", "Partage 1\u202f250,50 € entre 4", Money(1250.5, "EUR")),
+        ("fr_FR", "Partage {x:money} entre 4", "Partage 1 250,50 € entre 4", None),
+        ("ja_JP", "{x:money}を4人で割って", "￥5,000を4人で割って", Money(5000, "JPY")),
+        ("ja_JP", "{x:number}円を4人で割って", "5,000円を4人で割って", 5000),
+        ("ja_JP", "{x:number}円を4人で割って", "5万円を4人で割って", None),
+        ("ja_JP", "{x:date}に予約", "2025/03/04に予約", date(2025, 3, 4)),
+        ("zh_CN", "把{x:money}分给4个人", "把¥5000分给4个人", Money(5000, "CNY")),
+        ("zh_CN", "把{x:number}元分给4个人", "把1.5万元分给4个人", None),
+        ("", "Wie viel ist {x:number} mal 3?", "Wie viel ist 1.250 mal 3?", None),
+        ("", "Wie viel wiegen {x:quantity} und 3 kg?", "Wie viel wiegen 1,250 kg und 3 kg?", None),
+        ("", "¿Cuánto son {x:percent} de la suma?", "¿Cuánto son 1.250% de la suma?", None),
+        ("", "Combien font {x:number} et 3 ?", "Combien font 1,250 et 3 ?", None),
+        ("", "How much is {x:number} times 3?", "How much is 1,250 times 3?", 1250),
+        ("", "Wie viel ist {x:number} mal 3?", "Wie viel ist 1250 mal 3?", 1250),
+    ],
+)
+def test_other_languages_are_read_right_or_declined(locale: str, template: str, text: str, value: object) -> None:
+    """A request in another language is never read as if it were English."""
+    assert bound(locale, template, text) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("$5 and $6", [Money(5, "CAD"), Money(6, "CAD")]),
+        ("US$5 and US$6", None),
+        ("$5 and US$6", None),
+        ("€5 and €6", [Money(5, "EUR"), Money(6, "EUR")]),
+    ],
+)
+def test_lists_of_money(text: str, value: object) -> None:
+    """In a list the sign is the locale's own for all amounts, or nobody knows for which."""
+    assert bound("en_CA", "add {x:list(money)} up", f"add {text} up") == value
+
+
+def test_arguments_by_name_are_read_as_the_users_write() -> None:
+    """Quoted text keeps its digits; amounts are read in the locale."""
+    german = TemplateGuard(GuardSource(templates=("send {q:quoted} for {x:money}",)), notation=notation("de_DE"))
+    assert german.value_of("x", "1.250,50 €") == Money(1250.5, "EUR")
+    assert german.value_of("x", "50 Cent") == Money(0.5, "EUR")
+    assert german.value_of("q", '"1.250,50"') == "1.250,50"
 
 
 @pytest.mark.parametrize(
