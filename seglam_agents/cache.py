@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,12 +21,14 @@ from seglam_agents.embedders.static import NEAR, default_embedder
 from seglam_agents.flow import adrive, drive
 from seglam_agents.guards.locales import checked_locale, clock_of
 from seglam_agents.guards.slots import exports
+from seglam_agents.hosting.journal import Journal
+from seglam_agents.hosting.requests import call_once, named
 from seglam_agents.learning.policy import Policy, open_policy
 from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import StoreError
+from seglam_agents.records.errors import ClockError, StoreError
 from seglam_agents.records.exchange import exchanged
 from seglam_agents.records.outcome import (
     Action,
@@ -49,25 +53,20 @@ from seglam_agents.records.request import (
     fingerprint_of_version_1,
     instructions_digest,
 )
-from seglam_agents.records.tools import Tool
+from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
-from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import HostModule, Limits, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
+from seglam_agents.serving.clock import checked_clock
 from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.opening import open_store
 from seglam_agents.wiring import Wiring, wired
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class HostTool:
-    """A tool with the function that runs it. The function may raise: the body then sees a RuntimeError."""
-
-    tool: Tool
-    function: Callable[..., Value]
+MAX_TOLD = 16
+"""Instructions that one cache is kept for; where they are new at every run, nothing learnt under them would serve."""
 
 
 class ReasoningCache:
@@ -99,6 +98,8 @@ class ReasoningCache:
         locale: how the users write numbers, dates and money, as `de_DE`; without one, what is read differently
             elsewhere ("1.250 kg", "3/4/2025") is declined.
         timezone: of the users, as `Europe/Berlin`: bodies see the time there, so that "tomorrow" is the users'.
+        predictions: later runs that a procedure made from runs must foretell before it serves: one that only reads,
+            and one that writes. Memory proves nothing, so (0, 0) is for experiments.
         seed: of the samples and mutations at admission.
 
     Raises:
@@ -128,68 +129,108 @@ class ReasoningCache:
         now: Callable[[], datetime] | None = None,
         locale: str = "",
         timezone: str = "",
+        predictions: tuple[int, int] = (1, 2),
         seed: int = 0,
     ) -> None:
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = False
-        now = clock_of(now, timezone)
-        self._now = now
+        self._now = now = clock_of(checked_clock(now) if now else None, timezone)
         self._tools = {item.tool.name: item for item in tools}
         declared = {name: item.tool for name, item in self._tools.items()}
         self.scope = Scope(tenant=tenant, agent=agent_named(agent, declared.values()))
         self.instructions = instructions_digest(system_prompt)
         self.model = open_model(model) if model is not None else None
         self.store = self._own_store(store)
+        self._journal = Journal(self.store, self.scope)
         self._adopt(declared, system_prompt)
         self.sandbox = sandbox or self._own_sandbox()
         second, reason = self._second(second_sandbox)
-        self._engine = wired(
-            Wiring(
-                store=self.store,
-                sandbox=self.sandbox,
-                tools=declared,
-                instructions=self.instructions,
-                compilers=self._compilers(repairs),
-                policy=open_policy(policy),
-                embedder=embedder or default_embedder(),
-                near=near if near is not None else NEAR,
-                second=second,
-                second_reason=reason,
-                second_opinion=second_opinion,
-                attacker=attacker,
-                learning=learning == "inline",
-                limits=limits or Limits(),
-                seed=seed,
-                now=now,
-                locale=checked_locale(locale),
-            ),
-            self._call,
+        self._wiring = Wiring(
+            store=self.store,
+            sandbox=self.sandbox,
+            tools=declared,
+            instructions=self.instructions,
+            compilers=self._compilers(repairs),
+            policy=open_policy(policy),
+            embedder=embedder or default_embedder(),
+            near=near if near is not None else NEAR,
+            second=second,
+            second_reason=reason,
+            second_opinion=second_opinion,
+            attacker=attacker,
+            learning=learning == "inline",
+            limits=limits or Limits(),
+            seed=seed,
+            now=now,
+            locale=checked_locale(locale),
+            predictions=predictions,
         )
+        self._engine = wired(self._wiring, self._call)
+        self._told: dict[str, ReasoningCache] = {self.instructions: self}
 
-    def answer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """What bodies may call, by name."""
+        return self._wiring.tools
+
+    def told(self, system_prompt: str) -> ReasoningCache | None:
+        """Return this cache for an agent that is told this: the same store, model and counters, other conditions.
+
+        What was learnt under other instructions runs in shadow until enough runs agree. Close the first one only.
+
+        Returns:
+            The cache; None where the instructions are new at every run, so that nothing could be served under them.
+        """
+        said = instructions_digest(system_prompt)
+        with self._lock:
+            if said not in self._told and len(self._told) < MAX_TOLD:
+                self._told[said] = self._with(said)
+            return self._told.get(said)
+
+    def answer(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer a request: from code where a procedure applies, else by the model, which then may be compiled.
+
+        Args:
+            request: what is asked.
+            context: typed values that are not in the text.
+            request_id: the caller's own name of the request. Asked again by it, from wherever, each write of a
+                procedure is made once (`docs/writes.md`). Without one, asking twice means it twice.
 
         Raises:
             ModelError: the model had to be asked and failed.
         """
-        flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
-        return drive(flow, self.model, self._engine.books.ledger)
+        asked = self._request(request, context)
+        with named(request_id, asked.text):
+            flow = self._engine.answer(asked, can_ask=self.model is not None)
+            return drive(flow, self.model, self._engine.books.ledger)
 
-    async def aanswer(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    async def aanswer(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer a request without blocking the event loop. See `answer`."""
-        flow = self._engine.answer(self._request(request, context), can_ask=self.model is not None)
-        return await adrive(flow, self.model, self._engine.books.ledger)
+        asked = self._request(request, context)
+        with named(request_id, asked.text):
+            flow = self._engine.answer(asked, can_ask=self.model is not None)
+            return await adrive(flow, self.model, self._engine.books.ledger)
 
-    def lookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    def lookup(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer from stored procedures alone, without any model."""
-        outcome = self._engine.lookup.look(self._request(request, context))
+        asked = self._request(request, context)
+        with named(request_id, asked.text):
+            outcome = self._engine.lookup.look(asked)
         self._engine.books.count(outcome)
         return outcome
 
-    async def alookup(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Outcome:
+    async def alookup(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+    ) -> Outcome:
         """Answer from stored procedures alone, in a thread. See `lookup`."""
-        return await asyncio.to_thread(self.lookup, request, context=context)
+        return await asyncio.to_thread(self.lookup, request, context=context, request_id=request_id)
 
     def plan(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Plan | Miss | Refused:
         """Say which procedure will answer, and with what, for a host that runs the tools itself.
@@ -270,7 +311,7 @@ class ReasoningCache:
             StoreError: the store is broken.
         """
         # When it was made is not known here: a run of last year must not be taken for one of now.
-        return self._engine.learning.book.add(trace.model_copy(update={"request": self._request(trace.request, None)}))
+        return self._engine.learning.book.add(self._under(trace))
 
     def learn_remembered(self, *, progress: Callable[[int, int], None] | None = None) -> list[LearnedKind]:
         """Compile every kind of run that is remembered and not learnt yet.
@@ -294,9 +335,16 @@ class ReasoningCache:
 
     def procedures(self) -> list[Entry]:
         """Return the current entry of every procedure of this scope."""
-        self._engine.write_statistics()
+        self._write_statistics()
         self._engine.lookup.retriever.refresh(self.scope)
         return self._engine.lookup.retriever.entries(self.scope)
+
+    def near(self, text: str, *, limit: int = 8) -> list[Entry]:
+        """Return the procedures nearest to a text, nearest first: candidates to offer, decided by nothing else.
+
+        Never raises: without a store that searches there are none.
+        """
+        return self._engine.learning.tasks.nearest(self._request(text, None), limit)
 
     def stats(self) -> CacheStatistics:
         """Return sums since the cache was opened."""
@@ -326,7 +374,7 @@ class ReasoningCache:
                 return
             self._closed = True
         try:
-            self._engine.write_statistics()
+            self._write_statistics()
         except Exception:
             logger.exception("statistics could not be written")  # They must not hide the agent's own result.
         for close in reversed(self._owned):
@@ -348,25 +396,56 @@ class ReasoningCache:
     ) -> None:
         self.close()
 
+    def _with(self, instructions: str) -> ReasoningCache:
+        other = copy.copy(self)
+        other.instructions = instructions
+        other._wiring = replace(self._wiring, instructions=instructions)
+        other._engine = wired(other._wiring, other._call, self._engine.books)
+        return other
+
+    def _write_statistics(self) -> None:
+        retrievers = [cache._engine.lookup.retriever for cache in list(self._told.values())]
+        engine = self._engine
+        engine.books.write(
+            engine.entries, lambda key: next((found for item in retrievers if (found := item.find(key))), None)
+        )
+
     def _request(self, request: str | Request, context: Mapping[str, Json] | None) -> Request:
+        try:
+            return self._valid(request, context)
+        except ValueError:
+            # The first look at it says what is wrong with it, as a `Refused`.
+            odd = request.text if isinstance(request, Request) else request
+            return Request.model_construct(text=odd, context=context or {}, scope=self.scope)
+
+    def _valid(self, request: str | Request, context: Mapping[str, Json] | None) -> Request:
         if isinstance(request, Request):
             # The tenant is the cache's: a request object cannot talk its way into another one.
             return request.model_copy(update={"scope": self.scope, **({"context": dict(context)} if context else {})})
+        if not isinstance(request, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
+            raise ValueError("a request is a text")
         return Request(text=request, context=dict(context or {}), scope=self.scope)
 
     def _scoped(self, trace: Trace) -> Trace:
         stamp = trace.recorded_at or self._clock()
-        said = trace.instructions or self.instructions
-        update = {"request": self._request(trace.request, None), "recorded_at": stamp, "instructions": said}
-        return trace.model_copy(update=update)
+        return self._under(trace).model_copy(update={"recorded_at": stamp})
+
+    def _under(self, trace: Trace) -> Trace:
+        """Return a run with the conditions that it happened under: those of today, where it does not say others."""
+        return trace.model_copy(
+            update={
+                "request": self._request(trace.request, None),
+                "instructions": trace.instructions or self.instructions,
+                "schemas": trace.schemas or {name: item.tool.schema_hash for name, item in self._tools.items()},
+            }
+        )
 
     def _clock(self) -> datetime | None:
         try:
-            read = self._now() if self._now else None
-        except Exception:
-            logger.exception("the clock is broken; the run has no date")
+            return self._now() if self._now else None
+        except ClockError as error:
+            logger.warning("%s; the run has no date", error)
             return None
-        return read if isinstance(read, datetime) else None
 
     def _known(
         self, request: str | Request, answer: Json, trace: Trace | None, context: Mapping[str, Json] | None
@@ -393,15 +472,7 @@ class ReasoningCache:
         item = self._tools.get(call.tool)
         if item is None:
             return ToolResult(error=f"tool {call.tool!r} does not exist")
-        try:
-            returned = item.function(**call.arguments)
-        except Exception as error:
-            return ToolResult(error=f"{type(error).__name__}: {error}")
-        try:
-            return ToolResult(value=exchanged(returned))
-        except Exception as error:
-            # It has acted: the model must hear of it, whatever it returned.
-            return ToolResult(error=f"{call.tool} was carried out, but its result cannot be used: {error}")
+        return call_once(self._journal, item.tool, call, lambda: _carried_out(item, call))
 
     def _own_store(self, store: str | Path | ProcedureStore | None) -> ProcedureStore:
         opened = open_store(store)
@@ -422,3 +493,19 @@ class ReasoningCache:
             return None, opened.reason
         self._owned.append(opened.close)
         return opened, ""
+
+
+def _carried_out(item: HostTool, call: ToolCall) -> ToolResult:
+    try:
+        returned = item.function(**call.arguments)
+    except (Exception, asyncio.CancelledError, SystemExit) as error:
+        # What a tool raises is its own failure, and it may have acted: the step must not be lost.
+        return ToolResult(error=f"{type(error).__name__}: {error}")
+    if inspect.iscoroutine(returned):
+        returned.close()
+        return ToolResult(error=f"{call.tool} was not carried out: its function returned a coroutine")
+    try:
+        return ToolResult(value=exchanged(returned))
+    except Exception as error:
+        # It has acted: the model must hear of it, whatever it returned.
+        return ToolResult(error=f"{call.tool} was carried out, but its result cannot be used: {error}")

@@ -1,13 +1,13 @@
 """One flow, two drivers: the path of a request is a generator of effects, driven blocking or on an event loop.
 
 The flow itself does no input or output. It yields what it needs (`Ask` the model, do some `Work`, `Wait` for another
-flow) and is sent the result, or the error is thrown into it.
+flow, have the `Host` do something) and is sent the result, or the error is thrown into it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -43,7 +43,15 @@ class Wait:
     seconds: float
 
 
-Effect: TypeAlias = Ask | Work | Wait
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Something of the host's own, in the colour in which it drives the flow."""
+
+    blocking: Callable[[], object]
+    awaited: Callable[[], Awaitable[object]]
+
+
+Effect: TypeAlias = Ask | Work | Wait | Host
 Flow: TypeAlias = Generator[Effect, object, T]
 
 
@@ -57,7 +65,12 @@ def work(function: Callable[[], T]) -> Flow[T]:
     return cast(T, (yield Work(function)))
 
 
-def drive(flow: Flow[T], model: Model | None, ledger: Ledger | None = None) -> T:
+def host(blocking: Callable[[], T], awaited: Callable[[], Awaitable[T]]) -> Flow[T]:
+    """Have the host do something from within a flow."""
+    return cast(T, (yield Host(blocking, awaited)))
+
+
+def drive(flow: Flow[T], model: Model | None = None, ledger: Ledger | None = None) -> T:
     """Run a flow to its end in this thread."""
     try:
         effect = next(flow)
@@ -75,7 +88,7 @@ def drive(flow: Flow[T], model: Model | None, ledger: Ledger | None = None) -> T
         flow.close()
 
 
-async def adrive(flow: Flow[T], model: Model | None, ledger: Ledger | None = None) -> T:
+async def adrive(flow: Flow[T], model: Model | None = None, ledger: Ledger | None = None) -> T:
     """Run a flow to its end without blocking the event loop."""
     try:
         effect = next(flow)
@@ -106,6 +119,8 @@ def _perform(effect: Effect, model: Model | None) -> object:
         case Wait(future=future, seconds=seconds):
             _wait(future, seconds)
             return None
+        case Host(blocking=blocking):
+            return blocking()
 
 
 async def _aperform(effect: Effect, model: Model | None) -> object:
@@ -123,6 +138,8 @@ async def _aperform(effect: Effect, model: Model | None) -> object:
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), seconds)
             return None
+        case Host(awaited=awaited):
+            return await awaited()
 
 
 def _book(effect: Effect, result: object, ledger: Ledger | None) -> None:

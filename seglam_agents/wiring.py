@@ -50,15 +50,17 @@ class Wiring:
     limits: Limits
     seed: int
     now: Callable[[], datetime] | None
-    locale: str
+    locale: str = ""
+    predictions: tuple[int, int] = (1, 2)
 
 
-def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
+def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books | None = None) -> Engine:
     """Return the engine of a cache.
 
     Args:
         wiring: what the cache was opened with.
         call: runs a tool of the host; it must not raise.
+        books: of another engine, where both count together.
     """
     store, tools, told = wiring.store, wiring.tools, wiring.instructions
     now, clock = wiring.now, wiring.now is not None
@@ -66,7 +68,8 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
     retriever = Retriever(
         store, wiring.sandbox, tools=tools, limits=wiring.limits, instructions=told, locale=wiring.locale
     )
-    entries, books, book, kinds = Entries(store), Books(), TraceBook(store), Kinds(store, wiring.near)
+    entries, book, kinds = Entries(store), TraceBook(store), Kinds(store, wiring.near)
+    books = books or Books()
     admission = Admission(
         executor, wiring.second, wiring.second_reason, seed=wiring.seed, now=now, locale=wiring.locale
     )
@@ -85,7 +88,7 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
     )
     learning = Learning(
         lookup=lookup,
-        tasks=Tasks(store, retriever, wiring.embedder, wiring.near, book, tools, clock),
+        tasks=Tasks(store, retriever, wiring.embedder, wiring.near, book, tools, clock, told),
         compiling=compiling,
         kinds=kinds,
         book=book,
@@ -93,7 +96,7 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult]) -> Engine:
         books=books,
         flights=Flights(),
         shadows=Shadows(retriever, executor, entries, tools, told, clock),
-        traces=TraceCompiler(),
+        traces=TraceCompiler(*wiring.predictions),
         on=wiring.learning,
     )
     return Engine(lookup, learning, entries, books)

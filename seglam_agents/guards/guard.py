@@ -42,6 +42,7 @@ Stage: TypeAlias = Literal[
     "context",
     "where",
     "code",
+    "question",
 ]
 
 
@@ -76,6 +77,7 @@ class TemplateGuard:
         unread: slots that the body never looks at: words in them may name things, and change nothing.
         seen: requests known to be answered right; what they hold of zero and negative values may be asked for.
         notation: how the user's locale writes numbers, dates and money; None for the notation that slots read.
+        command: True where a question is no such request: "Cancel order A-1?" asks, and cancels nothing.
 
     Raises:
         TemplateError: a template cannot be read, or a slot has two types.
@@ -92,6 +94,7 @@ class TemplateGuard:
         unread: Collection[str] = (),
         seen: Iterable[str] = (),
         notation: Notation | None = None,
+        command: bool = False,
     ) -> None:
         self.source = source
         self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
@@ -108,6 +111,7 @@ class TemplateGuard:
             mention.name for pattern in self.patterns for mention in pattern.groups if mention.again
         )
         self._ranges = frozenset(pair for pattern in self.patterns for pair in _date_ranges(pattern.template.elements))
+        self._command = command
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Return what the guard binds: the slots of the text first, then the context."""
@@ -124,6 +128,8 @@ class TemplateGuard:
         self, which: Iterable[int], text: NormalText, context: Mapping[str, Json] | None = None
     ) -> Judgement:
         """Ask the templates with these indexes only (those that an index found)."""
+        if self._command and text.original.rstrip().endswith("?"):
+            return Declined("question", "it asks, and this procedure changes something")
         accepted: Accepted | None = None
         declined: Declined | None = None
         text = self.read(text)

@@ -1,1 +1,198 @@
-"""One driver for every host: the turn of a request, the journal of writes, the learner, in plain values."""
+"""One driver for every host: the turn of a request, the journal of writes, the learner, in plain values.
+
+A host is whatever runs an agent: a framework, a server, a loop of twenty lines. What is the same for each is here; an
+adapter translates messages and hooks into these values and back, and nothing else.
+"""
+
+from __future__ import annotations
+
+from seglam_agents.embedders.base import Embedder
+from seglam_agents.flow import Flow, adrive, drive, host, work
+from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
+from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
+from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
+from seglam_agents.hosting.driver import WRITE, Driver, Drivers
+from seglam_agents.hosting.expressions import found_nothing
+from seglam_agents.hosting.fitting import Misfit, fit, plain
+from seglam_agents.hosting.journal import (
+    LOST,
+    UNKNOWN,
+    Go,
+    InDoubt,
+    Journal,
+    Known,
+    Write,
+    idempotency_key,
+    offering,
+    once,
+)
+from seglam_agents.hosting.kept import Kept
+from seglam_agents.hosting.learner import Learner, Learning
+from seglam_agents.hosting.parts import Done, Part, Spoken
+from seglam_agents.hosting.procedures import (
+    Told,
+    arguments_model,
+    described_procedure,
+    effect_of,
+    find_entry,
+    is_procedure_tool,
+    nearest,
+    planned,
+    provenance_of,
+    serving,
+    told,
+    tool_name,
+    untitled,
+)
+from seglam_agents.hosting.reading import MAX_ROWS, UNFOUND, Frame, Reading, Rows, Seen, Statements
+from seglam_agents.hosting.recording import Run, Runs
+from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_plan
+from seglam_agents.hosting.traces import Said, Unclean, trace_of
+from seglam_agents.hosting.turn import (
+    Asked,
+    Called,
+    Carried,
+    Decision,
+    Event,
+    GiveBack,
+    Pass,
+    Say,
+    SayAnswer,
+    Switch,
+    Turn,
+    View,
+    new_id,
+    origin_of,
+)
+from seglam_agents.hosting.values import encoded, is_array, is_json, is_object, json_of, parsed, render
+from seglam_agents.hosting.whole import Answered, answer_purely, follow
+from seglam_agents.models.base import Completion, Message
+from seglam_agents.models.tokens import counted
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.errors import ModelError
+from seglam_agents.records.exchange import encoded_or_described
+from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.tools import Effect
+from seglam_agents.records.trace import ModelStep, Step
+from seglam_agents.records.usage import Usage
+from seglam_agents.records.values import Value, decode, encode
+
+__all__ = [
+    "LOST",
+    "MAX_CALLS",
+    "MAX_ROWS",
+    "UNFOUND",
+    "UNKNOWN",
+    "WRITE",
+    "Accounting",
+    "Answered",
+    "Answering",
+    "Asked",
+    "Called",
+    "Carried",
+    "Choice",
+    "ChoosingSession",
+    "Chosen",
+    "Completion",
+    "Decision",
+    "Done",
+    "Driver",
+    "Drivers",
+    "Effect",
+    "Embedder",
+    "Entry",
+    "Event",
+    "Flow",
+    "Frame",
+    "GiveBack",
+    "Go",
+    "HostedCache",
+    "InDoubt",
+    "Journal",
+    "Json",
+    "Kept",
+    "Known",
+    "Learner",
+    "Learning",
+    "Message",
+    "Misfit",
+    "ModelError",
+    "ModelStep",
+    "Part",
+    "Pass",
+    "Price",
+    "Procedure",
+    "ProcedureSavings",
+    "Reading",
+    "Record",
+    "Rows",
+    "Run",
+    "Runs",
+    "Said",
+    "Saved",
+    "SavingsReport",
+    "Say",
+    "SayAnswer",
+    "Seen",
+    "Session",
+    "Sourced",
+    "Spoken",
+    "Statements",
+    "Step",
+    "Switch",
+    "Told",
+    "Turn",
+    "Unclean",
+    "Unfit",
+    "Usage",
+    "Value",
+    "View",
+    "Write",
+    "adrive",
+    "answer_purely",
+    "arguments_model",
+    "arun_plan",
+    "choosing_tool",
+    "counted",
+    "decode",
+    "described_procedure",
+    "digest",
+    "drive",
+    "effect_of",
+    "encode",
+    "encoded",
+    "encoded_or_described",
+    "find_entry",
+    "fit",
+    "follow",
+    "found_nothing",
+    "host",
+    "idempotency_key",
+    "is_array",
+    "is_json",
+    "is_object",
+    "is_procedure_tool",
+    "json_of",
+    "nearest",
+    "new_id",
+    "noted",
+    "offering",
+    "once",
+    "origin_of",
+    "parsed",
+    "plain",
+    "planned",
+    "provenance_of",
+    "render",
+    "run_plan",
+    "serving",
+    "told",
+    "tool_name",
+    "trace_of",
+    "trace_of_choices",
+    "untitled",
+    "vouched",
+    "work",
+]

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
+from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode, tidy
 from seglam_agents.sandboxes.base import (
@@ -21,6 +22,7 @@ from seglam_agents.sandboxes.base import (
     ToolCall,
     ToolResult,
 )
+from seglam_agents.serving.arguments import unfit
 from seglam_agents.serving.loading import Loaded
 
 logger = logging.getLogger(__name__)
@@ -42,11 +44,13 @@ class Executor:
         now: datetime | None = None,
     ) -> Action:
         """Run the body over the recorded results, up to the first call that has none."""
-        return _action(
+        action = _action(
             self.sandbox.run(
                 loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
             )
         )
+        problem = _unfit(loaded, action.tool, action.arguments) if isinstance(action, Call) else None
+        return GiveUp(problem, kind="arguments") if problem else action
 
     def carry_out(self, wanted: Call, call: Callable[[ToolCall], ToolResult]) -> tuple[ToolStep, ToolResult]:
         """Carry one call out with a live tool, and return the step with its result."""
@@ -64,8 +68,14 @@ class Executor:
     ) -> tuple[Action, tuple[ToolStep, ...]]:
         """Run the body to its end with live tools, and return the steps as executed."""
         steps: list[ToolStep] = []
+        problems: list[str] = []
 
         def recording(wanted: ToolCall) -> ToolResult:
+            problem = _unfit(loaded, wanted.tool, _encoded(wanted))
+            if problem or problems:
+                # The body may catch this; it is not asked any more, and nothing else of it is carried out.
+                problems.append(problem or problems[0])
+                return ToolResult(error=problems[0])
             result = call(wanted) if call else ToolResult(error=f"tool {wanted.tool!r} is not available")
             steps.append(_step(wanted, result))
             return result
@@ -78,7 +88,8 @@ class Executor:
                 limits=self.limits,
                 now=now,
             )
-            return _action(execution), tuple(steps)
+            action = GiveUp(problems[0], execution.seconds, "arguments") if problems else _action(execution)
+            return action, tuple(steps)
         except Exception as error:
             if not steps:
                 raise
@@ -107,10 +118,19 @@ def _final(value: Value, seconds: float) -> Action:
     return Final(encode(tidy(value)), seconds)
 
 
+def _unfit(loaded: Loaded, name: str, arguments: Mapping[str, Json]) -> str | None:
+    tool = next((tool for tool in loaded.program.tools if tool.name == name), None)
+    return unfit(tool, arguments) if tool is not None else None
+
+
+def _encoded(wanted: ToolCall) -> dict[str, Json]:
+    return {name: encoded_or_described(value) for name, value in wanted.arguments.items()}
+
+
 def _step(wanted: ToolCall, result: ToolResult) -> ToolStep:
     return ToolStep(
         tool=wanted.tool,
-        arguments={name: encoded_or_described(value) for name, value in wanted.arguments.items()},
+        arguments=_encoded(wanted),
         result=encoded_or_described(result.value),
         error=result.error,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from langchain_seglam.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
+from seglam_agents.hosting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
+
+from langchain_seglam.calls import WriteOnce, arecord_tool_call, record_tool_call
 from langchain_seglam.decorator import reasoning_cached
 from langchain_seglam.graph import add_reasoning_cache
 from langchain_seglam.graph_cache import GraphCache, SeglamState
@@ -11,7 +13,6 @@ from langchain_seglam.middleware import SeglamMiddleware
 from langchain_seglam.nodes import cache_node, learn_node, route_of
 from langchain_seglam.recorder import TraceRecorder
 from langchain_seglam.tenancy import TenantCaches
-from langchain_seglam.tool_calls import WriteOnce, arecord_tool_call, record_tool_call
 from langchain_seglam.tools import cache_tools, host_tools, procedure_tool, tool_by_name
 
 __all__ = [

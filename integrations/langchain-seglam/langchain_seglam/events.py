@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import partial
 
 from langchain_core.callbacks import adispatch_custom_event, dispatch_custom_event
 from langgraph.config import get_stream_writer
-from seglam_agents.records.record import Json
+from seglam_agents.hosting import Event, Flow, host
 
 try:
     from opentelemetry import trace as _otel
@@ -19,35 +18,14 @@ except ImportError:
 
 logger = logging.getLogger(__name__)
 
-EventName: TypeAlias = Literal["seglam.lookup", "seglam.hit", "seglam.deopt"]
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, for `astream_events`, callbacks and traces."""
-
-    name: EventName
-    data: Mapping[str, Json]
-
-
-def emit(events: Iterable[Event], *, custom_stream: bool = False) -> None:
-    """Tell events. Outside of a run nobody listens."""
+def emitted(events: Iterable[Event], *, custom_stream: bool = False) -> Flow[None]:
+    """Emit events. Outside of a run nobody listens."""
     for event in events:
         _mark(event)
+        told = (event.name, dict(event.data))
         try:
-            dispatch_custom_event(event.name, dict(event.data))
-        except RuntimeError:
-            logger.debug("%s has no run to belong to", event.name)
-        if custom_stream:
-            _stream(event)
-
-
-async def aemit(events: Iterable[Event], *, custom_stream: bool = False) -> None:
-    """Tell events from a coroutine. See `emit`."""
-    for event in events:
-        _mark(event)
-        try:
-            await adispatch_custom_event(event.name, dict(event.data))
+            yield from host(partial(dispatch_custom_event, *told), partial(adispatch_custom_event, *told))
         except RuntimeError:
             logger.debug("%s has no run to belong to", event.name)
         if custom_stream:

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_type_hints
+from typing import get_type_hints
 
 from langchain_core.messages import AIMessage
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool
-from langgraph.graph import StateGraph  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
 from pydantic import BaseModel
-from seglam_agents import ReasoningCache, Trace
+from seglam_agents import Trace
+from seglam_agents.hosting import Decision, Flow, Learning, Say, SayAnswer, Unclean, adrive, drive, host, new_id, work
 from typing_extensions import TypedDict, is_typeddict
 
-from langchain_seglam.events import aemit, emit
-from langchain_seglam.graph_cache import (
-    NODE,
+from langchain_seglam.graph_cache import NODE, GraphCache, SeglamState, graph_cache
+from langchain_seglam.kinds import (
+    Builder,
     Canonicalise,
-    GraphCache,
-    SeglamState,
+    Loose,
+    Node,
     State,
     Text,
     Typed,
-    graph_cache,
+    Update,
+    loose,
+    mapping,
+    several,
 )
-from langchain_seglam.learning import Learning
-from langchain_seglam.messages import new_id
+from langchain_seglam.recording import asked_by
+from langchain_seglam.saying import answered, said
 from langchain_seglam.tenancy import Caches
-from langchain_seglam.turn import (
-    Decision,
-    Say,
-    Turn,
-)
-
-logger = logging.getLogger(__name__)
 
 
 def add_reasoning_cache(
-    builder: StateGraph[Any, Any, Any, Any],
+    builder: Builder,
     node: str,
     cache: Caches | GraphCache,
     *,
@@ -53,7 +47,7 @@ def add_reasoning_cache(
     messages: str = "messages",
     tools: Sequence[BaseTool] | None = None,
     learning: Learning = "inline",
-) -> StateGraph[Any, Any, Any, Any]:
+) -> Builder:
     """Rewire a builder so that stored procedures stand in for a node that asks a model, and return it.
 
     The node keeps its name, edges, policies and interrupts. On a hit its message is the procedure's, so that the
@@ -81,17 +75,14 @@ def add_reasoning_cache(
     if spec.ends and goto is None:
         raise ValueError(f"the node {node!r} routes by a Command: pass goto=, which says where a message leads")
     shared = graph_cache(cache, f"{NODE}_{node}", messages, text, context, canonicalise, tools, learning)
-    original = cast("Runnable[Any, Any]", spec.runnable)
-    schema = spec.input_schema
+    original, schema = loose(spec.runnable), loose(spec.input_schema)
     stood_in = _StoodIn(shared, original, schema, goto, messages)
     merged = _with_our_channels(schema)
     del builder.nodes[node]
     builder.add_node(  # pyright: ignore[reportUnknownMemberType]
         node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged
     )
-    builder.nodes[node] = dataclasses.replace(
-        spec, runnable=builder.nodes[node].runnable, input_schema=cast(Any, merged)
-    )
+    builder.nodes[node] = dataclasses.replace(spec, runnable=builder.nodes[node].runnable, input_schema=merged)
     return builder
 
 
@@ -100,66 +91,48 @@ class _StoodIn:
     """A node, and the procedures that stand in for it."""
 
     shared: GraphCache
-    original: Runnable[Any, Any]
-    schema: type[Any]
+    original: Node
+    schema: Loose
     goto: Callable[[AIMessage], str | Sequence[str]] | None
     messages: str
 
     def run(self, state: State, config: RunnableConfig) -> object:
         """Say the procedure's message, or run the node."""
-        decision = self.shared.decide(state, calls=True)
-        emit(decision.events, custom_stream=self.shared.custom_stream)
-        if isinstance(decision, Say):
-            return self._said(decision)
-        result = cast(object, self.original.invoke(self._input(state), config))
-        update, learnt = self._concluded(decision, state, result)
-        if learnt is not None:
-            self.shared.learner.learn(*learnt)
-        return update
+        return drive(self._step(state, config))
 
     async def arun(self, state: State, config: RunnableConfig) -> object:
         """Say the procedure's message, or run the node. See `run`."""
-        decision = await asyncio.to_thread(self.shared.decide, state, calls=True)
-        await aemit(decision.events, custom_stream=self.shared.custom_stream)
-        if isinstance(decision, Say):
+        return await adrive(self._step(state, config))
+
+    def _step(self, state: State, config: RunnableConfig) -> Flow[object]:
+        decision = yield from self.shared.decided(state, calls=True)
+        if isinstance(decision, (Say, SayAnswer)):
             return self._said(decision)
-        result = cast(object, await self.original.ainvoke(self._input(state), config))
-        update, learnt = await asyncio.to_thread(self._concluded, decision, state, result)
-        if learnt is not None:
-            await self.shared.learner.alearn(*learnt)
+        given, node = self._input(state), self.original
+        result: object = yield from host(lambda: node.invoke(given, config), lambda: node.ainvoke(given, config))
+        update, trace = yield from work(lambda: self._concluded(decision, state, result))
+        if trace is not None:
+            yield from self.shared.learn(trace)
         return update
 
-    def _said(self, decision: Say) -> object:
-        update = {**self.shared.update(decision), self.messages: [decision.message]}
-        if self.goto is None:
-            return update
-        return Command(update=update, goto=cast("Any", self.goto(decision.message)))
+    def _said(self, decision: Say | SayAnswer) -> object:
+        message = said(decision) if isinstance(decision, Say) else answered(decision)
+        update = {**self.shared.update(decision), self.messages: [message]}
+        return update if self.goto is None else Command(update=update, goto=loose(self.goto(message)))
 
-    def _concluded(
-        self, decision: Decision, state: State, result: object
-    ) -> tuple[object, tuple[ReasoningCache, Trace] | None]:
+    def _concluded(self, decision: Decision, state: State, result: object) -> tuple[object, Trace | Unclean | None]:
         """Return what the node returned together with our update, and what may be learnt from it."""
-        ours = self.shared.update(decision)
-        said = _update_of(result)
-        if said is None:
-            several = cast("list[object]", result) if isinstance(result, list) else [result]
-            return [*several, Command(update=ours)], None
-        messages = said.get(self.messages)
-        final = _final_message(messages)
+        made, plain = _update_of(result), loose(result)
+        if made is None:
+            return [*(several(plain) or [result]), Command(update=self.shared.update(decision))], None
+        final = _final_message(made.get(self.messages))
         if final is not None and final.id is None:
             final.id = new_id("run")  # The trace and the state must name the message alike.
-        learnt = self._learnt(decision.turn, state, final) if final is not None and not final.tool_calls else None
-        if isinstance(result, Command):
-            return replace(cast("Command[Any]", result), update={**said, **ours}), learnt
-        return {**said, **ours}, learnt
-
-    def _learnt(self, turn: Turn, state: State, final: AIMessage) -> tuple[ReasoningCache, Trace] | None:
-        try:
-            cache, trace = self.shared.cache(), self.shared.trace(state, turn, final)
-        except Exception:
-            logger.exception("a turn was not seen")
-            return None
-        return (cache, trace) if cache is not None and isinstance(trace, Trace) else None
+        ended = final is not None and not final.tool_calls
+        trace = self.shared.trace(state, decision.turn, final) if ended else None
+        proposed = asked_by(final) if final is not None else ()
+        made = {**made, **self.shared.update(decision, ended=ended, proposed=proposed)}
+        return (replace(plain, update=made) if isinstance(result, Command) else made), trace
 
     def _input(self, state: State) -> object:
         """Return the state as the node itself expects it, without our channels."""
@@ -168,15 +141,13 @@ class _StoodIn:
         return values if is_typeddict(self.schema) else self.schema(**values)
 
 
-def _update_of(result: object) -> dict[str, Any] | None:
+def _update_of(result: object) -> Update | None:
     """Return the update of a node's result; None where it has no single one."""
+    plain = loose(result)
     if isinstance(result, Command):
-        update = cast(object, cast("Command[Any]", result).update)
-        return cast("dict[str, Any]", update) if isinstance(update, dict) and result.graph is None else None
-    if result is None:
-        return {}
-    if isinstance(result, dict):
-        return cast("dict[str, Any]", result)
+        return {**mapping(plain.update)} if plain.graph is None and mapping(plain.update) else None
+    if result is None or isinstance(result, dict):
+        return {**mapping(plain)}
     if isinstance(result, BaseModel):
         return {key: getattr(result, key) for key in result.model_fields_set}
     if dataclasses.is_dataclass(result) and not isinstance(result, type):
@@ -184,13 +155,12 @@ def _update_of(result: object) -> dict[str, Any] | None:
     return None
 
 
-def _final_message(messages: object) -> AIMessage | None:
-    if isinstance(messages, Sequence) and not isinstance(messages, str) and messages:
-        messages = cast("Sequence[object]", messages)[-1]
-    return messages if isinstance(messages, AIMessage) else None
+def _final_message(messages: Loose) -> AIMessage | None:
+    last = next(reversed(several(messages)), messages)
+    return last if isinstance(last, AIMessage) else None
 
 
-def _with_our_channels(schema: type[Any]) -> type[Any]:
+def _with_our_channels(schema: Loose) -> Loose:
     """Return a schema with our channels besides its own; LangGraph reads a node's input by its schema."""
     hints = {**get_type_hints(schema, include_extras=True), **get_type_hints(SeglamState, include_extras=True)}
-    return cast("type[Any]", TypedDict(f"{schema.__name__}WithSeglam", hints))  # pyright: ignore[reportArgumentType]
+    return loose(TypedDict)(f"{schema.__name__}WithSeglam", hints)

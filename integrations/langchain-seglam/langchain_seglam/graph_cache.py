@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, NotRequired, TypeAlias, cast
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field, replace
+from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import BaseTool
 from langgraph.errors import GraphBubbleUp
-from langgraph.runtime import get_runtime
-from pydantic import BaseModel
-from seglam_agents import Learned, ReasoningCache, Request, Trace
-from seglam_agents.records.record import Json, digest
+from seglam_agents import ReasoningCache, Request, Trace
+from seglam_agents.hosting import (
+    Asked,
+    Decision,
+    Driver,
+    Drivers,
+    Event,
+    Flow,
+    Json,
+    Learning,
+    Pass,
+    Price,
+    Turn,
+    Unclean,
+    View,
+    digest,
+    new_id,
+    work,
+)
 from typing_extensions import TypedDict
 
-from langchain_seglam.accounting import Accounting, Price
-from langchain_seglam.events import Event, span
-from langchain_seglam.learning import Learner, Learning
-from langchain_seglam.messages import after, is_first_turn, last_human, new_id, text_of, until
-from langchain_seglam.recording import Unclean, steps_of, trace_of
-from langchain_seglam.switch import switch
-from langchain_seglam.tenancy import Caches, HasServerInfo, cache_of
-from langchain_seglam.turn import (
+from langchain_seglam.events import emitted, span
+from langchain_seglam.kinds import Canonicalise, State, Text, Typed, Update
+from langchain_seglam.messages import after, is_first_turn, last_human, text_of, until
+from langchain_seglam.recording import carried_of, traced
+from langchain_seglam.state import (
     TURN,
-    Counted,
-    Decision,
-    Pass,
-    StandIn,
-    Turn,
-    View,
+    attempts,
+    current_runtime,
+    has_turn,
     merge_turns,
+    origin,
     read_turn,
-    request_of,
+    switch,
     write_turn,
 )
+from langchain_seglam.tenancy import Caches, cache_of
+from langchain_seglam.tools import offered
 
 logger = logging.getLogger(__name__)
-
-State: TypeAlias = Mapping[str, Any]
-Update: TypeAlias = dict[str, Any]
-Text: TypeAlias = Callable[[State], str | None]
-Typed: TypeAlias = Callable[[State], Mapping[str, Json]]
-Canonicalise: TypeAlias = Callable[[Sequence[BaseMessage]], str | None]
 
 NODE = "seglam_cache"
 
@@ -73,7 +78,7 @@ class GraphCache:
         learning: `inline`, `background` or `off`.
         tools: those that procedures may call now; without them, the ones that the cache was told.
         price: what the model costs.
-        custom_stream: also tell events in `stream_mode="custom"`.
+        custom_stream: also emit events in `stream_mode="custom"`.
         recorded: True where the graph's tools are wrapped with `record_tool_call` or `WriteOnce`: a call that was not
             recorded then counts as not carried out, such as one that a person answered in the tool's place.
     """
@@ -84,25 +89,30 @@ class GraphCache:
     text: Text | None = None
     context: Typed | None = None
     canonicalise: Canonicalise | None = None
-    learning: Learning = "inline"
+    learning: InitVar[Learning] = "inline"
     tools: Sequence[BaseTool] | None = None
-    price: Price | None = None
+    price: InitVar[Price | None] = None
     custom_stream: bool = False
     recorded: bool = False
-    learner: Learner = field(init=False)
-    _counted: Counted = field(default_factory=Counted)
-    _accountings: dict[str, Accounting] = field(default_factory=dict[str, Accounting])
+    drivers: Drivers = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.learner = Learner(self.learning, self._learned)
+    def __post_init__(self, learning: Learning, price: Price | None) -> None:
+        self.drivers = Drivers(price, learning)
 
     def cache(self) -> ReasoningCache | None:
         """Return the cache of the running graph's tenant."""
         return cache_of(self.caches, current_runtime())
 
-    def accounting(self, cache: ReasoningCache) -> Accounting:
-        """Return where the hits of a cache are booked."""
-        return self._accountings.setdefault(cache.scope.key, Accounting(cache, self.price))
+    def decided(self, state: State, *, calls: bool) -> Flow[Decision]:
+        """Return what happens now, and emit it."""
+        decision = yield from work(lambda: self.decide(state, calls=calls))
+        yield from emitted(decision.events, custom_stream=self.custom_stream)
+        return decision
+
+    def learn(self, trace: Trace | Unclean) -> Flow[None]:
+        """Learn from the turn of a graph."""
+        cache = yield from work(self.cache)
+        yield from self.drivers.learn(cache, trace)
 
     def decide(self, state: State, *, calls: bool) -> Decision:
         """Return what happens now. Never raises.
@@ -117,14 +127,13 @@ class GraphCache:
             cache = self.cache()
             if cache is None:
                 return Pass(turn.model_copy(update={"status": "off", "reason": "the tenant is not known"}))
-            stand_in = StandIn(cache, self.accounting(cache), self._counted)
-            events: tuple[Event, ...] = ()
+            driver, events = self.drivers.of(cache), ()
             if begins:
-                turn, events = self._look_up(stand_in, turn, state)
+                turn, events = self._look_up(driver, turn, state)
             if turn.plan is not None and turn.status == "running" and not turn.plan.pure and not calls:
                 reason = f"{turn.plan.procedure} calls tools, which this node cannot run"
                 return Pass(turn.model_copy(update={"status": "miss", "plan": None, "reason": reason}))
-            decision = stand_in.advance(turn, self._view(state, turn))
+            decision = driver.advance(turn, self._view(state, turn))
             return replace(decision, events=(*events, *decision.events))
         except GraphBubbleUp:
             raise
@@ -132,86 +141,75 @@ class GraphCache:
             logger.exception("the cache is broken; the node goes on")
             return Pass(turn.model_copy(update={"status": "gave up", "learn": False}))
 
-    def update(self, decision: Decision) -> Update:
-        """Return the update of our own channel."""
-        return {TURN: write_turn(decision.turn, self.name)}
+    def update(self, decision: Decision, *, ended: bool = False, proposed: tuple[Asked, ...] = ()) -> Update:
+        """Return the update of our own channel: with what the model asked for, and whether the turn has ended."""
+        known = {"ended": ended, "proposed": (*decision.turn.proposed, *proposed)}
+        return {TURN: write_turn(decision.turn.model_copy(update=known), self.name)}
 
     def trace(self, state: State, turn: Turn, final: AIMessage | None = None) -> Trace | Unclean:
-        """Return what was done in the turn of a state, with the message that ends it."""
-        history = [*self._history(state), *([final] if final is not None else [])]
-        tail = after(history, turn.message)
-        if not turn.teaches or tail is None:
-            return Unclean(turn.reason or "the turn is not self-contained")
-        if last_human(tail) is not None:
-            return Unclean("a person spoke in between")
-        author = next((message.id for message in reversed(tail) if isinstance(message, AIMessage)), None)
-        return trace_of(request_of(turn), tail, steps_of(tail, trusting=not self.recorded), author=author or "")
+        """Return what was done in the turn of a state, with the message that ends it. Never raises."""
+        history = [*self.history(state), *([final] if final is not None else [])]
+        last = next((message.id for message in reversed(history) if isinstance(message, AIMessage)), None)
+        try:
+            return traced(turn.model_copy(update={"author": last or ""}), history, trusting=not self.recorded)
+        except Exception:
+            logger.exception("a turn was not seen")
+            return Unclean("the turn cannot be read")
 
     def request(self, state: State) -> Request | None:
         """Return the request of a state; None where it does not stand for itself."""
         text = self._text(state)
         return None if text is None else Request(text=text, context=self._typed(state))
 
+    def history(self, state: State) -> Sequence[BaseMessage]:
+        """Return the messages of a state; none for a graph without."""
+        return (state.get(self.messages) or ()) if self.messages is not None else ()
+
     def _turn(self, state: State, *, calls: bool) -> tuple[Turn, bool]:
         """Return the turn of a state, a new one where the person has spoken since."""
-        key = self._key(state)
+        human, earlier = last_human(self.history(state)), has_turn(state, self.name)
+        key = (human.id or "") if human is not None else digest(self._text(state), self._typed(state))
+        known = read_turn(state, self.name) if earlier else Turn()
         # Where nothing is called there is nothing to go on with: every visit is a turn.
-        if calls and self.messages is not None and self.name in (state.get(TURN) or {}):
-            turn = read_turn(state, self.name)
-            if turn.message == key:
-                return turn, False
+        if calls and self.messages is not None and earlier and known.message == key:
+            return known, False
+        asked = until(self.history(state), key) if human is not None else ()
+        before = attempts(asked, known.message if known.ended else "") if asked else ()
         # An earlier turn of the thread is known by what it left, even where its messages were cut.
-        earlier = self.name in (state.get(TURN) or {})
-        return Turn(key=new_id("turn"), message=key, alone=not earlier), True
+        alone = not earlier or (bool(asked) and len(before) < len(asked) - 1)
+        place = origin(before, current_runtime())
+        return Turn(key=new_id("turn"), origin=place, message=key, alone=alone), True
 
-    def _key(self, state: State) -> str:
-        """Return what names a turn: the person's last message, or the request itself."""
-        if self.messages is not None and (human := last_human(self._history(state))) is not None:
-            return human.id or ""
-        return digest(self._text(state), self._typed(state))
-
-    def _look_up(self, stand_in: StandIn, turn: Turn, state: State) -> tuple[Turn, tuple[Event, ...]]:
-        said = switch()
-        if said == "off":
-            return turn.model_copy(update={"status": "off", "reason": "switched off for this run", "learn": False}), ()
-        if any(isinstance(message, AIMessage) for message in after(self._history(state), turn.message) or ()):
+    def _look_up(self, driver: Driver, turn: Turn, state: State) -> tuple[Turn, tuple[Event, ...]]:
+        if any(isinstance(message, AIMessage) for message in after(self.history(state), turn.message) or ()):
             reason = "the turn began without the cache; does the state of the graph have SeglamState's channels?"
             return turn.model_copy(update={"status": "off", "reason": reason, "learn": False}), ()
-        text = self._text(state, alone=turn.alone)
-        context = self._typed(state)
-        if said == "refresh":
-            known = {"status": "miss", "text": text or "", "context": dict(context), "learn": text is not None}
-            return turn.model_copy(update={**known, "reason": "to be learnt anew"}), ()
         with span("seglam.lookup"):
-            return stand_in.look_up(turn, text, context)
+            return driver.begin(turn, self._text(state, turn), self._typed(state), switch())
 
     def _typed(self, state: State) -> dict[str, Json]:
         return dict(self.context(state)) if self.context else {}
 
-    def _text(self, state: State, *, alone: bool = True) -> str | None:
+    def _text(self, state: State, turn: Turn | None = None) -> str | None:
         if self.text is not None:
             return self.text(state)
-        history = self._history(state)
+        history = self.history(state)
         human = last_human(history)
         if human is None or not human.id:
             return None
-        turn = until(history, human.id)
-        if alone and is_first_turn(turn):
+        asked = until(history, human.id)
+        alone = is_first_turn(asked) if turn is None else turn.alone and is_first_turn([*attempts(asked), human])
+        if alone:
             return text_of(human)
-        return self.canonicalise(turn) if self.canonicalise else None
-
-    def _history(self, state: State) -> Sequence[BaseMessage]:
-        return cast("Sequence[BaseMessage]", state.get(self.messages) or ()) if self.messages is not None else ()
+        return self.canonicalise(asked) if self.canonicalise else None
 
     def _view(self, state: State, turn: Turn) -> View:
-        tail = after(self._history(state), turn.message) if self.messages is not None else ()
-        tail = () if tail is None and not turn.asked else tail
-        return View(
-            tail=tail, steps=steps_of(tail or (), trusting=not self.recorded), tools=self.tools, switch=switch()
-        )
-
-    def _learned(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
-        self.accounting(cache).learned(trace, learned)
+        tail = after(self.history(state), turn.message) if self.messages is not None else ()
+        if tail is None and not turn.asked:
+            tail = ()
+        calls = carried_of(tail, trusting=not self.recorded) if tail is not None else None
+        tools = self.tools
+        return View(calls, (lambda name: offered(tools, name)) if tools is not None else None, switch=switch())
 
 
 def graph_cache(
@@ -227,34 +225,4 @@ def graph_cache(
     """Return the cache of a node: the one that was given, or a new one with these options."""
     if isinstance(cache, GraphCache):
         return cache
-    return GraphCache(
-        cache,
-        name=name,
-        messages=messages,
-        text=text,
-        context=context,
-        canonicalise=canonicalise,
-        tools=tools,
-        learning=learning,
-    )
-
-
-def mapping_of(state: object) -> State:
-    """Return a state as a mapping, whatever it is made of."""
-    if isinstance(state, Mapping):
-        return cast(State, state)
-    if isinstance(state, BaseModel):
-        return {key: getattr(state, key) for key in type(state).model_fields}
-    if dataclasses.is_dataclass(state) and not isinstance(state, type):
-        return {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}
-    if isinstance(state, list):
-        return {"messages": state}
-    return {}
-
-
-def current_runtime() -> HasServerInfo | None:
-    """Return the runtime of the running graph; None, outside of one."""
-    try:
-        return cast(HasServerInfo, get_runtime())
-    except RuntimeError:
-        return None
+    return GraphCache(cache, name, messages, text, context, canonicalise, learning, tools)

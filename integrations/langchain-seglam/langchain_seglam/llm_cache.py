@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, cast
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.load import loads
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, Generation
-from seglam_agents import Call, Final, Learned, Plan, ReasoningCache, Request, ToolResult, Trace
-from seglam_agents.records.record import Json, digest
-
-from langchain_seglam.accounting import Accounting, Price, SavingsReport
-from langchain_seglam.learning import Learner, Learning
-from langchain_seglam.messages import (
-    after,
-    is_first_turn,
-    last_human,
+from seglam_agents import ReasoningCache, Trace
+from seglam_agents.hosting import (
+    Drivers,
+    Kept,
+    Learning,
+    Price,
+    SavingsReport,
+    Say,
+    SayAnswer,
+    Turn,
+    Unclean,
+    View,
+    digest,
+    drive,
+    follow,
     new_id,
-    render,
-    result_of,
-    results_by_call,
-    spoken,
-    text_of,
-    tool_call,
-    until,
 )
-from langchain_seglam.recording import Unclean, steps_of, tool_step, trace_of
-from langchain_seglam.switch import switch
+
+from langchain_seglam.kinds import several
+from langchain_seglam.messages import about, after, is_first_turn, last_human, text_of, until
+from langchain_seglam.recording import asked_by, carried_of, traced
+from langchain_seglam.saying import answered, said
+from langchain_seglam.state import switch
 
 logger = logging.getLogger(__name__)
 
 MAX_EXACT = 1_024
+_REQUEST = "the request"
 _FREE = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 _SHAPED = re.compile(
     r"response_format|ls_structured_output_format|structured_outputs|'tool_choice', (?!None|'auto')|"
@@ -77,49 +77,37 @@ class SeglamLLMCache(BaseCache):
     ) -> None:
         self._cache = cache
         self._system_prompt = system_prompt
-        self._exact: OrderedDict[str, list[Generation]] = OrderedDict()
-        self._size = exact
-        self._lock = threading.Lock()
-        self._accounting = Accounting(cache, price) if cache is not None else None
-        self.learner = Learner(learning, self._learned)
+        self._exact = Kept[list[Generation]](exact)
+        self._drivers = Drivers(price, learning)
+        self.learner = self._drivers.learner
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """Return the generations for a call, or None where the model is to be asked. Never raises."""
         try:
-            said = switch()
-            if said != "on":
+            if switch() != "on":
                 return None
             messages = _messages(prompt)
-            found = self._kept(_key(prompt, llm_string, messages))
-            return found if found is not None else self._generated(messages, llm_string)
+            kept = self._exact.get(_key(prompt, llm_string, messages))
+            return [_fresh(found) for found in kept] if kept is not None else self._generated(messages, llm_string)
         except Exception:
             logger.exception("the cache is broken; the model goes on")
             return None
 
-    async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
-        """Return the generations for a call. See `lookup`."""
-        return await asyncio.to_thread(self.lookup, prompt, llm_string)
-
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Keep a call, and learn from the conversation if it ended with it. Never raises."""
-        trace = self._updated(prompt, llm_string, return_val)
-        if trace is not None and self._cache is not None:
-            self.learner.learn(self._cache, trace)
+        try:
+            if switch() == "off":
+                return
+            messages = _messages(prompt)
+            self._exact.put(_key(prompt, llm_string, messages), [_fresh(item) for item in return_val])
+            if not _SHAPED.search(llm_string):
+                drive(self._drivers.learn(self._cache, self._trace(messages, return_val)))
+        except Exception:
+            logger.exception("a call could not be kept")
 
-    async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
-        """Keep a call. See `update`."""
-        trace = await asyncio.to_thread(self._updated, prompt, llm_string, return_val)
-        if trace is not None and self._cache is not None:
-            await self.learner.alearn(self._cache, trace)
-
-    def clear(self, **kwargs: Any) -> None:
+    def clear(self, **kwargs: object) -> None:
         """Forget the calls that were kept. Procedures stay: they are the cache's."""
-        with self._lock:
-            self._exact.clear()
-
-    async def aclear(self, **kwargs: Any) -> None:
-        """Forget the calls that were kept. See `clear`."""
-        self.clear(**kwargs)
+        self._exact.clear()
 
     def savings(self) -> SavingsReport:
         """Return what procedures saved since this process began.
@@ -127,88 +115,40 @@ class SeglamLLMCache(BaseCache):
         Raises:
             ValueError: there is no `ReasoningCache`.
         """
-        if self._accounting is None:
+        if self._cache is None:
             raise ValueError("no ReasoningCache was given, so there are no procedures to report on")
-        return self._accounting.report()
-
-    def _kept(self, key: str) -> list[Generation] | None:
-        with self._lock:
-            kept = self._exact.get(key)
-            if kept is None:
-                return None
-            self._exact.move_to_end(key)
-        return [_fresh(generation) for generation in kept]
+        return self._drivers.savings(self._cache)
 
     def _generated(self, messages: Sequence[BaseMessage] | None, llm_string: str) -> list[Generation] | None:
-        cache = self._cache
         text, tail = self._asked(messages)
-        if cache is None or text is None or _SHAPED.search(llm_string):
+        if self._cache is None or text is None or _SHAPED.search(llm_string):
             return None
-        plan = cache.plan(text)
-        if not isinstance(plan, Plan) or not all(_offered(use.name, llm_string) for use in plan.tools):
+        driver = self._drivers.of(self._cache)
+        turn, _ = driver.begin(Turn(key=new_id("turn")), text, {})
+        if turn.plan is None or not all(_offered(use.name, llm_string) for use in turn.plan.tools):
             return None
-        message = self._next(cache, plan, tail)
-        return [ChatGeneration(message=message)] if message is not None else None
-
-    def _next(self, cache: ReasoningCache, plan: Plan, tail: Sequence[BaseMessage]) -> AIMessage | None:
-        """Return what the procedure says after these messages; None where they are not its own, or it gives up."""
-        results, recorded = results_by_call(tail), list[ToolResult]()
-        for message in tail:
-            if not isinstance(message, AIMessage):
-                continue
-            action = cache.next_action(plan, recorded)
-            call = message.tool_calls[0] if len(message.tool_calls) == 1 else None
-            result = results.get(call["id"] or "") if call else None
-            if not isinstance(action, Call) or call is None or result is None:
-                return None
-            if (call["name"], call["args"]) != (action.tool, dict(action.arguments)):
-                return None
-            recorded.append(result_of(result))
-        action = cache.next_action(plan, recorded)
-        about: dict[str, Json] = {"author": "procedure", "procedure": plan.procedure}
-        if isinstance(action, Call):
-            return _free(spoken("", calls=[tool_call(action.tool, action.arguments, new_id())], about=about))
-        steps = [tool_step(step, results[key]) for key, step in steps_of(tail, trusting=True).items()]
-        cache.finish(plan, action, steps)
-        procedure_id = plan.procedure.rpartition("@")[0]
-        if not isinstance(action, Final):
-            if self._accounting is not None:
-                self._accounting.deopt(procedure_id)
+        calls = [asked_by(message) for message in tail if isinstance(message, AIMessage)]
+        decision = follow(driver, turn, calls, View(carried_of(tail, trusting=True)))
+        if not isinstance(decision, (Say, SayAnswer)):
             return None
-        saved = self._accounting.hit(procedure_id).as_json() if self._accounting is not None else {}
-        return _free(spoken(render(action.answer), about={**about, "saved": saved}))
+        message = said(decision) if isinstance(decision, Say) else answered(decision)
+        return [ChatGeneration(message=_free(message))]
 
-    def _updated(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> Trace | None:
-        try:
-            messages = _messages(prompt)
-            if switch() == "off":
-                return None
-            self._keep(_key(prompt, llm_string, messages), list(return_val))
-            return None if _SHAPED.search(llm_string) else self._trace(messages, return_val)
-        except Exception:
-            logger.exception("a call could not be kept")
-            return None
-
-    def _keep(self, key: str, generations: list[Generation]) -> None:
-        with self._lock:
-            self._exact[key] = [_fresh(generation) for generation in generations]
-            while len(self._exact) > self._size:
-                self._exact.popitem(last=False)
-
-    def _trace(self, messages: Sequence[BaseMessage] | None, generations: Sequence[Generation]) -> Trace | None:
+    def _trace(
+        self, messages: Sequence[BaseMessage] | None, generations: Sequence[Generation]
+    ) -> Trace | Unclean | None:
         text, tail = self._asked(messages)
-        said = generations[0] if generations else None
-        if self._cache is None or text is None or not isinstance(said, ChatGeneration):
+        generation = generations[0] if generations else None
+        if self._cache is None or text is None or not isinstance(generation, ChatGeneration):
             return None
-        final = said.message
-        if not isinstance(final, AIMessage) or final.tool_calls or "seglam" in final.response_metadata:
+        final = generation.message
+        if not isinstance(final, AIMessage) or final.tool_calls:
             return None
-        final = final.model_copy(update={"id": final.id or new_id()})
-        history = [*tail, final]
-        if any("seglam" in m.response_metadata for m in history if isinstance(m, AIMessage)):
+        history = [*tail, final.model_copy(update={"id": final.id or new_id()})]
+        if any(about(message) for message in history if isinstance(message, AIMessage)):
             return None
-        trace = trace_of(Request(text=text), history, steps_of(tail, trusting=True), author=final.id or "")
-        return None if isinstance(trace, Unclean) else trace
+        turn = Turn(status="miss", message=_REQUEST, text=text, author=history[-1].id or "")
+        return traced(turn, [HumanMessage(text, id=_REQUEST), *history], trusting=True)
 
     def _asked(self, messages: Sequence[BaseMessage] | None) -> tuple[str | None, Sequence[BaseMessage]]:
         """Return the request of a first turn and what was done since; None where it is not such a call."""
@@ -218,16 +158,9 @@ class SeglamLLMCache(BaseCache):
         systems = [text_of(message) for message in messages if isinstance(message, SystemMessage)]
         if [text for text in systems if text] != ([self._system_prompt] if self._system_prompt else []):
             return None, ()
-        if human.id is None:
-            messages = [m.model_copy(update={"id": "the request"}) if m is human else m for m in messages]
-        key = human.id or "the request"
-        if not is_first_turn(until(messages, key)):
-            return None, ()
-        return text_of(human), after(messages, key) or ()
-
-    def _learned(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
-        if self._accounting is not None:
-            self._accounting.learned(trace, learned)
+        key = human.id or _REQUEST
+        known = [message.model_copy(update={"id": key}) if message is human else message for message in messages]
+        return (text_of(human), after(known, key) or ()) if is_first_turn(until(known, key)) else (None, ())
 
 
 def _messages(prompt: str) -> list[BaseMessage] | None:
@@ -238,11 +171,9 @@ def _messages(prompt: str) -> list[BaseMessage] | None:
         found: object = loads(prompt, allowed_objects="messages")
     except Exception:
         return None
-    if not isinstance(found, list):
-        return None
-    items = cast("list[object]", found)
+    items = several(found)
     messages = [item for item in items if isinstance(item, BaseMessage)]
-    return messages if len(messages) == len(items) else None
+    return messages if isinstance(found, list) and len(messages) == len(items) else None
 
 
 def _key(prompt: str, llm_string: str, messages: Sequence[BaseMessage] | None) -> str:

@@ -4,60 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
-from pydantic import TypeAdapter, ValidationError
 from seglam_agents import ToolResult
-from seglam_agents.records.record import Json
-from seglam_agents.records.usage import Usage
-from seglam_agents.records.values import Money, Quantity, Value, decode
+from seglam_agents.hosting import Asked, Json, Usage, decode, is_array, is_json, is_object, new_id, parsed
 
-_JSON: TypeAdapter[Json] = TypeAdapter(Json)
+from langchain_seglam.kinds import mapping, several
 
-
-def json_of(value: object) -> Json:
-    """Return a value as JSON.
-
-    Raises:
-        ValueError: it is no JSON.
-    """
-    return _JSON.validate_python(value, strict=True)
+ABOUT = "seglam"
+"""The key in the metadata of a message under which the cache says something."""
 
 
-def is_json(value: object) -> bool:
-    """Tell whether a value is JSON as it stands."""
-    try:
-        json_of(value)
-    except ValidationError:
-        return False
-    return True
+def raw_content(message: BaseMessage) -> object:
+    """Return the content of a message as the host has it."""
+    return message.content  # pyright: ignore[reportUnknownMemberType]  # a list of loose dictionaries
+
+
+def about(message: BaseMessage) -> Mapping[str, Json]:
+    """Return what the cache says in the metadata of a message."""
+    said: object = message.response_metadata.get(ABOUT)  # pyright: ignore[reportUnknownMemberType]
+    return said if is_object(said) else {}
 
 
 def text_of(message: BaseMessage) -> str | None:
     """Return the text of a message; None where it also holds something that is no text, such as an image."""
-    content: object = message.content  # pyright: ignore[reportUnknownMemberType]
+    content = raw_content(message)
     if isinstance(content, str):
         return content
-    parts: list[str] = []
-    for block in cast("list[object]", content):
-        if isinstance(block, str):
-            parts.append(block)
-        elif isinstance(block, Mapping) and isinstance(text := cast("Mapping[str, object]", block).get("text"), str):
-            parts.append(text)
-        else:
-            return None
-    return "".join(parts)
+    texts = [_block_text(block) for block in several(content)]
+    known = [text for text in texts if text is not None]
+    return "".join(known) if len(known) == len(texts) else None
 
 
 def content_of(message: ToolMessage) -> str:
     """Return the content of a tool's message as one text, whatever blocks it is made of."""
     text = text_of(message)
-    if text is not None:
-        return text
-    return json.dumps(message.content, sort_keys=True, default=str)  # pyright: ignore[reportUnknownMemberType]
+    return text if text is not None else json.dumps(raw_content(message), sort_keys=True, default=str)
 
 
 def seal_of(text: str) -> str:
@@ -86,66 +69,25 @@ def result_of(message: ToolMessage, size: int | None = None, seal: str | None = 
         return ToolResult(error=text or "the tool failed")
     artifact: object = message.artifact
     if unchanged and artifact is not None and is_json(artifact):
-        return ToolResult(value=decode(json_of(artifact)))
-    content: object = message.content  # pyright: ignore[reportUnknownMemberType]
-    if unchanged and isinstance(content, list) and all(isinstance(x, str) for x in cast("list[object]", content)):
+        return ToolResult(value=decode(artifact))
+    content = raw_content(message)
+    if unchanged and is_array(content) and all(isinstance(x, str) for x in content):
         # LangChain takes a list of texts (or an empty one) for content as it is: joined, it would be one text.
-        return ToolResult(value=decode(json_of(cast("list[object]", content))))
+        return ToolResult(value=decode(content))
     return ToolResult(value=decode(parsed(text)))
-
-
-def parsed(text: str) -> Json:
-    """Return a text as the JSON that it spells, or the text itself."""
-    try:
-        return json_of(json.loads(text, parse_constant=_no_constant))
-    except (ValueError, RecursionError):
-        return text
-
-
-def render(answer: Json) -> str:
-    """Return an answer as the text of a message."""
-    value = decode(answer)
-    match value:
-        case str():
-            return value
-        case Money():
-            return f"{_number(value.amount)} {value.currency}"
-        case Quantity():
-            return f"{_number(value.value)} {value.unit}"
-        case bool() | None | list() | dict():
-            return json.dumps(answer, ensure_ascii=False)
-        case float():
-            return _number(value)
-        case _:
-            return str(value)
-
-
-def answer_of(message: AIMessage) -> Json:
-    """Return the final answer of an agent as a trace holds it."""
-    return text_of(message) or ""
-
-
-def new_id(prefix: str = "seglam") -> str:
-    """Return a fresh id: an id that was used before would replace the older message in place."""
-    return f"{prefix}_{uuid.uuid4().hex}"
 
 
 def spoken(
     text: str, *, calls: Sequence[ToolCall] = (), about: Mapping[str, Json] | None = None, name: str | None = None
 ) -> AIMessage:
     """Return a message in the place of the model's, with a fresh id and no tokens."""
-    return AIMessage(
-        content=text,
-        id=new_id(),
-        name=name,
-        tool_calls=list(calls),
-        response_metadata={"seglam": dict(about or {})},
-    )
+    metadata = {ABOUT: dict(about or {})}
+    return AIMessage(content=text, id=new_id(), name=name, tool_calls=list(calls), response_metadata=metadata)
 
 
-def tool_call(name: str, arguments: Mapping[str, Json], call_id: str) -> ToolCall:
+def tool_call(asked: Asked) -> ToolCall:
     """Return a tool call of the host."""
-    return ToolCall(name=name, args=dict(arguments), id=call_id, type="tool_call")
+    return ToolCall(name=asked.tool, args=dict(asked.arguments), id=asked.id, type="tool_call")
 
 
 def usage_of(message: AIMessage) -> Usage:
@@ -187,9 +129,6 @@ def results_by_call(messages: Iterable[BaseMessage]) -> dict[str, ToolMessage]:
     return {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
 
 
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
-
-
-def _no_constant(name: str) -> Value:
-    raise ValueError(f"{name} is no JSON")
+def _block_text(block: object) -> str | None:
+    text = block if isinstance(block, str) else mapping(block).get("text")
+    return text if isinstance(text, str) else None

@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
-from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import BaseTool
 from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
-from seglam_agents import ReasoningCache, Trace
-from seglam_agents.records.record import Json
+from seglam_agents import Trace
+from seglam_agents.hosting import Flow, Json, Learning, Say, SayAnswer, Turn, Unclean, adrive, drive, work
 
-from langchain_seglam.events import aemit, emit
-from langchain_seglam.graph_cache import (
-    NODE,
-    Canonicalise,
-    GraphCache,
-    State,
-    Text,
-    Typed,
-    Update,
-    graph_cache,
-    mapping_of,
-)
-from langchain_seglam.learning import Learning
+from langchain_seglam.graph_cache import NODE, GraphCache, graph_cache
+from langchain_seglam.kinds import Canonicalise, Goto, Loose, Node, State, Text, Typed, Update, mapping_of
 from langchain_seglam.messages import last_human
-from langchain_seglam.recording import Unclean
-from langchain_seglam.switch import switch
+from langchain_seglam.saying import answered, said
+from langchain_seglam.state import has_turn, read_turn, switch
 from langchain_seglam.tenancy import Caches
-from langchain_seglam.turn import (
-    TURN,
-    Decision,
-    Say,
-    Turn,
-    read_turn,
-    request_of,
-)
 
 logger = logging.getLogger(__name__)
 
 
 Route: TypeAlias = Literal["hit", "call", "miss"]
-Write: TypeAlias = Callable[[Json, State], Mapping[str, Any]]
+Write: TypeAlias = Callable[[Json, State], Mapping[str, Loose]]
 """Makes the update of the state from the answer of a procedure."""
 
 
@@ -62,7 +41,7 @@ def cache_node(
     canonicalise: Canonicalise | None = None,
     messages: str | None = "messages",
     tools: Sequence[BaseTool] | None = None,
-) -> Runnable[Any, Any]:
+) -> Node:
     """Make a node that looks a request up, and routes.
 
     `builder.add_node("cache", cache_node(cache, on_miss="agent"))` sends what is not known to the node `agent`.
@@ -87,23 +66,19 @@ def cache_node(
     shared = graph_cache(cache, name, messages, text, context, canonicalise, tools)
     calls = on_call is not None and shared.messages is not None
 
-    def concluded(decision: Decision, state: State) -> Command[Any] | Update:
-        update = shared.update(decision)
-        goto = on_miss
-        if isinstance(decision, Say):
-            goto = on_hit if decision.final else on_call
+    def looked_up(state: State) -> Flow[Goto | Update]:
+        decision = yield from shared.decided(state, calls=calls or on_miss is None)
+        update, goto = shared.update(decision), on_miss
+        if isinstance(decision, (Say, SayAnswer)):
+            goto = on_call if isinstance(decision, Say) else on_hit
             update |= _written(decision, state, write, shared.messages)
         return Command(update=update, goto=goto) if on_miss is not None and goto is not None else update
 
-    def look(state: State) -> Command[Any] | Update:
-        decision = shared.decide(mapping_of(state), calls=calls or on_miss is None)
-        emit(decision.events, custom_stream=shared.custom_stream)
-        return concluded(decision, mapping_of(state))
+    def look(state: State) -> Goto | Update:
+        return drive(looked_up(mapping_of(state)))
 
-    async def alook(state: State) -> Command[Any] | Update:
-        decision = await asyncio.to_thread(shared.decide, mapping_of(state), calls=calls or on_miss is None)
-        await aemit(decision.events, custom_stream=shared.custom_stream)
-        return concluded(decision, mapping_of(state))
+    async def alook(state: State) -> Goto | Update:
+        return await adrive(looked_up(mapping_of(state)))
 
     return RunnableLambda(look, alook, name=shared.name)
 
@@ -124,7 +99,7 @@ def learn_node(
     canonicalise: Canonicalise | None = None,
     messages: str | None = "messages",
     learning: Learning = "inline",
-) -> Runnable[Any, Any]:
+) -> Node:
     """Return a node that learns from the turn of a graph where the model answered; it changes nothing of the state.
 
     Args:
@@ -139,49 +114,43 @@ def learn_node(
     """
     shared = graph_cache(cache, name, messages, text, context, canonicalise, None, learning)
 
-    def learnt(state: State) -> tuple[ReasoningCache, Trace] | None:
-        try:
-            found, trace = shared.cache(), _trace_for(shared, state, answer)
-        except Exception:
-            logger.exception("a turn was not seen")
-            return None
-        if found is None or isinstance(trace, Unclean):
-            logger.info("not learnt from: %s", trace.reason if isinstance(trace, Unclean) else "no tenant")
-            return None
-        return found, trace
+    def learnt(state: State) -> Flow[Update]:
+        yield from shared.learn((yield from work(lambda: _trace_for(shared, state, answer))))
+        return {}
 
     def learn(state: State) -> Update:
-        if (found := learnt(mapping_of(state))) is not None:
-            shared.learner.learn(*found)
-        return {}
+        return drive(learnt(mapping_of(state)))
 
     async def alearn(state: State) -> Update:
-        if (found := await asyncio.to_thread(learnt, mapping_of(state))) is not None:
-            await shared.learner.alearn(*found)
-        return {}
+        return await adrive(learnt(mapping_of(state)))
 
     return RunnableLambda(learn, alearn, name="seglam_learn")
 
 
-def _written(decision: Say, state: State, write: Write | None, messages: str | None) -> Mapping[str, Any]:
-    if decision.final and write is not None:
+def _written(decision: Say | SayAnswer, state: State, write: Write | None, messages: str | None) -> Mapping[str, Loose]:
+    if isinstance(decision, SayAnswer) and write is not None:
         return write(decision.answer, state)
     if messages is None:
         raise ValueError("a cache_node of a graph without messages needs write=, which makes the update")
-    return {messages: [decision.message]}
+    return {messages: [said(decision) if isinstance(decision, Say) else answered(decision)]}
 
 
 def _trace_for(shared: GraphCache, state: State, answer: Callable[[State], Json] | None) -> Trace | Unclean:
-    turn = read_turn(state, shared.name)
-    if shared.name not in (state.get(TURN) or {}):
-        request = shared.request(state)
-        if request is None or switch() == "off":
-            return Unclean("the turn is not self-contained")
-        human = last_human(cast("Sequence[BaseMessage]", state.get(shared.messages or "") or ()))
-        key = human.id if human is not None and human.id else ""
-        turn = Turn(status="miss", message=key, text=request.text, context=request.context)
-    if answer is None:
-        return shared.trace(state, turn)
-    if not turn.teaches:
-        return Unclean(turn.reason)
-    return Trace(request=request_of(turn), answer=answer(state))
+    """Return what may be learnt from the turn of a state. Never raises."""
+    try:
+        turn = read_turn(state, shared.name) if has_turn(state, shared.name) else _unseen(shared, state)
+        if answer is None:
+            return shared.trace(state, turn)
+        return Trace(request=turn.request, answer=answer(state)) if turn.teaches else Unclean(turn.reason)
+    except Exception:
+        logger.exception("a turn was not seen")
+        return Unclean("the turn cannot be read")
+
+
+def _unseen(shared: GraphCache, state: State) -> Turn:
+    """Return the turn of a graph without a `cache_node`."""
+    request, human = shared.request(state), last_human(shared.history(state))
+    if request is None or switch() == "off":
+        return Turn(status="off", reason="the turn is not self-contained")
+    key = human.id if human is not None and human.id else ""
+    return Turn(status="miss", message=key, text=request.text, context=request.context)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from collections.abc import Callable
+from typing import TypeAlias
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
-from seglam_agents import Learned, ReasoningCache, Request, ToolStep, Trace
-from seglam_agents.records.record import Json
-from seglam_agents.records.trace import ModelStep, Step
-from seglam_agents.records.values import encode
+from seglam_agents import ReasoningCache, Request, Trace
+from seglam_agents.hosting import Drivers, Json, Learning, ModelStep, Run, Runs, drive, encode, is_json
 
-from langchain_seglam.accounting import Accounting
-from langchain_seglam.learning import Learner, Learning
-from langchain_seglam.messages import is_first_turn, is_json, json_of, last_human, result_of, text_of, usage_of
+from langchain_seglam.kinds import Loose, mapping, several
+from langchain_seglam.messages import about, is_first_turn, last_human, result_of, text_of, usage_of
 
 logger = logging.getLogger(__name__)
 
@@ -59,242 +55,118 @@ class TraceRecorder(BaseCallbackHandler):
         self._request = request or asked_of
         self._answer = answer or answered_by
         self._keep = keep
-        self._runs: dict[UUID, _Run] = {}
-        self._roots: dict[UUID, UUID] = {}
+        self._runs = Runs[UUID]()
         self._lock = threading.Lock()
-        self._accounting = Accounting(cache) if cache is not None else None
-        self.learner = Learner(learning, self._learned)
+        self._drivers = Drivers(None, learning)
+        self.learner = self._drivers.learner
 
-    def on_chain_start(
-        self,
-        serialized: dict[str, Any] | None,
-        inputs: dict[str, Any] | Any,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_chain_start(self, serialized: Loose, inputs: Loose, *, run_id: UUID, **more: Loose) -> None:
         """Begin a run, where it is the outermost."""
-        self._begin(run_id, parent_run_id, inputs)
+        self._runs.begin(run_id, more.get("parent_run_id"), inputs)
 
-    def on_chain_end(
-        self, outputs: dict[str, Any] | Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
-    ) -> None:
+    def on_chain_end(self, outputs: Loose, *, run_id: UUID, **more: Loose) -> None:
         """End a run, and learn from it where it was clean."""
-        run = self._end(run_id)
-        if run is None:
-            return
-        trace = self._trace(run, outputs)
-        if trace is None:
+        if (run := self._runs.end(run_id)) is None or (trace := self._trace(run, outputs)) is None:
             return
         with self._lock:
             self.traces = [*self.traces, trace][-self._keep :]
-        if self._cache is not None:
-            self.learner.learn(self._cache, trace)
+        drive(self._drivers.learn(self._cache, trace))
 
-    def on_chain_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
-    ) -> None:
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Loose) -> None:
         """A run that raised, or that was interrupted, is not learnt from."""
-        if run := self._of(run_id):
-            run.spoilt = f"{type(error).__name__}: {error}"
-        self._end(run_id)
+        self._runs.spoil(run_id, f"{type(error).__name__}: {error}")
+        self._runs.end(run_id)
 
-    def on_chat_model_start(
-        self,
-        serialized: dict[str, Any],
-        messages: list[list[BaseMessage]],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_chat_model_start(self, serialized: Loose, messages: Loose, *, run_id: UUID, **more: Loose) -> None:
         """Begin a model call."""
-        self._begin(run_id, parent_run_id, None, step=True)
+        self._runs.begin(run_id, more.get("parent_run_id"), step=True)
 
-    def on_llm_start(
-        self,
-        serialized: dict[str, Any],
-        prompts: list[str],
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_llm_start(self, serialized: Loose, prompts: Loose, *, run_id: UUID, **more: Loose) -> None:
         """Begin a model call."""
-        self._begin(run_id, parent_run_id, None, step=True)
+        self._runs.begin(run_id, more.get("parent_run_id"), step=True)
 
-    def on_llm_end(
-        self, response: LLMResult, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
-    ) -> None:
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **more: Loose) -> None:
         """End a model call."""
         generation = response.generations[0][0] if response.generations and response.generations[0] else None
         message = generation.message if isinstance(generation, ChatGeneration) else None
         if isinstance(message, AIMessage):
-            self._fill(run_id, ModelStep(text=text_of(message) or "", usage=usage_of(message)))
+            self._runs.fill(run_id, ModelStep(text=text_of(message) or "", usage=usage_of(message)))
         elif generation is not None:
-            self._fill(run_id, ModelStep(text=generation.text))
+            self._runs.fill(run_id, ModelStep(text=generation.text))
 
-    def on_llm_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
-    ) -> None:
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **more: Loose) -> None:
         """Leave a failed model call out: the host may have retried it."""
-        self._fill(run_id, None)
+        self._runs.fill(run_id, None)
 
-    def on_tool_start(
-        self,
-        serialized: dict[str, Any],
-        input_str: str,
-        *,
-        run_id: UUID,
-        parent_run_id: UUID | None = None,
-        inputs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_tool_start(self, serialized: Loose, input_str: str, *, run_id: UUID, **more: Loose) -> None:
         """Begin a tool call, with the arguments that the tool really gets."""
-        run = self._begin(run_id, parent_run_id, None, step=True)
-        if run is None:
-            return
-        if is_json(inputs):
-            run.called[run_id] = (str(serialized.get("name")), cast("dict[str, Json]", inputs or {}))
-        else:
-            run.spoilt = f"the arguments of {serialized.get('name')} are no JSON"
+        run, inputs = self._runs.begin(run_id, more.get("parent_run_id"), step=True), more.get("inputs")
+        if run is not None:
+            run.call(run_id, str(mapping(serialized).get("name")), inputs or {})
 
-    def on_tool_end(self, output: Any, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
+    def on_tool_end(self, output: Loose, *, run_id: UUID, **more: Loose) -> None:
         """End a tool call."""
-        run = self._of(run_id)
-        if run is None or run_id not in run.called:
-            return
-        name, arguments = run.called[run_id]
         if isinstance(output, ToolMessage):
             result = result_of(output)
-            if result.error is not None:
-                run.spoilt = f"{name} failed: {result.error}"
-            self._fill(
-                run_id, ToolStep(tool=name, arguments=arguments, result=encode(result.value), error=result.error)
-            )
+            self._runs.returned(run_id, encode(result.value), result.error)
         elif is_json(output):
-            self._fill(run_id, ToolStep(tool=name, arguments=arguments, result=json_of(output)))
+            self._runs.returned(run_id, output)
         else:
-            run.spoilt = f"the result of {name} is a {type(output).__name__}"
+            self._runs.spoil(run_id, f"the result of a tool is a {type(output).__name__}")
 
-    def on_tool_error(
-        self, error: BaseException, *, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
-    ) -> None:
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **more: Loose) -> None:
         """A run with a tool that failed is not learnt from."""
-        if run := self._of(run_id):
-            run.spoilt = f"a tool raised {type(error).__name__}: {error}"
+        self._runs.spoil(run_id, f"a tool raised {type(error).__name__}: {error}")
 
-    def _begin(self, run_id: UUID, parent_run_id: UUID | None, inputs: object, *, step: bool = False) -> _Run | None:
-        with self._lock:
-            root = self._roots.get(parent_run_id) if parent_run_id is not None else None
-            if root is None:
-                if step:
-                    return None  # A tool or a model on its own is no run of an agent.
-                root = run_id
-                self._runs[root] = _Run(inputs)
-            self._roots[run_id] = root
-            run = self._runs.get(root)
-            if step and run is not None:
-                run.steps[run_id] = None
-            return run
-
-    def _of(self, run_id: UUID) -> _Run | None:
-        with self._lock:
-            root = self._roots.get(run_id)
-            return self._runs.get(root) if root is not None else None
-
-    def _fill(self, run_id: UUID, step: Step | None) -> None:
-        run = self._of(run_id)
-        if run is None:
-            return
-        with self._lock:
-            if step is None:
-                run.steps.pop(run_id, None)
-            elif run_id in run.steps:
-                run.steps[run_id] = step
-
-    def _end(self, run_id: UUID) -> _Run | None:
-        """Return the run that ended, where it was the outermost."""
-        with self._lock:
-            run = self._runs.pop(run_id, None)
-            if run is not None:
-                self._roots = {key: root for key, root in self._roots.items() if root != run_id}
-            return run
-
-    def _trace(self, run: _Run, outputs: object) -> Trace | None:
+    def _trace(self, run: Run[UUID], outputs: Loose) -> Trace | None:
         try:
             asked, answer = self._request(run.inputs), self._answer(outputs)
         except Exception:
             logger.exception("a run could not be read")
             return None
-        if isinstance(outputs, Mapping) and "__interrupt__" in outputs:
+        if "__interrupt__" in mapping(outputs):
             run.spoilt = "it was interrupted"
-        if any(step is None for step in run.steps.values()):
-            run.spoilt = run.spoilt or "a step has no end"
-        if _has_procedure(cast(object, outputs)):
+        if _has_procedure(outputs):
             run.spoilt = "a procedure answered"
-        if run.spoilt or asked is None or answer is None:
-            logger.info("not learnt from: %s", run.spoilt or "the run has no request, or no answer")
-            return None
-        request = asked if isinstance(asked, Request) else Request(text=asked)
-        return Trace(request=request, steps=tuple(step for step in run.steps.values() if step), answer=answer)
-
-    def _learned(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
-        if self._accounting is not None:
-            self._accounting.learned(trace, learned)
-
-
-@dataclass(slots=True)
-class _Run:
-    """One outermost run, while it runs."""
-
-    inputs: object
-    steps: dict[UUID, Step | None] = field(default_factory=dict[UUID, "Step | None"])
-    called: dict[UUID, tuple[str, dict[str, Json]]] = field(default_factory=dict[UUID, "tuple[str, dict[str, Json]]"])
-    spoilt: str = ""
+        trace = run.trace(asked, answer)
+        if isinstance(trace, Trace):
+            return trace
+        logger.info("not learnt from: %s", trace)
+        return None
 
 
 def asked_of(inputs: object) -> Request | str | None:
     """Return the request of a run that was given a text, or a single person's message; else None."""
     if isinstance(inputs, str):
         return inputs
-    messages = cast("Mapping[str, object]", inputs).get("messages") if isinstance(inputs, Mapping) else inputs
-    if not isinstance(messages, (list, tuple)):
-        return None
-    items = list(cast("Sequence[object]", messages))
-    if len(items) == 1 and isinstance(items[0], tuple) and len(cast("tuple[object, ...]", items[0])) == 2:
-        role, text = cast("tuple[object, object]", items[0])
-        return text if role in ("user", "human") and isinstance(text, str) else None
-    if len(items) == 1 and isinstance(items[0], Mapping):
-        said = cast("Mapping[str, object]", items[0])
-        text = said.get("content")
-        return text if said.get("role") in ("user", "human") and isinstance(text, str) else None
+    items = several(inputs) or several(mapping(inputs).get("messages"))
     known = [item for item in items if isinstance(item, BaseMessage)]
+    if len(items) == 1 and not known:
+        return _said_loosely(items[0])
     human = last_human(known)
     return text_of(human) if human is not None and len(known) == len(items) and is_first_turn(known) else None
 
 
 def answered_by(outputs: object) -> Json:
     """Return the answer of a run: the text of its last message, or an output that is JSON."""
-    if isinstance(outputs, Mapping) and "messages" in outputs:
-        messages = cast("Mapping[str, object]", outputs)["messages"]
-        last = cast("list[object]", messages)[-1] if isinstance(messages, list) and messages else None
+    if "messages" in mapping(outputs):
+        last = next(reversed(several(mapping(outputs)["messages"])), None)
         return text_of(last) if isinstance(last, AIMessage) and not last.tool_calls else None
     if isinstance(outputs, AIMessage):
         return text_of(outputs)
-    plain = cast(object, outputs)
-    return json_of(plain) if is_json(plain) else None
+    return outputs if is_json(outputs) else None
 
 
-def _has_procedure(outputs: object) -> bool:
-    if not isinstance(outputs, Mapping):
-        return False
-    messages = cast("Mapping[str, object]", outputs).get("messages")
-    if not isinstance(messages, list):
-        return False
+def _said_loosely(item: Loose) -> str | None:
+    """Return what a person said in one of the shorter forms that the host takes for a message."""
+    said, pair = mapping(item), several(item)
+    role, text = pair if len(pair) == 2 else (said.get("role"), said.get("content"))
+    return text if role in ("user", "human") and isinstance(text, str) else None
+
+
+def _has_procedure(outputs: Loose) -> bool:
     # Only what was said since the person's message belongs to this run.
-    items = [item for item in cast("list[object]", messages) if isinstance(item, BaseMessage)]
+    items = [item for item in several(mapping(outputs).get("messages")) if isinstance(item, BaseMessage)]
     human = last_human(items)
     tail = items[items.index(human) + 1 :] if human is not None else items
-    return any("seglam" in item.response_metadata for item in tail if isinstance(item, AIMessage))
+    return any(about(item) for item in tail if isinstance(item, AIMessage))

@@ -1,81 +1,31 @@
-"""Structured responses: a procedure's answer as the schema that `response_format` asks for, and back."""
+"""The schemas of a `response_format` of LangChain."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable, Sequence
 
-from pydantic import BaseModel, TypeAdapter
-from pydantic_core import to_jsonable_python
-from seglam_agents.records.record import Json
+from seglam_agents.hosting import Json, Misfit, fit
 
-from langchain_seglam.messages import json_of
-
-
-@dataclass(frozen=True, slots=True)
-class Misfit:
-    """An answer that does not fit what the host asks for."""
-
-    reason: str
-
-
-def fit(answer: Json, response_format: object) -> object:
-    """Return an answer as an object of the schema asked for, None where none is asked for, or a `Misfit`."""
-    schemas = schemas_of(response_format)
-    problems: list[str] = []
-    for schema in schemas:
-        try:
-            return _parsed(answer, schema)
-        except Exception as error:
-            problems.append(str(error).splitlines()[0])
-    return Misfit(f"the answer does not fit the response format: {'; '.join(problems)}") if problems else None
+from langchain_seglam.kinds import loose, several
 
 
 def schemas_of(response_format: object) -> Sequence[object]:
     """Return the schemas of a `response_format`: of a strategy of LangChain, or the schema itself."""
     if response_format is None:
         return ()
-    specs = getattr(response_format, "schema_specs", None)
-    if isinstance(specs, Sequence):
-        return [cast(object, getattr(spec, "schema", spec)) for spec in cast("Sequence[object]", specs)]
+    whole = loose(response_format)
+    if specs := several(getattr(response_format, "schema_specs", None)):
+        return [getattr(spec, "schema", spec) for spec in specs]
     # Classes are schemas themselves; pydantic gives every model a method called `schema`.
-    if isinstance(response_format, (type, dict)):
-        return (cast(object, response_format),)
-    return (cast(object, getattr(response_format, "schema", response_format)),)
+    inner: object = None if isinstance(response_format, (type, dict)) else getattr(response_format, "schema", None)
+    return (whole if inner is None else inner,)
 
 
-def plain(structured: object) -> Json:
-    """Return a structured response as JSON.
+def misfit_of(response_format: object) -> Callable[[Json], str | None]:
+    """Return what says why an answer does not fit a `response_format`."""
 
-    Raises:
-        ValueError: it has no JSON form.
-    """
-    if isinstance(structured, BaseModel):
-        return cast(Json, structured.model_dump(mode="json"))
-    if dataclasses.is_dataclass(structured) and not isinstance(structured, type):
-        structured = dataclasses.asdict(structured)
-    return json_of(to_jsonable_python(structured))
+    def misfit(answer: Json) -> str | None:
+        fitted = fit(answer, schemas_of(response_format))
+        return fitted.reason if isinstance(fitted, Misfit) else None
 
-
-def _parsed(answer: Json, schema: object) -> object:
-    if isinstance(schema, dict):
-        return _checked(answer, cast("Mapping[str, object]", schema))
-    adapter: TypeAdapter[object] = TypeAdapter(cast(Any, schema))
-    # JSON mode, because dates and tuples arrive as texts and lists.
-    return adapter.validate_json(json.dumps(answer))
-
-
-def _checked(answer: Json, schema: Mapping[str, object]) -> Json:
-    """Return an answer that looks as a JSON Schema wants it: an object with the required keys, and no others."""
-    if not isinstance(answer, dict):
-        raise ValueError(f"{answer!r} is no object")
-    required = cast("Sequence[str]", schema.get("required") or ())
-    known = cast("Mapping[str, object]", schema.get("properties") or {})
-    if missing := [key for key in required if key not in answer]:
-        raise ValueError(f"{', '.join(missing)} is missing")
-    if unknown := [key for key in answer if known and key not in known]:
-        raise ValueError(f"{', '.join(unknown)} is not asked for")
-    return answer
+    return misfit

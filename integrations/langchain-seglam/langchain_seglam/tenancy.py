@@ -6,21 +6,14 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, cast
+from typing import TypeAlias
 
 from langchain.agents.middleware.types import ToolCallRequest
 from seglam_agents import ReasoningCache
 
+from langchain_seglam.kinds import HasServerInfo
+
 logger = logging.getLogger(__name__)
-
-
-class HasServerInfo(Protocol):
-    """A `Runtime` or a `ToolRuntime` of LangGraph."""
-
-    @property
-    def server_info(self) -> object:
-        """What the server says about the run; `user` is who was authenticated."""
-        ...
 
 
 @dataclass(slots=True)
@@ -72,12 +65,9 @@ class TenantCaches:
             cache.close()
 
     def _tenant(self, runtime: HasServerInfo | None) -> str | None:
-        if runtime is None:
-            return None
-        if self.tenant is not None:
-            return self.tenant(runtime)
-        user = getattr(runtime.server_info, "user", None)
-        identity = getattr(user, "identity", None)
+        if runtime is None or self.tenant is not None:
+            return self.tenant(runtime) if runtime is not None and self.tenant is not None else None
+        identity = getattr(getattr(runtime.server_info, "user", None), "identity", None)
         return identity if isinstance(identity, str) and identity else None
 
 
@@ -91,4 +81,4 @@ def cache_of(caches: Caches, runtime: HasServerInfo | None) -> ReasoningCache | 
 
 def runtime_of(request: ToolCallRequest) -> HasServerInfo:
     """Return the runtime of a tool call; its type has parameters that LangGraph leaves open."""
-    return cast(HasServerInfo, request.runtime)  # pyright: ignore[reportUnknownMemberType]
+    return request.runtime  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -1,10 +1,11 @@
-"""Runs an agent whose write ends the process at the first time, and resumes it at the second. See `test_faults`."""
+"""Runs an agent whose write ends the process at the first time, and takes it up at the second. See `test_faults`."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,31 @@ from langchain_seglam import SeglamMiddleware, host_tools
 from langchain_seglam.testing import ScriptedChat
 
 
-def main(folder: Path, mode: str) -> None:
+class Slow(SqliteSaver):
+    """Saves so many checkpoints, and is not done with the next one when the process dies."""
+
+    left = 0
+
+    def put(self, *arguments: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            threading.Event().wait()
+        return super().put(*arguments)
+
+
+class AsyncSlow(AsyncSqliteSaver):
+    """The same for the event loop."""
+
+    left = 0
+
+    async def aput(self, *arguments: Any) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            await asyncio.Event().wait()
+        return await super().aput(*arguments)
+
+
+def main(folder: Path, mode: str, saved: int, again: str) -> None:
     """Run until the write, or from there."""
     resumed = (folder / "written").exists()
 
@@ -41,22 +66,24 @@ def main(folder: Path, mode: str) -> None:
         if not resumed:
             procedure(cache, "buy", BUY, BUY_BODY, declared)
         model = ScriptedChat(script=[says("by model")])
-        given: Any = None if resumed else {"messages": [("user", "Order 2 boxes of tea")]}
+        given: Any = None if resumed and again == "resume" else {"messages": [("user", "Order 2 boxes of tea")]}
 
         def graph(saver: Any) -> Any:
+            saver.left = 1_000 if resumed else saved
             return create_agent(model, tools, middleware=[SeglamMiddleware(cache)], checkpointer=saver)
 
         async def arun() -> Any:
-            async with AsyncSqliteSaver.from_conn_string(str(folder / "checkpoints")) as saver:
-                return await graph(saver).ainvoke(given, on("1"), durability="sync")
+            async with AsyncSlow.from_conn_string(str(folder / "checkpoints")) as saver:
+                return await graph(saver).ainvoke(given, on("1"))
 
         if mode == "async":
             result = asyncio.run(arun())
         else:
-            with SqliteSaver.from_conn_string(str(folder / "checkpoints")) as saver:
-                result = graph(saver).invoke(given, on("1"), durability="sync")
+            with Slow.from_conn_string(str(folder / "checkpoints")) as saver:
+                result = graph(saver).invoke(given, on("1"))
         print(result["messages"][-1].text)
+        print("\n".join(message.text for message in model.seen[-1]) if model.seen else "")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])

@@ -102,9 +102,8 @@ def procedure(
         parameters=parameters,
         tools=used,
         provenance=Provenance(compiler="test"),
-        status="active",
     )
-    entry = cache.store.put(Entry(procedure=stored), expected_revision=0)
+    entry = cache.store.put(Entry(procedure=stored, status="active"), expected_revision=0)
     cache.procedures()  # Read the change feed now.
     return entry
 

@@ -297,7 +297,7 @@ class TestAdded:
 
         run(graph(saver), {"messages": [("user", ORDER)]}, on("1"), durability="sync")
         result = run(graph(copies[0]), None, on("1"))
-        assert shop.written == [("tea", 2)] and last(result) == "by model" and model.calls == 1
+        assert shop.written == [("tea", 2)] and last(result) == "ordered 2 tea, 6 coins" and model.calls == 0
 
     def test_learning_and_redrawing(self, run: Runner, opened: Open, shop: Shop) -> None:
         """Turns that the node ends itself are learnt; edges and policies stay."""

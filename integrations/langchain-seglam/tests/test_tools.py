@@ -18,10 +18,10 @@ from langgraph.types import Command
 from lc_support import ADD, ADD_BODY, Open, Runner, Shop, agent, on, procedure, says, seglam, wants
 from pydantic import BaseModel, Field
 from seglam_agents import Hit, ReasoningCache
+from seglam_agents.hosting import arguments_model, find_entry, tool_name
 
 from langchain_seglam import cache_tools, host_tools, procedure_tool, tool_by_name
 from langchain_seglam.testing import ScriptedChat
-from langchain_seglam.tools import arguments_model, find_entry, tool_name
 
 
 def called(run: Runner, item: BaseTool, arguments: dict[str, Any]) -> Any:

@@ -98,10 +98,10 @@ def procedure(cache: ReasoningCache, name: str, template: str, body: str, tools:
             if f"{host.tool.name}(" in body
         ),
         provenance=Provenance(compiler="test"),
-        status="active",
+        instructions=cache.instructions,
     )
     report = AdmissionReport(checks=(Check(name="replay", verdict="passed", cases=3),))
-    return cache.store.put(Entry(procedure=stored, report=report), expected_revision=0)
+    return cache.store.put(Entry(procedure=stored, status="active", report=report), expected_revision=0)
 
 
 class Runner:

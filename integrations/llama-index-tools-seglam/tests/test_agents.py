@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from li_support import Open, Shop, procedure
+from li_support import BUY, BUY_BODY, TOTAL, TOTAL_BODY, Open, Shop, procedure
 from llama_index.core.agent.workflow import AgentStream, AgentWorkflow, FunctionAgent, ReActAgent, ToolCallResult
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
-from llama_index.core.workflow import Context, JsonSerializer
+from llama_index.core.workflow import Context, JsonPickleSerializer, JsonSerializer
 from pydantic import BaseModel
 from seglam_agents import ReasoningCache
+from seglam_agents.hosting import idempotency_key
 
 from llama_index.tools.seglam import (
     SeglamAgentWorkflow,
@@ -20,6 +22,7 @@ from llama_index.tools.seglam import (
     SeglamReActAgent,
     cached_agent,
     cached_workflow,
+    handoff_tool,
     host_tools,
 )
 from llama_index.tools.seglam.testing import ScriptedLLM, call
@@ -240,8 +243,10 @@ async def test_a_cache_that_breaks_half_way(kind: Any, cache: ReasoningCache, sh
     assert shop.calls == [("price", "rice")]
 
 
-async def test_wrapped_agents_and_workflows(cache: ReasoningCache, shop: Shop) -> None:
+async def test_wrapped_agents_and_workflows(opened: Open, shop: Shop) -> None:
     """An agent or a workflow that is there already gets a cache; the first one stays as it is."""
+    cache = opened(tools=shop.host_tools(), system_prompt="Be kind.")
+    procedure(cache, "total", TOTAL, TOTAL_BODY, shop.host_tools())
     for kind in (FunctionAgent, ReActAgent):
         llm = ScriptedLLM([])
         agent = kind(name="shop", description="d", tools=shop.tools, llm=llm, system_prompt="Be kind.")
@@ -267,18 +272,147 @@ async def test_a_plain_workflow_of_cached_agents(opened: Open, shop: Shop, kind:
     assert str(await workflow.run("what does salt cost right here")) == "salt costs 1 coins" and llm.calls == 4
 
 
-async def test_a_workflow_with_handoffs(cache: ReasoningCache, shop: Shop) -> None:
-    """The root agent serves hits; what the model hands over is the other agent's, and is not learnt from."""
-    traces: list[Any] = []
+async def test_a_workflow_with_handoffs(opened: Open, shop: Shop) -> None:
+    """The root agent serves hits; what the model hands over is the other agent's."""
+    cache = opened(tools=shop.host_tools(), system_prompt="a")
+    procedure(cache, "total", TOTAL, TOTAL_BODY, shop.host_tools())
     llm = ScriptedLLM([call("handoff", to_agent="b", reason="it knows"), "from b"])
     agents = [
         FunctionAgent(name=name, description=name, tools=shop.tools, llm=llm, system_prompt=name) for name in ("a", "b")
     ]
     plain = AgentWorkflow(agents=agents, root_agent="a")
-    workflow = cached_workflow(plain, cache, learned=lambda cache, trace, learned: traces.append(trace))
+    workflow = cached_workflow(plain, cache)
     assert isinstance(workflow, SeglamAgentWorkflow)
     assert str(await workflow.run(ASK)) == "That is 10 coins." and llm.calls == 0
-    assert str(await workflow.run("something else")) == "from b" and traces == []
+    assert str(await workflow.run("something else")) == "from b"
+
+
+def two_agents(shop: Shop, llm: ScriptedLLM, told: tuple[str, str] = ("a", "b")) -> AgentWorkflow:
+    """Return a workflow whose root hands over to an agent with the tools."""
+    root = FunctionAgent(name="a", description="passes on", llm=llm, system_prompt=told[0])
+    clerk = FunctionAgent(name="b", description="sells", tools=shop.tools, llm=llm, system_prompt=told[1])
+    return AgentWorkflow(agents=[root, clerk], root_agent="a")
+
+
+def handing_over(messages: Any) -> Any:
+    """Play the models of both agents: the first hands over, the second looks the price up and says it."""
+    item = next(str(m.content) for m in messages if m.role.value == "user").split()[-1]
+    if messages[0].content.startswith("a"):
+        return call("handoff", "h", to_agent="b", reason=f"the price of {item} is wanted")
+    results = [m for m in messages if m.role.value == "tool" and "price" in m.additional_kwargs.get("tool_call_id", "")]
+    return f"{item}: {results[0].content} coins" if results else call("price", "price", item=item)
+
+
+async def test_who_a_request_is_handed_over_to_serves_hits(opened: Open, shop: Shop) -> None:
+    """Two runs of the second agent teach; after the handover of a third one, its model is not asked."""
+    llm = ScriptedLLM(handing_over)
+    caches = {"b": opened(tools=shop.host_tools(), agent="b")}
+    workflow = cached_workflow(two_agents(shop, llm), caches)
+    for item in ("tea", "rice"):
+        assert str(await workflow.run(f"tell me the price of {item}")).startswith(item)
+    before = llm.calls
+    # A root without a cache does not say when a run begins; the workflow does.
+    assert str(await workflow.run("tell me the price of salt")) == "salt: 1 coins"
+    assert llm.calls == before + 1 and caches["b"].stats().hits == 1
+
+
+async def test_handovers_are_learnt_where_they_are_declared(opened: Open, shop: Shop) -> None:
+    """With `handoff_tool`, the third run of a kind asks no model at all."""
+    llm = ScriptedLLM(handing_over)
+    caches = {"a": opened(tools=[handoff_tool()], agent="a"), "b": opened(tools=shop.host_tools(), agent="b")}
+    workflow = cached_workflow(two_agents(shop, llm), caches)
+    answers = [str(await workflow.run(f"tell me the price of {item}")) for item in ("tea", "rice", "tea", "rice")]
+    assert answers == ["tea: 3 coins", "rice: 5 coins"] * 2
+    calls = llm.calls
+    result = await workflow.run("tell me the price of tea")
+    assert str(result) == "tea: 3 coins" and llm.calls == calls and [c.stats().hits > 0 for c in caches.values()]
+
+
+async def test_what_another_agent_is_told_is_a_condition(opened: Open, shop: Shop) -> None:
+    """What was learnt behind one root does not serve behind another, before a run agreed."""
+    llm = ScriptedLLM(handing_over)
+    caches = {"b": opened(tools=shop.host_tools(), agent="b")}
+    for item in ("tea", "rice"):
+        await cached_workflow(two_agents(shop, llm), caches).run(f"tell me the price of {item}")
+    before = llm.calls
+    strict = cached_workflow(two_agents(shop, llm, ("a, and no gifts", "b")), caches)
+    await strict.run("tell me the price of salt")
+    assert llm.calls == before + 3 and caches["b"].stats().hits == 0
+
+
+async def test_other_instructions_are_another_agent(kind: Any, opened: Open, shop: Shop) -> None:
+    """Two agents of one name and one cache: what the first may do is not done for the second."""
+    cache = opened(tools=shop.host_tools(), system_prompt="You may buy.")
+    procedure(cache, "buy", BUY, BUY_BODY, shop.host_tools())
+    llm = ScriptedLLM(lambda _: final(kind, "by the model"))
+    for told, answer in (("You may buy.", "bought 3 tea"), ("You never buy.", "by the model")):
+        agent = kind(cache=cache, tools=shop.tools, llm=llm, system_prompt=told)
+        assert str(await agent.run("buy 3 tea if it is cheap")) == answer
+    assert shop.calls == [("price", "tea"), ("buy", ("tea", 3))]
+
+
+async def test_steps_that_cost_nothing_are_not_limited(kind: Any, cache: ReasoningCache, shop: Shop) -> None:
+    """A procedure of three steps runs within a limit of two; the model's own steps are limited as ever."""
+    agent = kind(cache=cache, tools=shop.tools, llm=ScriptedLLM([]))
+    context = Context(agent)
+    result = await agent.run("buy 3 tea if it is cheap", max_iterations=2, ctx=context)
+    assert str(result) == "bought 3 tea" and await context.store.get("max_iterations") == 2
+
+
+async def test_the_cache_can_be_left_out_of_a_run(kind: Any, cache: ReasoningCache, shop: Shop) -> None:
+    """`off` and `refresh` ask the model; the run after them is a hit again."""
+    llm = ScriptedLLM(lambda _: final(kind, "by the model"))
+    agent = kind(cache=cache, tools=shop.tools, llm=llm)
+    for switch in ("off", "refresh"):
+        assert str(await agent.run(ASK, seglam=switch)) == "by the model"
+    assert str(await agent.run(ASK)) == "That is 10 coins." and llm.calls == 2
+
+
+async def test_savings_are_counted(kind: Any, opened: Open, shop: Shop) -> None:
+    """A hit saves what the model's own run of the kind had cost."""
+    cache = opened(tools=shop.host_tools())
+    replies = [
+        reply
+        for item, price in (("tea", 3), ("rice", 5))
+        for reply in (wants(kind, "price", item=item), final(kind, f"{item} costs {price} coins"))
+    ]
+    llm = ScriptedLLM(replies, usage={"prompt_tokens": 40, "completion_tokens": 2})
+    agent = kind(cache=cache, tools=shop.tools, llm=llm)
+    for item in ("tea", "rice", "salt"):
+        await agent.run(f"what does {item} cost right here")
+    saved = agent.savings().saved.usage
+    assert (saved.input_tokens, saved.output_tokens, saved.calls) == (80, 4, 2)
+
+
+async def test_a_run_taken_up_from_a_saved_context_repeats_no_write(kind: Any, cache: ReasoningCache) -> None:
+    """Without any name of the request: the context itself says that it is the same one."""
+    saved: list[dict[str, Any]] = []
+    keys: list[str | None] = []
+    handlers: list[Any] = []
+    writing = asyncio.Event()
+
+    def price(item: str) -> int:
+        """Return the price of one item."""
+        return 3
+
+    async def buy(item: str, count: int) -> str:
+        """Buy some of an item."""
+        keys.append(idempotency_key())
+        saved.append(handlers[-1].ctx.to_dict(serializer=JsonPickleSerializer()))
+        writing.set()
+        await asyncio.Event().wait()  # The worker is killed here.
+        return ""
+
+    llm = ScriptedLLM(lambda _: final(kind, "by the model"))
+    agent = kind(cache=cache, tools=[price, buy], llm=llm)
+    handlers.append(agent.run("buy 3 tea if it is cheap"))
+    await writing.wait()
+    await handlers[-1].cancel_run()
+    again = kind(cache=cache, tools=[price, buy], llm=llm)
+    context = Context.from_dict(again, saved[0], serializer=JsonPickleSerializer())
+    assert str(await again.run(ctx=context)) == "by the model"
+    assert len(keys) == 1 and keys[0]
+    assert "not known whether" in "\n".join(f"{message.content}{message.blocks}" for message in llm.asked[-1])
 
 
 async def test_a_workflow_with_a_structured_response(opened: Open, shop: Shop) -> None:
@@ -296,8 +430,6 @@ async def test_a_workflow_with_a_structured_response(opened: Open, shop: Shop) -
 
 async def test_two_runs_at_once_do_not_mix(kind: Any, cache: ReasoningCache, shop: Shop) -> None:
     """State is in the run, not in the agent."""
-    import asyncio
-
     agent = kind(cache=cache, tools=shop.tools, llm=ScriptedLLM([]))
     results = await asyncio.gather(*(agent.run(f"what do {n} tea cost") for n in range(2, 6)))
     assert [str(result) for result in results] == [f"That is {3 * n} coins." for n in range(2, 6)]

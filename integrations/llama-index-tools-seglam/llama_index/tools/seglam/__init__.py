@@ -1,5 +1,7 @@
 """SEGLAM for LlamaIndex: query engines and agents that do by code what they have done before."""
 
+from seglam_agents.hosting import tool_name
+
 from llama_index.tools.seglam.agents import (
     SeglamAgentMixin,
     SeglamAgentWorkflow,
@@ -9,17 +11,16 @@ from llama_index.tools.seglam.agents import (
     cached_workflow,
 )
 from llama_index.tools.seglam.engine import SeglamQueryEngine
-from llama_index.tools.seglam.frames import FrameSource
 from llama_index.tools.seglam.models import LlamaIndexModel
 from llama_index.tools.seglam.routing import SeglamQuestionGenerator, SeglamSelector, asking_tool, routing_tool
-from llama_index.tools.seglam.sources import RetrieverSource, SqlSource, query_tools, source_of
+from llama_index.tools.seglam.sources import FrameSource, RetrieverSource, SqlSource, query_tools, source_of
 from llama_index.tools.seglam.tools import (
     ProcedureToolRetriever,
     SeglamToolSpec,
     cache_tools,
+    handoff_tool,
     host_tools,
     procedure_tool,
-    tool_name,
 )
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "cache_tools",
     "cached_agent",
     "cached_workflow",
+    "handoff_tool",
     "host_tools",
     "procedure_tool",
     "query_tools",

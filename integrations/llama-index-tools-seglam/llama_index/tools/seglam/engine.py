@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import logging
-import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from typing import Any
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import (
@@ -19,18 +17,12 @@ from llama_index.core.base.response.schema import (
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from seglam_agents import Deopt, Final, GiveUp, Hit, Learned, Plan, ReasoningCache, Request, ToolStep, Trace
-from seglam_agents.records.record import Json
+from seglam_agents import Hit, Learned, Plan, ReasoningCache, Request, Tool, ToolStep, Trace
+from seglam_agents.hosting import Answering, Json, Learner, Learning, Sourced, Unfit
 
-from llama_index.tools.seglam.learning import Learner, Learning
-from llama_index.tools.seglam.running import arun_plan, run_plan
-from llama_index.tools.seglam.served import Served, Session
-from llama_index.tools.seglam.sources import Source, source_of
-from llama_index.tools.seglam.sql import Unfit
+from llama_index.tools.seglam.sources import Served, Session, Source, source_of
 
 logger = logging.getLogger(__name__)
-
-MAX_KNOWN_BODIES = 1_024
 
 
 class SeglamQueryEngine(BaseQueryEngine):
@@ -66,13 +58,11 @@ class SeglamQueryEngine(BaseQueryEngine):
         self.inner = inner
         self.cache = cache
         self.source = source or source_of(inner)
-        self.learner = Learner(learning, self._told)
+        self.learner: Learner[ReasoningCache] = Learner(learning, self._told)
+        self._answering = Answering(cache, gave_up)
         self._tell = learned
-        self._gave_up = gave_up
         self._streaming = _streams(inner) if streaming is None else streaming
         self._fixed = streaming is not None
-        self._bodies: dict[str, frozenset[str]] = {}
-        self._lock = threading.Lock()
         super().__init__(callback_manager or getattr(inner, "callback_manager", None))
 
     def __getattr__(self, name: str) -> Any:  # whatever the inner engine has
@@ -106,93 +96,40 @@ class SeglamQueryEngine(BaseQueryEngine):
         return {"inner": self.inner}
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        try:
-            hit = self._serve(query_bundle.query_str)
-        except Exception:
-            logger.exception("the cache is broken; the inner engine answers")
-            hit = None
-        if hit is not None:
+        question = query_bundle.query_str
+        if (found := self._answering.answer(question, self._tools(), self._session)) is not None:
+            hit = _served(found)
             return _streamed(hit) if self._streaming else _plain(hit)
         response = self.inner.query(query_bundle)
         self._note(response)
         if not isinstance(response, StreamingResponse):
-            self._learn(query_bundle.query_str, response)
+            self._learn(question, response)
             return response
-        response.response_gen = self._tee(response.response_gen, query_bundle.query_str, response)
+        response.response_gen = self._tee(response.response_gen, question, response)
         return response
 
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        try:
-            hit = await self._aserve(query_bundle.query_str)
-        except Exception:
-            logger.exception("the cache is broken; the inner engine answers")
-            hit = None
-        if hit is not None:
+        question = query_bundle.query_str
+        if (found := await self._answering.aanswer(question, self._tools(), self._session)) is not None:
+            hit = _served(found)
             return _astreamed(hit) if self._streaming else _plain(hit)
         response = await self.inner.aquery(query_bundle)
         self._note(response)
         if isinstance(response, AsyncStreamingResponse):
-            response.response_gen = self._atee(response.response_gen, query_bundle.query_str, response)
+            response.response_gen = self._atee(response.response_gen, question, response)
         elif isinstance(response, StreamingResponse):
-            response.response_gen = self._tee(response.response_gen, query_bundle.query_str, response)
+            response.response_gen = self._tee(response.response_gen, question, response)
         else:
-            await self._alearn(query_bundle.query_str, response)
+            await self._alearn(question, response)
         return response
 
-    def _serve(self, question: str) -> Served | None:
-        begun = self._begin(question)
-        if begun is None:
-            return None
-        plan, session = begun
-        action, steps = run_plan(self.cache, plan, session.call)
-        return self._end(plan, session, action, steps)
+    def _tools(self) -> list[Tool]:
+        return [host.tool for host in self.source.tools] if self.source is not None else []
 
-    async def _aserve(self, question: str) -> Served | None:
-        begun = self._begin(question)
-        if begun is None:
-            return None
-        plan, session = begun
-        action, steps = await arun_plan(self.cache, plan, session.acall)
-        return self._end(plan, session, action, steps)
-
-    def _begin(self, question: str) -> tuple[Plan, Session] | None:
-        plan = self.cache.plan(question)
-        if not isinstance(plan, Plan):
-            return None
-        mine = {host.tool.name: host.tool.schema_hash for host in self.source.tools} if self.source else {}
-        strange = [use.name for use in plan.tools if mine.get(use.name) != use.schema_hash]
-        if self.source is None or strange:
-            reason = f"this engine has no such tool: {', '.join(strange)}" if strange else "this engine has no tools"
-            self.cache.finish(plan, GiveUp(reason))
-            return None
-        return plan, self.source.session(self._constants(plan))
-
-    def _end(self, plan: Plan, session: Session, action: Final | GiveUp, steps: tuple[ToolStep, ...]) -> Served | None:
-        served = session.served(action.answer) if isinstance(action, Final) else None
-        if isinstance(served, Unfit):
-            action, served = GiveUp(served.reason), None
-        outcome = self.cache.finish(plan, action, steps)
-        if served is None or isinstance(outcome, Deopt):
-            reason = outcome.reason if isinstance(outcome, Deopt) else ""
-            logger.info("%s gave up: %s", plan.procedure, reason)
-            if self._gave_up is not None:
-                self._gave_up(plan.request, reason)
-            return None
-        served.metadata["seglam"] = _citation(outcome)
-        return served
-
-    def _constants(self, plan: Plan) -> frozenset[str]:
-        """Return the texts that stand in the body of a procedure."""
-        with self._lock:
-            if (known := self._bodies.get(plan.content_hash)) is not None:
-                return known
-        bodies = {x.procedure.content_hash: x.procedure.body for x in self.cache.procedures()}
-        found = _texts(bodies.get(plan.content_hash, ""))
-        with self._lock:
-            if len(self._bodies) >= MAX_KNOWN_BODIES:
-                self._bodies.clear()
-            self._bodies[plan.content_hash] = found
-        return found
+    def _session(self, plan: Plan) -> Session:
+        if self.source is None:
+            raise LookupError("this engine has no source that procedures can use")
+        return self.source.session(self._answering.constants(plan))
 
     def _learn(self, question: str, response: RESPONSE_TYPE) -> None:
         if (trace := self._trace(question, response)) is not None:
@@ -207,8 +144,7 @@ class SeglamQueryEngine(BaseQueryEngine):
         if self.learner.learning == "off" or self.source is None or isinstance(response, PydanticResponse):
             return None
         try:
-            metadata = cast("Mapping[str, object]", response.metadata or {})
-            seen = self.source.seen(question, metadata)
+            seen = self.source.seen(question, response.metadata or {})
             if isinstance(seen, Unfit):
                 logger.info("not learnt from: %s", seen.reason)
                 if self._tell is not None:
@@ -244,8 +180,7 @@ class SeglamQueryEngine(BaseQueryEngine):
 
 
 def _streams(engine: BaseQueryEngine) -> bool:
-    synthesises = cast(bool, getattr(engine, "_synthesize_response", True))
-    return synthesises and getattr(engine, "_streaming", False) is True
+    return bool(getattr(engine, "_synthesize_response", True)) and getattr(engine, "_streaming", False) is True
 
 
 def _plain(hit: Served) -> Response:
@@ -263,6 +198,11 @@ def _astreamed(hit: Served) -> AsyncStreamingResponse:
     return AsyncStreamingResponse(tokens(), source_nodes=hit.nodes, metadata=hit.metadata)
 
 
+def _served(found: Sourced[Served]) -> Served:
+    found.value.metadata["seglam"] = _citation(found.hit)
+    return found.value
+
+
 def _citation(hit: Hit) -> dict[str, Json]:
     cited = hit.citation
     return {
@@ -274,17 +214,3 @@ def _citation(hit: Hit) -> dict[str, Json]:
         "error_bound": cited.error_bound,
         "arguments": dict(hit.arguments),
     }
-
-
-def _texts(body: str) -> frozenset[str]:
-    try:
-        tree = ast.parse(body)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
-    # The pieces of an f-string are constants, too, and are no texts of their own.
-    pieces = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-    return frozenset(
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in pieces
-    )

@@ -15,10 +15,7 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.event_handlers import BaseEventHandler
-from seglam_agents.models.base import Completion, Message
-from seglam_agents.models.tokens import counted
-from seglam_agents.records.errors import ModelError
-from seglam_agents.records.usage import Usage
+from seglam_agents.hosting import Completion, Message, ModelError, Usage, counted
 
 TAG = "seglam"
 """The tag of the events of a call that compiles: `compile`. Dashboards can tell them from those of the agent."""

@@ -2,55 +2,85 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
-from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
+from llama_index.core.prompts.mixin import PromptDictType, PromptMixin, PromptMixinType
 from llama_index.core.question_gen.types import BaseQuestionGenerator, SubQuestion
 from llama_index.core.schema import QueryBundle
 from llama_index.core.tools import BaseTool
 from llama_index.core.tools.types import ToolMetadata
-from seglam_agents import (
-    Call,
-    Final,
-    GiveUp,
-    HostTool,
-    Plan,
-    ReasoningCache,
-    Request,
-    Tool,
-    ToolResult,
-    ToolStep,
-    Trace,
+from seglam_agents import HostTool, ReasoningCache, Trace
+from seglam_agents.hosting import (
+    Answering,
+    Choice,
+    ChoosingSession,
+    Chosen,
+    Learner,
+    Learning,
+    choosing_tool,
+    noted,
+    trace_of_choices,
 )
-from seglam_agents.records.record import Json, digest
-from seglam_agents.records.values import Value
 
-from llama_index.tools.seglam.learning import Learner, Learning
-from llama_index.tools.seglam.running import arun_plan, run_plan
-
-logger = logging.getLogger(__name__)
+P = TypeVar("P", bound=PromptMixin)
 
 ROUTE = "route"
 ASK = "ask"
-DONE = "done"
 
 
 def routing_tool(choices: Sequence[ToolMetadata | BaseTool]) -> HostTool:
     """Return the tool by which procedures route requests among these choices, for `ReasoningCache(tools=...)`."""
-    return HostTool(_tool(ROUTE, [_metadata(choice) for choice in choices]), _noted)
+    return HostTool(choosing_tool(ROUTE, _choices(choices)), noted)
 
 
 def asking_tool(tools: Sequence[ToolMetadata | BaseTool]) -> HostTool:
     """Return the tool by which procedures ask sub-questions of these tools, for `ReasoningCache(tools=...)`."""
-    return HostTool(_tool(ASK, [_metadata(tool) for tool in tools]), _noted)
+    return HostTool(choosing_tool(ASK, _choices(tools)), noted)
 
 
-class SeglamSelector(BaseSelector):
+class _Choosing(Generic[P]):
+    """What chooses by a cache; the prompts are those of the inner one."""
+
+    tool: str
+
+    def __init__(self, inner: P, cache: ReasoningCache, *, learning: Learning = "inline") -> None:
+        self.inner = inner
+        self._answering = Answering(cache)
+        self._cache, self._learner = cache, Learner[ReasoningCache](learning)
+
+    def _get_prompts(self) -> PromptDictType:
+        return {}
+
+    def _update_prompts(self, prompts_dict: PromptDictType) -> None:
+        """Leave the prompts to the inner one."""
+
+    def _get_prompt_modules(self) -> PromptMixinType:
+        return {"inner": self.inner}
+
+    def _known(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> list[Chosen] | None:
+        known = _choices(choices)
+        session = ChoosingSession([choice.name for choice in known])
+        found = self._answering.answer(query.query_str, [choosing_tool(self.tool, known)], lambda _: session)
+        return found.value if found is not None else None
+
+    async def _aknown(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> list[Chosen] | None:
+        known = _choices(choices)
+        session = ChoosingSession([choice.name for choice in known])
+        found = await self._answering.aanswer(query.query_str, [choosing_tool(self.tool, known)], lambda _: session)
+        return found.value if found is not None else None
+
+    def _learn(self, trace: Trace | None) -> None:
+        if trace is not None:
+            self._learner.learn(self._cache, trace)
+
+    async def _alearn(self, trace: Trace | None) -> None:
+        if trace is not None:
+            await self._learner.alearn(self._cache, trace)
+
+
+class SeglamSelector(_Choosing[BaseSelector], BaseSelector):
     """A selector whose choices of a known kind are made by stored code.
 
     Open the cache with `tools=[routing_tool(choices)]`: other choices, or choices with other descriptions, are another
@@ -62,41 +92,24 @@ class SeglamSelector(BaseSelector):
         learning: within the selection, in the background, or never.
     """
 
-    def __init__(self, inner: BaseSelector, cache: ReasoningCache, *, learning: Learning = "inline") -> None:
-        self.inner = inner
-        self._book = _Book(cache, Learner(learning))
-
-    def _get_prompts(self) -> PromptDictType:
-        return {}
-
-    def _update_prompts(self, prompts_dict: PromptDictType) -> None:
-        """Leave the prompts to the inner selector."""
-
-    def _get_prompt_modules(self) -> PromptMixinType:
-        return {"inner": self.inner}
+    tool = ROUTE
 
     def _select(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> SelectorResult:
-        tool = _tool(ROUTE, choices)
-        known = self._book.calls(tool, query.query_str)
-        if known and (found := _selection(known, choices)) is not None:
-            return found
+        if (made := self._known(choices, query)) is not None:
+            return _selection(made, choices)
         result = self.inner.select(choices, query)
-        if (trace := _routed(result, choices, query.query_str)) is not None:
-            self._book.learn(trace)
+        self._learn(_routed(result, choices, query.query_str))
         return result
 
     async def _aselect(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> SelectorResult:
-        tool = _tool(ROUTE, choices)
-        known = await self._book.acalls(tool, query.query_str)
-        if known and (found := _selection(known, choices)) is not None:
-            return found
+        if (made := await self._aknown(choices, query)) is not None:
+            return _selection(made, choices)
         result = await self.inner.aselect(choices, query)
-        if (trace := _routed(result, choices, query.query_str)) is not None:
-            await self._book.alearn(trace)
+        await self._alearn(_routed(result, choices, query.query_str))
         return result
 
 
-class SeglamQuestionGenerator(BaseQuestionGenerator):
+class SeglamQuestionGenerator(_Choosing[BaseQuestionGenerator], BaseQuestionGenerator):
     """A question generator whose decompositions of a known kind are made by stored code.
 
     Args:
@@ -105,171 +118,47 @@ class SeglamQuestionGenerator(BaseQuestionGenerator):
         learning: within the generation, in the background, or never.
     """
 
-    def __init__(self, inner: BaseQuestionGenerator, cache: ReasoningCache, *, learning: Learning = "inline") -> None:
-        self.inner = inner
-        self._book = _Book(cache, Learner(learning))
-
-    def _get_prompts(self) -> PromptDictType:
-        return {}
-
-    def _update_prompts(self, prompts_dict: PromptDictType) -> None:
-        """Leave the prompts to the inner generator."""
-
-    def _get_prompt_modules(self) -> PromptMixinType:
-        return {"inner": self.inner}
+    tool = ASK
 
     def generate(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> list[SubQuestion]:
         """Return the sub-questions of a question."""
-        known = self._book.calls(_tool(ASK, tools), query.query_str)
-        if known and (found := _questions(known, tools)) is not None:
-            return found
+        if (made := self._known(tools, query)) is not None:
+            return _questions(made)
         result = self.inner.generate(tools, query)
-        self._book.learn(_asked(result, query.query_str))
+        self._learn(_asked(result, query.query_str))
         return result
 
     async def agenerate(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> list[SubQuestion]:
         """Return the sub-questions of a question."""
-        known = await self._book.acalls(_tool(ASK, tools), query.query_str)
-        if known and (found := _questions(known, tools)) is not None:
-            return found
+        if (made := await self._aknown(tools, query)) is not None:
+            return _questions(made)
         result = await self.inner.agenerate(tools, query)
-        await self._book.alearn(_asked(result, query.query_str))
+        await self._alearn(_asked(result, query.query_str))
         return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Book:
-    """Asks a cache which calls a procedure makes for a question, and tells it which ones were made."""
-
-    cache: ReasoningCache
-    learner: Learner
-
-    def calls(self, tool: Tool, question: str) -> tuple[ToolStep, ...]:
-        """Return the calls; none where no procedure applies. Never raises."""
-        try:
-            plan = self._plan(tool, question)
-            return self._end(plan, *run_plan(self.cache, plan, _note)) if plan is not None else ()
-        except Exception:
-            logger.exception("the cache is broken; the model chooses")
-            return ()
-
-    async def acalls(self, tool: Tool, question: str) -> tuple[ToolStep, ...]:
-        """Return the calls without blocking the event loop. See `calls`."""
-        try:
-            plan = await asyncio.to_thread(self._plan, tool, question)
-            return self._end(plan, *await arun_plan(self.cache, plan, _anote)) if plan is not None else ()
-        except Exception:
-            logger.exception("the cache is broken; the model chooses")
-            return ()
-
-    def learn(self, trace: Trace) -> None:
-        self.learner.learn(self.cache, trace)
-
-    async def alearn(self, trace: Trace) -> None:
-        await self.learner.alearn(self.cache, trace)
-
-    def _plan(self, tool: Tool, question: str) -> Plan | None:
-        plan = self.cache.plan(question)
-        if not isinstance(plan, Plan):
-            return None
-        if [use.schema_hash for use in plan.tools] != [tool.schema_hash]:
-            self.cache.finish(plan, GiveUp("it chooses among something else"))
-            return None
-        return plan
-
-    def _end(self, plan: Plan, action: Final | GiveUp, steps: tuple[ToolStep, ...]) -> tuple[ToolStep, ...]:
-        self.cache.finish(plan, action, steps)
-        return steps if isinstance(action, Final) else ()
-
-
-def _tool(name: str, choices: Sequence[ToolMetadata]) -> Tool:
-    """Return the tool that stands for choosing. Calling it is the answer itself, so it counts as a write."""
-    described: Json = [[name, choice.description] for name, choice in zip(_names(choices), choices, strict=True)]
-    return Tool(
-        name=name,
-        description="Send a question to one of: " + ", ".join(_names(choices)),
-        parameters={
-            "type": "object",
-            "properties": {
-                "choice": {"type": "string", "enum": list(_names(choices))},
-                "question": {"type": "array", "items": {"type": "string"}},
-            },
-            "required": ["choice", "question"],
-            "$comment": digest(described),
-        },
-        # Nothing is read that could tell a wrong choice: words are held to what was seen, as before a write.
-        effect="write",
-        idempotent=True,
-    )
-
-
-def _names(choices: Sequence[ToolMetadata]) -> tuple[str, ...]:
-    names = [choice.name or "" for choice in choices]
-    return tuple(name if name and names.count(name) == 1 else f"{number}_{name}" for number, name in enumerate(names))
+def _choices(choices: Sequence[ToolMetadata | BaseTool]) -> list[Choice]:
+    known = [choice if isinstance(choice, ToolMetadata) else choice.metadata for choice in choices]
+    names = [choice.name or "" for choice in known]
+    unique = [x if x and names.count(x) == 1 else f"{number}_{x}" for number, x in enumerate(names)]
+    return [Choice(name, choice.description) for name, choice in zip(unique, known, strict=True)]
 
 
 def _routed(result: SelectorResult, choices: Sequence[ToolMetadata], question: str) -> Trace | None:
-    names = _names(choices)
+    names = [choice.name for choice in _choices(choices)]
     if not result.selections or any(not 0 <= one.index < len(names) for one in result.selections):
         return None
-    return _trace(question, [(ROUTE, names[one.index], question) for one in result.selections])
+    return trace_of_choices(question, ROUTE, [Chosen(names[one.index], question) for one in result.selections])
 
 
 def _asked(result: Sequence[SubQuestion], question: str) -> Trace:
-    return _trace(question, [(ASK, one.tool_name, one.sub_question) for one in result])
+    return trace_of_choices(question, ASK, [Chosen(one.tool_name, one.sub_question) for one in result])
 
 
-def _trace(text: str, calls: Sequence[tuple[str, str, str]]) -> Trace:
-    steps = tuple(
-        ToolStep(tool=tool, arguments={"choice": choice, "question": _split(question)}, result=True)
-        for tool, choice, question in calls
-    )
-    return Trace(request=Request(text=text), steps=steps, answer=DONE)
+def _selection(made: Sequence[Chosen], choices: Sequence[ToolMetadata]) -> SelectorResult:
+    names, reason = [choice.name for choice in _choices(choices)], "chosen by a stored procedure"
+    return SelectorResult(selections=[SingleSelection(index=names.index(x.name), reason=reason) for x in made])
 
 
-def _selection(steps: Sequence[ToolStep], choices: Sequence[ToolMetadata]) -> SelectorResult | None:
-    names = _names(choices)
-    wanted = [str(step.arguments.get("choice")) for step in steps]
-    if any(name not in names for name in wanted):
-        return None
-    return SelectorResult(
-        selections=[SingleSelection(index=names.index(name), reason="chosen by a stored procedure") for name in wanted]
-    )
-
-
-def _questions(steps: Sequence[ToolStep], tools: Sequence[ToolMetadata]) -> list[SubQuestion] | None:
-    names = {tool.name for tool in tools}
-    found = [
-        SubQuestion(sub_question=_joined(step.arguments.get("question")), tool_name=str(step.arguments.get("choice")))
-        for step in steps
-    ]
-    return found if all(one.tool_name in names for one in found) else None
-
-
-def _split(question: str) -> Json:
-    """Return the words of a question and what is between them.
-
-    As one text, the trace compiler would keep a dictionary from the words of the request to whole questions, and serve
-    no other words than those it has seen.
-    """
-    return list(re.findall(r"\w+|[^\w]+", question))
-
-
-def _joined(words: Json) -> str:
-    return "".join(str(word) for word in words) if isinstance(words, list) else str(words)
-
-
-def _metadata(choice: ToolMetadata | BaseTool) -> ToolMetadata:
-    return choice if isinstance(choice, ToolMetadata) else choice.metadata
-
-
-def _noted(choice: Value, question: Value) -> Value:
-    return True
-
-
-def _note(action: Call) -> ToolResult:
-    return ToolResult(value=True)
-
-
-async def _anote(action: Call) -> ToolResult:
-    return ToolResult(value=True)
+def _questions(made: Sequence[Chosen]) -> list[SubQuestion]:
+    return [SubQuestion(sub_question=chosen.question, tool_name=chosen.name) for chosen in made]

@@ -1,65 +1,54 @@
-"""What crosses between LlamaIndex and the cache: results of tools and rows as JSON, answers as text."""
+"""What crosses between LlamaIndex and the cache: signatures of tools, and what calls of them came to."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import uuid
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from typing import TypeGuard, cast
-
+from llama_index.core.agent.workflow.workflow_events import ToolCallResult
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.tools import BaseTool
 from llama_index.core.tools.types import ToolOutput
-from pydantic import BaseModel
-from seglam_agents import ToolResult
-from seglam_agents.records.record import Json
-from seglam_agents.records.values import decode, encode
+from pydantic import TypeAdapter, ValidationError
+from seglam_agents import Tool, ToolResult
+from seglam_agents.hosting import Carried, Done, Effect, Json, Record, decode, encoded, is_object, untitled
+
+NOT_DONE = "seglam_not_done"
+"""The key in the raw input of an output that says something in the place of a result."""
+
+_PARAMETERS: TypeAdapter[dict[str, Json]] = TypeAdapter(dict[str, Json])
 
 
-class NoJson(ValueError):
-    """A value has no JSON form."""
+class Selected(Record):
+    """A call in an event of LlamaIndex."""
+
+    tool_id: str
+    tool_name: str
+    tool_kwargs: dict[str, Json]
 
 
-def json_of(value: object) -> Json:
-    """Return a value of a host as JSON, in the encoding of the cache.
-
-    Raises:
-        NoJson: it has none.
-    """
-    match value:
-        case None | bool() | int() | float() | str() | date() | datetime() | time() | timedelta():
-            return encode(value)
-        case Decimal():
-            return int(value) if value == value.to_integral_value() and value.is_finite() else encode(float(value))
-        case uuid.UUID():
-            return str(value)
-        case BaseModel():
-            return cast(Json, value.model_dump(mode="json"))
-        case Mapping():
-            entries = cast("Mapping[object, object]", value)
-            return {str(key): json_of(item) for key, item in entries.items()}
-        case list() | tuple():
-            return [json_of(item) for item in cast("Sequence[object]", value)]
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            return json_of(dataclasses.asdict(value))
-        case _:
-            raise NoJson(f"a {type(value).__name__} has no JSON form")
-
-
-def is_json(value: object) -> TypeGuard[dict[str, Json]]:
-    """Tell whether a value is a JSON object as it stands."""
+def selected(call: ToolSelection | ToolCallResult) -> Selected | None:
+    """Return a call as plain data; None where its arguments are no JSON."""
     try:
-        return isinstance(value, dict) and json.loads(json.dumps(value)) == value
-    except (TypeError, ValueError):
-        return False
+        return Selected.model_validate(call, from_attributes=True)
+    except ValidationError:
+        return None
+
+
+def described(tool: BaseTool, effect: Effect | None = None, *, idempotent: bool = False) -> Tool:
+    """Return the signature of a LlamaIndex tool as the cache knows it."""
+    parameters = _PARAMETERS.validate_python(tool.metadata.get_parameters_dict())  # pyright: ignore[reportUnknownMemberType]
+    return Tool(
+        name=tool.metadata.get_name(),
+        description=tool.metadata.description,
+        parameters=untitled(parameters),
+        effect=effect or "write",
+        idempotent=idempotent,
+    )
 
 
 def output_json(output: ToolOutput) -> Json:
     """Return what a tool of LlamaIndex gave back: its raw output, or its text where that is no data."""
     try:
-        return json_of(cast(object, output.raw_output))
-    except (NoJson, RecursionError):
+        return encoded(output.raw_output)
+    except ValueError:
         return output.content
 
 
@@ -70,6 +59,24 @@ def tool_result(output: ToolOutput) -> ToolResult:
     return ToolResult(value=decode(output_json(output)))
 
 
-def render(answer: Json) -> str:
-    """Return an answer as a text."""
-    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+def done_of(result: ToolCallResult) -> Done:
+    """Return a call that was carried out. A tool that asks a person first tells in its raw input what was done."""
+    call, output = selected(result), result.tool_output
+    arguments = call.tool_kwargs if call is not None else {}
+    carried = Carried(
+        id=result.tool_id,
+        tool=result.tool_name,
+        arguments=_executed(arguments, output),
+        result=None if output.is_error else output_json(output),
+        error=(output.content or "the tool failed") if output.is_error else None,
+        refused=output.content if NOT_DONE in output.raw_input else "",
+    )
+    return Done(arguments, carried)
+
+
+def _executed(asked: dict[str, Json], output: ToolOutput) -> dict[str, Json]:
+    # The raw input may hold more than was asked for: defaults, and parameters that the host fills in.
+    given: object = output.raw_input.get("kwargs")
+    if not is_object(given) or not given.keys() >= asked.keys():
+        return asked
+    return {name: given[name] for name in asked}

@@ -1,0 +1,124 @@
+"""What tools are wrapped with: a record of each call, and writes of procedures that are not repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from langchain.agents.middleware.types import ToolCallRequest
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langgraph.errors import GraphBubbleUp
+from seglam_agents.hosting import (
+    WRITE,
+    Driver,
+    Drivers,
+    Flow,
+    InDoubt,
+    Json,
+    Known,
+    Write,
+    adrive,
+    drive,
+    host,
+    is_json,
+    is_object,
+    once,
+    work,
+)
+
+from langchain_seglam.kinds import Loose, ToolOutput, mapping_of
+from langchain_seglam.messages import about
+from langchain_seglam.recording import recorded
+from langchain_seglam.state import attempt_of
+from langchain_seglam.tenancy import Caches, cache_of, runtime_of
+
+Execute = Callable[[ToolCallRequest], ToolOutput]
+AsyncExecute = Callable[[ToolCallRequest], Awaitable[ToolOutput]]
+
+
+def record_tool_call(request: ToolCallRequest, execute: Execute) -> ToolOutput:
+    """Record a call as it is carried out: `ToolNode(tools, wrap_tool_call=record_tool_call)`.
+
+    Without it the messages say what was carried out, which is wrong where somebody changes a call on its way.
+    """
+    return recorded(request, execute(request))
+
+
+async def arecord_tool_call(request: ToolCallRequest, execute: AsyncExecute) -> ToolOutput:
+    """Record a call as it is carried out: `ToolNode(tools, awrap_tool_call=arecord_tool_call)`."""
+    return recorded(request, await execute(request))
+
+
+def carry_out(
+    request: ToolCallRequest, execute: Execute | AsyncExecute, write: Write | None, driver: Driver | None
+) -> Flow[ToolOutput]:
+    """Carry a call out and record it; a write of a procedure is noted before and after, and done once."""
+    run: Callable[[ToolCallRequest], Loose] = execute
+
+    def call() -> Flow[ToolOutput]:
+        return recorded(request, (yield from host(lambda: run(request), lambda: run(request))))
+
+    def instead(told: Known | InDoubt) -> ToolOutput:
+        name, call_id = request.tool_call["name"], request.tool_call["id"]
+        if isinstance(told, InDoubt):
+            return ToolMessage(content=told.text, name=name, tool_call_id=call_id, status="error")
+        return ToolMessage.model_validate({**told.document, "name": name, "tool_call_id": call_id})
+
+    if driver is None:
+        return (yield from call())
+    attempt = attempt_of(request)
+    return (
+        yield from once(driver.journal, write, attempt, call, instead=instead, document=_kept, waits=(GraphBubbleUp,))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOnce:
+    """Keeps a graph's tools from repeating a write of a procedure after a crash, and records calls.
+
+    `once = WriteOnce(cache)`, then `ToolNode(tools, wrap_tool_call=once.wrap, awrap_tool_call=once.awrap)`.
+
+    Args:
+        caches: a cache, or one a tenant, as for the node that is stood in for.
+    """
+
+    caches: Caches
+    _drivers: Drivers = field(default_factory=Drivers)
+
+    def wrap(self, request: ToolCallRequest, execute: Execute) -> ToolOutput:
+        """Carry a call out, unless it is a write that was begun before."""
+        return drive(self._once(request, execute))
+
+    async def awrap(self, request: ToolCallRequest, execute: AsyncExecute) -> ToolOutput:
+        """Carry a call out, unless it is a write that was begun before. See `wrap`."""
+        return await adrive(self._once(request, execute))
+
+    def _once(self, request: ToolCallRequest, execute: Execute | AsyncExecute) -> Flow[ToolOutput]:
+        cache = yield from work(lambda: cache_of(self.caches, runtime_of(request)))
+        driver = self._drivers.of(cache) if cache is not None else None
+        return (yield from carry_out(request, execute, _written(request), driver))
+
+
+def _kept(result: ToolOutput) -> tuple[dict[str, Json] | None, bool]:
+    """Return what the journal keeps of what a call came to, and whether the tool says that it failed."""
+    if not isinstance(result, ToolMessage):
+        return None, False
+    kept = result.model_dump(include={"content", "artifact", "status", "response_metadata"})
+    if not is_json(kept.get("artifact")):
+        kept.pop("artifact")
+    return kept if is_object(kept) else None, result.status == "error"
+
+
+def _written(request: ToolCallRequest) -> Write | None:
+    """Return what names the write that a procedure asked for; None for other calls.
+
+    The node of the tools sees the messages, and not always our channels.
+    """
+    state: Loose = request.state
+    messages: list[BaseMessage] = mapping_of(state).get("messages") or []
+    for message in reversed(messages):
+        if isinstance(message, AIMessage):
+            known = any(call["id"] == request.tool_call.get("id") for call in message.tool_calls)
+            document = about(message).get(WRITE) if known else None
+            return Write.model_validate(document) if document is not None else None
+    return None

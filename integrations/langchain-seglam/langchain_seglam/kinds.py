@@ -1,0 +1,68 @@
+"""Types of the host, with the parameters that it leaves open filled in once."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, cast
+
+from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
+from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.runnables import Runnable
+from langgraph.graph import StateGraph  # pyright: ignore[reportMissingTypeStubs]
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+from pydantic import BaseModel
+from seglam_agents.hosting import Json
+
+State: TypeAlias = Mapping[str, Any]
+Update: TypeAlias = dict[str, Any]
+Loose: TypeAlias = Any
+"""A value of the host that has a type which nobody writes down."""
+Node: TypeAlias = Runnable[Any, Any]
+Builder: TypeAlias = StateGraph[Any, Any, Any, Any]
+Goto: TypeAlias = Command[Any]
+AnyRuntime: TypeAlias = Runtime[Any]
+ModelCall: TypeAlias = ModelRequest[Any]
+Response: TypeAlias = ModelResponse[Any]
+Responded: TypeAlias = ExtendedModelResponse[Any]
+ToolOutput: TypeAlias = ToolMessage | Goto
+
+
+def loose(value: object) -> Any:
+    """Return a value as one of any type, where the host's own type says less than nothing."""
+    return value
+
+
+def mapping(value: object) -> State:
+    """Return a mapping as one; anything else as an empty one."""
+    return cast(State, value) if isinstance(value, Mapping) else {}
+
+
+def several(value: object) -> list[Any]:
+    """Return a list or a tuple as a list; anything else as an empty one."""
+    return [*cast("Sequence[Any]", value)] if isinstance(value, (list, tuple)) else []
+
+
+def mapping_of(state: object) -> State:
+    """Return a state as a mapping, whatever it is made of."""
+    if isinstance(state, BaseModel):
+        return {key: getattr(state, key) for key in type(state).model_fields}
+    if dataclasses.is_dataclass(state) and not isinstance(state, type):
+        return {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}
+    return {"messages": state} if isinstance(state, list) else mapping(state)
+
+
+Canonicalise: TypeAlias = Callable[[Sequence[BaseMessage]], str | None]
+"""Turns a later turn, given with the history before it, into a request that stands for itself; None where it cannot."""
+Text: TypeAlias = Callable[[State], str | None]
+Typed: TypeAlias = Callable[[State], Mapping[str, Json]]
+
+
+class HasServerInfo(Protocol):
+    """A `Runtime` or a `ToolRuntime` of LangGraph."""
+
+    @property
+    def server_info(self) -> object:
+        """What the server says about the run; `user` is who was authenticated."""
+        ...

@@ -1,0 +1,126 @@
+"""Where a graph keeps the turn, what names it for every attempt at it, and what a run says in its configuration."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+
+from langchain.agents.middleware.types import ToolCallRequest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langgraph.config import get_config
+from langgraph.runtime import ExecutionInfo, get_runtime
+from seglam_agents.hosting import Json, Switch, Turn, origin_of
+
+from langchain_seglam.kinds import AnyRuntime, State, loose, mapping
+from langchain_seglam.messages import about, text_of
+from langchain_seglam.tenancy import runtime_of
+
+logger = logging.getLogger(__name__)
+
+TURN = "seglam"
+"""The state channel of the turn, by the name of the instance; and the key of the switch in `configurable`."""
+REQUEST_ID = "seglam_request_id"
+"""The key in `configurable` under which a caller names a request: asked again by this id, it writes once."""
+
+
+def merge_turns(old: dict[str, Json] | None, new: dict[str, Json] | None) -> dict[str, Json]:
+    """Reduce the channel: the turns of several instances side by side."""
+    return {**(old or {}), **(new or {})}
+
+
+def has_turn(state: State, name: str) -> bool:
+    """Tell whether an instance has left a turn in a state."""
+    return name in (state.get(TURN) or {})
+
+
+def read_turn(state: State, name: str) -> Turn:
+    """Return the turn of an instance; one that cannot be read is left to the model."""
+    document = mapping(state.get(TURN)).get(name)
+    if document is None:
+        return Turn(status="off", reason="the turn began without the cache")
+    try:
+        return Turn.model_validate(document)
+    except ValueError:
+        logger.warning("the turn in the state is of another version; the model goes on")
+        return Turn(status="off", reason="the turn in the state is of another version")
+
+
+def write_turn(turn: Turn, name: str) -> dict[str, Json]:
+    """Return the update of the channel."""
+    return {name: turn.model_dump(mode="json")}
+
+
+def switch() -> Switch:
+    """Return the switch of the running graph, `config={"configurable": {"seglam": "off"}}`; on, outside of one."""
+    said = _configurable().get(TURN)
+    if said in ("off", False):
+        return "off"
+    return "refresh" if said == "refresh" else "on"
+
+
+def agent_name() -> str | None:
+    """Return the name under which the running agent signs its messages."""
+    name = mapping(_config().get("metadata")).get("lc_agent_name")
+    return name if isinstance(name, str) else None
+
+
+def current_runtime() -> AnyRuntime | None:
+    """Return the runtime of the running graph; None, outside of one."""
+    try:
+        return get_runtime()
+    except RuntimeError:
+        return None
+
+
+def attempts(messages: Sequence[BaseMessage], ended: str = "") -> Sequence[BaseMessage]:
+    """Return the history before a request, without what earlier attempts at the same request have left behind.
+
+    A graph whose worker died may be given its input again. What procedures did in between is in the journal; where the
+    model itself did something, it is history like any other.
+
+    Args:
+        messages: a history that ends with the request.
+        ended: the id of the last request that is known to have come to its end.
+    """
+    *earlier, last = messages
+    start = len(earlier)
+    for index in reversed(range(len(earlier))):
+        message = earlier[index]
+        if isinstance(message, AIMessage) and (not message.tool_calls or about(message).get("author") != "procedure"):
+            break
+        if isinstance(message, HumanMessage) and (message.id == ended or text_of(message) != text_of(last)):
+            break
+        start = index if isinstance(message, HumanMessage) else start
+    return earlier[:start]
+
+
+def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None) -> str:
+    """Return what names a turn for every attempt at it: its thread with what went before, or the caller's own id."""
+    request_id = _configurable().get(REQUEST_ID)
+    info = runtime.execution_info if runtime is not None else None
+    last = next((message.id for message in reversed(before) if message.id), "")
+    # An agent within a graph has one more place: the task of that graph which runs it.
+    within = info.checkpoint_ns.rpartition("|")[0] if info is not None else ""
+    thread = info.thread_id if info is not None else None
+    return origin_of(thread, f"{within}/{last}", request_id if isinstance(request_id, str) else None)
+
+
+def attempt_of(request: ToolCallRequest) -> str:
+    """Return what two runs of a call within one attempt of its node share, and no resumed run has."""
+    runtime = runtime_of(request)
+    info: ExecutionInfo | None = loose(runtime).execution_info
+    began = info.node_first_attempt_time if info is not None else None
+    task = info.task_id if info is not None else ""
+    return f"{os.getpid()}/{task}/{began if began is not None else id(runtime)}"
+
+
+def _configurable() -> State:
+    return mapping(_config().get("configurable"))
+
+
+def _config() -> State:
+    try:
+        return {**get_config()}
+    except RuntimeError:
+        return {}

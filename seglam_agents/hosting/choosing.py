@@ -1,0 +1,107 @@
+"""Choosing among things of the host's, such as engines: the choice is a call that a procedure makes again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from seglam_agents.hosting.answering import Unfit
+from seglam_agents.records.outcome import Call
+from seglam_agents.records.record import Json, digest
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.values import Value
+from seglam_agents.sandboxes.base import ToolResult
+
+DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One thing that can be chosen."""
+
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What was chosen, and the question that goes there."""
+
+    name: str
+    question: str
+
+
+def choosing_tool(name: str, choices: Sequence[Choice]) -> Tool:
+    """Return the tool that stands for choosing; other choices, or other descriptions, make it another tool."""
+    described: Json = [[choice.name, choice.description] for choice in choices]
+    return Tool(
+        name=name,
+        description="Send a question to one of: " + ", ".join(choice.name for choice in choices),
+        parameters={
+            "type": "object",
+            "properties": {
+                "choice": {"type": "string", "enum": [choice.name for choice in choices]},
+                "question": {"type": "array", "items": {"type": "string"}},
+            },
+            "required": ["choice", "question"],
+            "$comment": digest(described),
+        },
+        # Nothing is read that could tell a wrong choice: words are held to what was seen, as before a write.
+        effect="write",
+        idempotent=True,
+    )
+
+
+def noted(choice: Value, question: Value) -> Value:
+    """Do what the tool does by itself: nothing. Calling it is the answer."""
+    return True
+
+
+def trace_of_choices(text: str, tool: str, made: Sequence[Chosen]) -> Trace:
+    """Return what was chosen for a text, as a trace to learn from."""
+    steps = tuple(
+        ToolStep(tool=tool, arguments={"choice": chosen.name, "question": _split(chosen.question)}, result=True)
+        for chosen in made
+    )
+    return Trace(request=Request(text=text), steps=steps, answer=DONE)
+
+
+@dataclass(slots=True)
+class ChoosingSession:
+    """One run of a procedure that chooses.
+
+    Args:
+        names: what can be chosen now.
+    """
+
+    names: Sequence[str]
+    made: list[Chosen] = field(default_factory=list[Chosen])
+
+    def call(self, action: Call) -> ToolResult:
+        """Note a choice."""
+        question = action.arguments.get("question")
+        words = "".join(str(word) for word in question) if isinstance(question, list) else str(question)
+        self.made.append(Chosen(str(action.arguments.get("choice")), words))
+        return ToolResult(value=True)
+
+    async def acall(self, action: Call) -> ToolResult:
+        """Note a choice."""
+        return self.call(action)
+
+    def served(self, answer: Json) -> list[Chosen] | Unfit:
+        """Return the choices."""
+        if self.made and all(chosen.name in self.names for chosen in self.made):
+            return self.made
+        return Unfit("it chooses nothing that is there")
+
+
+def _split(question: str) -> Json:
+    """Return the words of a question and what is between them.
+
+    As one text, the trace compiler would keep a dictionary from the words of the request to whole questions, and serve
+    no other words than those it has seen.
+    """
+    return list(re.findall(r"\w+|[^\w]+", question))

@@ -1,0 +1,76 @@
+"""An answer as an object of the schema that a host asks for, or why it is none."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from seglam_agents.hosting.values import json_of
+from seglam_agents.records.record import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """An answer that does not fit what the host asks for."""
+
+    reason: str
+
+
+def fit(answer: Json, schemas: Iterable[object]) -> object:
+    """Return an answer as an object of the first schema that it fits, None where none is asked for, or a `Misfit`.
+
+    Args:
+        answer: as the procedure gave it.
+        schemas: types, or JSON Schemas of objects.
+    """
+    problems: list[str] = []
+    for schema in schemas:
+        try:
+            return _parsed(answer, schema)
+        except Exception as error:
+            problems.append(str(error).splitlines()[0])
+    return Misfit(f"the answer does not fit the response format: {'; '.join(problems)}") if problems else None
+
+
+def plain(structured: object, *, given: bool = False) -> Json:
+    """Return an object of a schema as JSON.
+
+    Args:
+        structured: the object.
+        given: leave out what nobody set.
+
+    Raises:
+        ValueError: it has no JSON form.
+    """
+    if isinstance(structured, BaseModel):
+        return cast(Json, structured.model_dump(mode="json", exclude_unset=given))
+    if dataclasses.is_dataclass(structured) and not isinstance(structured, type):
+        structured = dataclasses.asdict(structured)
+    return json_of(to_jsonable_python(structured))
+
+
+def _parsed(answer: Json, schema: object) -> object:
+    if isinstance(schema, dict):
+        return _checked(answer, cast("Mapping[str, object]", schema))
+    adapter: TypeAdapter[object] = TypeAdapter(cast("type[object]", schema))
+    # JSON mode, because dates and tuples arrive as texts and lists.
+    return adapter.validate_json(json.dumps(answer))
+
+
+def _checked(answer: Json, schema: Mapping[str, object]) -> Json:
+    """Return an answer that looks as a JSON Schema wants it: an object with the required keys, and no others."""
+    if not isinstance(answer, dict):
+        raise ValueError(f"{answer!r} is no object")
+    required = cast("Sequence[str]", schema.get("required") or ())
+    known = cast("Mapping[str, object]", schema.get("properties") or {})
+    if missing := [key for key in required if key not in answer]:
+        raise ValueError(f"{', '.join(missing)} is missing")
+    if unknown := [key for key in answer if known and key not in known]:
+        raise ValueError(f"{', '.join(unknown)} is not asked for")
+    return answer

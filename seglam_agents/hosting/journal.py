@@ -1,0 +1,215 @@
+"""Writes that a procedure asked for are not repeated when a run is taken up again whose record of them was lost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+from seglam_agents.flow import Flow, work
+from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.request import Scope
+from seglam_agents.stores.base import NoteStore, ProcedureStore
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+UNKNOWN = (
+    "It is not known whether this call was carried out: it was begun before, and its result was lost. "
+    "Find out before you call it again."
+)
+LOST = "This call was carried out before, and its result cannot be told again. Do not repeat it."
+KIND = "hosting.writes"
+
+_offered: ContextVar[str | None] = ContextVar("seglam_idempotency_key", default=None)
+
+
+class Write(Record):
+    """One write of one request, whichever attempt it is."""
+
+    place: str
+    """The turn: where it stands, and what was asked."""
+    call: str
+    """The call within the turn: its number, the tool and the arguments."""
+    tool: str
+    idempotent: bool = False
+
+    @property
+    def key(self) -> str:
+        """A key to send to the other side, which can then tell a repetition."""
+        return digest(self.place, self.call, length=32)
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Carry the call out. The intent is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The call was carried out before: this is what the host noted of its result. Serve it again."""
+
+    document: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    """Whether the call was carried out is not known: do not carry it out, and say this to the model or a person."""
+
+    text: str = UNKNOWN
+
+
+Beginning: TypeAlias = Go | Known | InDoubt
+
+
+@dataclass(slots=True)
+class Journal:
+    """Notes in the store of a cache: that a write begins, before it begins, and what it came to, after.
+
+    An intent without a result is in doubt. It is not carried out again, unless the tool is idempotent. A host that runs
+    a call twice within one attempt (a retry after an error) does so knowingly, and is allowed to. Of attempts at the
+    same time, at most one carries the call out; of two that begin at the very same moment in two processes, perhaps
+    none does.
+
+    Without a store for notes, or where it fails, a call is carried out as it would be without the cache.
+    """
+
+    store: ProcedureStore
+    scope: Scope
+    # Of several, so that a store that hangs in one write does not hold up every other one.
+    _locks: tuple[threading.Lock, ...] = field(default_factory=lambda: tuple(threading.Lock() for _ in range(64)))
+
+    def begin(self, write: Write, attempt: str) -> Beginning:
+        """Note that a write begins, or tell why it must not begin again. Never raises.
+
+        Args:
+            write: the write.
+            attempt: what two runs of a call within one attempt share, and no other run has.
+        """
+        if not isinstance(self.store, NoteStore):
+            return Go()
+        try:
+            with self._locks[int(write.key[:8], 16) % len(self._locks)]:
+                return self._begin(self.store, write, digest(attempt))
+        except Exception:
+            logger.exception("a write could not be noted before it began")
+            return Go()
+
+    def end(self, write: Write, attempt: str, document: Mapping[str, Json] | None, *, failed: bool = False) -> None:
+        """Note what a write came to. Never raises.
+
+        Args:
+            write: the write.
+            attempt: as for `begin`.
+            document: what the host needs to serve the result again; None where it has no JSON form.
+            failed: the tool says that it failed: a retry within the attempt may run it again.
+        """
+        result = None if document is None else dict(document)
+        self._note(write, attempt, {"state": "failed" if failed else "done", "result": result})
+
+    def withdraw(self, write: Write, attempt: str) -> None:
+        """Forget a write that was interrupted by its own tool: it is run from its start, as the host means it."""
+        self._note(write, attempt, {"state": "withdrawn"})
+
+    def _begin(self, store: NoteStore, write: Write, attempt: str) -> Beginning:
+        notes = self._notes(store, write)
+        mine = notes.pop(attempt, {})
+        done = [note for note in (mine, *notes.values()) if note.get("state") == "done"]
+        failed = [note for note in notes.values() if note.get("state") == "failed"]
+        if done or (failed and not write.idempotent):
+            return _known((done or failed)[0])
+        if _begun(notes) and not write.idempotent:
+            return InDoubt()
+        store.put_note(self.scope, _kind(write), f"{write.call}.{attempt}", {"state": "begun"})
+        others = {key: note for key, note in self._notes(store, write).items() if key != attempt}
+        if _begun(others) and not write.idempotent:
+            store.put_note(self.scope, _kind(write), f"{write.call}.{attempt}", {"state": "withdrawn"})
+            return InDoubt()
+        return Go()
+
+    def _notes(self, store: NoteStore, write: Write) -> dict[str, dict[str, Json]]:
+        """Return the notes on a write by the attempt."""
+        notes = store.notes(self.scope, _kind(write))
+        return {key.partition(".")[2]: note for key, note in notes.items() if key.partition(".")[0] == write.call}
+
+    def _note(self, write: Write, attempt: str, note: dict[str, Json]) -> None:
+        if not isinstance(self.store, NoteStore):
+            return
+        try:
+            self.store.put_note(self.scope, _kind(write), f"{write.call}.{digest(attempt)}", note)
+        except Exception:
+            logger.exception("what a write came to could not be noted; taken up again, it is in doubt")
+
+
+def once(
+    journal: Journal,
+    write: Write | None,
+    attempt: str,
+    call: Callable[[], Flow[T]],
+    *,
+    instead: Callable[[Known | InDoubt], T],
+    document: Callable[[T], tuple[Mapping[str, Json] | None, bool]],
+    waits: tuple[type[Exception], ...] = (),
+) -> Flow[T]:
+    """Carry a call out; one that is a write of a procedure is noted before and after, and not begun twice.
+
+    Args:
+        journal: where it is noted.
+        write: what names it; None for other calls.
+        attempt: as for `Journal.begin`.
+        call: carries it out, and offers its tool the key (`idempotency_key`).
+        instead: makes what is told in its place.
+        document: says what to keep of what it came to, and whether the tool says that it failed.
+        waits: what the tool raises to wait for a person: it will be run from its start.
+    """
+    if write is None:
+        return (yield from call())
+    beginning = yield from work(lambda: journal.begin(write, attempt))
+    if not isinstance(beginning, Go):
+        return instead(beginning)
+    try:
+        with offering(write):
+            result = yield from call()
+    except waits:
+        yield from work(lambda: journal.withdraw(write, attempt))
+        raise
+    kept, failed = document(result)
+    yield from work(lambda: journal.end(write, attempt, kept, failed=failed))
+    return result
+
+
+def idempotency_key() -> str | None:
+    """Return the key of the write that is being carried out, for a tool that sends one to the other side.
+
+    The key is the same in every attempt at a request. None outside of a write that a procedure asked for, and where
+    neither a thread nor a request id names the request.
+    """
+    return _offered.get()
+
+
+@contextmanager
+def offering(write: Write | None) -> Generator[None]:
+    """Offer the key of a write to its tool, which may ask `idempotency_key` for it."""
+    token = _offered.set(write.key if write is not None else None)
+    try:
+        yield
+    finally:
+        _offered.reset(token)
+
+
+def _kind(write: Write) -> str:
+    return f"{KIND}.{write.place}"
+
+
+def _begun(notes: Mapping[str, Mapping[str, Json]]) -> bool:
+    return any(note.get("state") in ("begun", "done", "failed") for note in notes.values())
+
+
+def _known(note: Mapping[str, Json]) -> Known | InDoubt:
+    result = note.get("result")
+    return Known(result) if isinstance(result, dict) else InDoubt(LOST)

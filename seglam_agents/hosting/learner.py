@@ -1,0 +1,155 @@
+"""Learning from runs of the host, without standing in its way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Generic, Literal, TypeAlias, TypeVar
+
+from seglam_agents.hosting.base import HostedCache
+from seglam_agents.records.outcome import Learned
+from seglam_agents.records.record import digest
+from seglam_agents.records.trace import Trace
+
+logger = logging.getLogger(__name__)
+
+C = TypeVar("C", bound=HostedCache)
+
+Learning: TypeAlias = Literal["inline", "background", "off"]
+MAX_WAITING = 64
+"""Traces that wait for the background; further ones are dropped."""
+MAX_KINDS = 1_024
+"""Kinds whose failures are remembered."""
+
+
+@dataclass(slots=True)
+class BackOff:
+    """After the n-th failure in a row to learn from runs that call the same tools, 2^n - 1 of them are left out.
+
+    Only what is broken counts: a run that taught nothing is evidence all the same, and costs its host little.
+    """
+
+    _failures: dict[str, tuple[int, int]] = field(default_factory=dict[str, "tuple[int, int]"])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def waits(self, key: str) -> bool:
+        """Tell whether the next run of a kind is to be left out, and count it."""
+        with self._lock:
+            failures, left = self._failures.get(key, (0, 0))
+            if left:
+                self._failures[key] = (failures, left - 1)
+            return left > 0
+
+    def told(self, key: str, *, failed: bool) -> None:
+        """Take in what came of a run of a kind."""
+        with self._lock:
+            failures, _ = self._failures.pop(key, (0, 0))
+            if failed:
+                failures = min(failures + 1, 10)
+                self._failures[key] = (failures, 2**failures - 1)
+            while len(self._failures) > MAX_KINDS:
+                self._failures.pop(next(iter(self._failures)))
+
+
+@dataclass(slots=True)
+class Learner(Generic[C]):
+    """Hands traces to a cache: within the run, in the background, or never.
+
+    Compiling runs in a context of its own. In that of the host, the tokens of the compiler would appear in the host's
+    stream of messages, and its cost in the host's callbacks.
+
+    Args:
+        learning: when.
+        learned: told what came of each trace; it must not raise.
+    """
+
+    learning: Learning = "inline"
+    learned: Callable[[C, Trace, Learned], None] | None = None
+    _pool: ThreadPoolExecutor | None = None
+    _closed: bool = False
+    _waiting: set[Future[None]] = field(default_factory=set[Future[None]])
+    _back_off: BackOff = field(default_factory=BackOff)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def learn(self, cache: C, trace: Trace) -> None:
+        """Learn from a trace. Never raises."""
+        if self.learning == "background":
+            self._submit(cache, trace)
+        elif self.learning == "inline":
+            contextvars.Context().run(self._now, cache, trace)
+
+    async def alearn(self, cache: C, trace: Trace) -> None:
+        """Learn from a trace without blocking the event loop. Never raises."""
+        if self.learning == "background":
+            self._submit(cache, trace)
+        elif self.learning == "inline":
+            await asyncio.create_task(self._anow(cache, trace), context=contextvars.Context())
+
+    def flush(self, seconds: float | None = None) -> bool:
+        """Wait for the background; tell whether it is done."""
+        with self._lock:
+            waiting = set(self._waiting)
+        return not wait(waiting, timeout=seconds).not_done
+
+    def close(self) -> None:
+        """Learn from what waits in the background, and end it: before the cache is closed. Safe to call twice."""
+        with self._lock:
+            pool, self._pool, self._closed = self._pool, None, True
+        if pool is not None:
+            pool.shutdown(wait=True)
+
+    def _now(self, cache: C, trace: Trace) -> None:
+        key = _kind(cache, trace)
+        if self._back_off.waits(key):
+            return
+        try:
+            self._tell(key, cache, trace, cache.observe(trace))
+        except Exception:
+            self._failed(key)
+
+    async def _anow(self, cache: C, trace: Trace) -> None:
+        key = _kind(cache, trace)
+        if self._back_off.waits(key):
+            return
+        try:
+            learned = await cache.aobserve(trace)
+            await asyncio.to_thread(self._tell, key, cache, trace, learned)
+        except Exception:
+            self._failed(key)
+
+    def _tell(self, key: str, cache: C, trace: Trace, learned: Learned) -> None:
+        logger.info("learnt from a run: %s %s", learned.status, learned.procedure or learned.reason)
+        self._back_off.told(key, failed=learned.status == "failed")
+        if self.learned is not None:
+            self.learned(cache, trace, learned)
+
+    def _failed(self, key: str) -> None:
+        logger.exception("learning failed; the run is not touched")
+        self._back_off.told(key, failed=True)
+
+    def _submit(self, cache: C, trace: Trace) -> None:
+        with self._lock:
+            if self._closed:
+                logger.warning("the learner is closed; a run is not learnt from")
+                return
+            self._waiting = {future for future in self._waiting if not future.done()}
+            if len(self._waiting) >= MAX_WAITING:
+                logger.warning("%d traces wait to be learnt from; one more is dropped", MAX_WAITING)
+                return
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="seglam-learn")
+            # A thread of the pool has an empty context of its own.
+            self._waiting.add(self._pool.submit(self._now, cache, trace))
+
+
+def _kind(cache: HostedCache, trace: Trace) -> str:
+    try:
+        scope = cache.scope.key
+    except Exception:
+        scope = ""  # A broken cache is told about below; the run is not touched.
+    return digest(scope, sorted({step.tool for step in trace.calls}))

@@ -1,0 +1,230 @@
+"""One turn of an agent as the cache sees it: plain data between two steps, what a host shows, what is decided."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pydantic import Field
+
+from seglam_agents.hosting.journal import Write
+from seglam_agents.records.outcome import Plan
+from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import Decision as HumanDecision
+from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.usage import Usage
+from seglam_agents.records.values import decode
+from seglam_agents.sandboxes.base import ToolResult
+
+TurnStatus: TypeAlias = Literal["new", "off", "miss", "running", "hit", "gave up"]
+Switch: TypeAlias = Literal["on", "off", "refresh"]
+"""Of one run. `off`: neither served nor learnt. `refresh`: not served, but learnt anew."""
+EventName: TypeAlias = Literal["seglam.lookup", "seglam.hit", "seglam.deopt"]
+
+
+class Asked(Record):
+    """A tool call that was asked for: by the procedure, in the order of asking, or by the model."""
+
+    id: str
+    tool: str
+    arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
+
+
+class Called(Record):
+    """The call by which the model itself called the procedure, as a tool."""
+
+    id: str
+    tool: str
+    arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
+    text: str = ""
+
+
+class Turn(Record):
+    """What the cache knows of the running turn. Hosts keep it with their own state, so that any worker goes on."""
+
+    status: TurnStatus = "new"
+    key: str = ""
+    """Names this attempt at a turn, and no other."""
+    origin: str = ""
+    """Names the turn for every attempt at it (`origin_of`); empty where nothing does, and no write is noted."""
+    message: str = ""
+    """The host's own id of the message that began it."""
+    alone: bool = False
+    """True where the person's message was the whole history, before anything of it was left out."""
+    text: str = ""
+    """The request as it was looked up: self-contained, and redacted where the host redacts."""
+    context: dict[str, Json] = Field(default_factory=dict[str, Json])
+    plan: Plan | None = None
+    asked: tuple[Asked, ...] = ()
+    proposed: tuple[Asked, ...] = ()
+    """What the model asked for, before a person looked at it."""
+    called: Called | None = None
+    author: str = ""
+    """The id of the last message that the model wrote."""
+    answer: Json = None
+    """That of a hit, as the procedure gave it."""
+    usage: Usage = Usage()
+    """What the model spent on the turn, for hosts whose messages do not say it."""
+    reason: str = ""
+    ended: bool = False
+    """True once the host has said that the turn came to its end."""
+    learn: bool = True
+    """False where what happens is no clean run of the model, or of the model after code that only read."""
+
+    @property
+    def teaches(self) -> bool:
+        """Tell whether the model had the say, in a run that may be learnt from."""
+        return self.status in ("miss", "gave up") and self.learn and bool(self.text)
+
+    @property
+    def request(self) -> Request:
+        """The request as it was looked up."""
+        return Request(text=self.text, context=self.context)
+
+    @property
+    def procedure_id(self) -> str:
+        """The id of the planned procedure; empty where there is none."""
+        return self.plan.procedure.rpartition("@")[0] if self.plan else ""
+
+    def write(self, call_id: str | None) -> Write | None:
+        """Return what names a write that the procedure asked for, whichever attempt it is; None for other calls."""
+        for number, asked in enumerate(self.asked):
+            if self.plan is None or asked.id != call_id:
+                continue
+            use = next((use for use in self.plan.tools if use.name == asked.tool), None)
+            if use is None or use.effect != "write" or not self.origin:
+                return None
+            by = self.called.id if self.called else ""
+            call = digest(by, number, asked.tool, asked.arguments)
+            return Write(place=digest(self.origin, self.text), call=call, tool=use.name, idempotent=use.idempotent)
+        return None
+
+
+def new_id(prefix: str = "seglam") -> str:
+    """Return a fresh id: in most hosts, a message with an id that was used before replaces the older one."""
+    return f"{prefix}_{uuid.uuid4().hex}"
+
+
+def origin_of(thread: str | None, last: str = "", request_id: str | None = None) -> str:
+    """Return what names a turn for every attempt at it, or nothing where nothing does.
+
+    Args:
+        thread: the conversation, where the host keeps one.
+        last: what names the last *finished* turn of it, such as the id of its last message or its checkpoint. What an
+            attempt that did not come to its end has left behind must not be in it.
+        request_id: the caller's own name of the request; it counts for more than the thread.
+    """
+    if request_id:
+        return digest("request", request_id)
+    return digest("thread", thread, last) if thread else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """One call as it was carried out, or what was said in its place."""
+
+    id: str
+    tool: str
+    arguments: Mapping[str, Json]
+    """As executed."""
+    result: Json = None
+    """In the encoding of `seglam_agents.records.values`."""
+    error: str | None = None
+    refused: str = ""
+    """What was said in the place of a result: a person rejected the call, a limit was reached, it is in doubt."""
+    decision: HumanDecision = "none"
+    """What a person said of it, where the host knows. An edit is seen without."""
+
+    @property
+    def outcome(self) -> ToolResult:
+        """What a body gets."""
+        return ToolResult(error=self.error) if self.error is not None else ToolResult(value=decode(self.result))
+
+    def changed(self, asked: Asked) -> bool:
+        """Tell whether somebody changed the call between the asking and the doing."""
+        return (self.tool, dict(self.arguments)) != (asked.tool, asked.arguments)
+
+    def step(self, asked: Asked | None = None, *, batch: int | None = None) -> ToolStep:
+        """Return it as traces and outcomes hold it, with what a person made of what was asked for."""
+        edited = asked is not None and self.changed(asked)
+        return ToolStep(
+            tool=self.tool,
+            arguments=dict(self.arguments),
+            result=self.result,
+            error=self.error,
+            decision="edited" if edited else self.decision,
+            proposed=asked.arguments if edited and asked is not None else None,
+            batch=batch,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a host shows of its state at one step."""
+
+    calls: Mapping[str, Carried] | None
+    """The calls of this turn by id; None where the request is not in the history any more."""
+    tools: Callable[[str], Tool | str | None] | None = None
+    """Returns the tool of a name as it may be called now, None where it may not, or a text that says what is in the
+    way. Its effect is not looked at: the cache was told it. None where the host does not say."""
+    misfit: Callable[[Json], str | None] | None = None
+    """Says why an answer is none for this host, such as a response format that it does not fit."""
+    switch: Switch = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, for the host's streams, callbacks and spans."""
+
+    name: EventName
+    data: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """The procedure's next call, in the place of the model's."""
+
+    turn: Turn
+    call: Asked
+    about: Mapping[str, Json]
+    """For the metadata of the message."""
+    write: Write | None = None
+    """What names the call for the journal, where it is a write."""
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SayAnswer:
+    """The procedure's answer, in the place of the model's."""
+
+    turn: Turn
+    answer: Json
+    about: Mapping[str, Json]
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """A procedure that the model called as a tool has ended: the text tells the model, which goes on."""
+
+    turn: Turn
+    called: Called
+    text: str
+    error: bool
+    about: Mapping[str, Json]
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The model speaks."""
+
+    turn: Turn
+    events: tuple[Event, ...] = ()
+
+
+Decision: TypeAlias = Say | SayAnswer | GiveBack | Pass

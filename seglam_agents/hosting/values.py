@@ -1,0 +1,91 @@
+"""Values of a host as JSON, and answers as text: one reading and one rendering for every host."""
+
+from __future__ import annotations
+
+import json
+from typing import TypeGuard
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_jsonable_python
+
+from seglam_agents.records.exchange import NotAValueError, exchanged
+from seglam_agents.records.record import Json
+from seglam_agents.records.values import Money, Quantity, Value, decode, encode
+
+_JSON: TypeAdapter[Json] = TypeAdapter(Json)
+
+
+def json_of(value: object) -> Json:
+    """Return a value as JSON.
+
+    Raises:
+        ValueError: it is no JSON as it stands.
+    """
+    return _JSON.validate_python(value, strict=True)
+
+
+def encoded(value: object) -> Json:
+    """Return what a tool of a host gave back, models and data classes included, in the encoding of the cache.
+
+    Raises:
+        ValueError: it has no JSON form.
+    """
+    try:
+        return encode(exchanged(value))
+    except NotAValueError:
+        return json_of(to_jsonable_python(value))
+    except (TypeError, RecursionError) as error:
+        raise ValueError(f"a {type(value).__name__} has no JSON form") from error
+
+
+def is_json(value: object) -> TypeGuard[Json]:
+    """Tell whether a value is JSON as it stands."""
+    try:
+        json_of(value)
+    except (ValidationError, RecursionError):
+        return False
+    return True
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Json]]:
+    """Tell whether a value is a JSON object as it stands, as arguments are."""
+    return isinstance(value, dict) and is_json(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def is_array(value: object) -> TypeGuard[list[Json]]:
+    """Tell whether a value is a JSON array as it stands."""
+    return isinstance(value, list) and is_json(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def parsed(text: str) -> Json:
+    """Return a text as the JSON that it spells, or the text itself."""
+    try:
+        return json_of(json.loads(text, parse_constant=_no_constant))
+    except (ValueError, RecursionError):
+        return text
+
+
+def render(answer: Json) -> str:
+    """Return an answer as the text of a message."""
+    value = decode(answer)
+    match value:
+        case str():
+            return value
+        case Money():
+            return f"{_number(value.amount)} {value.currency}"
+        case Quantity():
+            return f"{_number(value.value)} {value.unit}"
+        case bool() | None | list() | dict():
+            return json.dumps(answer, ensure_ascii=False)
+        case float():
+            return _number(value)
+        case _:
+            return str(value)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def _no_constant(name: str) -> Value:
+    raise ValueError(f"{name} is no JSON")
