@@ -18,7 +18,7 @@ REPLY = """```python
 NAME = "split_bill"
 DESCRIPTION = "Splits a bill evenly among people."
 TEMPLATES = [
-    "(split|divide) [a|the] [bill of] {total:money} [bill] [evenly] (among|between) {n:count} (people|friends)",
+    "Split a {total:money} bill among {n:count} people",
 ]
 WHERE = "n > 0"
 EXPECTED = [21.13]
@@ -33,8 +33,8 @@ OPINION = "84.50 / 4 = 21.125\n\nANSWER: 21.13"
 
 REQUESTS = (
     "Split a $84.50 bill among 4 people",
-    "Divide a bill of $1,020 between 7 friends",
-    "Split the bill of £60 among five people",
+    "Please split the $1,020 bill among seven people",
+    "Could you split the £60 bill among five people?",
 )
 NEAR_MISSES = (
     "Split a $84.50 bill among 4 people, but Bob pays nothing",

@@ -58,7 +58,7 @@ class Books:
 
     def compile_cost(self) -> float | None:
         """Return the mean tokens of an admitted compilation, refused attempts included; None before the first."""
-        spent = self.ledger.of("compile").tokens + self.ledger.of("repair").tokens
+        spent = sum(self.ledger.of(purpose).tokens for purpose in ("compile", "repair", "attack"))
         return spent / self.of("admitted") if self.of("admitted") else None
 
     def write(self, entries: Entries, find: Callable[[str], Entry | None]) -> None:

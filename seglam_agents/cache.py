@@ -19,6 +19,7 @@ from seglam_agents.compilers.model import ModelCompiler
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, default_embedder
 from seglam_agents.flow import adrive, drive
+from seglam_agents.guards.locales import checked_locale, clock_of
 from seglam_agents.guards.slots import exports
 from seglam_agents.hosting.journal import Journal
 from seglam_agents.hosting.requests import call_once, named
@@ -89,9 +90,14 @@ class ReasoningCache:
         repairs: how often admission's findings go back to the model.
         second_opinion: ask the model itself for the answer to the first request of a new procedure, and admit only code
             that agrees: one more call for a new kind, and the only oracle where no answer is known.
+        attacker: ask the model for requests that a new guard with open words accepts and answers wrong; what is found
+            narrows or refuses the guard. One short call for a new kind.
         learning: `inline` learns within `answer`; `off` never learns.
         limits: of one run of a body.
-        now: the clock that bodies see; without it, a body that reads the clock is refused.
+        now: the clock that bodies see; without it and without a time zone, a body that reads the clock is refused.
+        locale: how the users write numbers, dates and money, as `de_DE`; without one, what is read differently
+            elsewhere ("1.250 kg", "3/4/2025") is declined.
+        timezone: of the users, as `Europe/Berlin`: bodies see the time there, so that "tomorrow" is the users'.
         predictions: later runs that a procedure made from runs must foretell before it serves: one that only reads,
             and one that writes. Memory proves nothing, so (0, 0) is for experiments.
         seed: of the samples and mutations at admission.
@@ -117,16 +123,19 @@ class ReasoningCache:
         system_prompt: str = "",
         repairs: int = 2,
         second_opinion: bool = True,
+        attacker: bool = True,
         learning: Literal["inline", "off"] = "inline",
         limits: Limits | None = None,
         now: Callable[[], datetime] | None = None,
+        locale: str = "",
+        timezone: str = "",
         predictions: tuple[int, int] = (1, 2),
         seed: int = 0,
     ) -> None:
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._now = checked_clock(now) if now else None
+        self._now = now = clock_of(checked_clock(now) if now else None, timezone)
         self._tools = {item.tool.name: item for item in tools}
         declared = {name: item.tool for name, item in self._tools.items()}
         self.scope = Scope(tenant=tenant, agent=agent_named(agent, declared.values()))
@@ -149,10 +158,12 @@ class ReasoningCache:
             second=second,
             second_reason=reason,
             second_opinion=second_opinion,
+            attacker=attacker,
             learning=learning == "inline",
             limits=limits or Limits(),
             seed=seed,
-            now=checked_clock(now) if now else None,
+            now=now,
+            locale=checked_locale(locale),
             predictions=predictions,
         )
         self._engine = wired(self._wiring, self._call)
@@ -353,6 +364,7 @@ class ReasoningCache:
             compile=books.ledger.of("compile"),
             repair=books.ledger.of("repair"),
             interpret=books.ledger.of("interpret"),
+            attack=books.ledger.of("attack"),
         )
 
     def close(self) -> None:

@@ -45,10 +45,12 @@ class Wiring:
     second: Sandbox | None
     second_reason: str
     second_opinion: bool
+    attacker: bool
     learning: bool
     limits: Limits
     seed: int
     now: Callable[[], datetime] | None
+    locale: str = ""
     predictions: tuple[int, int] = (1, 2)
 
 
@@ -63,13 +65,26 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books |
     store, tools, told = wiring.store, wiring.tools, wiring.instructions
     now, clock = wiring.now, wiring.now is not None
     executor = Executor(wiring.sandbox, wiring.limits)
-    retriever = Retriever(store, wiring.sandbox, tools=tools, limits=wiring.limits, instructions=told)
+    retriever = Retriever(
+        store, wiring.sandbox, tools=tools, limits=wiring.limits, instructions=told, locale=wiring.locale
+    )
     entries, book, kinds = Entries(store), TraceBook(store), Kinds(store, wiring.near)
     books = books or Books()
-    admission = Admission(executor, wiring.second, wiring.second_reason, seed=wiring.seed, now=now)
+    admission = Admission(
+        executor, wiring.second, wiring.second_reason, seed=wiring.seed, now=now, locale=wiring.locale
+    )
     lookup = Lookup(retriever, executor, call, now)
     compiling = Compiling(
-        wiring.compilers, admission, entries, retriever, kinds, books, tools, told, wiring.second_opinion
+        wiring.compilers,
+        admission,
+        entries,
+        retriever,
+        kinds,
+        books,
+        tools,
+        told,
+        wiring.second_opinion,
+        wiring.attacker,
     )
     learning = Learning(
         lookup=lookup,

@@ -12,7 +12,15 @@ from datetime import datetime
 
 from seglam_agents.admission.altered import check_altered
 from seglam_agents.admission.case import Case
-from seglam_agents.admission.fresh import check_answers, check_budget, check_mutations, check_samples, check_second
+from seglam_agents.admission.fresh import (
+    check_answers,
+    check_budget,
+    check_code,
+    check_foreign,
+    check_mutations,
+    check_samples,
+    check_second,
+)
 from seglam_agents.admission.replay import (
     check_counterexamples,
     check_held_out,
@@ -20,7 +28,15 @@ from seglam_agents.admission.replay import (
     check_related,
     check_replay,
 )
-from seglam_agents.admission.source import check_alternatives, check_dialect, check_types, check_units
+from seglam_agents.admission.source import (
+    check_alternatives,
+    check_constants,
+    check_dialect,
+    check_open_words,
+    check_types,
+    check_units,
+)
+from seglam_agents.admission.widening import check_subject, check_widening
 from seglam_agents.compilers.base import Candidate
 from seglam_agents.records.entry import AdmissionReport, Check
 from seglam_agents.records.errors import SeglamError
@@ -42,6 +58,7 @@ class Admission:
         budget_seconds: time that one run of the body may take.
         seed: of samples and mutations, so that a report can be repeated.
         now: the declared clock of bodies; None where a body that reads the clock is refused.
+        locale: how users write numbers, dates and money.
     """
 
     executor: Executor
@@ -52,23 +69,32 @@ class Admission:
     budget_seconds: float = 0.2
     seed: int = 0
     now: Callable[[], datetime] | None = None
+    locale: str = ""
 
     def examine(
         self, candidate: Candidate, *, tools: Mapping[str, Tool], others: Sequence[Loaded] = ()
     ) -> AdmissionReport:
         """Try a candidate against every check, and report all of them."""
         try:
-            loaded = load(candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits)
+            loaded = load(
+                candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits, locale=self.locale
+            )
         except SeglamError as error:
             return AdmissionReport(checks=(Check(name="loading", verdict="failed", evidence=str(error)),))
         if self.now is not None:
             loaded = replace(loaded, program=replace(loaded.program, clock=True))
         case = self._case(candidate, loaded, others, tools)
-        static = [check(case) for check in (check_dialect, check_types, check_alternatives, check_units)]
+        static = [check(case) for check in _STATIC if _concerns(check, candidate)]
         if any(check.name in ("dialect", "types") and check.verdict == "failed" for check in static):
             # What cannot run properly is not run: the findings would all be the same.
             return AdmissionReport(checks=tuple(static))
         return AdmissionReport(checks=(*static, *self._run(case)))
+
+    def loaded(self, candidate: Candidate, tools: Mapping[str, Tool]) -> Loaded:
+        """Make an admitted candidate ready to be asked."""
+        return load(
+            candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits, locale=self.locale
+        )
 
     def _case(self, candidate: Candidate, loaded: Loaded, others: Sequence[Loaded], tools: Mapping[str, Tool]) -> Case:
         parent = candidate.parent.id if candidate.parent else None
@@ -85,6 +111,7 @@ class Admission:
             budget_seconds=self.budget_seconds,
             tools=tools,
             now=self.now,
+            locale=self.locale,
         )
 
     def _run(self, case: Case) -> list[Check]:
@@ -95,8 +122,29 @@ class Admission:
             check_related,
             check_counterexamples,
             check_mutations,
+            check_foreign,
+            *((check_code,) if case.candidate.procedure.guard.code else ()),
+            *((check_widening,) if case.candidate.parent is not None else ()),
             check_neighbours,
         )
         checks = [check(case) for check in known]
         sampled, runs = check_samples(case)
         return [*checks, sampled, check_second(case, runs), check_answers(case, runs), check_budget(case, runs)]
+
+
+def _concerns(check: Callable[[Case], Check], candidate: Candidate) -> bool:
+    if check is check_constants:
+        return any(tool.effect == "write" for tool in candidate.procedure.tools)
+    # What runs showed to be the same needs no likeness of words.
+    return check is not check_subject or (candidate.parent is not None and bool(candidate.expected))
+
+
+_STATIC = (
+    check_dialect,
+    check_types,
+    check_alternatives,
+    check_open_words,
+    check_constants,
+    check_subject,
+    check_units,
+)

@@ -42,6 +42,7 @@ class Case:
     budget_seconds: float
     tools: Mapping[str, Tool] = field(default_factory=dict[str, Tool])
     now: Callable[[], datetime] | None = None
+    locale: str = ""
 
     def clock(self, trace: Trace | None = None) -> datetime | None:
         """Return the time that a body sees: that of a recorded run, or the declared clock's."""
@@ -53,9 +54,11 @@ class Case:
         """Ask the candidate's guard, with the reason where it declines."""
         return self.loaded.guard.explain(normalise(text), context)
 
-    def answer(self, text: str, context: Mapping[str, Json] | None = None) -> Final | GiveUp | None:
+    def answer(
+        self, text: str, context: Mapping[str, Json] | None = None, *, made_up: bool = False
+    ) -> Final | GiveUp | None:
         """Answer a request that the guard accepts; None where it declines."""
-        return answer_of(self.loaded, self.executor, text, context)
+        return answer_of(self.loaded, self.executor, text, context, made_up=made_up)
 
     def examples(self) -> tuple[Example, ...]:
         """Return what the candidate must reproduce: its own examples and those of its parent."""
@@ -63,10 +66,15 @@ class Case:
 
 
 def answer_of(
-    loaded: Loaded, executor: Executor, text: str, context: Mapping[str, Json] | None = None
+    loaded: Loaded,
+    executor: Executor,
+    text: str,
+    context: Mapping[str, Json] | None = None,
+    *,
+    made_up: bool = False,
 ) -> Final | GiveUp | None:
     """Answer a request by a procedure without tools; None where its guard declines."""
-    judgement = loaded.guard.match(normalise(text), context)
+    judgement = loaded.guard.match(normalise(text, made_up=made_up), context)
     if not isinstance(judgement, Accepted):
         return None
     action = executor.next_action(loaded, judgement.arguments)

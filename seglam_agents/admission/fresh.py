@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seglam_agents.admission.case import Case, arguments_of, verdict
-from seglam_agents.admission.mutations import ignored
+from seglam_agents.admission.mutations import ignored, mutations
+from seglam_agents.guards import wordings
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.sampling import Sample, samples
 from seglam_agents.records.entry import Check
 from seglam_agents.records.outcome import Final, GiveUp
 from seglam_agents.records.record import Json
-from seglam_agents.records.values import same
+from seglam_agents.records.values import Value, same
+from seglam_agents.sandboxes.base import Program
 from seglam_agents.serving.executor import Executor
 
 MUTATED_REQUESTS = 3
 """Known requests that are mutated: further ones of the same templates find the same."""
+
+
+TIMES_NOTHING = 50
+"""How many times as long as a body that does nothing a body may take on a machine that is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +42,68 @@ def check_mutations(case: Case) -> Check:
     rng = random.Random(case.seed)  # noqa: S311  # reproducible tests, no secrets
     tried = 0
     problems: list[str] = []
+    unread = _unread(case)
     for known in case.candidate.known[-MUTATED_REQUESTS:]:
         accepts = arguments_of(case, dict(known.request.context))
         if accepts(known.request.text) is None:
             continue  # Replay reports it.
-        count, found = ignored(accepts, known.request.text, rng, limit=case.mutations)
+        count, found = ignored(
+            accepts,
+            known.request.text,
+            rng,
+            limit=case.mutations,
+            unread=unread,
+            every_word=bool(case.candidate.procedure.guard.code),
+        )
         tried += count
         problems += [f"{item.mutation.kind} ({item.mutation.change}): {item.reason}" for item in found]
     return verdict("mutations", problems, tried)
+
+
+def check_foreign(case: Case) -> Check:
+    """What has nothing to do with the kind is declined: requests of other kinds, and its own words in disorder."""
+    rng = random.Random(case.seed)  # noqa: S311
+    own = {known.request.text for known in case.candidate.known} | {example.text for example in case.examples()}
+    given = [known.request for known in case.candidate.known[-MUTATED_REQUESTS:]]
+    shuffled = [text for request in given for text in _shuffled(request.text, rng)]
+    contexts = {json.dumps(request.context, sort_keys=True): request.context for request in given}
+    own = {normalise(text).text.casefold() for text in own}
+    foreign = [text for text in (*wordings.FOREIGN, *shuffled) if normalise(text).text.casefold() not in own]
+    problems = [
+        f"{text!r} has nothing to do with the kind, and is accepted: account for every word of the request"
+        for text in foreign
+        if any(isinstance(case.loaded.guard.match(normalise(text), context), Accepted) for context in contexts.values())
+    ]
+    return verdict("foreign", problems, len(foreign))
+
+
+def _shuffled(text: str, rng: random.Random) -> list[str]:
+    words = text.rstrip(".?! ").split()
+    if len(words) < 4:
+        return []
+    return [" ".join(rng.sample(words, len(words))) for _ in range(4)] + [" ".join(reversed(words))]
+
+
+def _unread(case: Case) -> frozenset[str]:
+    """Return the arguments that `run` never looks at; those of a code guard are whatever it returns."""
+    bound = {parameter.name for parameter in case.candidate.procedure.parameters}
+    if case.candidate.procedure.guard.code:
+        known = case.candidate.known[-1].request
+        bound |= set(arguments_of(case, dict(known.context))(known.text) or {})
+    return frozenset(bound) - case.loaded.reads
+
+
+def check_code(case: Case) -> Check:
+    """A guard that is code accepts changed requests too, and they get other answers: none is baked in."""
+    if not case.candidate.procedure.guard.code or case.candidate.procedure.tools:
+        return Check(name="code", verdict="skipped", evidence="templates are sampled, tools are replayed")
+    rng = random.Random(case.seed)  # noqa: S311
+    known = case.candidate.known[-1].request
+    tried = mutations(known.text, rng, limit=case.mutations)
+    answers = [case.answer(text, dict(known.context)) for text in (known.text, *(item.text for item in tried))]
+    finals = {json.dumps(action.answer) for action in answers if isinstance(action, Final)}
+    problems = ["no change of the request changes the answer: compute it from what `match` returns"]
+    return verdict("code", problems if len(finals) < 2 else [], len(tried))
 
 
 def check_samples(case: Case) -> tuple[Check, list[Run]]:
@@ -115,18 +177,32 @@ def check_budget(case: Case, runs: Sequence[Run]) -> Check:
     """The body is fast: a procedure slower than the model it replaces helps nobody."""
     if not runs:
         return Check(name="time budget", verdict="skipped", evidence="no samples")
-    slowest = max(run.action.seconds for run in runs)
-    problems = (
-        [] if slowest <= case.budget_seconds else [f"takes {slowest:.3f} s, the budget is {case.budget_seconds} s"]
-    )
-    return verdict("time budget", problems, len(runs), f"slowest {slowest * 1000:.2f} ms")
+    slowest = max(runs, key=lambda run: run.action.seconds)
+    seconds = slowest.action.seconds
+    if seconds > case.budget_seconds:
+        # A busy machine slows everything down: what counts is the best of a few, beside a body that does nothing.
+        seconds = _best(case, case.loaded.program, case.loaded.call_arguments(slowest.sample.arguments))
+        nothing = _best(case, Program("def run():\n    return 0\n", "run"), {})
+        if seconds > max(case.budget_seconds, TIMES_NOTHING * nothing):
+            problem = f"takes {seconds:.3f} s, the budget is {case.budget_seconds} s"
+            return verdict("time budget", [problem], len(runs))
+    return verdict("time budget", [], len(runs), f"slowest {seconds * 1000:.2f} ms")
+
+
+def _best(case: Case, program: Program, arguments: Mapping[str, Value]) -> float:
+    def run() -> float:
+        started = time.perf_counter()
+        case.executor.sandbox.run(program, arguments, limits=case.executor.limits, now=case.clock())
+        return time.perf_counter() - started
+
+    return min(run() for _ in range(3))
 
 
 def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:
-    judgement = guard.match(normalise(sample.text))
+    judgement = guard.match(normalise(sample.text, made_up=True))
     if isinstance(judgement, Declined):
         # Out of the predicate's bounds, or rejected as doubtful: that is what these rules are for.
-        if judgement.stage in ("where", "distinct", "ambiguous", "unit"):
+        if judgement.stage in ("where", "distinct", "ambiguous", "unit", "bounds", "unread"):
             return None
         return f"its own sample {sample.text!r} is declined ({judgement.stage}: {judgement.reason})"
     if not _same_arguments(guard, judgement, sample):

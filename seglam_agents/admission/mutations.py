@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations, islice, zip_longest
@@ -78,7 +78,13 @@ def mutations(text: str, rng: random.Random, *, limit: int = 120) -> list[Mutati
 
 
 def ignored(
-    accepts: Callable[[str], Mapping[str, Value] | None], text: str, rng: random.Random, *, limit: int = 120
+    accepts: Callable[[str], Mapping[str, Value] | None],
+    text: str,
+    rng: random.Random,
+    *,
+    limit: int = 120,
+    unread: Collection[str] = (),
+    every_word: bool = False,
 ) -> tuple[int, list[Ignored]]:
     """Return how many mutations were tried, and those that the guard did not notice.
 
@@ -87,27 +93,38 @@ def ignored(
         text: a request that the guard accepts. Where it does not, there is nothing to try.
         rng: decides which mutations are made.
         limit: how many are tried at most.
+        unread: arguments that the body never looks at. They may name another thing, but notice nothing else.
+        every_word: also leave out and replace each word and put one into each gap: for a guard that is code, which
+            may skip what a template would have to spell out.
     """
     before = accepts(text)
     if before is None:
         return 0, []
     tried = mutations(text, rng, limit=limit)
-    reasons = ((mutation, _judge(mutation, before, accepts(mutation.text))) for mutation in tried)
+    if every_word:
+        tried += [draft.mutation(text) for draft in _every_word(text)]
+    reasons = ((mutation, _judge(mutation, before, accepts(mutation.text), frozenset(unread))) for mutation in tried)
     return len(tried), [Ignored(mutation, reason) for mutation, reason in reasons if reason]
 
 
 # The judge
 
 
-def _judge(mutation: Mutation, before: Mapping[str, Value], after: Mapping[str, Value] | None) -> str | None:
+def _judge(
+    mutation: Mutation, before: Mapping[str, Value], after: Mapping[str, Value] | None, unread: frozenset[str]
+) -> str | None:
     """Return why an answer of the guard is wrong, or None."""
     if after is None:
         return None
-    changed = [value for name, value in after.items() if name not in before or not _equal(before[name], value)]
+    changed = {name: value for name, value in after.items() if name not in before or not _equal(before[name], value)}
+    read = [value for name, value in changed.items() if name not in unread]
     if not changed and before.keys() == after.keys():
         return f"accepted with the same arguments after a change ({mutation.change}): {_UNCHANGED[mutation.kind]}"
-    if mutation.kind in _TO_DECLINE and not any(_carries(value, mutation.added) for value in changed):
+    if mutation.kind in _TO_DECLINE and not any(_carries(value, mutation.added) for value in read):
         return f"accepted after a change ({mutation.change}) that no argument carries as text: {_CHANGED}"
+    if mutation.kind in _TO_COMPUTE and changed and not read:
+        names = ", ".join(f"`{name}`" for name in changed)
+        return f"accepted after a change ({mutation.change}), but `run` never looks at {names}: {_UNREAD}"
     return None
 
 
@@ -132,6 +149,8 @@ def _words_of(text: str) -> str:
 
 
 _TO_DECLINE = frozenset(("insert clause", "negate", "second request", "replace mention"))
+_TO_COMPUTE = frozenset(("change number", "change unit", "change currency"))
+_UNREAD = "use it, or spell out what does not matter"
 _CHANGED = (
     "a slot took in something else than it is meant for, or part of the request is skipped."
     " Match the whole request, with slot types that are as narrow as the values"
@@ -206,7 +225,12 @@ def _insertion(kind: MutationKind, position: int, new: str, words: str, rank: in
 
 
 def _clauses(text: str, rng: random.Random) -> Iterator[_Draft]:
-    """Insert each clause at each place, and each sentence before and after the last one."""
+    """Insert each clause at each place, each sentence before and after the last one, a few words after each word."""
+    tokens = [token for token in _words(text) if is_content(token.text)]
+    for token in tokens:
+        # The last word is where people add something.
+        for words in wordings.MODIFIERS if token is tokens[-1] else (rng.choice(wordings.MODIFIERS),):
+            yield _insertion("insert clause", token.end, f" {words}", words, rank=1)
     for position, shape in _clause_places(text):
         for rank, clause in enumerate(rng.sample(wordings.CLAUSES, len(wordings.CLAUSES))):
             yield _insertion("insert clause", position, shape.format(clause), clause, rank)
@@ -359,6 +383,15 @@ def _ordinal_end(value: int) -> str:
     return "th" if value % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(value % 10, "th")
 
 
+def _every_word(text: str) -> Iterator[_Draft]:
+    """Leave out each word, replace it by one that is about nothing here, and put such a word into each gap."""
+    unrelated = next(word for word in (*wordings.UNRELATED, "xylophone") if word not in text.lower())
+    for token in _found(_TOKEN, text):
+        yield _Draft(0, "change word", ((token.start, token.end, ""),), f"left out {token.text!r}", "")
+        yield _replacement("change word", token, unrelated)
+        yield _insertion("insert clause", token.end, f" {unrelated}", unrelated)
+
+
 def _second_requests(text: str, rng: random.Random) -> Iterator[_Draft]:
     """Append another request, joined by "and" or as a sentence of its own."""
     bare = text.rstrip(" .?!\n")
@@ -428,6 +461,7 @@ def _is_ordinary(word: str) -> bool:
 
 
 _MAX_PAIRS = 40
+_TOKEN = re.compile(r"\w+(?:['’]\w+)?")
 _LONG_NUMBER = 20
 """Digits from which on a number is rather an identifier, and exact arithmetic ends."""
 _JOINTS = frozenset(("and", "or", "to", "than", "from", "versus", "vs", "by", "over", "minus"))

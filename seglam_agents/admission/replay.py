@@ -36,7 +36,9 @@ def check_held_out(case: Case) -> Check:
     problems: list[str] = []
     reproduced = 0
     for procedure, known in case.candidate.held_out:
-        loaded = load(procedure, case.executor.sandbox, tools=case.tools, limits=case.executor.limits)
+        loaded = load(
+            procedure, case.executor.sandbox, tools=case.tools, limits=case.executor.limits, locale=case.locale
+        )
         judgement = loaded.guard.match(normalise(known.request.text), known.request.context)
         if isinstance(judgement, Declined):
             continue

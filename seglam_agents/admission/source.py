@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from seglam_agents.admission.alternatives import meaning_changing
+import ast
+from collections.abc import Iterator
+
+from seglam_agents.admission.alternatives import alternatives_seen_once, unseen
 from seglam_agents.admission.case import Case, verdict
 from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.units import read_unit
-from seglam_agents.guards.template import Literal, walk
+from seglam_agents.guards.template import Literal, SlotMention, walk
 from seglam_agents.records.entry import Check
+from seglam_agents.records.record import Json
 from seglam_agents.sandboxes.base import Program
 
 
@@ -39,12 +44,101 @@ def check_types(case: Case) -> Check:
 
 
 def check_alternatives(case: Case) -> Check:
-    """No alternative or option of a template changes the meaning without being captured."""
+    """No template of a model says what no known request has said; those of the parent have been looked at."""
     guard = case.loaded.guard
     if not isinstance(guard, TemplateGuard):
         return Check(name="alternatives", verdict="skipped", evidence="the guard is code")
-    problems = [finding for pattern in guard.patterns for finding in meaning_changing(pattern.template)]
+    parent = case.candidate.parent
+    inherited = frozenset(parent.guard.templates) if parent else frozenset[str]()
+    finder = alternatives_seen_once if case.candidate.procedure.provenance.compiler == "traces" else unseen
+    texts = [normalise(text).text for text in known_texts(case)]
+    problems = [
+        f"{finding} (of `{pattern.template.source}`): write the words of the given requests alone, one template for "
+        "each wording; other words are learnt when a request says them"
+        for pattern in guard.patterns
+        if pattern.template.source not in inherited
+        for finding in finder(pattern.template, texts)
+    ]
     return verdict("alternatives", list(dict.fromkeys(problems)), len(guard.patterns))
+
+
+def known_texts(case: Case) -> list[str]:
+    """Return the requests with known answers: given, related, and the examples of earlier versions."""
+    given = (known.request.text for known in (*case.candidate.known, *case.candidate.related))
+    return list(dict.fromkeys((*given, *(example.text for example in case.examples()))))
+
+
+def check_open_words(case: Case) -> Check:
+    """Words that nobody can foresee end no template, and go into nothing that writes."""
+    guard, procedure = case.loaded.guard, case.candidate.procedure
+    if not isinstance(guard, TemplateGuard):
+        return Check(name="open words", verdict="skipped", evidence="the guard is code")
+    problems: list[str] = []
+    for pattern in guard.patterns:
+        last = pattern.template.elements[-1]
+        if isinstance(last, SlotMention) and last.slot.name == "text":
+            problems.append(
+                f"{{{last.name}:text}} ends a template and takes in whatever follows: use a narrower type, or quoted"
+            )
+    if procedure.provenance.compiler == "model" and any(tool.effect == "write" for tool in procedure.tools):
+        problems += [
+            f"{{{name}:{kind.name}}} takes any words, and the procedure writes: use quoted, a choice of the values "
+            "that are known, or a type with a shape (name, person, date, id, …)"
+            for name, kind in guard.slots.items()
+            if kind.name.removeprefix("list(").removesuffix(")") in _ANY_WORDS and name in case.loaded.reads
+        ]
+    return verdict("open words", problems, len(guard.slots))
+
+
+def check_constants(case: Case) -> Check:
+    """Nothing that came in through a tool result is written down in what writes: a result says, it does not decide."""
+    procedure = case.candidate.procedure
+    writes = {tool.name for tool in procedure.tools if tool.effect == "write"}
+    if not writes or procedure.provenance.compiler == "traces":
+        return Check(name="constants", verdict="skipped", evidence="it writes nothing, or was made from values alone")
+    traces = [known.trace for known in case.candidate.known if known.trace]
+    results = " ".join(value for trace in traces for step in trace.calls for value in _values(step.result)).casefold()
+    asked = " ".join(known.request.text for known in case.candidate.known).casefold()
+    written = _written(ast.parse(procedure.body), writes)
+    problems = [
+        f"{value!r} comes from a tool result and is written down in what writes: read it from the result, or from "
+        "the request"
+        for value in written
+        if str(value).casefold() in results and str(value).casefold() not in asked
+    ]
+    return verdict("constants", problems, len(written))
+
+
+def _values(result: Json) -> Iterator[str]:
+    """Yield what a result says; the names of its fields are known beforehand."""
+    match result:
+        case dict():
+            for value in result.values():
+                yield from _values(value)
+        case list():
+            for value in result:
+                yield from _values(value)
+        case _:
+            yield str(result)
+
+
+def _written(tree: ast.Module, writes: set[str]) -> list[object]:
+    """Return the constants that stand in the calls that write, or are given to a name that may go there."""
+    found: list[object] = []
+    for node in ast.walk(tree):
+        call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in writes
+        parts = [*node.args, *(k.value for k in node.keywords)] if call and isinstance(node, ast.Call) else []
+        parts += [node.value] if isinstance(node, ast.Assign) else []
+        constants = (inner for part in parts for inner in ast.walk(part) if isinstance(inner, ast.Constant))
+        found += [c.value for c in constants if _tells(c.value)]
+    return list(dict.fromkeys(found))
+
+
+def _tells(value: object) -> bool:
+    """Tell whether a constant can only be known, as "paid" or 84.5, and not be a part of any code, as "" or 1."""
+    if isinstance(value, str):
+        return len(value.strip()) > 2
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > 2
 
 
 def check_units(case: Case) -> Check:
@@ -74,3 +168,6 @@ def _literal_units(elements: object) -> list[str]:
         for word in element.text.replace("-", " ").replace(",", " ").split()
         if len(word) > 2 and read_unit(word) is not None
     ]
+
+
+_ANY_WORDS = frozenset(("noun", "phrase", "title", "word", "text"))

@@ -46,6 +46,8 @@ class CompileTask:
     """Procedures that it may widen instead of writing a new one."""
     negatives: tuple[str, ...] = ()
     """Requests that its guard must decline."""
+    counterexamples: tuple[str, ...] = ()
+    """Requests that an earlier candidate accepted and answered wrong: this one must decline them, for ever."""
     clock: bool = False
     """Whether bodies may read the clock."""
     finding: str = ""
@@ -64,6 +66,8 @@ class Candidate:
     parent: Procedure | None = None
     held_out: tuple[tuple[Procedure, Known], ...] | None = None
     """Procedures that were made without one of the requests each, and that request: a test on what was not seen."""
+    expected: frozenset[str] = frozenset()
+    """Texts of those requests whose answer is only the compiler's own word."""
     replaces: tuple[Procedure, ...] = ()
     """Further procedures, besides the parent, that it takes the place of."""
 

@@ -23,16 +23,17 @@ from seglam_agents.compilers.prompts import prompt
 from seglam_agents.compilers.reply import Declined, Module, Unreadable, read_reply
 from seglam_agents.flow import Flow, ask, work
 from seglam_agents.guards.guard import TemplateGuard
-from seglam_agents.guards.slots import slot_types
 from seglam_agents.models.base import Message
 from seglam_agents.records.entry import AdmissionReport
 from seglam_agents.records.errors import PredicateError, TemplateError
 from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
-from seglam_agents.records.record import digest
+from seglam_agents.records.record import Json, digest
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.usage import Usage
 from seglam_agents.sandboxes.dialect import DIALECT
 
+MAX_TEMPLATES = 6
+"""Templates of a stored procedure that go into a prompt, the newest: enough to see its slots."""
 MAX_PROMPT_TEXT = 4_000
 """Characters of one request, or of one recorded tool result, that go into a prompt."""
 
@@ -95,22 +96,25 @@ class ModelCompiler:
 
 
 def compile_messages(task: CompileTask) -> list[Message]:
-    """Return the prompt for a task. The same task gives the same prompt, to the letter."""
-    offered = ((name, description) for name, description in slot_types().items() if name != "title")
-    slots = "\n".join(f"- `{name}` {description}" for name, description in offered)
-    system = prompt("compile").replace("{slots}", slots).replace("{dialect}", DIALECT)
-    parts = [_requests_part(task.requests)]
-    if task.related:
-        parts.append(_related_part(task.related))
+    """Return the prompt for a task: the same rules first, to the letter, then what this task is about."""
+    parts = [_neighbours_part(task.neighbours)] if task.neighbours else []
     if task.tools:
         parts.append(_tools_part(task.tools))
-    if task.neighbours:
-        parts.append(_neighbours_part(task.neighbours))
+    if task.related:
+        parts.append(_related_part(task.related))
+    if declined := (*task.negatives, *task.counterexamples):
+        parts.append("The guard must decline:\n" + "\n".join(f"- {_quoted(text)}" for text in declined))
+    if task.counterexamples:
+        parts.append("An earlier guard accepted some of these: narrow the slot, as in choice(eats|sells), or WHERE.")
     if task.finding:
-        parts.append(f"Another compiler, which only compares runs, refused: {_cut(task.finding)}")
-    if task.negatives:
-        parts.append("Requests that your guard must decline:\n" + "\n".join(f"- {text}" for text in task.negatives))
-    return [Message("system", system), Message("user", "\n\n".join(parts))]
+        parts.append(f"Another compiler, which only compares runs, refused: {_quoted(task.finding)}")
+    parts.append(_requests_part(task.requests))
+    return [Message("system", rules()), Message("user", "\n\n".join(parts))]
+
+
+def rules() -> str:
+    """Return the fixed part of the prompt, which providers may keep: it depends on no task."""
+    return prompt("compile").replace("{dialect}", DIALECT)
 
 
 def repair_text(finding: str) -> str:
@@ -154,10 +158,14 @@ def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -
         parameters=parameters,
         tools=tuple(ToolUse.of(tool) for tool in task.tools if _mentions(module.source, tool.name)),
         examples=_examples(known, parent),
-        counterexamples=parent.counterexamples if parent else (),
+        counterexamples=(
+            *(parent.counterexamples if parent else ()),
+            *(Example(text=text, origin="model") for text in task.counterexamples),
+        ),
         provenance=provenance.model_copy(update={"parent": parent.key if parent else None}),
     )
-    return Candidate(procedure, known, task.related, parent)
+    expected = frozenset(given.request.text for given in task.requests if given.answer is None)
+    return Candidate(procedure, known, task.related, parent, expected=expected)
 
 
 _Parent: TypeAlias = Procedure | Unreadable | None
@@ -227,58 +235,56 @@ def _reason(report: AdmissionReport) -> str:
 
 
 def _requests_part(requests: Sequence[Known]) -> str:
-    lines = [
-        "Write a procedure for requests of this kind:"
-        if len(requests) == 1
-        else "Write one procedure for requests like these:"
-    ]
+    lines = [f"Write {'a' if len(requests) == 1 else 'one'} procedure for:"]
     for number, known in enumerate(requests, 1):
-        lines.append(f"{number}. {_cut(known.request.text)}")
+        lines.append(f"{number}. {_quoted(known.request.text)}")
         if known.request.context:
-            lines.append(
-                f"   context: {json.dumps(known.request.context, ensure_ascii=False)} (declare CONTEXT = {{key: type}})"
-            )
+            lines.append(f"   context (declare CONTEXT = {{key: type}}): {_quoted(known.request.context)}")
         if known.answer is not None:
-            lines.append(f"   right answer: {json.dumps(known.answer, ensure_ascii=False)}")
+            lines.append(f"   right answer: {_quoted(known.answer)}")
         for step in known.trace.calls if known.trace else ():
-            arguments = ", ".join(f"{key}={value!r}" for key, value in step.arguments.items())
-            lines.append(f"   called {step.tool}({arguments}) -> {_cut(json.dumps(step.result, ensure_ascii=False))}")
+            arguments = ", ".join(f"{key}={_quoted(value)}" for key, value in step.arguments.items())
+            lines.append(f"   called {step.tool}({arguments}) -> {_quoted(step.result)}")
     return "\n".join(lines)
 
 
 def _related_part(related: Sequence[Known]) -> str:
     lines = [
-        "Earlier requests that may or may not be of the same kind. Cover those that the same method answers; the guard "
-        "must decline the others. They need no entry in EXPECTED."
+        "Earlier requests, of the same kind or not: what the guard accepts of them must be answered so. "
+        "They need no entry in EXPECTED."
     ]
-    lines += [f"- {_cut(known.request.text)} -> {json.dumps(known.answer, ensure_ascii=False)}" for known in related]
+    lines += [f"- {_quoted(known.request.text)} -> {_quoted(known.answer)}" for known in related]
     return "\n".join(lines)
 
 
 def _tools_part(tools: Sequence[Tool]) -> str:
     lines = ["Tools that `run` may call as functions (declared effects are binding):"]
-    lines += [f"- {tool.name}({', '.join(tool.argument_names)}) [{tool.effect}] {tool.description}" for tool in tools]
+    lines += [
+        f"- {tool.name}({', '.join(tool.argument_names)}) [{tool.effect}] {' '.join(tool.description.split())}"
+        for tool in tools
+    ]
     return "\n".join(lines)
 
 
 def _neighbours_part(neighbours: Sequence[Neighbour]) -> str:
-    parts = [
-        "Stored procedures that are near but declined. If one computes the same thing, widen it instead of writing a "
-        'new one: add WIDENS = "its id", and either give only the additional TEMPLATES with the same slots and no '
-        "`run` (its code is kept), or the whole module anew, general enough for its own examples too. If the method "
-        "differs, write a new procedure; the two guards must not accept each other's requests."
-    ]
+    parts = ["Stored procedures that are near, but declined:"]
     for neighbour in neighbours:
         procedure = neighbour.procedure
-        templates = "\n".join(f"    {template!r}," for template in procedure.guard.templates)
-        where = f"WHERE = {procedure.guard.where!r}\n" if procedure.guard.where else ""
         example = procedure.examples[-1] if procedure.examples else None
-        parts.append(
-            f"id {procedure.id!r}, declined because: {neighbour.stopped}\n"
-            f"```python\nTEMPLATES = [\n{templates}\n]\n{where}{procedure.body.strip()}\n```"
-            + (f"\nIt answered {_cut(example.text)!r} with {example.answer!r}." if example else "")
-        )
-    return "\n\n".join(parts)
+        lines = [
+            f"id {_quoted(procedure.id)}, declined because: {_quoted(neighbour.stopped)}",
+            *(f"  template {_quoted(template)}" for template in procedure.guard.templates[-MAX_TEMPLATES:]),
+            *([f"  where {_quoted(procedure.guard.where)}"] if procedure.guard.where else []),
+            *(f"  | {line}" for line in procedure.body.strip().splitlines() if line.strip()),
+            *([f"  it answered {_quoted(example.text)} with {_quoted(example.answer)}"] if example else []),
+        ]
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def _quoted(value: Json) -> str:
+    """Write data so that no line of it can pass for a line of the prompt."""
+    return json.dumps(_cut(value) if isinstance(value, str) else value, ensure_ascii=False)[: 2 * MAX_PROMPT_TEXT]
 
 
 def _cut(text: str) -> str:

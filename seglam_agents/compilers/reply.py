@@ -57,9 +57,13 @@ def read_reply(text: str, *, truncated: bool = False) -> Reply:
         return Unreadable(f"the reply has {len(text)} characters; a procedure is a page")
     declined = re.search(r"^\s*NOT_CRYSTALLIZABLE:[ \t]*(.+)$", text, re.MULTILINE)
     blocks = re.findall(r"^```(?:[Pp]ython|py)?[ \t]*\n(.*?)^```[ \t]*$", text, re.MULTILINE | re.DOTALL)
-    if declined and not blocks:
-        answer = re.search(r"^\s*ANSWER:[ \t]*(.*)\Z", text, re.MULTILINE | re.DOTALL)
-        return Declined(declined.group(1).strip(), answer.group(1).strip() or None if answer else None)
+    if declined and not any("def run" in block for block in blocks):
+        # From the reason on, so that an answer may hold the word itself; kept as it is, whatever its format.
+        answer = re.compile(r"^\s*ANSWER:(?:[ \t]*\n|[ \t]?)(.*)\Z", re.MULTILINE | re.DOTALL).search(
+            text, declined.end()
+        )
+        said = answer.group(1) if answer else ""
+        return Declined(declined.group(1).strip(), said if said.strip() else None)
     if len(blocks) != 1:
         return Unreadable(f"expected exactly one Python code block, found {len(blocks)}")
     return _read_module(blocks[0])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from seglam_agents.guards.guard import Accepted, Declined, Judgement
+from seglam_agents.guards.locales import Notation
 from seglam_agents.guards.normal import NormalText
 from seglam_agents.records.procedure import Parameter
 from seglam_agents.records.record import Json
@@ -26,9 +27,18 @@ class CodeGuard:
     process.
     """
 
-    def __init__(self, code: str, sandbox: Sandbox, *, context: Iterable[Parameter] = (), limits: Limits) -> None:
+    def __init__(
+        self,
+        code: str,
+        sandbox: Sandbox,
+        *,
+        context: Iterable[Parameter] = (),
+        limits: Limits,
+        notation: Notation | None = None,
+    ) -> None:
         self._program = Program(code, entry="match")
         self._sandbox = sandbox
+        self._notation = notation
         self._limits = replace(limits, seconds=min(limits.seconds, MAX_SECONDS))
         self._strikes = 0
         self._context = frozenset(parameter.name for parameter in context)
@@ -41,7 +51,10 @@ class CodeGuard:
             )
         if self._strikes >= MAX_STRIKES:
             return Declined("code", f"`match` was stopped {self._strikes} times in a row, and is not asked any more")
-        execution = self._sandbox.run(self._program, {"request": text.original}, limits=self._limits)
+        read = self._notation.reads(text) if self._notation else text
+        # Where a number or date is written otherwise than slots read it, the code sees what they read.
+        asked = text.original if read is text else read.text
+        execution = self._sandbox.run(self._program, {"request": asked}, limits=self._limits)
         stopped = isinstance(execution, Failed) and execution.kind in ("limit", "crash")
         # Requests of other kinds wait for it: a guard may cost them its limit a few times, and not for ever.
         self._strikes = self._strikes + 1 if stopped else 0

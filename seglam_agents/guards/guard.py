@@ -7,26 +7,42 @@ read in two ways is declined.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
 from itertools import combinations
 from typing import Literal, TypeAlias
 
-from seglam_agents.guards.normal import NormalText
+from seglam_agents.guards.locales import Notation, is_doubtful
+from seglam_agents.guards.normal import NormalText, normalise, words
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
 from seglam_agents.guards.slots import Slot, slot
 from seglam_agents.guards.slots.exports import parse_text
+from seglam_agents.guards.slots.letters import stop_words
 from seglam_agents.guards.slots.units import convert
+from seglam_agents.guards.template import Choice, Elements, SlotMention, common_to, parse_template, walk
 from seglam_agents.guards.template import Literal as LiteralText
-from seglam_agents.guards.template import SlotMention, common_to, parse_template
 from seglam_agents.records.errors import SlotError, TemplateError
 from seglam_agents.records.procedure import GuardSource, Parameter
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Money, Quantity, Value
 
 Stage: TypeAlias = Literal[
-    "template", "slot", "mention", "distinct", "currency", "unit", "ambiguous", "context", "where", "code", "question"
+    "template",
+    "slot",
+    "mention",
+    "distinct",
+    "currency",
+    "unit",
+    "bounds",
+    "unread",
+    "ambiguous",
+    "context",
+    "where",
+    "code",
+    "question",
 ]
 
 
@@ -58,6 +74,9 @@ class TemplateGuard:
         context: the parameters that are bound by keys of the request's context.
         mixed_currencies: True where the body looks at the currency of each amount itself.
         mixed_units: True where the body looks at the unit of each quantity itself.
+        unread: slots that the body never looks at: words in them may name things, and change nothing.
+        seen: requests known to be answered right; what they hold of zero and negative values may be asked for.
+        notation: how the user's locale writes numbers, dates and money; None for the notation that slots read.
         command: True where a question is no such request: "Cancel order A-1?" asks, and cancels nothing.
 
     Raises:
@@ -72,6 +91,9 @@ class TemplateGuard:
         context: Iterable[Parameter] = (),
         mixed_currencies: bool = False,
         mixed_units: bool = False,
+        unread: Collection[str] = (),
+        seen: Iterable[str] = (),
+        notation: Notation | None = None,
         command: bool = False,
     ) -> None:
         self.source = source
@@ -82,6 +104,13 @@ class TemplateGuard:
         self._where = _predicate(source.where, {*self.slots, *self._context})
         self._mixed_currencies = mixed_currencies
         self._mixed_units = mixed_units
+        self._unread = frozenset(unread)
+        self._seen = tuple(seen)
+        self._notation = notation
+        self._referred = frozenset(
+            mention.name for pattern in self.patterns for mention in pattern.groups if mention.again
+        )
+        self._ranges = frozenset(pair for pattern in self.patterns for pair in _date_ranges(pattern.template.elements))
         self._command = command
 
     def parameters(self) -> tuple[Parameter, ...]:
@@ -103,6 +132,7 @@ class TemplateGuard:
             return Declined("question", "it asks, and this procedure changes something")
         accepted: Accepted | None = None
         declined: Declined | None = None
+        text = self.read(text)
         for index in which:
             judgement = self._match_one(index, text, context or {})
             if isinstance(judgement, Declined):
@@ -113,6 +143,17 @@ class TemplateGuard:
             elif judgement.arguments != accepted.arguments:
                 return Declined("ambiguous", f"templates {accepted.template} and {index} bind different arguments")
         return accepted or declined or Declined("template", "no template matches")
+
+    def read(self, text: NormalText) -> NormalText:
+        """Return a text with numbers, dates and money as slots read them, by the user's locale."""
+        return self._notation.reads(text) if self._notation else text
+
+    def value_of(self, name: str, text: str) -> Value | None:
+        """Return the value of a slot that a text spells when it stands alone; None where it is none."""
+        kind, spelt = self.slots[name], normalise(text)
+        read = self.read(spelt)
+        raw = text if read is spelt or kind.verbatim else read.text
+        return _meant(context_value(kind.name, raw), text, spelt, self._notation)
 
     def explain(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
         """Like `match`, but a template that does not match says how far it came. Slower."""
@@ -127,12 +168,13 @@ class TemplateGuard:
             self._check_distinct(arguments)
             or self._check_currencies(arguments)
             or self._check_units(arguments)
+            or self._check_bounds(arguments)
             or self._check_where(arguments)
         )
 
     def _match_one(self, index: int, text: NormalText, context: Mapping[str, Json]) -> Judgement:
         pattern = self.patterns[index]
-        bound = _read(pattern, text)
+        bound = _read(pattern, text, self._notation)
         if isinstance(bound, Declined):
             return bound
         arguments: dict[str, Value] = {name: bound.get(name) for name in self.slots}
@@ -140,6 +182,8 @@ class TemplateGuard:
             self._check_distinct(arguments)
             or self._check_currencies(arguments)
             or self._check_units(arguments)
+            or self._check_bounds(arguments)
+            or self._check_unread(arguments)
             or self._add_context(arguments, context)
             or self._check_where(arguments)
         )
@@ -151,6 +195,45 @@ class TemplateGuard:
             left, right = arguments[first], arguments[second]
             if left is not None and right is not None and kind.same(left, right):
                 return Declined("distinct", f"`{first}` and `{second}` are both {left!r}: two names mean two things")
+        for first, second in combinations(sorted(self.slots), 2):
+            kind = self.slots[first]
+            if kind.name not in _POINTS or self.slots[second].name != kind.name:
+                continue
+            left, right = arguments[first], arguments[second]
+            # "… on Monday … on Monday … did on Monday": which of the two is meant?
+            if left is not None and kind.same(left, right) and self._referred & {first, second}:
+                return Declined("distinct", f"`{first}` and `{second}` are both {left!r}, and one is referred to later")
+        return None
+
+    def _check_bounds(self, arguments: Mapping[str, Value]) -> Declined | None:
+        for name, value in arguments.items():
+            if (kind := self.slots.get(name)) and _below(kind, value) and name not in self._seen_below:
+                return Declined("bounds", f"`{name}` is {value!r}: zero and less are declined until they were seen")
+        for first, last in self._ranges:
+            start, end = arguments.get(first), arguments.get(last)
+            if isinstance(start, date) and isinstance(end, date) and end < start:
+                return Declined("bounds", f"`{first}` to `{last}` ends before it begins")
+        return None
+
+    @cached_property
+    def _seen_below(self) -> frozenset[str]:
+        """The slots that were zero or less in a known request; looked for only when a request has such a value."""
+        found: set[str] = set()
+        for pattern in self.patterns:
+            for text in self._seen:
+                bound = _read(pattern, self.read(normalise(text)), self._notation)
+                if not isinstance(bound, Declined):
+                    found |= {name for name, value in bound.items() if _below(self.slots[name], value)}
+        return frozenset(found)
+
+    def _check_unread(self, arguments: Mapping[str, Value]) -> Declined | None:
+        for name in self._unread:
+            value = arguments.get(name)
+            kind = self.slots.get(name)
+            # A name may be May or Will; other words mean what they say.
+            free = kind is not None and kind.open and kind.name not in ("person", "name", "list(person)", "list(name)")
+            if free and isinstance(value, str) and (changing := words(value) & _CHANGING):
+                return Declined("unread", f"{min(changing)!r} in `{name}`, which the body never looks at")
         return None
 
     def _check_currencies(self, arguments: Mapping[str, Value]) -> Declined | None:
@@ -185,6 +268,38 @@ class TemplateGuard:
             return None
         return Declined("where", f"`{self._where.source}` is not true")
 
+
+def _below(kind: Slot, value: Value) -> bool:
+    """Tell whether an amount that people rarely mean is zero or less."""
+    match value:
+        case Money(amount=amount):
+            return amount <= 0
+        case Quantity(value=amount, unit=unit):
+            return amount <= 0 and not unit.startswith("degree")
+        case timedelta():
+            return value <= timedelta(0)
+        case int() | float():
+            return kind.name in ("count", "percent") and value <= 0
+        case _:
+            return False
+
+
+def _date_ranges(elements: Elements) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of dates that a template joins as the two ends of a range."""
+    found = [element for element in walk(elements) if not isinstance(element, Choice)]
+    for index, (first, last) in enumerate(zip(found, found[2:], strict=False)):
+        joint = found[index + 1]
+        if isinstance(first, SlotMention) and isinstance(last, SlotMention) and isinstance(joint, LiteralText):
+            dates = first.slot.name == last.slot.name == "date" and first.name != last.name
+            if dates and joint.text.strip().casefold() in _RANGE_JOINTS:
+                yield first.name, last.name
+
+
+_RANGE_JOINTS = ("to", "until", "till", "through", "thru", "-")
+_POINTS = ("weekday", "date", "monthday", "month", "time", "ordinal")
+"""Types whose values may coincide; a later mention then does not say which is meant."""
+_CHANGING = stop_words("changing")
+"""Words that change how much, how often or when, and so nothing that a body may leave unread."""
 
 JSON_TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -222,9 +337,9 @@ def context_value(kind: str, value: Value) -> Value:
         return None
 
 
-def _read(pattern: Pattern, text: NormalText) -> dict[str, Value] | Declined:
+def _read(pattern: Pattern, text: NormalText, notation: Notation | None) -> dict[str, Value] | Declined:
     """Bind the slots; of two readings of a request exactly one must hold, or both must be the same."""
-    readings = [_bind(pattern, spans, text) for spans in pattern.readings(text.text)]
+    readings = [_bind(pattern, spans, text, notation) for spans in pattern.readings(text.text)]
     # "3 thousand apples" is no 3 of "thousand apples": a reading whose slots do not hold is none.
     bound = [reading for reading in readings if not isinstance(reading, Declined)]
     if len(bound) == 2 and bound[0] != bound[1]:
@@ -232,20 +347,32 @@ def _read(pattern: Pattern, text: NormalText) -> dict[str, Value] | Declined:
     return bound[0] if bound else readings[0] if readings else Declined("template", "no template matches")
 
 
-def _bind(pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText) -> dict[str, Value] | Declined:
+def _bind(
+    pattern: Pattern, spans: Sequence[tuple[int, int]], text: NormalText, notation: Notation | None
+) -> dict[str, Value] | Declined:
     bound: dict[str, Value] = {}
     for mention, (start, end) in zip(pattern.groups, spans, strict=True):
         if start < 0:
             continue
         kind = mention.slot
         raw = text.source(start, end) if kind.verbatim else text.text[start:end]
-        value = kind.parse(raw)
+        value = _meant(kind.parse(raw), raw, text, notation)
         if value is None:
             return Declined("slot", f"{raw!r} cannot be read as {kind.name} for `{mention.name}`")
         known = bound.setdefault(mention.name, value)
         if not kind.same(known, value):
             return Declined("mention", f"`{mention.name}` is {known!r} first and {value!r} later")
     return bound
+
+
+def _meant(value: Value, raw: str, text: NormalText, notation: Notation | None) -> Value | None:
+    """Return a value in the sense of the user's locale, or None where nobody can tell it."""
+    if value is None or text.made_up:
+        return value
+    if notation is not None:
+        return notation.own(raw, value)
+    counted = not isinstance(value, str) and is_doubtful(raw, text)
+    return None if counted else value
 
 
 def _predicate(source: str | None, names: set[str]) -> Predicate | None:

@@ -1,9 +1,10 @@
 """`normalise`: one spelling for many, so that templates stay short; and the way back to the original text.
 
 Every request goes through here once, before any template sees it. What is folded is spelling only: quotes, dashes,
-spaces, full-width letters, vulgar fractions, final punctuation, English number words. What could change a meaning
-stays as it is: superscripts, control characters, zero-width characters. A text that can be read in two ways
-("twenty five-dollar bills") keeps its words, because a miss is cheap and a wrong number is not.
+spaces, full-width letters, vulgar fractions, final punctuation, English number words, contractions, spellings of one
+word, and polite frames at the beginning (`spellings`). What could change a meaning stays as it is: superscripts,
+control characters, zero-width characters. A text that can be read in two ways ("twenty five-dollar bills") keeps its
+words, because a miss is cheap and a wrong number is not.
 
 English number words are rewritten in *runs*: number words joined by spaces, hyphens and "and", as a whole or not at
 all, so that rewriting a second time changes nothing. Left alone is also a part of an ordinal ("twenty-first"), and
@@ -24,6 +25,8 @@ from typing import NamedTuple, Protocol, cast
 
 import re2  # pyright: ignore[reportMissingTypeStubs]  # google-re2 ships none
 
+from seglam_agents.guards.spellings import frame, spellings
+
 
 @dataclass(frozen=True, slots=True)
 class NormalText:
@@ -32,6 +35,10 @@ class NormalText:
     text: str
     original: str
     _passes: tuple[_Pass, ...] = field(default=(), repr=False, compare=False)
+    canonical: bool = field(default=False, compare=False)
+    """Whether numbers and dates are in the notation that slots read, whatever the locale of the user is."""
+    made_up: bool = field(default=False, compare=False)
+    """Whether it was made from values, and not written by a user in the notation of a locale."""
 
     def source(self, start: int, end: int) -> str:
         """Return the original text under the normalised span [start, end).
@@ -48,14 +55,27 @@ class NormalText:
             start, end = step.start(start), step.end(end)
         return (start, start) if empty else (start, end)
 
+    def edited(self, edits: Iterable[tuple[int, int, str]]) -> NormalText:
+        """Return the text with further, ordered and disjoint edits."""
+        draft = _Draft(self.text)
+        draft.edit(edits)
+        return NormalText(draft.text, self.original, (*self._passes, *draft.passes), True, self.made_up)
 
-def normalise(text: str) -> NormalText:
-    """Return the text in the one spelling that templates are written against; upper and lower case are kept."""
+
+def normalise(text: str, *, made_up: bool = False) -> NormalText:
+    """Return the text in the one spelling that templates are written against; upper and lower case are kept.
+
+    Args:
+        text: as it was written.
+        made_up: True where it was made from values rather than written by a user in the notation of a locale.
+    """
     draft = _Draft(text)
     _fold(draft)
     draft.edit(_trims(draft.text))
+    draft.edit(spellings(draft.text))
     draft.edit(_number_words(draft.text))
-    return NormalText(draft.text, text, tuple(draft.passes))
+    draft.edit([_Edit(0, polite, "")] if (polite := frame(draft.text)) else [])
+    return NormalText(draft.text, text, tuple(draft.passes), made_up, made_up)
 
 
 def normalise_literal(text: str, *, final: bool = False) -> str:
@@ -67,6 +87,7 @@ def normalise_literal(text: str, *, final: bool = False) -> str:
     """
     draft = _Draft(text)
     _fold(draft)
+    draft.edit(spellings(draft.text))
     draft.edit(_number_words(draft.text))
     return draft.text.rstrip(_FINAL) if final else draft.text
 
@@ -416,6 +437,7 @@ _ONE_TO_ONE = {
     **dict.fromkeys("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a", " "),
     **dict.fromkeys("\u2028\u2029\u202f\u205f\u3000", " "),
     "\u037e": ";",
+    **dict(zip("\uffe0\uffe1\uffe5\uffe6", "\u00a2\u00a3\u00a5\u20a9", strict=True)),  # full-width ￠￡￥￦
     **{chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)},
 }
 _FRACTIONS = {

@@ -14,6 +14,7 @@ from typing import Protocol, cast
 import re2  # pyright: ignore[reportMissingTypeStubs]  # the wheel has none
 
 from seglam_agents.guards.normal import words
+from seglam_agents.guards.spellings import ARTICLE_PATTERN, ENDING_PATTERN, article_places, without_articles
 from seglam_agents.guards.template import Choice, Elements, Literal, SlotMention, Template, common_to, mentions
 from seglam_agents.records.errors import TemplateError
 
@@ -79,7 +80,7 @@ def compile_template(template: Template) -> Pattern:
     pattern = Pattern(
         template=template,
         groups=tuple(mentions(template.elements)),
-        expression=_sequence(template.elements),
+        expression=_sequence(template.elements) + _ending(template.elements),
         required=_required(template.elements),
     )
     _ = pattern.greedy
@@ -137,9 +138,17 @@ def _sequence(elements: Elements) -> str:
                 parts.append((" " if space else "") + f"(?:{text})?")
                 space = False
         else:
-            parts.append((" " if space else "") + _token(token))
+            spaced = index < len(tokens) and tokens[index] is _SPACE
+            parts.append((" " if space else "") + _token(token, spaced=spaced))
             space = False
     return "".join(parts) + (" " if space else "")
+
+
+def _ending(elements: Elements) -> str:
+    """Allow a "please" at the end, unless it may belong to open words or stands there already."""
+    last = elements[-1]
+    closed = isinstance(last, Literal) and not last.text.endswith("please")
+    return ENDING_PATTERN if closed or (isinstance(last, SlotMention) and not last.slot.open) else ""
 
 
 def _tokens(elements: Elements) -> list[object]:
@@ -168,10 +177,10 @@ def _parts_here(follower: object) -> bool:
     )
 
 
-def _token(token: object) -> str:
+def _token(token: object, *, spaced: bool) -> str:
     match token:
         case str():
-            return _literal(token)
+            return _literal(token, spaced=spaced)
         case SlotMention(slot=slot):
             return f"({slot.pattern})"
         case Choice():
@@ -184,8 +193,20 @@ def _branches(choice: Choice) -> str:
     return f"(?:{'|'.join(_sequence(branch) for branch in choice.branches)})"
 
 
-def _literal(text: str) -> str:
-    """Escape a literal; a comma before a space or at the end may be absent."""
+def _literal(text: str, *, spaced: bool) -> str:
+    """Escape a literal; a comma before a space or at the end may be absent, and any article may stand for another.
+
+    An article that ends it is one where a space follows: "a {total:money} bill".
+    """
+    pieces: list[str] = []
+    position = 0
+    for article in article_places(f"{text} " if spaced else text):
+        pieces += (_escaped(text[position : article.start()]), ARTICLE_PATTERN)
+        position = article.end()
+    return "".join((*pieces, _escaped(text[position:])))
+
+
+def _escaped(text: str) -> str:
     escaped = cast(str, re2.escape(text))  # pyright: ignore[reportUnknownMemberType]
     escaped = escaped.replace("\\ ", " ").replace("\\,", ",")
     return re.sub(r",(?= |$)", ",?", escaped)
@@ -199,7 +220,7 @@ def _required(elements: Elements, *, inside: bool = False) -> frozenset[str]:
             case Literal(text=text):
                 glued_before = inside if index == 0 else True
                 glued_after = inside if index == len(elements) - 1 else True
-                found |= words(_without_glued_edges(text, before=glued_before, after=glued_after))
+                found |= without_articles(words(_without_glued_edges(text, before=glued_before, after=glued_after)))
             case Choice(branches=branches, optional=False):
                 found |= common_to(_required(branch, inside=True) for branch in branches)
             case _:

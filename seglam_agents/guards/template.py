@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 from seglam_agents.guards.normal import normalise_literal
 from seglam_agents.guards.slots import Slot, slot
+from seglam_agents.guards.spellings import frame, is_polite
 from seglam_agents.records.errors import SlotError, TemplateError
 
 MAX_TEMPLATE = 8_000
@@ -85,7 +86,7 @@ def parse_template(source: str) -> Template:
             f"a template may have {MAX_TEMPLATE} characters, this has {len(source)}", source, MAX_TEMPLATE
         )
     # The final punctuation of a request is dropped when it is normalised, so that of a template is too.
-    elements = _Reader(source.rstrip(" \n.?!")).read()
+    elements = _without_frame(_Reader(source.rstrip(" \n.?!")).read())
     if not _always_says(elements):
         raise TemplateError("a template needs some literal text: a bare slot would accept any request", source, 0)
     return Template(source, elements)
@@ -103,6 +104,33 @@ def walk(elements: Elements) -> Iterator[Element]:
 def mentions(elements: Elements) -> Iterator[SlotMention]:
     """Yield every mention of a slot, in order of the text."""
     return (element for element in walk(elements) if isinstance(element, SlotMention))
+
+
+def _without_frame(elements: Elements) -> Elements:
+    """Drop the polite frame that a request does not have any more when it is matched: "please", "[can you]"."""
+    while elements:
+        first, rest = elements[0], elements[1:]
+        match first:
+            case Literal(text=text):
+                kept = text.lstrip(" ")
+                # The word that follows may stand in the next element.
+                kept = kept[frame(f"{kept}." if rest else kept) :]
+                if kept.strip(" "):
+                    return (Literal(kept), *rest)
+                elements = rest
+            case Choice(branches=branches) if rest and all(_is_polite(branch) for branch in branches):
+                elements = rest
+            case Choice(branches=branches, optional=optional):
+                said = [branch for branch in branches if not _is_polite(branch)]
+                bare = tuple(dict.fromkeys(_without_frame(branch) for branch in said))
+                return (Choice(bare, optional or len(said) < len(branches)), *rest) if said else elements
+            case _:
+                return elements
+    return elements
+
+
+def _is_polite(branch: Elements) -> bool:
+    return all(isinstance(element, Literal) and is_polite(element.text) for element in branch)
 
 
 def _always_says(elements: Elements) -> bool:

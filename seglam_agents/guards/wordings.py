@@ -202,6 +202,39 @@ CLAUSES = (
     "minus a fee of 3 dollars",
 )
 """Clauses that change what most requests ask for."""
+MODIFIERS = (
+    "after adding tip", "before tax", "on weekdays", "every week", "there and back", "without the children",
+    "whatever Ana prefers", "again tomorrow", "except two", "minus fees", "in capitals", "for half of them",
+)  # fmt: skip
+"""A few words that change a request wherever they stand, short enough for a slot to take them in."""
+FOREIGN = (
+    "What is the capital of France?",
+    "Write a poem about the sea.",
+    "Send the report to Ana and copy Raj.",
+    "Cancel my flight to Lisbon on Friday.",
+    "How tall is Mount Everest in feet?",
+    "Translate 'good morning' into Spanish.",
+    "Remind me to call the dentist at 3 pm.",
+    "Wire $500 to account 12345678.",
+    "Delete all e-mails from last week.",
+    "Which of 17, 23 and 91 is not prime?",
+    "Convert 5 miles to kilometers.",
+    "What does a barrel of oil cost today?",
+    "Sort 3, 1 and 2 in descending order.",
+    "Who won the match between Ghana and Peru?",
+    "Give me 4 tips for a job interview.",
+    "Summarize the attached document in 3 sentences.",
+    "Is 2024 a leap year?",
+    "Add 20 percent tax to $80 and round to cents.",
+    "How many days are left until December 25?",
+    "Book a table for 6 people at 19:30.",
+    "What is 7 times 8 minus 12?",
+    "Play some jazz in the kitchen.",
+    "hello",
+    "42",
+    "?",
+)
+"""Requests of many kinds: a guard that accepts those it was not made for accepts anything."""
 SENTENCES = (
     "Then 3 more are lost.",
     "A quarter of that is given away first.",

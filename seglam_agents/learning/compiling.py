@@ -6,6 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seglam_agents.admission.admission import Admission
+from seglam_agents.admission.attacker import (
+    MAX_REQUESTS,
+    attack_messages,
+    caught,
+    confirm_messages,
+    confirmed,
+    is_open,
+)
+from seglam_agents.admission.widening import says_new_words
 from seglam_agents.books import Books
 from seglam_agents.compilers.base import (
     Candidate,
@@ -17,8 +26,8 @@ from seglam_agents.compilers.base import (
     NotCrystallizable,
     Rejected,
 )
-from seglam_agents.flow import Flow, work
-from seglam_agents.learning.interpreter import agree, interpret, read_answer
+from seglam_agents.flow import Flow, ask, work
+from seglam_agents.learning.interpreter import agree, as_answer, interpret
 from seglam_agents.learning.kinds import Kind, Kinds
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import AdmissionReport, Check, Entry
@@ -46,6 +55,7 @@ class Compiling:
         tools: what bodies may call.
         instructions: digest of what the agent is told; a condition of what is learnt now.
         second_opinion: whether the model itself must agree where no answer is known.
+        attacker: whether the model is asked for requests that a new guard with open words answers wrong.
     """
 
     compilers: Sequence[Compiler]
@@ -57,6 +67,7 @@ class Compiling:
     tools: Mapping[str, Tool]
     instructions: str = ""
     second_opinion: bool = True
+    attacker: bool = True
 
     def compile(self, task: CompileTask, kind: Kind, vector: Sequence[float]) -> Flow[Learned]:
         """Let the compilers try a task in turn, and store what is admitted."""
@@ -69,6 +80,9 @@ class Compiling:
             if isinstance(result, Compiled) and self.second_opinion and _unproven(known, result.candidate):
                 result, answer, extra = yield from self._confirm(compiler, task, known, result)
                 usage += extra
+            if isinstance(result, Compiled) and self.attacker and result.candidate.procedure.provenance.model:
+                result = yield from self._attacked(compiler, task, result)
+                usage += result.usage
             if isinstance(result, Compiled):
                 break
         compiled = result
@@ -103,7 +117,7 @@ class Compiling:
             case NotCrystallizable(reason=reason, answer=answer):
                 self.kinds.refuse(scope, kind, reason)
                 self.books.add("not_crystallizable")
-                said = read_answer(f"ANSWER: {answer}") if answer else None
+                said = as_answer(answer) if answer else None
                 return Learned(status="not crystallizable", reason=reason, answer=said, usage=usage)
 
     def _placed(self, candidate: Candidate) -> Candidate:
@@ -126,6 +140,30 @@ class Compiling:
         )
         self.retriever.refresh(procedure.scope)
         return entry
+
+    def _attacked(self, compiler: Compiler, task: CompileTask, compiled: Compiled) -> Flow[Compilation]:
+        """Look for requests that the guard accepts and the body answers wrong; compile once more around them.
+
+        The usage of what is returned is that of the attack and of what it led to.
+        """
+        loaded = yield from work(lambda: self.admission.loaded(compiled.candidate, self.tools))
+        parent = compiled.candidate.parent
+        if not is_open(loaded) or (parent and parent.body == loaded.procedure.body):  # looked at when it was new
+            return replace(compiled, usage=Usage())
+        reply = yield from ask(attack_messages(loaded), "attack")
+        usage = reply.usage
+        catches = yield from work(lambda: caught(reply.text, loaded, self.admission.executor))
+        if catches and any(tool.effect == "write" for tool in loaded.procedure.tools):
+            said = yield from ask(confirm_messages(catches, loaded), "attack")
+            usage, catches = usage + said.usage, confirmed(said.text, catches)
+        if not catches:
+            return replace(_attack(compiled, "accepts nothing that it answers wrong", MAX_REQUESTS), usage=usage)
+        result = yield from compiler.compile(replace(task, counterexamples=tuple(catches)), self.admit)
+        if isinstance(result, Compiled):
+            evidence = f"a first guard was refused, which accepted {'; '.join(map(repr, catches[:3]))}"
+            return replace(_attack(result, evidence, len(catches)), usage=usage + result.usage)
+        reason = f"attacker: answers {catches[0]!r} wrong, and no narrower guard was found"
+        return Rejected(reason, usage + result.usage, compiled.attempts + 1)
 
     def _beside(self, procedure: Procedure, parent: Procedure | None) -> Procedure:
         """Return a new procedure under an id of its own where one of its id was learnt under other conditions.
@@ -155,10 +193,17 @@ class Compiling:
         return Rejected(reason, result.usage, compiled.attempts + 1), theirs, usage + result.usage
 
 
+def _attack(compiled: Compiled, evidence: str, cases: int) -> Compiled:
+    check = Check(name="attacker", verdict="passed", evidence=evidence, cases=cases)
+    return replace(compiled, report=AdmissionReport(checks=(*compiled.report.checks, check)))
+
+
 def _unproven(known: Known, candidate: Candidate) -> bool:
     """Tell whether nothing but the compiler's own word stands behind the answers of a candidate."""
-    same_body = candidate.parent is not None and candidate.parent.body == candidate.procedure.body
-    return known.answer is None and known.trace is None and not same_body
+    if known.answer is not None or known.trace is not None:
+        return False
+    # A known body asked for in words that it has never been asked in is as good as the word for them.
+    return candidate.parent is None or candidate.parent.body != candidate.procedure.body or says_new_words(candidate)
 
 
 def _opinion(compiled: Compiled, evidence: str) -> Compiled:

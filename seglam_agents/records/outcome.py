@@ -289,8 +289,10 @@ class CacheStatistics:
     repair: Usage
     interpret: Usage
     recognised: int = 0
+    attack: Usage = Usage()
+    """What was spent on trying to break new guards."""
 
     @property
     def model_usage(self) -> Usage:
         """Everything spent on the model."""
-        return self.compile + self.repair + self.interpret
+        return self.compile + self.repair + self.interpret + self.attack

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from seglam_agents.records.record import Record
 
-Purpose: TypeAlias = Literal["interpret", "recognise", "compile", "repair", "second opinion"]
+Purpose: TypeAlias = Literal["interpret", "recognise", "compile", "repair", "second opinion", "attack"]
 
 
 class Usage(Record):

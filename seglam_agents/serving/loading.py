@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
+from seglam_agents.guards.locales import notation
 from seglam_agents.records.errors import SandboxError, StaleError
-from seglam_agents.records.procedure import Procedure, ToolUse
+from seglam_agents.records.procedure import Parameter, Procedure, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
@@ -33,13 +34,27 @@ class Loaded:
         names = {use.called: use.name for use in self.procedure.tools if use.called}
         return ToolCall(names[call.tool], call.arguments) if call.tool in names else call
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Those arguments of `run` that its code looks at."""
+        return frozenset(self.signature) & names_read(self.procedure.body)
+
     def call_arguments(self, arguments: Mapping[str, Value]) -> dict[str, Value]:
         """Return those arguments that `run` takes."""
         return {name: arguments.get(name) for name in self.signature}
 
 
-def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], limits: Limits) -> Loaded:
+def load(
+    procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], limits: Limits, locale: str = ""
+) -> Loaded:
     """Compile a procedure's guard and prepare its program.
+
+    Args:
+        procedure: as it is stored.
+        sandbox: what a guard that is code runs in.
+        tools: the tools of the agent.
+        limits: of a guard that is code.
+        locale: how users write numbers, dates and money; empty for the notation that slots read.
 
     Raises:
         StaleError: a tool of it is gone.
@@ -52,19 +67,24 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
     used = tuple(_named(use, _current(use.name, tools)) for use in procedure.tools)
     context = [parameter for parameter in procedure.parameters if parameter.source == "context"]
     looks_at = names_read(procedure.body)
+    arguments = signature(procedure.body)
+    written = notation(locale) if locale else None
     guard = (
-        CodeGuard(procedure.guard.code, sandbox, context=context, limits=limits)
+        CodeGuard(procedure.guard.code, sandbox, context=context, limits=limits, notation=written)
         if procedure.guard.code
         else TemplateGuard(
             procedure.guard,
             context=context,
             mixed_currencies="currency" in looks_at,
             mixed_units=not looks_at.isdisjoint({"unit", "convert"}),
+            unread=[p.name for p in procedure.parameters if p.name not in looks_at.intersection(arguments)],
+            seen=[example.text for example in procedure.examples],
+            notation=written,
             command=_is_command(procedure),
         )
     )
     program = Program(procedure.body, "run", used, sandbox=procedure.sandbox)
-    return Loaded(procedure, guard, program, signature(procedure.body), procedure.content_hash)
+    return Loaded(procedure, guard, program, arguments, procedure.content_hash)
 
 
 def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], clock: bool) -> Procedure:
@@ -96,13 +116,21 @@ def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str
         value = arguments.get(name)
         if value is None and not parameter.optional:
             return f"the parameter {name!r} ({parameter.slot}) is missing"
-        read = None if value is None else context_value(parameter.slot, decode(value))
+        read = None if value is None else _read_as(loaded.guard, parameter, value)
         if value is not None and read is None:
             return f"{name}={value!r} cannot be read as {parameter.slot}"
         bound[name] = read
     if isinstance(loaded.guard, TemplateGuard) and not loaded.guard.permits(bound):
-        return f"the arguments are out of bounds: {loaded.procedure.guard.where}"
+        bounds = loaded.procedure.guard.where or "zero, negative and coinciding values that were never seen"
+        return f"the arguments are out of bounds: {bounds}"
     return bound
+
+
+def _read_as(guard: TemplateGuard | CodeGuard, parameter: Parameter, value: Json) -> Value | None:
+    """Read a value given by name; a text as the users write numbers, dates and money."""
+    if isinstance(value, str) and isinstance(guard, TemplateGuard) and parameter.source == "text":
+        return guard.value_of(parameter.name, value)
+    return context_value(parameter.slot, decode(value))
 
 
 def signature(body: str) -> tuple[str, ...]:

@@ -73,6 +73,7 @@ class Retriever:
         tools: the tools of the agent.
         limits: of a guard that is code.
         instructions: digest of what the agent is told.
+        locale: how users write numbers, dates and money.
     """
 
     def __init__(
@@ -83,12 +84,14 @@ class Retriever:
         tools: Mapping[str, Tool],
         limits: Limits,
         instructions: str = "",
+        locale: str = "",
     ) -> None:
         self._store = store
         self._sandbox = sandbox
         self._tools = tools
         self._limits = limits
         self._instructions = instructions
+        self._locale = locale
         self._shelves: dict[str, _Shelf] = {}
         self._lock = threading.RLock()
 
@@ -188,7 +191,8 @@ class Retriever:
     def _load(self, shelf: _Shelf, entry: Entry) -> None:
         procedure = entry.procedure
         try:
-            served = Served(load(procedure, self._sandbox, tools=self._tools, limits=self._limits), entry)
+            loaded = load(procedure, self._sandbox, tools=self._tools, limits=self._limits, locale=self._locale)
+            served = Served(loaded, entry)
         except SeglamError as error:
             # One procedure that cannot serve must not take the others down.
             logger.warning("procedure %s does not serve: %s", procedure.key, error)

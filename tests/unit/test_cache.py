@@ -36,11 +36,9 @@ from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.models import ScriptedModel, asks_for_code, writes
 
 SPLIT = "Split a $84.50 bill among 4 people"
-SPLIT_MORE = "Divide a bill of $1,020 between seven friends"
+SPLIT_MORE = "Please split the $1,020 bill among seven people"
 RUN = "def run(total, n):\n    return round(total.amount / n + 1e-9, 2)\n"
-TEMPLATE = (
-    "(split|divide) [a|the] [bill of] {total:money} [bill] [evenly] (among|between) {n:count} (people|friends|persons)"
-)
+TEMPLATE = "split [a|the] {total:money} bill among {n:count} (person|people)"
 
 
 def module(template: str, body: str, expected: object, *, where: str = "", name: str = "split_bill") -> str:
@@ -166,7 +164,7 @@ class TestLearning:
         model = ScriptedModel(writes(GOOD))
         cache = opened(model)
         ask.answer(cache, SPLIT)
-        outcomes = [ask.answer(cache, text) for text in (SPLIT_MORE, "split €30 among 3 people", SPLIT)]
+        outcomes = [ask.answer(cache, text) for text in (SPLIT_MORE, "split the €30 bill among 3 people", SPLIT)]
         assert [outcome.answer for outcome in outcomes] == [145.71, 10, 21.13]
         assert all(isinstance(outcome, Hit) and outcome.usage.tokens == 0 for outcome in outcomes)
         assert model.calls == 1
@@ -286,7 +284,7 @@ class TestLearning:
         """A second wording makes version 2 of the same procedure, whose old examples still hit."""
 
         def script(messages: Sequence[Message]) -> str:
-            found = re.search(r"^id '([^']+)'", messages[-1].content, re.MULTILINE)
+            found = re.search(r'^id "([^"]+)"', messages[-1].content, re.MULTILINE)
             if found is None:
                 return GOOD
             template = "Split a bill of {total:money} equally among {n:count} people"
@@ -386,7 +384,7 @@ class TestServing:
         model = ScriptedModel(writes(module(TEMPLATE, body, 21.125, where="n > 0"), answer="ANSWER: 7"))
         cache = opened(model)
         ask.answer(cache, SPLIT)
-        outcome = ask.answer(cache, "Split $700 among 100 people")
+        outcome = ask.answer(cache, "Split the $700 bill among 100 people")
         assert isinstance(outcome, Deopt) and "a crowd" in outcome.reason
         assert (outcome.answer, outcome.answered_by, outcome.steps) == (7, "model", ())
         assert [entry.statistics.deopts for entry in cache.procedures()] == [1]
@@ -538,7 +536,7 @@ ORDER = Tool(
 PRICES = {"tea": 3, "milk": 2}
 COST = "What do {n:count} {item:noun} cost?"
 COST_BODY = "def run(n, item):\n    return n * price(item)\n"
-BUY = "Order {n:count} boxes of {item:noun}"
+BUY = "Order {n:count} boxes of {item:choice(tea|milk|rice)}"
 BUY_BODY = 'def run(n, item):\n    done = order(item, n)\n    if n > 10:\n        deopt("too many")\n    return done\n'
 
 

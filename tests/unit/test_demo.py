@@ -28,11 +28,11 @@ from seglam_agents.records.usage import Usage
 SORTING = """```python
 NAME = "sort_names"
 DESCRIPTION = "Sorts names."
-TEMPLATES = ["(sort|put|arrange) these names (alphabetically|in alphabetical order): {names:text}"]
+TEMPLATES = ["%s: {names:list(person)}"]
 EXPECTED = [%s]
 
 def run(names):
-    return ", ".join(sorted(name.strip() for name in names.split(",")))
+    return ", ".join(sorted(names))
 ```"""
 LIMIT = 12
 
@@ -51,7 +51,7 @@ class Scripted:
         elif messages[0].content.startswith("Answer the request"):
             text = f"ANSWER: {task.answer}"
         elif task.kind == "sort_names":
-            text = SORTING % json.dumps(task.answer)
+            text = SORTING % (task.request.partition(":")[0], json.dumps(task.answer))
         else:
             text = f"NOT_CRYSTALLIZABLE: only sorting\nANSWER: {task.answer}"
         return Completion(text, Usage(calls=1, input_tokens=100, output_tokens=10))
@@ -160,7 +160,7 @@ def test_the_demo_as_lines() -> None:
         f"{len(stream())} of {len(stream())}",
         "Summary",
         "traced",
-        "sorted(name.strip()",
+        "sorted(names)",
         "Costs fall",
         "41-",
     ):

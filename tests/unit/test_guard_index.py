@@ -128,8 +128,10 @@ def test_a_template_without_sure_words_is_always_asked() -> None:
 
 
 def test_one_word_in_all_alternatives_is_sure() -> None:
-    """What every alternative contains is required, an option is not."""
+    """What every alternative contains is required; an option is not, nor an article, for which any other may stand."""
     index = GuardIndex()
-    index.add("a", guard("(add the bill|split the sum) [now]"))
-    assert index.candidates(normalise("the end")) == {"a": [0]}
-    assert index.candidates(normalise("add a bill now")) == {}
+    index.add("a", guard("(add this bill|split this sum) [now]"))
+    assert index.candidates(normalise("this end")) == {"a": [0]}
+    assert index.candidates(normalise("add my bill now")) == {}
+    index.add("b", guard("add the bill"))
+    assert index.candidates(normalise("add a bill")) == {"b": [0]}

@@ -56,7 +56,7 @@ RUN = "run {a:quantity} and {b:quantity}"
 
 @pytest.mark.parametrize(
     "request_text",
-    ["please add 1 to 2", "add 1 to 2 now", "add 1 to 2\nadd 3 to 4", "add 1 to", "add 1 to 2. Thanks", "", " ", "add"],
+    ["now add 1 to 2", "add 1 to 2 now", "add 1 to 2\nadd 3 to 4", "add 1 to", "add 1 to 2. Thanks", "", " ", "add"],
 )
 def test_the_whole_request_must_match(request_text: str) -> None:
     """What stands before or after a template's text is not ignored."""
@@ -410,3 +410,67 @@ def test_code_and_context(sandbox: MontySandbox) -> None:
     assert stage(run_code(sandbox, body, {"k": "v"})) == "context"
     assert stage(run_code(sandbox, body, k="string")) == "context"
     assert stage(run_code(sandbox, body, {"k": "v", "z": 1}, k="string")) == "context"
+
+
+# --- values that people rarely mean, and places that may not say more ------------------------------------------------
+
+
+def strict(template: str, *, unread: tuple[str, ...] = (), seen: tuple[str, ...] = ()) -> TemplateGuard:
+    """Build a guard that knows what its body reads and what was seen."""
+    return TemplateGuard(GuardSource(templates=(template,)), unread=unread, seen=seen)
+
+
+@pytest.mark.parametrize(
+    ("template", "usual", "odd"),
+    [
+        ("pay {total:money} now", "pay $5 now", "pay $0 now"),
+        ("pay {total:money} now", "pay $5 now", "pay -$5 now"),
+        ("order {n:count} boxes", "order 3 boxes", "order 0 boxes"),
+        ("add {p:percent} tip", "add 5% tip", "add 0% tip"),
+        ("add {p:percent} tip", "add 5% tip", "add -5% tip"),
+        ("wait {d:duration} more", "wait 5 minutes more", "wait 0 minutes more"),
+        ("go {d:quantity(length)} on", "go 5 km on", "go 0 km on"),
+    ],
+)
+def test_zero_and_less_are_declined_until_they_were_seen(template: str, usual: str, odd: str) -> None:
+    """Nobody meant zero or a negative amount when the procedure was made; once it was, it may be asked for."""
+    assert stage(ask(strict(template), usual)) == "accepted"
+    assert stage(ask(strict(template), odd)) in ("bounds", "template", "slot")
+    if stage(ask(strict(template), odd)) == "bounds":
+        assert stage(ask(strict(template, seen=(odd,)), odd)) == "accepted"
+
+
+def test_temperatures_may_be_below_zero() -> None:
+    """-5 °C is weather."""
+    assert stage(ask(strict("is {d:quantity(temperature)} cold"), "is -5 °C cold")) == "accepted"
+
+
+def test_a_range_does_not_end_before_it_begins() -> None:
+    """From the 9th to the 2nd is a mistake, or something else than a range."""
+    asked = strict("events from {a:date} to {b:date}")
+    assert stage(ask(asked, "events from 2025-05-02 to 2025-05-09")) == "accepted"
+    assert stage(ask(asked, "events from 2025-05-09 to 2025-05-02")) == "bounds"
+
+
+def test_two_days_that_coincide_are_not_told_apart() -> None:
+    """Where a later sentence refers to one of two days, they must differ; elsewhere they may coincide."""
+    asked = strict("picks 3 on {a:weekday} and 4 on {b:weekday}. How many on {a}")
+    assert stage(ask(asked, "picks 3 on Monday and 4 on Friday. How many on Monday")) == "accepted"
+    assert stage(ask(asked, "picks 3 on Monday and 4 on Monday. How many on Monday")) == "distinct"
+    assert stage(ask(strict("from {a:weekday} to {b:weekday}"), "from Monday to Monday")) == "accepted"
+
+
+@pytest.mark.parametrize(
+    "place", ["work weekdays", "work every day", "school twice", "work tomorrow", "work round trip", "evening shifts"]
+)
+def test_words_that_nobody_reads_say_no_more_than_a_name(place: str) -> None:
+    """How often and when is not a place, where the body never looks at it."""
+    template = "drive 9 miles to {place:phrase}"
+    assert stage(ask(strict(template, unread=("place",)), "drive 9 miles to work")) == "accepted"
+    assert stage(ask(strict(template, unread=("place",)), f"drive 9 miles to {place}")) in ("unread", "slot")
+
+
+@pytest.mark.parametrize("word", ["Backwards", "Reversed", "Descending", "Ascending", "Lowercase", "Twice"])
+def test_an_instruction_is_no_name_of_a_list(word: str) -> None:
+    """A list of persons takes persons."""
+    assert stage(ask(guard("sort: {names:list(person)}"), f"sort: Ida, Omar, Bo, {word}")) != "accepted"

@@ -35,7 +35,7 @@ def run(total, n):
 ORDER = Tool(name="order", parameters={"type": "object", "properties": {"item": {"type": "string"}}}, effect="write")
 ORDERS = """```python
 NAME = "order"
-TEMPLATES = ["Order {n:count} boxes of {item:noun}"]
+TEMPLATES = ["Order {n:count} boxes of {item:choice(tea|milk|rice)}"]
 EXPECTED = ["ok"]
 
 def run(n, item):

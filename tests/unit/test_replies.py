@@ -166,7 +166,7 @@ def test_metadata_of_the_wrong_type(line: str) -> None:
         ("NOT_CRYSTALLIZABLE: needs taste", "needs taste", None),
         ("Sorry.\n  NOT_CRYSTALLIZABLE: needs taste  \n", "needs taste", None),
         ("NOT_CRYSTALLIZABLE: needs taste\nANSWER: 42", "needs taste", "42"),
-        ("NOT_CRYSTALLIZABLE: needs taste\n\nANSWER: two\nlines\n", "needs taste", "two\nlines"),
+        ("NOT_CRYSTALLIZABLE: needs taste\n\nANSWER: two\nlines\n", "needs taste", "two\nlines\n"),
         ("NOT_CRYSTALLIZABLE: needs taste\nANSWER:\nbelow", "needs taste", "below"),
         ("NOT_CRYSTALLIZABLE: needs taste\nANSWER:  \n", "needs taste", None),
     ],

@@ -114,7 +114,6 @@ READ: dict[str, dict[str, Value]] = {
         "50 cents": Money(0.5, "USD"),
         "50¢": Money(0.5, "USD"),
         "50p": Money(0.5, "GBP"),
-        "100 kr": Money(100, "SEK"),
         "5 zł": Money(5, "PLN"),
         "Rs. 500": Money(500, "INR"),
     },
@@ -168,7 +167,7 @@ READ: dict[str, dict[str, Value]] = {
         "Feb 29, 2024": date(2024, 2, 29),
     },
     "monthday": {"November 21": "11-21", "21st of November": "11-21", "Feb 29": "02-29", "3 may": "05-03"},
-    "weekday": {"Monday": "Monday", "mondays": "Monday", "Tue": "Tuesday"},
+    "weekday": {"Monday": "Monday", "monday": "Monday", "Tue": "Tuesday"},
     "month": {"november": "November", "May": "May", "Feb.": "February"},
     "time": {
         "3pm": time(15),
@@ -212,8 +211,24 @@ READ: dict[str, dict[str, Value]] = {
     },
     "noun": {
         name: name
-        for name in ("apples", "T-shirts", "trading cards", "red apples", "family", "wedding ring", "jalapeños", "beds")
+        for name in (
+            "apples",
+            "T-shirts",
+            "trading cards",
+            "red apples",
+            "family",
+            "wedding ring",
+            "jalapeños",
+            "beds",
+            "yard",
+            "till receipt",
+            "closing costs",
+            "Written examination",
+            "double room",
+        )
     },
+    "phrase": {name: name for name in ("paint", "play chess", "dark green", "going to work")},
+    "title": {name: name for name in ("Weekly sync", "Data Security and Compliance Training", "Town hall 3")},
     "word": {"Racecar": "Racecar", "two": "two", "crème": "crème"},
     "id": {name: name for name in ("#1234", "A1-42", "00000256", "INV-2024/17", "v1.2.3")},
     "email": {"ada.l+x@mail.example.org.": "ada.l+x@mail.example.org"},
@@ -249,7 +264,7 @@ READ: dict[str, dict[str, Value]] = {
     "list(date)": {"November 21, 2023 and May 5, 2024": [date(2023, 11, 21), date(2024, 5, 5)]},
     "list(duration)": {"2 hours and 3 hours": [timedelta(hours=2), timedelta(hours=3)]},
     "list(quoted)": {'"a, b" and "c"': ["a, b", "c"]},
-    "list(money)": {"$5, 20 dollars and 50 cents": [Money(5, "USD"), Money(20, "USD"), Money(0.5, "USD")]},
+    "list(money)": {"$5, 20 dollars and 50 euros": [Money(5, "USD"), Money(20, "USD"), Money(50, "EUR")]},
 }
 DECLINED: dict[str, list[str]] = {
     "number": [
@@ -274,6 +289,7 @@ DECLINED: dict[str, list[str]] = {
     "multiple": ["half", "times", "once", "two time", "3 x", "1.5 and a half times", "people", "simple"],
     "percent": ["25", "25 % off", "25%%", "1,5%", "percent", "25 percentage points"],
     "money": [
+        "100 kr",
         "20",
         "$",
         "$1,23",
@@ -327,7 +343,7 @@ DECLINED: dict[str, list[str]] = {
         "May 5",
     ],
     "monthday": ["Feb 30", "Smarch 3", "the 5", "November 21, 2023", "11-21", "May 0"],
-    "weekday": ["sun", "wed", "Sundaypurple", "day", "Monday morning"],
+    "weekday": ["sun", "mondays", "wed", "Sundaypurple", "day", "Monday morning"],
     "month": ["may", "march", "sept", "11", "Novem"],
     "time": ["3", "3:30", "13pm", "0am", "25:00", "3 o'clock", "3:75 pm", "15:3", "12:30:99"],
     "duration": [
@@ -412,7 +428,12 @@ DECLINED: dict[str, list[str]] = {
         "apples, pears",
         "big red juicy apples",
         "apples-",
+        "yards",
+        "apples costs",
+        "double apples",
     ],
+    "phrase": ["whatever Raj prefers", "something nice", "not blue", "every day", "the same"],
+    "title": ["whatever fits", "Roadmap weekly", "Roadmap every Tuesday", "Roadmap tomorrow", "no Roadmap"],
     "word": ["a b", "x1", "don't", "2", "twenty five", "no\u200bon", "nοon"],
     "id": ["abc", "$5", "12-", "five", "1 2", "#", "１２", "٣٤"],
     "email": ["a@b", "a b@c.de", "@c.de", "a@c.d", "a..b@c.de", "а@example.com"],
@@ -424,6 +445,7 @@ DECLINED: dict[str, list[str]] = {
     "list(person)": ["Tom, jane", "Tom and", "Tom, not Jane", "Tom, Not Jane"],
     "list(noun)": ["apples and no pears", "apples, pears left"],
     "list(duration)": ["1 hour and 30 minutes and 2 hours"],
+    "list(money)": ["$5, 20 dollars and 50 cents"],
 }
 
 

@@ -36,7 +36,7 @@ def arguments(template: str, request: str) -> dict[str, Value] | None:
         pytest.param(
             "[please] [kindly] add {n:count}",
             ["add 1", "please add 1", "kindly add 1", "please kindly add 1"],
-            ["pleasekindly add 1", "kindlyadd 1", "kindly please add 1"],
+            ["pleasekindly add 1", "kindlyadd 1", "add 1, kindly"],
             id="two at the start",
         ),
         pytest.param(
@@ -69,14 +69,14 @@ def arguments(template: str, request: str) -> dict[str, Value] | None:
         pytest.param("add {n:count}.", ["add 3", "add 3.", "add 3?!", "ADD 3 !"], ["add 3,", "add 3;"], id="final"),
         pytest.param("is {n:count} even?", ["is 3 even", "is 3 even?", "is 3 even."], ["is 3 even, no"], id="question"),
         pytest.param(
-            "hello, add {n:count}", ["hello, add 3", "hello add 3", "hello , add 3"], ["hello,add 3"], id="comma"
+            "first, add {n:count}", ["first, add 3", "first add 3", "first , add 3"], ["first,add 3"], id="comma"
         ),
         pytest.param("add {n:count},", ["add 3", "add 3,"], ["add 3,,"], id="comma at the end"),
         pytest.param("add 1,000 to {n:count}", ["add 1,000 to 3"], ["add 1000 to 3"], id="comma in a number"),
         pytest.param(
             "add twenty-five to {n:count}", ["add 25 to 3", "add twenty five to three"], [], id="number words"
         ),
-        pytest.param("what’s {n:count}", ["what's 3", "what’s 3"], ["whats 3"], id="quotes"),
+        pytest.param("what’s {n:count}", ["what's 3", "what’s 3", "whats 3", "what is 3"], ["what 3"], id="quotes"),
     ],
 )
 def test_what_a_template_accepts(template: str, accepted: list[str], declined: list[str]) -> None:

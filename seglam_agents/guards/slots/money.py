@@ -33,7 +33,23 @@ def money_slots() -> list[Slot]:
 
 
 def read_money(raw: str) -> Money | None:
-    """Return the amount of money that a text spells."""
+    """Return the amount of money that a text spells: "$5", "729 euros and 38 cents"."""
+    if match := _WITH_PART.fullmatch(raw):
+        return _with_part(match[1], match[2], match[3].lower())
+    return _read_plain(raw)
+
+
+def _with_part(whole: str, digits: str, part: str) -> Money | None:
+    """Read whole money with its hundredths; pence are of pounds, and cents of everything else that has some."""
+    money = _read_plain(whole)
+    if money is None or not isinstance(money.amount, int) or money.amount <= 0 or int(digits) > 99:
+        return None
+    if (money.currency == "GBP") != (part in ("pence", "p", "penny")) or money.currency in _WITHOUT_PARTS:
+        return None
+    return Money(plain(Fraction(money.amount) + Fraction(int(digits), 100)), money.currency)
+
+
+def _read_plain(raw: str) -> Money | None:
     sign, text = split_sign(raw)
     match = _PARTS.fullmatch(text)
     if match is None:
@@ -129,8 +145,10 @@ _BEFORE = rf"(?:(?:us|au?|ca?|nz|hk|r|s)?{_SIGNS}|rs\.?|(?-i:[A-Z]{{3}})|usd|eur
 _AFTER = rf"(?:{_SIGNS}|¢|(?:{_ADJECTIVES})?[a-zł]+(?: sterling)?)"
 _MONEY = (
     rf"{SIGN}(?:{_BEFORE} ?-?{DIGITS}{_SCALES}(?: (?:usd|cad|aud|eur|gbp))?"
-    rf"|{DIGITS}{_SCALES} ?{_AFTER})"
+    rf"|{DIGITS}{_SCALES} ?{_AFTER}(?:,? and \d\d? (?:cents?|pence|penny))?)"
 )
+_WITH_PART = re.compile(r"(.+?),? and ([0-9]{1,2}) (cents?|pence|penny)", re.IGNORECASE)
+_WITHOUT_PARTS = frozenset(("JPY", "KRW", "VND", "INR", "RUB", "THB", "TRY"))
 _PARTS = re.compile(
     r"(rs\.|[^0-9., -]*) ?(-?)([0-9.,]*[0-9])"
     r"( ?(?:hundred|thousand|million|billion|trillion)\b|(?:k|m|bn)(?![^\W_]))? ?([^0-9.,]*)",
@@ -167,7 +185,6 @@ _SIGN_CODES = {
     "CA$": "CAD",
     "RS": "INR",
     "RS.": "INR",
-    "KR": "SEK",
     "ZŁ": "PLN",
 }
 _DOLLARS = frozenset({"USD", "CAD", "AUD", "NZD", "HKD", "SGD", "MXN"})

@@ -104,6 +104,8 @@ def read_noun(raw: str) -> str | None:
     parts = text.split(" ")
     if not 1 <= len(parts) <= 3:
         return None
+    if "_".join(map(skeleton, parts)) in _COMPOUNDS:
+        return text
     for part in parts:
         if "'" in part or "’" in part or not is_word(part) or _is_stopped(part):
             return None
@@ -124,6 +126,8 @@ def read_title(raw: str) -> str | None:
     text = spaced(raw)
     parts = text.split(" ")
     if not 1 <= len(parts) <= 8 or not all(part == "&" or _is_title_word(part) for part in parts):
+        return None
+    if len(parts) > 1 and skeleton(parts[-1]) in _REPEATING:
         return None
     for index, part in enumerate(parts):
         if part != "&" and skeleton(part) in _NO_TITLE:
@@ -225,8 +229,10 @@ _NO_PERSON = (_NO_NAME | stop_words("quantity", "calendar")) - _ALSO_NAMES
 _NO_NOUN = stop_words("function", "pronoun", "negation", "quantity", "comparative", "unit", "calendar", "verb")
 _JOINING = ("and", "or", "nor", "but", "yet", "so", "if", "unless", "then", "than", "because", "although", "though",
             "while", "whereas", "which", "who", "that", "besides")  # fmt: skip
-_NO_PHRASE = stop_words("pronoun", "negation", "quantity", "comparative") | frozenset(_JOINING)
-_NO_TITLE = stop_words("negation") | (frozenset(_JOINING) - {"and"})
+_NO_PHRASE = stop_words("pronoun", "negation", "quantity", "comparative", "pointing") | frozenset(_JOINING)
+_NO_TITLE = stop_words("negation", "pointing") | (frozenset(_JOINING) - {"and"})
+_REPEATING = stop_words("repeating")
+_COMPOUNDS = stop_words("compound")
 _BETWEEN = ("and", "to", "on", "at", "with", "in", "for", "from", "by")
 _TRAILING = stop_words("trailing")
 _TITLE = re.compile(r"(?:Dr|Mrs?|Ms|Prof)\.? ")

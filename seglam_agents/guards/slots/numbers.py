@@ -243,6 +243,8 @@ SCALES = {
     " trillion": 10**12,
 }
 MAX_DIGITS = 24
+AS_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
+"""An amount such as 1.250, which is more than a thousand for half of Europe."""
 _DECIMAL = re.compile(r"(?:(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]*)(?:\.[0-9]+)?|\.[0-9]+)")
 _RATIO = re.compile(r"(0|[1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 _PERCENT = re.compile(r"([0-9.,]+)(?: ?%| per ?cent)", re.IGNORECASE)

@@ -16,7 +16,8 @@ def time_slots() -> list[Slot]:
     return [
         make(
             "date",
-            rf"\d{{4}}-\d\d-\d\d|\d\d?/\d\d?/\d{{4}}|{_DAY}(?: of)? {_MONTH},? \d{{4}}|{_MONTH} {_DAY},? \d{{4}}",
+            rf"\d{{4}}-\d\d-\d\d|\d{{4}}/\d\d?/\d\d?|\d\d?/\d\d?/\d{{4}}"
+            rf"|{_DAY}(?: of)? {_MONTH},? \d{{4}}|{_MONTH} {_DAY},? \d{{4}}",
             Functions(read_date, date.isoformat, _sample_date),
             python="date",
             description="a day with its year: 2023-11-21, November 21, 2023, 21 Nov 2023, 11/21/2023",
@@ -44,14 +45,16 @@ def time_slots() -> list[Slot]:
         ),
         make(
             "time",
-            r"\d\d?(?::\d\d){0,2}(?: ?[ap]\.?m\.?)?|noon|midnight",
+            r"\d\d?(?::\d\d){0,2}(?: ?[ap]\.?m\.?)?|noon|midnight"
+            r"|(?:half|(?:a )?quarter) (?:past|to) \d\d? ?[ap]\.?m\.?",
             Functions(read_time, _write_time, _sample_time),
             python="time",
             description="a time of day: 3pm, 3:30 pm, 15:30, noon",
         ),
         make(
             "duration",
-            rf"(?:half )?an? {_SPAN}|{_PIECE}(?:(?:,| and|, and)? {_PIECE})*",
+            rf"\d+h\d\d(?:m|min)?|(?:an?|\d+) {_SPAN} and a half|\d+ and a half {_SPAN}"
+            rf"|(?:half )?an? {_SPAN}|{_PIECE}(?:(?:,| and|, and)? {_PIECE})*",
             Functions(read_duration, write_duration, _sample_duration),
             python="timedelta",
             description="a length of time in weeks, days, hours, minutes, seconds: 90 minutes, 1 hour and 30 minutes",
@@ -75,6 +78,8 @@ def read_time(raw: str) -> time | None:
     text = raw.lower()
     if text in _NAMED_TIMES:
         return _NAMED_TIMES[text]
+    if match := _SPOKEN.fullmatch(text):
+        return _spoken_time(match[1], match[2], int(match[3]), match[4])
     match = _TIME.fullmatch(text)
     if match is None:
         return None
@@ -88,6 +93,16 @@ def read_time(raw: str) -> time | None:
     return time(hour, minute, second) if hour < 24 and minute < 60 and second < 60 else None
 
 
+def _spoken_time(part: str, side: str, hour: int, half: str) -> time | None:
+    """Read "half past 2 pm"; "half to" is none, and which half of the day must be said."""
+    if not 1 <= hour <= 12 or (part == "half" and side == "to"):
+        return None
+    minutes = (hour % 12 + (12 if half == "p" else 0)) * 60 + (30 if part == "half" else 15) * (
+        1 if side == "past" else -1
+    )
+    return time(minutes // 60 % 24, minutes % 60)
+
+
 def read_duration(raw: str) -> timedelta | None:
     """Return a length of time; months and years have no fixed length and are none."""
     text = raw.lower()
@@ -96,6 +111,11 @@ def read_duration(raw: str) -> timedelta | None:
         if unit is None or match[3] in _PLURAL or (match[2] == "an") != (match[3] in ("hour", "hr")):
             return None
         return timedelta(seconds=unit) / (2 if match[1] else 1)
+    if match := _HOURS_MINUTES.fullmatch(text):
+        return timedelta(hours=int(match[1]), minutes=int(match[2]))
+    if match := _AND_A_HALF.fullmatch(text):
+        seconds = _SPANS.get(match[2] or match[4])
+        return None if seconds is None else _timedelta((int(match[1] or match[3] or 1) + Fraction(1, 2)) * seconds)
     pieces = _JOINT.split(text)
     total, last = Fraction(0), 10**9
     for piece in pieces:
@@ -137,6 +157,8 @@ def _read_piece(piece: str) -> tuple[Fraction, int] | None:
 def _date_parts(raw: str) -> tuple[int, int, int] | None:
     if match := _ISO.fullmatch(raw):
         return int(match[1]), int(match[2]), int(match[3])
+    if match := _YEAR_FIRST.fullmatch(raw):
+        return int(match[1]), int(match[2]), int(match[3])
     if match := _SLASHED.fullmatch(raw):
         first, second = int(match[1]), int(match[2])
         if first <= 12 and second <= 12 and first != second:
@@ -173,7 +195,7 @@ def _write_monthday(value: str) -> str:
 
 def _read_weekday(raw: str) -> str | None:
     for name in _WEEKDAYS:
-        if raw.lower() in (name.lower(), f"{name.lower()}s"):
+        if raw.lower() == name.lower():  # "Fridays" are many
             return name
     return _SHORT_WEEKDAYS.get(raw.removesuffix("."))
 
@@ -213,11 +235,15 @@ _DAY = r"\d\d?(?:st|nd|rd|th)?"
 _SPAN = "(?:week|day|hour|hr|min(?:ute)?|sec(?:ond)?|h|s)s?"
 _PIECE = rf"{DIGITS}[ -]?{_SPAN}"
 _ISO = re.compile(r"([1-9][0-9]{3})-([0-9]{2})-([0-9]{2})")
+_YEAR_FIRST = re.compile(r"([1-9][0-9]{3})/([0-9]{1,2})/([0-9]{1,2})")
 _SLASHED = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([1-9][0-9]{3})")
 _YEARED = re.compile(r"(.{5,30}?),? ([1-9][0-9]{3})")
 _DAY_FIRST = re.compile(r"(?P<day>[0-9]{1,2})(?P<th>st|nd|rd|th)?(?: of)? (?P<month>[a-z]{3,9}\.?)", re.IGNORECASE)
 _MONTH_FIRST = re.compile(r"(?P<month>[a-z]{3,9}\.?) (?P<day>[0-9]{1,2})(?P<th>st|nd|rd|th)?", re.IGNORECASE)
 _TIME = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?(?::([0-9]{2}))?(?: ?([ap])\.?m\.?)?")
+_SPOKEN = re.compile(r"(half|(?:a )?quarter) (past|to) ([0-9]{1,2}) ?([ap])\.?m\.?")
+_AND_A_HALF = re.compile(r"(?:an?|([0-9]{1,4})) ([a-z]+) and a half|([0-9]{1,4}) and a half ([a-z]+)")
+_HOURS_MINUTES = re.compile(r"([0-9]{1,3})h([0-5][0-9])(?:m|min)?")
 _ARTICLE = re.compile(r"(half )?(an?) ([a-z]+)")
 _COUNTED = re.compile(r"([0-9.,]+)[ -]?([a-z]+)")
 _JOINT = re.compile(r", and |, | and | (?=[0-9])")

@@ -124,6 +124,17 @@ energy | 3600000 | kilowatt hour, kilowatt hours, kilowatt-hour, kilowatt-hours 
 _LOADED = tuple(_units())
 UNITS = {unit.name: unit for unit, _ in _LOADED}
 SPELLINGS = {spelling.replace("_", " "): unit.name for unit, texts in _LOADED for spelling in texts}
-LOWERED = {spelling.lower(): name for spelling, name in SPELLINGS.items() if len(spelling) > 1}
+_NAMES = {name.lower() for unit in UNITS.values() for name in (unit.name, unit.plural)}
+_ALIKE = (
+    "km kms cm cms kg kgs ft yd yds lb lbs oz hr hrs min mins sec secs mph kph kmh km/h gal gals qt qts tbsp tsp in"
+    " foot feet inch mile cup cups pint acre byte bits bytes bit day days hour week year knot kilo tons ton"
+)
+WRITTEN_ALIKE = frozenset(_ALIKE.split())
+"""Short spellings that mean the same in capitals. All other symbols are as the table has them: Mm is no mm."""
+LOWERED = {
+    spelling.lower(): name
+    for spelling, name in SPELLINGS.items()
+    if spelling == spelling.lower() or spelling.lower() in _NAMES or len(spelling) > 4
+}
 DIMENSIONS = tuple(dict.fromkeys(unit.dimension for unit in UNITS.values()))
 """What `unit(...)` and `quantity(...)` may be limited to."""

@@ -7,8 +7,17 @@ import re
 from fractions import Fraction
 
 from seglam_agents.guards.slots.base import Functions, Slot, make
-from seglam_agents.guards.slots.numbers import MIXED, SIGN, plain, read_mixed, read_scaled, split_sign, write_number
-from seglam_agents.guards.slots.unit_table import LOWERED, SPELLINGS, UNITS, Unit
+from seglam_agents.guards.slots.numbers import (
+    AS_THOUSANDS,
+    MIXED,
+    SIGN,
+    plain,
+    read_mixed,
+    read_scaled,
+    split_sign,
+    write_number,
+)
+from seglam_agents.guards.slots.unit_table import LOWERED, SPELLINGS, UNITS, WRITTEN_ALIKE, Unit
 from seglam_agents.records.values import Quantity
 
 
@@ -51,9 +60,17 @@ def read_unit(raw: str, dimension: str | None = None) -> Unit | None:
     """Return the unit that a text spells: "kms", "square feet", "°C"."""
     if raw in _TEMPERATURES and dimension != "temperature":
         return None  # "5K" is rather five thousand
-    name = SPELLINGS.get(raw) or (None if raw in _CASE_MATTERS else LOWERED.get(raw.lower().removesuffix(".")))
+    name = SPELLINGS.get(raw) or _in_other_case(raw.removesuffix("."))
     unit = UNITS.get(name) if name else None
     return unit if unit and dimension in (None, unit.dimension) else None
+
+
+def _in_other_case(raw: str) -> str | None:
+    """Return the unit of a spelling whose case differs from the table: names may, symbols that collide may not."""
+    lowered = raw.lower()
+    if raw == lowered or " " in raw or lowered in WRITTEN_ALIKE or (len(raw) > 4 and lowered not in _CASE_MATTERS):
+        return LOWERED.get(lowered)
+    return None
 
 
 def read_quantity(raw: str, dimension: str | None = None) -> Quantity | None:
@@ -63,6 +80,8 @@ def read_quantity(raw: str, dimension: str | None = None) -> Quantity | None:
     if match is None:
         return None
     digits, spelling = match.groups()
+    if AS_THOUSANDS.fullmatch(digits):
+        return None
     unit = read_unit(spelling, dimension)
     value = read_mixed(digits) if "/" in digits else read_scaled(digits)
     return Quantity(plain(sign * value), unit.name) if unit and value is not None else None
@@ -117,4 +136,5 @@ _QUANTITY = re.compile(
     re.IGNORECASE,
 )
 _TEMPERATURES = frozenset("CFK")
-_CASE_MATTERS = frozenset(("kb", "Kb", "Mb", "Gb", "Tb", "Cal", "Mg"))
+_CASE_MATTERS = frozenset(("calorie", "calories", "cal"))
+"""A Calorie on a label is a thousand calories."""

@@ -1,0 +1,127 @@
+"""Checks on a procedure that widens another one: it adds wordings and values, and changes no answer."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from seglam_agents.admission.case import Case, answer_of, verdict
+from seglam_agents.compilers.base import Candidate
+from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.sampling import samples
+from seglam_agents.guards.spellings import canonical
+from seglam_agents.guards.template import Literal, parse_template, walk
+from seglam_agents.guards.wordings import NEGATIONS, is_content
+from seglam_agents.records.entry import Check
+from seglam_agents.records.outcome import Final
+from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.values import same
+from seglam_agents.serving.loading import Loaded, load
+
+LOST = 0.5
+"""The share of its parent's requests that a widening may decline: corrections narrow, a widening does not."""
+
+
+def check_widening(case: Case) -> Check:
+    """Fresh requests of the parent are answered as the parent does, unless the parent is known to be wrong."""
+    parent = case.candidate.parent
+    if parent is None or parent.tools or parent.guard.code:
+        why = "it widens nothing" if parent is None else "the parent needs tools, or its guard is code"
+        return Check(name="widening", verdict="skipped", evidence=why)
+    loaded = load(parent, case.executor.sandbox, tools=case.tools, limits=case.executor.limits, locale=case.locale)
+    if any(parameter.source == "context" for parameter in parent.parameters):
+        return Check(name="widening", verdict="skipped", evidence="the parent needs a context")
+    if wrong := _contradicted(case, loaded):
+        return Check(name="widening", verdict="skipped", evidence=f"{parent.key} is known to be wrong on {wrong!r}")
+    answered = lost = 0
+    problems: list[str] = []
+    for text, made_up in _requests_of(loaded, case):
+        theirs = answer_of(loaded, case.executor, text, made_up=made_up)
+        ours = case.answer(text, made_up=made_up)
+        if not isinstance(theirs, Final):
+            continue
+        answered += 1
+        lost += not isinstance(ours, Final)
+        if isinstance(ours, Final) and not same(ours.answer, theirs.answer):
+            problems.append(
+                f"answers {ours.answer!r} for {text!r}, where {parent.key} answers {theirs.answer!r}: "
+                "a widening adds wordings and values; write a new procedure for what is computed otherwise"
+            )
+    if lost > LOST * answered:
+        problems.append(f"declines {lost} of {answered} requests that {parent.key} answers: keep its templates")
+    return verdict("widening", problems, answered, f"{answered - lost} of {answered} answered as {parent.key} does")
+
+
+def check_subject(case: Case) -> Check:
+    """A new template of a widening is about the same thing as the parent, and denies nothing that it does not."""
+    parent, guard = case.candidate.parent, case.loaded.guard
+    if parent is None or not isinstance(guard, TemplateGuard) or not parent.guard.templates:
+        return Check(name="subject", verdict="skipped", evidence="it adds no template to another procedure")
+    known = {word for text in _texts(parent) for word in content(text)}
+    denied = {word for text in _texts(parent) for word in canonical(text)} & _LIMITING
+    problems: list[str] = []
+    for pattern in guard.patterns:
+        if pattern.template.source in parent.guard.templates:
+            continue
+        said = [e.text for e in walk(pattern.template.elements) if isinstance(e, Literal)]
+        words = {word for text in said for word in content(text)}
+        if words and not words & known:
+            problems.append(
+                f"`{pattern.template.source}` says nothing that {parent.key} is about: write a new procedure"
+            )
+        if new := ({word for text in said for word in canonical(text)} & _LIMITING) - denied:
+            problems.append(f"`{pattern.template.source}` says {min(new)!r}, which {parent.key} never does")
+    return verdict("subject", problems, len(guard.patterns))
+
+
+def says_new_words(candidate: Candidate) -> bool:
+    """Tell whether the new templates of a widening say something that the parent's templates and examples do not."""
+    parent = candidate.parent
+    if parent is None:
+        return True
+    known = {word for text in (*_texts(parent), *parent.guard.templates) for word in content(text)}
+    new = [template for template in candidate.procedure.guard.templates if template not in parent.guard.templates]
+    said = (element.text for template in new for element in walk(parse_template(template).elements)
+            if isinstance(element, Literal))  # fmt: skip
+    return any(content(text) - known for text in said)
+
+
+def content(text: str) -> frozenset[str]:
+    """Return the words of a text that say what it is about, without plural endings."""
+    words = (word.strip("'\"()") for word in canonical(text))
+    return frozenset(_stem(word) for word in words if word.isalpha() and is_content(word))
+
+
+def _stem(word: str) -> str:
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def _texts(parent: Procedure) -> Iterator[str]:
+    yield from (parent.name.replace("_", " "), parent.description)
+    yield from (example.text for example in parent.examples)
+
+
+def _requests_of(parent: Loaded, case: Case) -> Iterator[tuple[str, bool]]:
+    """Yield requests that the parent accepts, and whether they are made up from its slots."""
+    yield from ((example.text, False) for example in parent.procedure.examples)
+    if isinstance(parent.guard, TemplateGuard):
+        rng = random.Random(case.seed)  # noqa: S311
+        yield from ((sample.text, True) for sample in samples(parent.guard, rng, each=case.samples))
+
+
+def _contradicted(case: Case, parent: Loaded) -> str | None:
+    """Return a request whose answer is known from elsewhere, and that the parent answers otherwise."""
+    observed = [
+        (known.request.text, known.answer)
+        for known in case.candidate.known
+        if known.request.text not in case.candidate.expected
+    ]
+    corrected = [(example.text, example.answer) for example in case.examples() if example.origin == "correction"]
+    for text, answer in (*observed, *corrected):
+        theirs = answer_of(parent, case.executor, text)
+        if isinstance(theirs, Final) and not same(theirs.answer, answer):
+            return text
+    return None
+
+
+_LIMITING = NEGATIONS | frozenset(("only", "instead", "also", "unless"))
