@@ -36,6 +36,13 @@ def formulas(targets: Numbers, sight: Sight) -> list[Term]:
     return _inequivalent(found, sight)
 
 
+def steady(target: float, sight: Sight) -> list[Term]:
+    """Return formulas of numbers that varied and gave the same in every view: no constant, unless by chance."""
+    targets = (target,) * len(sight.views)
+    varied = [atom for atom in _distinct(sight, len(targets)) if len(set(atom[1])) > 1]
+    return _inequivalent(list(_operations(targets, varied)), sight)
+
+
 def _distinct(sight: Sight, views: int) -> list[Found]:
     """Return numbers with different values, the plainest first, those of the clock left out."""
     return rivals(a for a in sight.numbers if a[0].family != "clock" and len(a[1]) == views)[:MAX_NUMBERS]

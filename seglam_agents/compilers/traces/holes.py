@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeGuard, cast
 
-from seglam_agents.compilers.traces.arithmetic import formulas
+from seglam_agents.compilers.traces.arithmetic import formulas, steady
 from seglam_agents.compilers.traces.limits import counted
 from seglam_agents.compilers.traces.sight import Found, Sight, is_number, signature
 from seglam_agents.compilers.traces.terms import (
@@ -110,6 +110,8 @@ def _stale(value: Value, rivals: Sequence[Term], sight: Sight) -> bool:
 
 def _number(targets: tuple[float, ...], sight: Sight) -> Origin:
     found = [*_plain(targets, sight), *counted(targets, sight)]
+    if len(set(targets)) == 1:
+        found += steady(targets[0], sight)
     if not found or _uncertain(targets):
         computed = formulas(targets, sight)
         if not found and not computed:
@@ -261,9 +263,10 @@ def _literal(text: str, sight: Sight) -> _Pieces | None:
 
 def _held(text: str, sight: Sight) -> list[Term | str] | None:
     """Return a text whose words coincide with what was seen: the text and what was seen have to agree."""
-    words = [word for word in sight.steady if word in text and _telling(word)]
-    for word in sorted(words, key=len, reverse=True):
-        rivals = [term for term in sight.steady[word] if term.family != "clock" or _clocked(word, sight)]
+    words = {word for word in sight.steady if word in text and _telling(word)}
+    for word in sorted(words | set(_NUMBER.findall(text)), key=lambda word: (-len(word), word)):
+        said = sight.steady.get(word, ())
+        rivals = [*(term for term in said if term.family != "clock" or _clocked(word, sight)), *_counted(word, sight)]
         match = re.search(rf"(?<![\w.]){re.escape(word)}(?![\w]|\.\d)", text)
         if match is None or not rivals:
             continue
@@ -275,6 +278,14 @@ def _held(text: str, sight: Sight) -> list[Term | str] | None:
         right = (_held(after, sight) or [after]) if after else []
         return [*left, origin, *right]
     return None
+
+
+def _counted(word: str, sight: Sight) -> list[Term]:
+    """Return formulas that gave a number of a text in every view, as that text."""
+    if not re.fullmatch(r"\d+", word):
+        return []
+    spelt = [applied("str", applied("exact", term)) for term in steady(float(word), sight)]
+    return [term for term in spelt if values(term, sight.views) == (word,) * len(sight.views)]
 
 
 def _telling(text: str) -> bool:

@@ -24,7 +24,7 @@ MAX_PLACES = 5
 """Places that another wording may bring in another order."""
 OTHER_WORDS = 2
 """Right predictions that a wording with other content words has to have; one of the same words needs one less."""
-MAX_HELD_OUT = 8
+MAX_HELD_OUT = 6
 """Runs up to which each is also predicted from the others."""
 MAX_WRONG = 3
 """Wrong predictions after which a kind is given up."""
@@ -136,8 +136,9 @@ class Kind:
     def _hold_out(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
         """Predict the runs that came too early to be foretold from all the other ones.
 
-        Two of the runs are what any plan is made from, and count for nothing. Where the other runs say something else,
-        or a prediction was wrong before, nothing is counted.
+        Two of the runs are what any plan is made from, and count for nothing, so that no kind serves earlier than with
+        runs that came in the best order. Where the other runs say something else, or a prediction was wrong before,
+        nothing is counted.
         """
         if self.plan is None or self.wrongs or not 3 <= len(self.cases) <= MAX_HELD_OUT:
             return
@@ -232,7 +233,7 @@ class Kind:
                 cases = [Case(trace, read, order) for trace, read in zip(traces, reads, strict=True)]
                 verdicts = [said.verdict for case in cases if (said := self.foretell(case, tools, clock=clock))]
                 if "wrong" not in verdicts and "right" in verdicts:
-                    found.append(Wording(order, needs=OTHER_WORDS, rights=verdicts.count("right")))
+                    found.append(Wording(order, needs=OTHER_WORDS))
         return found[0] if len(found) == 1 else None
 
     def absorb(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:

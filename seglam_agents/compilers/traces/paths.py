@@ -250,6 +250,8 @@ class _Weaver:
             if found := conditions.tests(seen, taken):
                 yes = [walk for walk, label in zip(walks, taken, strict=True) if label]
                 no = [walk for walk, label in zip(walks, taken, strict=True) if not label]
+                if min(len(yes), len(no)) < MIN_RUNS and _by_number(found):
+                    raise Refused("one run alone went another way, and numbers decide which: a second one is needed")
                 if_yes, if_no = self._way(yes, families), self._way(no, families)
                 forced = _forced(found, (if_yes, no), (if_no, yes))
                 return Branch(_scene(walks, families), forced or found, if_yes, if_no)
@@ -297,6 +299,12 @@ def _forced(tests: Sequence[Test], *ways: tuple[Node, Sequence[_Walk]]) -> tuple
     ]
     counted = [(test, match[1]) for test in tests if (match := _COUNTED.match(test.yes.code))]
     return tuple(test for test, rows in counted if any(_mentions(code, rows) for code in codes))
+
+
+def _by_number(tests: Sequence[Test]) -> bool:
+    """Tell whether a number may have decided, and nothing plainer: which one, and at what, a single run cannot say."""
+    limits = any(re.search(r"(?<!len\() (>=|<=|>|<) -?[\d.]+$", test.yes.code) for test in tests)
+    return limits and not any(test.yes.code.startswith("len(") for test in tests)
 
 
 def _mentions(code: str, rows: str) -> bool:

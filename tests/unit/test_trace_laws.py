@@ -1,0 +1,257 @@
+"""The laws of the trace compiler by kind of mistake: each is one that a compiler which remembers makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+import pytest
+
+from seglam_agents.cache import HostTool, ReasoningCache
+from seglam_agents.guards.slots import exports
+from seglam_agents.records.outcome import Hit, Outcome
+from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import Effect, Tool
+from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.values import Value, decode
+from seglam_agents.sandboxes.base import HostModule
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.stores.memory import MemoryStore
+
+Written = list[tuple[str, dict[str, Json]]]
+Results = Mapping[str, Json]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[MontySandbox]:
+    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
+    yield sandbox
+    sandbox.close()
+
+
+class Desk:
+    """A cache with tools that answer from a table, and every write that reached them."""
+
+    def __init__(self, sandbox: MontySandbox, *tools: tuple[str, Effect, str], predictions: tuple[int, int]) -> None:
+        self.results: dict[str, Json] = {}
+        self.writes: Written = []
+        self.now = datetime(2026, 5, 20, 9)
+        hosts = [HostTool(_tool(*each), self._function(each[0], each[1])) for each in tools]
+        self.cache = ReasoningCache(
+            MemoryStore(),
+            sandbox=sandbox,
+            second_sandbox=None,
+            tools=hosts,
+            now=lambda: self.now,
+            predictions=predictions,
+        )
+
+    def saw(self, text: str, answer: Json, *steps: ToolStep, at: datetime | None = None) -> str:
+        """Observe a run, and return what came of it."""
+        trace = Trace(request=Request(text=text), steps=steps, answer=answer, recorded_at=at or datetime(2026, 5, 1, 9))
+        return self.cache.observe(trace).status
+
+    def asked(self, text: str, result: Json = None) -> Outcome:
+        """Send a request whose reads find a result."""
+        self.results[""] = result
+        return self.cache.lookup(text)
+
+    def answer(self, text: str, result: Json = None) -> Json:
+        """Return what is answered; None where nothing is."""
+        outcome = self.asked(text, result)
+        return outcome.answer if isinstance(outcome, Hit) else None
+
+    def _function(self, name: str, effect: Effect) -> Callable[..., Value]:
+        def function(**arguments: Json) -> Value:
+            if effect == "write":
+                self.writes.append((name, dict(arguments)))
+                return "ok"
+            return decode(self.results[""])
+
+        return function
+
+
+Open = Callable[..., Desk]
+
+
+@pytest.fixture
+def opened(sandbox: MontySandbox) -> Iterator[Open]:
+    desks: list[Desk] = []
+
+    def opened(*tools: tuple[str, Effect, str], predictions: tuple[int, int] = (1, 2)) -> Desk:
+        desks.append(Desk(sandbox, *tools, predictions=predictions))
+        return desks[-1]
+
+    yield opened
+    for desk in desks:
+        desk.cache.close()
+
+
+def _tool(name: str, effect: Effect, arguments: str) -> Tool:
+    properties: dict[str, Json] = {argument: {} for argument in arguments.split()}
+    return Tool(name=name, parameters={"type": "object", "properties": properties}, effect=effect)
+
+
+def step(tool: str, result: Json = "ok", **arguments: Json) -> ToolStep:
+    return ToolStep(tool=tool, arguments=arguments, result=result)
+
+
+class TestPlaces:
+    """Spans travel with tokens, and words that nobody accounted for are no part of a place."""
+
+    def test_a_number_is_never_cut(self, opened: Open) -> None:
+        """"In room 15 put 3 chairs" and "... 12 put 5": nothing of a number is taken for a word beside it."""
+        desk = opened(("put", "write", "room count"))
+        for room, count in ((15, 3), (12, 5), (18, 4), (11, 6), (16, 7)):
+            desk.saw(f"In room {room} put {count} chairs", "Done.", step("put", room=room, count=count))
+        assert isinstance(desk.asked("In room 14 put 8 chairs"), Hit)
+        assert desk.writes == [("put", {"room": 14, "count": 8})]
+
+    @pytest.mark.parametrize(
+        ("seen", "asked"),
+        [
+            ("Add {} to the list", "Add milk instead of eggs to the list"),
+            ("Set the {} to 21 degrees", "Set the bedroom tonight to 21 degrees"),
+            ("Transfer $50 from Alice to {}", "TRANSFER $50 FROM ALICE TO BOB MONTHLY"),
+            ("Transfer $50 from Alice to {}", "Should I transfer $50 from Alice to Bob?"),
+        ],
+    )
+    def test_a_clause_within_a_place_writes_nothing(self, opened: Open, seen: str, asked: str) -> None:
+        """Words around and within a value that no run had change what is asked."""
+        desk = opened(("write", "write", "value"), predictions=(0, 0))
+        for word in ("milk", "eggs", "bedroom", "Bob", "kitchen"):
+            desk.saw(seen.format(word), "Done.", step("write", value=word))
+        assert not isinstance(desk.asked(asked), Hit) and desk.writes == []
+
+    def test_another_verb_is_another_kind(self, opened: Open) -> None:
+        """After "Cancel order X", one "Keep order D-4" that was cancelled joins nothing."""
+        desk = opened(("cancel", "write", "order"))
+        for order in ("A-1", "B-2", "C-3", "E-9", "F-2"):
+            desk.saw(f"Cancel order {order}", "Done.", step("cancel", order=order))
+        desk.saw("Keep order D-4", "Done.", step("cancel", order="D-4"))
+        assert not isinstance(desk.asked("Keep order G-5"), Hit) and desk.writes == []
+        assert isinstance(desk.asked("Cancel order G-5"), Hit)
+
+
+class TestRivals:
+    """What fits all runs by accident has to agree with what else does."""
+
+    def test_the_word_of_an_answer_comes_from_the_request(self, opened: Open) -> None:
+        """An item that was always the same is not told of another one."""
+        desk = opened(("stock", "read", "item place"))
+        for place, count in (("Oslo", 4), ("Porto", 9), ("Lyon", 11), ("Turin", 7)):
+            run = step("stock", {"count": count}, item="usb hubs", place=place)
+            desk.saw(f"How many usb hubs are in {place}?", f"We have {count} usb hubs in {place}.", run)
+        told = desk.answer("How many desk lamps are in Lyon?", {"count": 6})
+        assert told is None or told == "We have 6 desk lamps in Lyon."
+
+    def test_a_quantity_that_never_varied_is_not_told_of_another(self, opened: Open) -> None:
+        """The request "Order 20 kites" is not answered with the 3 of the runs."""
+        desk = opened(("order", "write", "item count"), predictions=(0, 0))
+        for item in ("kites", "lamps", "mats"):
+            desk.saw(f'Order 3 "{item}"', f"I've ordered 3 {item}.", step("order", item=item, count=3))
+        assert desk.answer('Order 20 "kites"') in (None, "I've ordered 20 kites.")
+
+    def test_the_digits_of_a_ticket_that_were_the_quantity(self, opened: Open) -> None:
+        """Tickets O2, O5 and O9 for 2, 5 and 9 pieces: the ticket of a fourth order is what the tool says."""
+        desk = opened(("order", "read", "count"))
+        for count in (2, 5, 9, 4):
+            desk.saw(
+                f"Order {count} crates", f"The ticket is O{count}.", step("order", {"ticket": f"O{count}"}, count=count)
+            )
+        assert desk.answer("Order 6 crates", {"ticket": "O901"}) in (None, "The ticket is O901.")
+
+    def test_a_result_that_never_varied_comes_from_the_result(self, opened: Open) -> None:
+        """`B23` of every run is no constant where the result says it."""
+        desk = opened(("find", "read", "item"))
+        for item in ("A-1", "A-2", "A-3", "A-4"):
+            desk.saw(f"Where is {item}?", "On shelf B23.", step("find", {"shelf": "B23"}, item=item))
+        assert desk.answer("Where is A-9?", {"shelf": "C40"}) in (None, "On shelf C40.")
+
+    def test_a_difference_is_not_remembered(self, opened: Open) -> None:
+        """Count less reserved was 3 in every run; then it is not."""
+        desk = opened(("stock", "read", "item"))
+        for item, count in (("A-1", 5), ("A-2", 9), ("A-3", 7), ("A-4", 12)):
+            run = step("stock", {"count": count, "reserved": count - 3}, item=item)
+            desk.saw(f"How many {item} are free?", 3, run)
+        assert desk.answer("How many A-9 are free?", {"count": 8, "reserved": 6}) in (None, 2)
+
+    def test_the_only_row_is_not_the_smallest(self, opened: Open) -> None:
+        """Every customer had one invoice: where there are two, nothing is chosen."""
+        desk = opened(("invoices", "read", "name"), ("remind", "write", "invoice"), predictions=(0, 0))
+        for name, invoice in (("Ann", "i-1"), ("Ben", "i-7"), ("Cem", "i-4")):
+            rows: Json = [{"id": invoice, "total": 40}]
+            steps = (step("invoices", rows, name=name), step("remind", invoice=invoice))
+            desk.saw(f'Remind "{name}" of the smallest invoice', "Done.", *steps)
+        desk.asked('Remind "Dan" of the smallest invoice', [{"id": "i-8", "total": 90}, {"id": "i-9", "total": 20}])
+        assert desk.writes == []
+
+    def test_a_verdict_holds_only_inside_what_was_seen(self, opened: Open) -> None:
+        """All cities were warm: "No" is not said at 1 degree."""
+        desk = opened(("weather", "read", "city"))
+        for city, degrees in (("Porto", 22), ("Lyon", 17), ("Turin", 25), ("Rome", 19)):
+            run = step("weather", {"degrees": degrees}, city=city)
+            desk.saw(f"Do I need a coat in {city}?", f"No, it is {degrees} degrees.", run)
+        assert desk.answer("Do I need a coat in Oslo?", {"degrees": 1}) is None
+        assert desk.answer("Do I need a coat in Lyon?", {"degrees": 20}) == "No, it is 20 degrees."
+
+    @pytest.mark.parametrize(
+        ("phrase", "values"),
+        [
+            ("this quarter", ("2026-Q2", "2026-Q3")),
+            ("last month", ("2026-04", "2026-06")),
+            ("this year", ("2026", "2027")),
+        ],
+    )
+    def test_time_does_not_stand_still(self, opened: Open, phrase: str, values: Sequence[str]) -> None:
+        """A period of the runs is no constant where the request speaks of a time."""
+        desk = opened(("report", "read", "period"))
+        for day in (4, 11, 19, 25):
+            run = step("report", {"total": 40 + day}, period=values[0])
+            desk.saw(f"Report of {phrase}", f"The total is {40 + day}.", run, at=datetime(2026, 5, day, 9))
+        desk.now = datetime(2027, 2, 3) if phrase == "this year" else datetime(2026, 7, 9)
+        before = len(desk.writes)
+        outcome = desk.asked(f"Report of {phrase}", {"total": 44})
+        made = [call.arguments["period"] for call in outcome.steps] if isinstance(outcome, Hit) else []
+        assert made in ([], [values[1]]) and len(desk.writes) == before
+
+
+class TestPredictions:
+    """A way serves when it has foretold runs, and no longer when it was wrong."""
+
+    @pytest.mark.parametrize(("effect", "runs"), [("read", 3), ("write", 4)])
+    def test_how_many_runs_it_takes(self, opened: Open, effect: Effect, runs: int) -> None:
+        """Two runs and one prediction for what reads, two and two for what writes."""
+        desk = opened(("do", effect, "code"))
+        statuses = [
+            desk.saw(f"Do it for {code}", "Done.", step("do", code=code)) for code in ("K-1", "K-2", "K-3", "K-4")
+        ]
+        assert statuses.index("admitted") + 1 == runs
+
+    def test_a_wrong_prediction_suspends(self, opened: Open) -> None:
+        """A run that did something else than foretold: the procedure serves no more."""
+        desk = opened(("do", "write", "code"))
+        for code in ("K-1", "K-2", "K-3", "K-4"):
+            desk.saw(f"Do it for {code}", "Done.", step("do", code=code))
+        assert isinstance(desk.asked("Do it for K-7"), Hit)
+        desk.saw("Do it for K-8", "Done.", step("do", code="K-9"))
+        assert not isinstance(desk.asked("Do it for K-7"), Hit)
+        assert [entry.status for entry in desk.cache.procedures()] == ["suspended"]
+
+
+class TestNames:
+    """Names of tools and arguments that no code can use."""
+
+    @pytest.mark.parametrize("name", ["get-price", "shop.price", "list", "first", "date", "class"])
+    def test_a_tool_of_any_name(self, opened: Open, name: str) -> None:
+        """It is called under its own name, whatever the body calls it."""
+        desk = opened((name, "read", "code from"))
+        for code, price in (("K-1", 4), ("K-2", 9), ("K-3", 7)):
+            run = ToolStep(tool=name, arguments={"code": code, "from": "shop"}, result={"price": price})
+            desk.saw(f"Price of {code}", price, run)
+        outcome = desk.asked("Price of K-9", {"price": 8})
+        assert isinstance(outcome, Hit) and outcome.answer == 8
+        assert [(each.tool, dict(each.arguments)) for each in outcome.steps] == [
+            (name, {"code": "K-9", "from": "shop"})
+        ]
