@@ -2,7 +2,8 @@
 
 The agent's model is scripted: a stand-in that knows what to do about three kinds of requests, and counts a token for
 every four letters. Everything else is real: the agent, its tools, and the cache, which learns from the agent's runs
-alone. No model writes its code. The office is invented.
+alone. No model writes its code: what reads is served once it has foretold a run, what writes once it has foretold two.
+The office is invented.
 
     python examples/02_office_agent.py --runs 6
     python examples/02_office_agent.py --model openai:gpt-…    # the same with a real model, whose runs may differ
@@ -116,7 +117,7 @@ def scripted(request: str, results: Sequence[str]) -> AIMessage:
         return call("cancel_meeting", meeting_id=results[0].split('"')[3]) if len(results) < 2 else AIMessage("Done.")
     if found := re.fullmatch(r"How many (\w+) are left\?", request):
         return AIMessage(results[0]) if results else call("count_stock", item=found[1])
-    if found := re.fullmatch(r"Take (\d+) (\w+) out of the store room", request):
+    if found := re.fullmatch(r'Take (\d+) "(\w+)" out of the store room', request):
         return AIMessage("Done.") if results else call("take_from_stock", item=found[2], amount=int(found[1]))
     return AIMessage("I do not know how to do that.")
 
@@ -146,7 +147,7 @@ def requests_of(number: int) -> list[str]:
     item = ITEMS[number % len(ITEMS)]
     return [
         f"Cancel my next meeting with {PEOPLE[number % len(PEOPLE)]}",
-        f"Take {3 + number} {item} out of the store room",
+        f'Take {3 + number} "{item}" out of the store room',
         f"How many {item} are left?",
     ]
 

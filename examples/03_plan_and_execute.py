@@ -31,8 +31,8 @@ REQUESTS = (
     "Ship 12 boxes of tea to Oslo",
     "Ship 5 boxes of rice to Lisbon",
     "Ship 30 boxes of tea to Lisbon",
-    "Ship 7 boxes of salt to Turin",
-    "Ship 12 boxes of salt to Turin, but call them first",
+    "Ship 7 boxes of salt to Oslo",
+    "Ship 12 boxes of salt to Oslo, but call them first",
 )
 PROMPT = """Plan this as a JSON list of steps, and answer with the list alone. Steps are
 {{"do": "reserve", "item": text, "amount": number}}, {{"do": "ship", "to": text}} and {{"do": "call", "to": text}}.

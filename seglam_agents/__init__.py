@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seglam_agents.cache import HostTool, ReasoningCache
+    from seglam_agents.cache import ReasoningCache
     from seglam_agents.records.errors import SeglamError
     from seglam_agents.records.outcome import (
         Call,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         Refused,
     )
     from seglam_agents.records.request import Request, Scope
-    from seglam_agents.records.tools import Tool
+    from seglam_agents.records.tools import HostTool, Tool
     from seglam_agents.records.trace import ToolStep, Trace
     from seglam_agents.sandboxes.base import ToolResult
 
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "cache": ("HostTool", "ReasoningCache"),
+    "cache": ("ReasoningCache",),
     "records.errors": ("SeglamError",),
     "records.outcome": (
         "Call",
@@ -66,7 +66,7 @@ _HOMES = {
         "Refused",
     ),
     "records.request": ("Request", "Scope"),
-    "records.tools": ("Tool",),
+    "records.tools": ("HostTool", "Tool"),
     "records.trace": ("ToolStep", "Trace"),
     "sandboxes.base": ("ToolResult",),
 }

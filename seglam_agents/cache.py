@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import StoreError
+from seglam_agents.records.errors import ClockError, StoreError
 from seglam_agents.records.exchange import exchanged
 from seglam_agents.records.outcome import (
     Action,
@@ -51,12 +52,12 @@ from seglam_agents.records.request import (
     fingerprint_of_version_1,
     instructions_digest,
 )
-from seglam_agents.records.tools import Tool
+from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
-from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import HostModule, Limits, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
+from seglam_agents.serving.clock import checked_clock
 from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.opening import open_store
 from seglam_agents.wiring import Wiring, wired
@@ -65,14 +66,6 @@ logger = logging.getLogger(__name__)
 
 MAX_TOLD = 16
 """Instructions that one cache is kept for; where they are new at every run, nothing learnt under them would serve."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostTool:
-    """A tool with the function that runs it. The function may raise: the body then sees a RuntimeError."""
-
-    tool: Tool
-    function: Callable[..., Value]
 
 
 class ReasoningCache:
@@ -99,6 +92,8 @@ class ReasoningCache:
         learning: `inline` learns within `answer`; `off` never learns.
         limits: of one run of a body.
         now: the clock that bodies see; without it, a body that reads the clock is refused.
+        predictions: later runs that a procedure made from runs must foretell before it serves: one that only reads,
+            and one that writes. Memory proves nothing, so (0, 0) is for experiments.
         seed: of the samples and mutations at admission.
 
     Raises:
@@ -125,12 +120,13 @@ class ReasoningCache:
         learning: Literal["inline", "off"] = "inline",
         limits: Limits | None = None,
         now: Callable[[], datetime] | None = None,
+        predictions: tuple[int, int] = (1, 2),
         seed: int = 0,
     ) -> None:
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = False
-        self._now = now
+        self._now = checked_clock(now) if now else None
         self._tools = {item.tool.name: item for item in tools}
         declared = {name: item.tool for name, item in self._tools.items()}
         self.scope = Scope(tenant=tenant, agent=agent_named(agent, declared.values()))
@@ -156,7 +152,8 @@ class ReasoningCache:
             learning=learning == "inline",
             limits=limits or Limits(),
             seed=seed,
-            now=now,
+            now=checked_clock(now) if now else None,
+            predictions=predictions,
         )
         self._engine = wired(self._wiring, self._call)
         self._told: dict[str, ReasoningCache] = {self.instructions: self}
@@ -303,7 +300,7 @@ class ReasoningCache:
             StoreError: the store is broken.
         """
         # When it was made is not known here: a run of last year must not be taken for one of now.
-        return self._engine.learning.book.add(trace.model_copy(update={"request": self._request(trace.request, None)}))
+        return self._engine.learning.book.add(self._under(trace))
 
     def learn_remembered(self, *, progress: Callable[[int, int], None] | None = None) -> list[LearnedKind]:
         """Compile every kind of run that is remembered and not learnt yet.
@@ -402,24 +399,41 @@ class ReasoningCache:
         )
 
     def _request(self, request: str | Request, context: Mapping[str, Json] | None) -> Request:
+        try:
+            return self._valid(request, context)
+        except ValueError:
+            # The first look at it says what is wrong with it, as a `Refused`.
+            odd = request.text if isinstance(request, Request) else request
+            return Request.model_construct(text=odd, context=context or {}, scope=self.scope)
+
+    def _valid(self, request: str | Request, context: Mapping[str, Json] | None) -> Request:
         if isinstance(request, Request):
             # The tenant is the cache's: a request object cannot talk its way into another one.
             return request.model_copy(update={"scope": self.scope, **({"context": dict(context)} if context else {})})
+        if not isinstance(request, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
+            raise ValueError("a request is a text")
         return Request(text=request, context=dict(context or {}), scope=self.scope)
 
     def _scoped(self, trace: Trace) -> Trace:
         stamp = trace.recorded_at or self._clock()
-        said = trace.instructions or self.instructions
-        update = {"request": self._request(trace.request, None), "recorded_at": stamp, "instructions": said}
-        return trace.model_copy(update=update)
+        return self._under(trace).model_copy(update={"recorded_at": stamp})
+
+    def _under(self, trace: Trace) -> Trace:
+        """Return a run with the conditions that it happened under: those of today, where it does not say others."""
+        return trace.model_copy(
+            update={
+                "request": self._request(trace.request, None),
+                "instructions": trace.instructions or self.instructions,
+                "schemas": trace.schemas or {name: item.tool.schema_hash for name, item in self._tools.items()},
+            }
+        )
 
     def _clock(self) -> datetime | None:
         try:
-            read = self._now() if self._now else None
-        except Exception:
-            logger.exception("the clock is broken; the run has no date")
+            return self._now() if self._now else None
+        except ClockError as error:
+            logger.warning("%s; the run has no date", error)
             return None
-        return read if isinstance(read, datetime) else None
 
     def _known(
         self, request: str | Request, answer: Json, trace: Trace | None, context: Mapping[str, Json] | None
@@ -472,8 +486,12 @@ class ReasoningCache:
 def _carried_out(item: HostTool, call: ToolCall) -> ToolResult:
     try:
         returned = item.function(**call.arguments)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError, SystemExit) as error:
+        # What a tool raises is its own failure, and it may have acted: the step must not be lost.
         return ToolResult(error=f"{type(error).__name__}: {error}")
+    if inspect.iscoroutine(returned):
+        returned.close()
+        return ToolResult(error=f"{call.tool} was not carried out: its function returned a coroutine")
     try:
         return ToolResult(value=exchanged(returned))
     except Exception as error:

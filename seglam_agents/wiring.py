@@ -49,6 +49,7 @@ class Wiring:
     limits: Limits
     seed: int
     now: Callable[[], datetime] | None
+    predictions: tuple[int, int] = (1, 2)
 
 
 def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books | None = None) -> Engine:
@@ -72,7 +73,7 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books |
     )
     learning = Learning(
         lookup=lookup,
-        tasks=Tasks(store, retriever, wiring.embedder, wiring.near, book, tools, clock),
+        tasks=Tasks(store, retriever, wiring.embedder, wiring.near, book, tools, clock, told),
         compiling=compiling,
         kinds=kinds,
         book=book,
@@ -80,7 +81,7 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books |
         books=books,
         flights=Flights(),
         shadows=Shadows(retriever, executor, entries, tools, told, clock),
-        traces=TraceCompiler(),
+        traces=TraceCompiler(*wiring.predictions),
         on=wiring.learning,
     )
     return Engine(lookup, learning, entries, books)

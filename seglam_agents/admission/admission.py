@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from seglam_agents.admission.altered import check_altered
 from seglam_agents.admission.case import Case
 from seglam_agents.admission.fresh import check_answers, check_budget, check_mutations, check_samples, check_second
 from seglam_agents.admission.replay import (
@@ -90,6 +91,7 @@ class Admission:
         known: tuple[Callable[[Case], Check], ...] = (
             check_replay,
             *((check_held_out,) if case.candidate.held_out is not None else ()),
+            check_altered,
             check_related,
             check_counterexamples,
             check_mutations,

@@ -8,14 +8,16 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from seglam_agents.compilers.base import Known
+from seglam_agents.compilers.traces.closings import likeness
 from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.guards.guard import Accepted
-from seglam_agents.records.values import decode, encode, same, tidy
+from seglam_agents.records.values import decode, encode, tidy
 from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded
 
-Verdict: TypeAlias = Literal["same", "differs", "gave up"]
+Verdict: TypeAlias = Literal["same", "differs", "unclear", "gave up"]
+"""`unclear`: the calls are the same, and whether the answers claim the same cannot be told from their words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,10 @@ def rerun(
     match execution:
         case Returned(value=value):
             answer = encode(tidy(value))
-            if same(answer, known.answer):
+            alike = likeness(answer, known.answer)
+            if alike == "same":
                 return Rerun("same")
-            return Rerun("differs", f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}")
+            return Rerun(alike, f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}")
         case Failed(kind="deopt", reason=reason):
             return Rerun("gave up", f"{about}: deopt: {reason}")
         case Failed(kind=kind, reason=reason):

@@ -34,12 +34,19 @@ def existing_store(location: str) -> Generator[ProcedureStore]:
 
 def checked_location(location: str) -> str:
     """Return the location of a store that exists; looking into a store must not create one."""
-    if "://" not in location and not Path(location).is_dir():
+    if "://" not in location and not _holds_store(location):
         raise CommandError(
             f"there is no store at {location}: name another one with --store, "
             "or ask something first with `seglam ask REQUEST --model MODEL`"
         )
     return location
+
+
+def _holds_store(location: str) -> bool:
+    try:
+        return bool(location) and Path(location).is_dir() and any(Path(location).iterdir())
+    except OSError:  # Too long for a name, or not ours to read.
+        return False
 
 
 def open_cache(location: str, tenant: str, model: Model | None = None) -> ReasoningCache:

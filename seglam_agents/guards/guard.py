@@ -26,7 +26,7 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.values import Money, Quantity, Value
 
 Stage: TypeAlias = Literal[
-    "template", "slot", "mention", "distinct", "currency", "unit", "ambiguous", "context", "where", "code"
+    "template", "slot", "mention", "distinct", "currency", "unit", "ambiguous", "context", "where", "code", "question"
 ]
 
 
@@ -58,6 +58,7 @@ class TemplateGuard:
         context: the parameters that are bound by keys of the request's context.
         mixed_currencies: True where the body looks at the currency of each amount itself.
         mixed_units: True where the body looks at the unit of each quantity itself.
+        command: True where a question is no such request: "Cancel order A-1?" asks, and cancels nothing.
 
     Raises:
         TemplateError: a template cannot be read, or a slot has two types.
@@ -71,6 +72,7 @@ class TemplateGuard:
         context: Iterable[Parameter] = (),
         mixed_currencies: bool = False,
         mixed_units: bool = False,
+        command: bool = False,
     ) -> None:
         self.source = source
         self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
@@ -80,6 +82,7 @@ class TemplateGuard:
         self._where = _predicate(source.where, {*self.slots, *self._context})
         self._mixed_currencies = mixed_currencies
         self._mixed_units = mixed_units
+        self._command = command
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Return what the guard binds: the slots of the text first, then the context."""
@@ -96,6 +99,8 @@ class TemplateGuard:
         self, which: Iterable[int], text: NormalText, context: Mapping[str, Json] | None = None
     ) -> Judgement:
         """Ask the templates with these indexes only (those that an index found)."""
+        if self._command and text.original.rstrip().endswith("?"):
+            return Declined("question", "it asks, and this procedure changes something")
         accepted: Accepted | None = None
         declined: Declined | None = None
         for index in which:

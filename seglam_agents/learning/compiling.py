@@ -23,7 +23,8 @@ from seglam_agents.learning.kinds import Kind, Kinds
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import AdmissionReport, Check, Entry
 from seglam_agents.records.outcome import Learned
-from seglam_agents.records.record import Json
+from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.usage import Usage
@@ -114,7 +115,7 @@ class Compiling:
         # Further wordings of a body say nothing new about the conditions that it holds under.
         same_body = parent is not None and parent.body == candidate.procedure.body
         told = parent.instructions if parent is not None and same_body else self.instructions
-        procedure = candidate.procedure.model_copy(update={"instructions": told})
+        procedure = self._beside(candidate.procedure.model_copy(update={"instructions": told}), parent)
         entry = self.entries.admit(
             procedure,
             report,
@@ -125,6 +126,16 @@ class Compiling:
         )
         self.retriever.refresh(procedure.scope)
         return entry
+
+    def _beside(self, procedure: Procedure, parent: Procedure | None) -> Procedure:
+        """Return a new procedure under an id of its own where one of its id was learnt under other conditions.
+
+        Two versions of an agent, as in a roll-out, must not take a procedure from each other.
+        """
+        current = None if parent else self.entries.store.get(procedure.scope, procedure.id)
+        if current is None or current.procedure.conditions.key == procedure.conditions.key:
+            return procedure
+        return procedure.model_copy(update={"id": f"{procedure.id}-{digest(procedure.conditions.key, length=6)}"})
 
     def _confirm(
         self, compiler: Compiler, task: CompileTask, known: Known, compiled: Compiled

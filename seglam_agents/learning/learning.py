@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from seglam_agents.books import Books
 from seglam_agents.compilers.base import Compiled, Known
-from seglam_agents.compilers.traces.compiler import TraceCompiler, same_wording
+from seglam_agents.compilers.traces.compiler import TraceCompiler
 from seglam_agents.flow import Flow, Wait, work
 from seglam_agents.learning.compiling import Compiling
 from seglam_agents.learning.flights import Flights
@@ -104,7 +104,10 @@ class Learning:
             if not self.on:
                 return Learned(status="deferred", reason="learning is off")
             yield from work(lambda: self.shadows.compare(trace))
+            foretold = yield from work(lambda: self.shadows.judge(trace, self.traces.name))
             _ = yield from work(lambda: self.book.add(trace))
+            if foretold:
+                return Learned(status="deferred", reason=f"{foretold} foretold it")
             return (yield from self._from_trace(trace))
         except Exception as error:
             logger.exception("learning from a trace failed")
@@ -114,19 +117,22 @@ class Learning:
         self, scope: Scope, progress: Callable[[int, int], None] | None = None
     ) -> Flow[list[LearnedKind]]:
         """Compile every kind of run that is remembered and that no procedure was made from yet."""
-        traces = yield from work(lambda: self.book.all(scope))
+        remembered = yield from work(lambda: self.book.all(scope))
+        traces = [trace for trace in remembered if self.tasks.holds_for(trace)]
         serving = self.lookup.retriever.serving(scope)
         done = {key for loaded in serving for key in loaded.procedure.provenance.trace_ids}
-        found: list[LearnedKind] = []
+        found: list[tuple[set[str], LearnedKind]] = []
         for trace in traces:
             if trace.id not in done:
                 learned = yield from self._from_trace(trace)
                 members = self._members(trace, learned, [other for other in traces if other.id not in done])
                 done |= members
-                found.append(LearnedKind(example=trace.request.text, traces=len(members), learned=learned))
+                # A verdict on more runs of a kind takes the place of one on fewer.
+                found = [each for each in found if not each[0] <= members]
+                found.append((members, LearnedKind(example=trace.request.text, traces=len(members), learned=learned)))
             if progress:
                 progress(sum(other.id in done for other in traces), len(traces))
-        return found
+        return [kind for _, kind in found]
 
     def book_answer(self, request: Request, kind: Kind, usage: Usage, answer: Json) -> None:
         """Book that the model answered a request of a kind itself. Never raises."""
@@ -187,7 +193,7 @@ class Learning:
         kind = yield from work(lambda: self.kinds.of(scope, vector))
         yield from work(lambda: self.kinds.book(scope, kind, trace.usage, trace.request, trace.answer))
         kind = yield from work(lambda: self.kinds.current(scope, kind))
-        task = yield from work(lambda: self.tasks.of_trace(trace))
+        task = yield from work(lambda: self.tasks.of_trace(trace, self.traces))
         result = yield from self.traces.compile(task, self.compiling.admit)
         if isinstance(result, Compiled):
             compiled = result
@@ -203,9 +209,7 @@ class Learning:
         entry = self.lookup.retriever.find(learned.procedure.rpartition("@")[0]) if learned.procedure else None
         if entry:
             return {trace.id, *entry.procedure.provenance.trace_ids}
-        tools = {step.tool for step in trace.calls}
-        alike = (o for o in open_ if {s.tool for s in o.calls} == tools and same_wording(trace, o))
-        return {trace.id, *(other.id for other in alike)}
+        return {trace.id, *(self.traces.fellows(trace) & {other.id for other in open_})}
 
 
 def _unclean(trace: Trace) -> str | None:

@@ -24,6 +24,8 @@ class Prediction:
 
     foretold: Foretold
     reason: str = ""
+    template: str = ""
+    """The wording that the guard accepted the request by."""
 
 
 def predict(
@@ -43,5 +45,12 @@ def predict(
         return Prediction("silent", f"the guard declines ({judgement.stage}: {judgement.reason})")
     known = Known(trace.request, trace.answer, trace)
     again = rerun(loaded, executor, known, judgement, reads=reads, now=now)
-    foretold: dict[str, Foretold] = {"same": "right", "differs": "wrong", "gave up": "silent"}
-    return Prediction(foretold[again.verdict], again.reason)
+    foretold: dict[str, Foretold] = {
+        "same": "right",
+        "differs": "wrong",
+        "unclear": "silent",
+        "gave up": "silent",
+    }
+    templates = loaded.procedure.guard.templates
+    template = templates[judgement.template] if judgement.template < len(templates) else ""
+    return Prediction(foretold[again.verdict], again.reason, template)

@@ -12,6 +12,7 @@ from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
 from seglam_agents.serving.conditions import conditions_of
 from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.loading import Loaded
 from seglam_agents.serving.retriever import Retriever, Served
 
 logger = logging.getLogger(__name__)
@@ -46,10 +47,39 @@ class Shadows:
         except Exception:
             logger.exception("procedures in shadow could not be compared with a run")
 
+    def judge(self, trace: Trace, compiler: str) -> str | None:
+        """Hold what serves against a run: a wrong prediction suspends it. Never raises.
+
+        Args:
+            trace: the run, before anything is learnt from it.
+            compiler: whose procedures are held against runs.
+
+        Returns:
+            The procedure that foretold the run, if one did and none foretold something else.
+        """
+        try:
+            said = [self._judged(loaded, trace) for loaded in self.retriever.serving(trace.request.scope)
+                    if loaded.procedure.provenance.compiler == compiler]  # fmt: skip
+        except Exception:
+            logger.exception("what serves could not be compared with a run")
+            return None
+        if any(verdict == "wrong" for verdict, _ in said):
+            self.retriever.refresh(trace.request.scope)
+            return None
+        return next((key for verdict, key in said if verdict == "right"), None)
+
+    def _judged(self, loaded: Loaded, trace: Trace) -> tuple[str, str]:
+        said = self._predict(loaded, trace)
+        procedure, known = loaded.procedure, trace.id in loaded.procedure.provenance.trace_ids
+        if said.foretold != "silent" and not known:
+            wrong = said.reason if said.foretold == "wrong" else ""
+            self.entries.foretold(trace.request.scope, procedure.id, said.template, trace.id, wrong=wrong)
+        return said.foretold, procedure.key
+
     def _note(self, served: Served, trace: Trace) -> bool:
         if trace.id in served.loaded.procedure.provenance.trace_ids:
             return False
-        said = self._predict(served, trace)
+        said = self._predict(served.loaded, trace)
         if said.foretold == "silent":
             return False
         scope, procedure_id = trace.request.scope, served.loaded.procedure.id
@@ -58,6 +88,6 @@ class Shadows:
             self.entries.confirm(scope, procedure_id, conditions, trace.id, agreed=said.foretold == "right") is not None
         )
 
-    def _predict(self, served: Served, trace: Trace) -> Prediction:
+    def _predict(self, loaded: Loaded, trace: Trace) -> Prediction:
         now = trace.recorded_at.replace(tzinfo=None) if self.clock and trace.recorded_at else None
-        return predict(served.loaded, self.executor, trace, reads=reading(self.tools.values()), now=now)
+        return predict(loaded, self.executor, trace, reads=reading(self.tools.values()), now=now)

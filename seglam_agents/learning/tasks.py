@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seglam_agents.compilers.base import CompileTask, Known, Neighbour
-from seglam_agents.compilers.traces.compiler import MAX_TRACES, TraceCompiler
+from seglam_agents.compilers.traces.compiler import TraceCompiler
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.guards.guard import Declined
 from seglam_agents.guards.normal import normalise
@@ -48,6 +48,13 @@ class Tasks:
     book: TraceBook
     tools: Mapping[str, Tool]
     clock: bool = False
+    instructions: str = ""
+    """Digest of what the agent is told."""
+
+    def holds_for(self, trace: Trace) -> bool:
+        """Tell whether a run happened under the conditions of today: what others taught is no evidence now."""
+        same = all(trace.schemas.get(name, tool.schema_hash) == tool.schema_hash for name, tool in self.tools.items())
+        return same and trace.instructions == self.instructions
 
     def of_request(self, known: Known, kind: Kind, vector: Sequence[float], finding: str = "") -> CompileTask:
         """Return the task of a compiler that asks a model."""
@@ -59,11 +66,12 @@ class Tasks:
             finding=finding,
         )
 
-    def of_trace(self, trace: Trace) -> CompileTask:
-        """Return the task of the compiler that compares runs."""
-        near = self.book.near(trace, MAX_TRACES)
+    def of_trace(self, trace: Trace, traces: TraceCompiler) -> CompileTask:
+        """Return the task of the compiler that compares runs; where a scope is new to it, with all runs of that."""
+        scope = trace.request.scope
+        near = () if traces.knows(scope) else [other for other in self.book.all(scope) if self.holds_for(other)]
         serving = (loaded.procedure for loaded in self.retriever.serving(trace.request.scope))
-        made = (procedure for procedure in serving if procedure.provenance.compiler == TraceCompiler().name)
+        made = (procedure for procedure in serving if procedure.provenance.compiler == traces.name)
         return CompileTask(
             requests=(Known(trace.request, trace.answer, trace),),
             related=tuple(Known(other.request, other.answer, other) for other in near),

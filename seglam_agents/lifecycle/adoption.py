@@ -85,7 +85,8 @@ class Adoption:
                 trace = Trace.model_validate_json(str(note["trace"]))
             except (ValueError, KeyError):
                 continue  # One note that cannot be read must not hold up the others.
-            moved = trace.model_copy(update={"request": trace.request.model_copy(update={"scope": self.new})})
+            request = trace.request.model_copy(update={"scope": self.new})
+            moved = trace.model_copy(update={"request": request, "instructions": self.instructions})
             renamed[trace.id] = moved.id
             if isinstance(self.store, NoteStore):
                 self.store.put_note(self.new, TRACE_NOTE, moved.id, {"trace": moved.model_dump_json()})

@@ -23,6 +23,8 @@ from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import ProcedureStore, note_agent
 
+MAX_IDS = 100
+"""Runs that are named as evidence for a wording."""
 TRIES = 8
 """Races against other writers that a change may lose before it is given up."""
 
@@ -106,6 +108,34 @@ class Entries:
             noted = known.model_copy(update={field: (*getattr(known, field), trace_id)})
             others = (item for item in entry.confirmations if item.conditions != conditions)
             return entry.model_copy(update={"confirmations": (*others, noted)})
+
+        return self.change(scope, procedure_id, change)
+
+    def foretold(
+        self, scope: Scope, procedure_id: str, template: str, trace_id: str, *, wrong: str = ""
+    ) -> Entry | None:
+        """Note on a wording that a serving procedure foretold a run; a wrong prediction suspends the procedure.
+
+        Args:
+            scope: where the procedure is.
+            procedure_id: which one.
+            template: the wording that accepted the request.
+            trace_id: the run.
+            wrong: what the run did instead; empty where the prediction was right.
+        """
+
+        def change(entry: Entry) -> Entry | None:
+            found = next((wording for wording in entry.wordings if wording.template == template), None)
+            if found is None or trace_id in (*found.evidence.predicted, *found.evidence.contradicted):
+                return None
+            field = "contradicted" if wrong else "predicted"
+            ids = (*getattr(found.evidence, field), trace_id)[-MAX_IDS:]
+            noted = found.model_copy(update={"evidence": found.evidence.model_copy(update={field: ids})})
+            wordings = tuple(noted if wording is found else wording for wording in entry.wordings)
+            counted = entry.model_copy(update={"wordings": wordings})
+            if not wrong or entry.status not in ("active", "shadow"):
+                return counted
+            return moved(counted, "suspended", f"a run did something else: {wrong}"[:500], at=self.clock())
 
         return self.change(scope, procedure_id, change)
 

@@ -12,6 +12,7 @@ Misses, refusals and deopts are values (`seglam_agents.records.outcome`); an exc
     + ConflictError    a compare-and-set write lost against another writer
     + SchemaError      a stored record is newer than this package, or not a record at all
   - TransitionError    a procedure cannot go from its status to the one that was asked for
+  - ClockError         the declared clock of a cache is broken
   - StaleError         a tool of a procedure is gone
   - ModelError         the chat model could not be reached or gave no usable reply
     + RecordingError   a recorded model was asked something it does not hold
@@ -70,6 +71,10 @@ class TransitionError(SeglamError):
 
 class StaleError(SeglamError):
     """A tool that a procedure uses is gone."""
+
+
+class ClockError(SeglamError):
+    """The declared clock of a cache is broken."""
 
 
 class ModelError(SeglamError):

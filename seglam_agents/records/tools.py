@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.values import Value
 
 Effect: TypeAlias = Literal["pure", "read", "write"]
 
@@ -50,6 +53,25 @@ class Tool(Record):
     def schema_hash(self) -> str:
         """Changes when the arguments or the effect change: a procedure that used the old ones is stale."""
         return digest(self.parameters, self.effect, self.idempotent)
+
+
+@dataclass(frozen=True, slots=True)
+class HostTool:
+    """A tool with the function that runs it. The function may raise: the body then sees a RuntimeError.
+
+    Raises:
+        TypeError: the function is a coroutine function, which bodies cannot wait for.
+    """
+
+    tool: Tool
+    function: Callable[..., Value]
+
+    def __post_init__(self) -> None:
+        if inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function):
+            raise TypeError(
+                f"the function of {self.tool.name} is async, and a body waits for no event loop: pass one that blocks, "
+                "such as `lambda **arguments: asyncio.run(function(**arguments))`, or use the adapter of your framework"
+            )
 
 
 def reading(tools: Iterable[Tool]) -> frozenset[str]:

@@ -66,6 +66,9 @@ class Trace(VersionedRecord):
     """Earlier turns of the conversation, oldest first; empty for a request that opened it."""
     instructions: str = ""
     """Digest of the agent's instructions in this run; empty where it had none, or they are not on record."""
+    schemas: dict[str, str] = Field(default_factory=dict[str, str])
+    """Schema hashes of the tools as they were in this run, by name; what is not here is not on record. Not part of the
+    run's id: it says what the run happened under, not what it was."""
 
     @property
     def id(self) -> str:

@@ -55,6 +55,7 @@ def load(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], l
             context=context,
             mixed_currencies="currency" in looks_at,
             mixed_units=not looks_at.isdisjoint({"unit", "convert"}),
+            command=_is_command(procedure),
         )
     )
     program = Program(procedure.body, "run", used, sandbox=procedure.sandbox)
@@ -68,6 +69,12 @@ def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool],
     used = tuple(tools[use.name] for use in procedure.tools if use.name in tools)
     choice = sandbox.choose(Program(procedure.body, "run", used, clock=clock))
     return procedure.model_copy(update={"sandbox": choice.sandbox}) if choice.sandbox else procedure
+
+
+def _is_command(procedure: Procedure) -> bool:
+    """Tell whether a procedure changes something, and none of the requests that it is known for was a question."""
+    writes = any(use.effect == "write" for use in procedure.tools)
+    return writes and not any(example.text.rstrip().endswith("?") for example in procedure.examples)
 
 
 def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str, Value] | str:

@@ -215,9 +215,9 @@ class Lookup:
 
     def explain(self, request: Request) -> Explanation:
         """Tell which guards were asked, and where each stopped."""
-        text = normalise(request.text)
         if problem := problem_of(request):
-            return Explanation(request=request.text, normalised=text.text, verdict=f"refused: {problem.reason}")
+            return Explanation(request=str(request.text), normalised="", verdict=f"refused: {problem.reason}")
+        text = normalise(request.text)
         found = self.retriever.candidates(request.scope, text)
         nearest = self.retriever.overlap(request.scope, text, MAX_EXPLAINED)
         candidates = [served.loaded for served in (*(x for x, _ in found.indexed), *found.coded)]
@@ -322,6 +322,10 @@ def cite(served: Served) -> Citation:
 
 def problem_of(request: Request) -> Refused | None:
     """Return why a request is not looked at, or None."""
+    if not isinstance(request.text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # see `ReasoningCache._request`
+        return Refused(kind="not text", reason=f"a request is a text or a Request, not a {type(request.text).__name__}")
+    if problem := _context_problem(request):
+        return Refused(kind="not text", reason=problem)
     if not request.text.strip():
         return Refused(kind="empty", reason="the request is empty")
     if len(request.text) > MAX_CHARACTERS:
@@ -331,6 +335,15 @@ def problem_of(request: Request) -> Refused | None:
         return Refused(kind="not text", reason="the request contains NUL characters: it is no text")
     if any("\ud800" <= character <= "\udfff" for character in request.text):
         return Refused(kind="not text", reason="the request contains half a surrogate pair: it is no Unicode text")
+    return None
+
+
+def _context_problem(request: Request) -> str | None:
+    """Return why a context is none: one that did not pass as a record is looked at once more."""
+    try:
+        Request.model_validate({"text": "", "context": request.context})
+    except ValueError as error:
+        return f"the context has no JSON form: {error}"
     return None
 
 

@@ -78,7 +78,11 @@ def opened(sandbox: MontySandbox) -> Iterator[Open]:
     def opened(office: Office, store: MemoryStore | None = None, now: datetime | None = None) -> ReasoningCache:
         kept = store if store is not None else MemoryStore()
         clock = (lambda: now) if now else None
-        caches.append(ReasoningCache(kept, sandbox=sandbox, second_sandbox=None, tools=office.host(), now=clock))
+        caches.append(
+            ReasoningCache(
+                kept, sandbox=sandbox, second_sandbox=None, tools=office.host(), now=clock, predictions=(0, 0)
+            )
+        )
         return caches[-1]
 
     yield opened
@@ -109,7 +113,7 @@ def shop(prices: Mapping[str, Json]) -> Office:
 def bought(item: str, count: int, price: float, rate: float | None) -> Trace:
     found: dict[str, Value] = {"price": price} if rate is None else {"price": price, "rate": rate}
     charged = step("charge", "ok", item=item, amount=count * price)
-    return ran(f"Buy {count} of {item}", "Done.", step("get_item", found, item=item), charged)
+    return ran(f'Buy {count} of "{item}"', "Done.", step("get_item", found, item=item), charged)
 
 
 class TestNumbersThatCoincide:
@@ -117,29 +121,26 @@ class TestNumbersThatCoincide:
 
     COINCIDING = tuple(bought(item, count, 10, 0.1) for item, count in (("lamps", 10), ("chairs", 20), ("tables", 30)))
 
-    def test_a_product_that_is_also_a_quotient_is_refused(self, opened: Open) -> None:
-        """A price of 10 and a rate of 0.1: price * number and number / rate are the same in every trace."""
-        office = shop({"pens": {"price": 4, "rate": 0.2}})
+    def test_a_product_that_is_also_a_quotient_charges_nothing(self, opened: Open) -> None:
+        """A price of 10 and a rate of 0.1: price * number and number / rate are the same in every run, then not."""
+        office = shop({"pens": {"price": 10, "rate": 0.2}, "mats": {"price": 10, "rate": 0.1}})
         cache = opened(office)
-        learned = observed(cache, self.COINCIDING)
-        assert learned.status == "rejected" and "amount of charge: both" in learned.reason
-        assert "['price'] * number" in learned.reason and "number / item_2['rate']" in learned.reason
-        assert "a trace in which" in learned.reason and "'price': 10, 'rate': 0.1" in learned.reason
-        assert isinstance(cache.lookup("Buy 3 of pens"), Miss) and office.calls == []
+        observed(cache, self.COINCIDING)
+        assert not isinstance(cache.lookup('Buy 20 of "pens"'), Hit) and office.writes == []
 
     def test_a_separating_trace_settles_it(self, opened: Open) -> None:
-        """The trace that the refusal asked for decides for the product, on other prices and rates as well."""
+        """A run in which they differ decides for the product, on other prices and rates as well."""
         office = shop({"pens": {"price": 6, "rate": 0.15}})
         cache = opened(office)
         learned = observed(cache, [*self.COINCIDING, bought("cups", 3, 4, 0.2)])
-        assert learned.status == "admitted", learned.reason
-        hit = cache.lookup("Buy 7 of pens")
+        assert learned.status in LEARNT, learned.reason
+        hit = cache.lookup('Buy 7 of "pens"')
         assert isinstance(hit, Hit), hit
         assert office.writes == [("charge", {"item": "pens", "amount": 42})]
 
     def test_a_rate_with_a_role_of_its_own(self, opened: Open) -> None:
         """A rate that goes into a call of its own: the amount waits for a separating trace all the same."""
-        office = shop({"pens": {"price": 6, "rate": 0.9}})
+        office = shop({"pens": {"price": 6, "rate": 0.15}})
         office.add("book_tax", "item rate", "write", lambda item, rate: "ok")
         cache = opened(office)
 
@@ -147,23 +148,23 @@ class TestNumbersThatCoincide:
             trace = bought(item, count, price, rate)
             return trace.model_copy(update={"steps": (*trace.steps, step("book_tax", "ok", item=item, rate=rate))})
 
-        refused = observed(cache, [taxed("lamps", 10, 10, 0.1), taxed("chairs", 20, 10, 0.1)])
-        assert refused.status == "rejected" and "both" in refused.reason and office.calls == []
-        assert cache.observe(taxed("cups", 3, 4, 0.2)).status == "admitted"
-        assert isinstance(cache.lookup("Buy 7 of pens"), Hit)
+        observed(cache, [taxed("lamps", 10, 10, 0.1), taxed("chairs", 20, 10, 0.1)])
+        assert not isinstance(cache.lookup('Buy 7 of "pens"'), Hit) and office.writes == []
+        assert cache.observe(taxed("cups", 3, 4, 0.2)).status in LEARNT
+        assert isinstance(cache.lookup('Buy 7 of "pens"'), Hit)
         assert office.writes == [
             ("charge", {"item": "pens", "amount": 42}),
-            ("book_tax", {"item": "pens", "rate": 0.9}),
+            ("book_tax", {"item": "pens", "rate": 0.15}),
         ]
 
     def test_without_a_rate_there_is_one_formula(self, opened: Open) -> None:
         """Where nothing else fits, the product is taken at once."""
-        office = shop({"pens": {"price": 6}})
+        office = shop({"pens": {"price": 15}})
         cache = opened(office)
         traces = [bought(*each, None) for each in (("lamps", 10, 10), ("chairs", 20, 12), ("tables", 4, 20))]
         assert observed(cache, traces).status in LEARNT
-        assert isinstance(cache.lookup("Buy 7 of pens"), Hit)
-        assert office.writes == [("charge", {"item": "pens", "amount": 42})]
+        assert isinstance(cache.lookup('Buy 7 of "pens"'), Hit)
+        assert office.writes == [("charge", {"item": "pens", "amount": 105})]
 
     def test_a_constant_by_accident_is_held_to_what_was_seen(self, opened: Open) -> None:
         """Everything cost 5 in the traces, so that 10 was charged; where something costs 8, nothing is charged."""
@@ -171,8 +172,8 @@ class TestNumbersThatCoincide:
         cache = opened(office)
         learned = observed(cache, [bought(item, 2, 5, None) for item in ("lamps", "chairs", "tables")])
         assert learned.status in LEARNT, learned.reason
-        assert isinstance(cache.lookup("Buy 2 of mats"), Hit)
-        assert isinstance(cache.lookup("Buy 2 of pens"), Deopt)
+        assert isinstance(cache.lookup('Buy 2 of "mats"'), Hit)
+        assert isinstance(cache.lookup('Buy 2 of "pens"'), Deopt)
         assert office.writes == [("charge", {"item": "mats", "amount": 10})]
 
     @pytest.mark.parametrize(
@@ -189,8 +190,8 @@ class TestNumbersThatCoincide:
         for item, count, price in (("lamps", 2, 10), ("chairs", 5, 20), ("mats", 3, 5)):
             found: dict[str, Value] = {"price": price, factor: price if factor == "net" else count}
             charged = step("charge", "ok", item=item, amount=count * price)
-            cache.observe(ran(f"Buy {count} of {item}", "Done.", step("get_item", found, item=item), charged))
-        cache.lookup("Buy 4 of pens")
+            cache.observe(ran(f'Buy {count} of "{item}"', "Done.", step("get_item", found, item=item), charged))
+        cache.lookup('Buy 4 of "pens"')
         assert office.writes == []
 
     def test_a_record_with_many_numbers(self, opened: Open) -> None:
@@ -205,8 +206,8 @@ class TestNumbersThatCoincide:
         for number, (item, count) in enumerate((("lamps", 10), ("chairs", 20), ("mats", 30))):
             read = step("get_item", record(number, 0.1, 10), item=item)
             written = step("charge", "ok", item=item, amount=count * 10)
-            cache.observe(ran(f"Buy {count} of {item}", "Done.", read, written))
-        cache.lookup("Buy 20 of pens")
+            cache.observe(ran(f'Buy {count} of "{item}"', "Done.", read, written))
+        cache.lookup('Buy 20 of "pens"')
         assert office.writes == []
 
     def test_seven_explanations_of_one_address(self, opened: Open) -> None:
@@ -218,8 +219,8 @@ class TestNumbersThatCoincide:
         cache = opened(office)
         for name, address in (("Anna", "a1@x.org"), ("Otto", "o1@x.org"), ("Ines", "i1@x.org")):
             found = step("find_user", dict.fromkeys(keys, address), name=name)
-            cache.observe(ran(f"Invite {name} now", "Sent.", found, step("send_mail", "ok", to=address)))
-        cache.lookup("Invite Piet now")
+            cache.observe(ran(f'Invite "{name}" now', "Sent.", found, step("send_mail", "ok", to=address)))
+        cache.lookup('Invite "Piet" now')
         assert office.writes == []
 
     @pytest.mark.parametrize("count", ["0", "-2"])
@@ -228,7 +229,7 @@ class TestNumbersThatCoincide:
         office = shop({"pens": {"price": 6}})
         cache = opened(office)
         observed(cache, [bought(*each, None) for each in (("lamps", 10, 10), ("chairs", 20, 12), ("tables", 4, 20))])
-        cache.lookup(f"Buy {count} of pens")
+        cache.lookup(f'Buy {count} of "pens"')
         assert office.writes == []
 
     def test_a_number_that_is_in_two_places_of_the_request(self, opened: Open) -> None:
@@ -244,15 +245,17 @@ class TestNumbersThatCoincide:
         assert isinstance(cache.lookup("Reserve 3 seats for the 3 guests"), Hit)
 
     def test_a_quantity_that_is_the_day_of_the_month(self, opened: Open) -> None:
-        """The quantity was the day of the month, three times; on another day it is the quantity that is written."""
+        """The quantity was the day of the month, three times: nothing is written until a run tells them apart."""
         office = Office()
         office.add("deliver", "count day", "write", lambda count, day: "ok")
         cache = opened(office)
         for count, day in ((4, "2026-03-04"), (7, "2026-05-07"), (9, "2026-06-09")):
             cache.observe(ran(f"Deliver {count} crates on {day}", "Done.", step("deliver", "ok", count=count, day=day)))
-        outcome = cache.lookup("Deliver 3 crates on 2026-08-21")
-        assert isinstance(outcome, Hit), outcome
-        assert office.writes == [("deliver", {"count": 3, "day": "2026-08-21"})]
+        assert not isinstance(cache.lookup("Deliver 5 crates on 2026-08-21"), Hit) and office.writes == []
+        apart = step("deliver", "ok", count=6, day="2026-07-02")
+        cache.observe(ran("Deliver 6 crates on 2026-07-02", "Done.", apart))
+        assert isinstance(cache.lookup("Deliver 5 crates on 2026-08-21"), Hit)
+        assert office.writes == [("deliver", {"count": 5, "day": "2026-08-21"})]
 
     def test_a_result_that_was_the_number_of_the_request(self, opened: Open) -> None:
         """The stock was what was asked for in every trace: where it is not, nothing is written."""
@@ -262,9 +265,9 @@ class TestNumbersThatCoincide:
         cache = opened(office)
         for item, count in (("lamps", 2), ("chairs", 9), ("tables", 4)):
             read = step("get_stock", {"stock": count}, item=item)
-            cache.observe(ran(f"Ship {count} of {item}", "Done.", read, step("ship", "ok", item=item, count=count)))
-        assert isinstance(cache.lookup("Ship 3 of pens"), Deopt) and office.writes == []
-        assert isinstance(cache.lookup("Ship 6 of mats"), Hit) and len(office.writes) == 1
+            cache.observe(ran(f'Ship {count} of "{item}"', "Done.", read, step("ship", "ok", item=item, count=count)))
+        assert isinstance(cache.lookup('Ship 3 of "pens"'), Deopt) and office.writes == []
+        assert isinstance(cache.lookup('Ship 6 of "mats"'), Hit) and len(office.writes) == 1
 
     def test_old_runs_are_not_taken_for_new_ones(self, opened: Open) -> None:
         """Runs of last year that do not say so: the coming March of then is not the past one of today."""
@@ -317,7 +320,7 @@ REFUSED: list[tuple[str, list[Json], Json]] = [
     ("a number in a nested record", [{"warehouse": {"stock": n}} for n in (5, 9, 4)], {"warehouse": {"stock": 0}}),
     ("a status in a nested record", [{"item": {"status": "available"}}] * 3, {"item": {"status": "sold out"}}),
     ("a block in a nested list", [{"stock": n, "blocks": []} for n in (5, 9, 4)], {"stock": 8, "blocks": ["fraud"]}),
-    ("an empty nested list", [{"shelves": [shelf]} for shelf in ("A", "B", "C")], {"shelves": []}),
+    ("an empty nested list", [{"shelves": ["A"]}] * 3, {"shelves": []}),
     ("a key that no trace had", [{"stock": n} for n in (5, 9, 4)], {"stock": 8, "discontinued": True}),
     ("a key in an empty record", [{}, {}, {}], {"embargo": True}),
     ("a count in words", [{"availability": f"{n} left"} for n in (5, 9, 4)], {"availability": "0 left"}),
@@ -345,9 +348,9 @@ def shipped(opened: Open, seen: Sequence[Json], unseen: Json, count: int) -> tup
     traces: list[Trace] = []
     for item, asked, result in zip(("lamps", "chairs", "tables", "cups"), (2, 3, 1, 2), seen, strict=False):
         read = step("get_stock", decode(result), item=item)
-        traces.append(ran(f"Ship {asked} of {item}", "Shipped.", read, step("ship", "ok", item=item, count=asked)))
+        traces.append(ran(f'Ship {asked} of "{item}"', "Shipped.", read, step("ship", "ok", item=item, count=asked)))
     learned = observed(cache, traces)
-    return office, learned, cache.lookup(f"Ship {count} of pens")
+    return office, learned, cache.lookup(f'Ship {count} of "pens"')
 
 
 class TestBranchesThatNobodyTook:
@@ -389,8 +392,8 @@ class TestBranchesThatNobodyTook:
         cache = opened(office)
         for item, found in (("lamps", "A5"), ("chairs", "B9"), ("tables", "C4")):
             read = step("find_item", {"id": found, "kind": "thing"}, item=item)
-            cache.observe(ran(f"Ship the {item} now", "Shipped.", read, step("ship", "ok", item_id=found)))
-        cache.lookup("Ship the pens now")
+            cache.observe(ran(f'Ship the "{item}" now', "Shipped.", read, step("ship", "ok", item_id=found)))
+        cache.lookup('Ship the "pens" now')
         assert office.writes == []
 
     def test_no_row_is_written_before_all_were_looked_at(self, opened: Open) -> None:
@@ -404,9 +407,9 @@ class TestBranchesThatNobodyTook:
             rows: list[Value] = [{"id": f"{person}{number}", "state": "open"} for number in range(count)]
             closed = [step("close_task", "ok", task_id=f"{person}{number}") for number in range(count)]
             cache.observe(
-                ran(f"Close the tasks of {person}", "Done.", step("list_tasks", rows, person=person), *closed)
+                ran(f'Close the tasks of "{person}"', "Done.", step("list_tasks", rows, person=person), *closed)
             )
-        outcome = cache.lookup("Close the tasks of Piet")
+        outcome = cache.lookup('Close the tasks of "Piet"')
         assert isinstance(outcome, Deopt) and office.writes == []
 
     @pytest.mark.parametrize(("what", "seen", "unseen"), REFUSED, ids=[case[0] for case in REFUSED])
@@ -420,7 +423,7 @@ class TestBranchesThatNobodyTook:
         """Nobody can say what a list was read for that no call looks at."""
         office, learned, outcome = shipped(opened, [[{"sku": "s1"}], [{"sku": "s2"}], [{"sku": "s4"}]], NOTHING, 2)
         assert learned.status == "rejected" and "the result stock was read" in learned.reason
-        assert isinstance(outcome, Miss) and office.calls == []
+        assert not isinstance(outcome, Hit) and office.writes == []
 
     @pytest.mark.parametrize("unseen", [NOTHING, [{"sku": "s9", "stock": 0}], [{"sku": "s9", "stock": 1}]])
     def test_a_list_whose_row_is_written(self, opened: Open, unseen: Json) -> None:
@@ -433,9 +436,9 @@ class TestBranchesThatNobodyTook:
             rows: Value = [{"sku": f"{item}-7", "stock": stock}]
             read = step("find_stock", rows, item=item)
             written = step("ship", "ok", sku=f"{item}-7", count=count)
-            learned = cache.observe(ran(f"Ship {count} of {item}", "Shipped.", read, written))
+            learned = cache.observe(ran(f'Ship {count} of "{item}"', "Shipped.", read, written))
         assert learned.status in LEARNT, learned
-        assert isinstance(cache.lookup("Ship 2 of pens"), Deopt) and office.writes == []
+        assert isinstance(cache.lookup('Ship 2 of "pens"'), Deopt) and office.writes == []
 
     def test_records_with_different_keys(self, opened: Open) -> None:
         """A user who is banned gets no card, even if records of users do not all have the same keys."""
@@ -450,8 +453,10 @@ class TestBranchesThatNobodyTook:
         ]
         for name, record in records:
             found = step("find_user", decode(record), name=name)
-            cache.observe(ran(f"Send a card to {name}", "Sent.", found, step("send_card", "ok", user_id=record["id"])))
-        cache.lookup("Send a card to Piet")
+            cache.observe(
+                ran(f'Send a card to "{name}"', "Sent.", found, step("send_card", "ok", user_id=record["id"]))
+            )
+        cache.lookup('Send a card to "Piet"')
         assert office.writes == []
 
     @pytest.mark.parametrize("balance", [0, -50])
@@ -463,8 +468,8 @@ class TestBranchesThatNobodyTook:
         cache = opened(office)
         for name, amount in (("Anna", 50), ("Otto", 70), ("Ines", 20)):
             read = step("get_account", {"balance": amount}, name=name)
-            cache.observe(ran(f"Pay out {name}", "Paid.", read, step("pay_out", "ok", name=name, amount=amount)))
-        cache.lookup("Pay out Piet")
+            cache.observe(ran(f'Pay out "{name}"', "Paid.", read, step("pay_out", "ok", name=name, amount=amount)))
+        cache.lookup('Pay out "Piet"')
         assert office.writes == []
 
 
@@ -532,39 +537,27 @@ class TestRequestsThatLookAlike:
         assert office.writes == [("refund", {"order": "B-2"}), ("cancel", {"order": "B-3"})]
 
     @pytest.mark.parametrize(
-        "what", ["all", "everything", "nothing", "no desk", "every desk", "desk and lamp", "desk or lamp", "desk twice"]
+        "what",
+        [
+            "desk",
+            "all",
+            "everything",
+            "nothing",
+            "no lamp",
+            "every lamp",
+            "lamp and chair",
+            "lamp twice",
+            "lamp tomorrow",
+        ],
     )
-    def test_an_open_place_takes_no_words_that_change_the_request(self, opened: Open, what: str) -> None:
-        """A place for words that nobody listed takes a thing, not what is to be done with it."""
+    def test_a_place_for_words_of_a_write_is_closed(self, opened: Open, what: str) -> None:
+        """However many words were seen, another one is not written; those seen are."""
         office = desk()
         cache = opened(office)
         for item in ("lamp", "chair", "table", "carpet"):
             cache.observe(ran(f"Please send a refund for {item}", "Refunded.", step("refund", "ok", order=item)))
-        assert isinstance(cache.lookup("Please send a refund for desk"), Hit)
-        assert not isinstance(cache.lookup(f"Please send a refund for {what}"), Hit) and len(office.writes) == 1
-
-    def test_words_seen_twice_open_no_place_of_a_write(self, opened: Open) -> None:
-        """Two names are no reason to write any other."""
-        office = desk()
-        cache = opened(office)
-        for item in ("lamp", "chair"):
-            cache.observe(ran(f"Please send a refund for {item}", "Refunded.", step("refund", "ok", order=item)))
-        assert not isinstance(cache.lookup("Please send a refund for desk"), Hit) and office.writes == []
+        assert not isinstance(cache.lookup(f"Please send a refund for {what}"), Hit) and office.writes == []
         assert isinstance(cache.lookup("Please send a refund for chair"), Hit)
-
-    @pytest.mark.xfail(
-        strict=True,
-        raises=AssertionError,
-        reason="a phrase takes in an adverb of time, and writes it as a part of the name",
-    )
-    def test_an_open_place_takes_no_time(self, opened: Open) -> None:
-        """A refund for tomorrow is not a refund today of a thing called "desk tomorrow"."""
-        office = desk()
-        cache = opened(office)
-        for item in ("lamp", "chair", "table", "carpet"):
-            cache.observe(ran(f"Please send a refund for {item}", "Refunded.", step("refund", "ok", order=item)))
-        cache.lookup("Please send a refund for desk tomorrow")
-        assert office.writes == []
 
 
 def shop_with_addresses(address: Value) -> Office:

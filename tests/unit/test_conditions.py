@@ -185,3 +185,56 @@ def test_what_version_1_kept_under_a_fingerprint_is_taken_over(opened: Open) -> 
         (kept,) = store.notes(cache.scope, "trace").values()
         assert hit.citation.trace_ids == (Trace.model_validate_json(str(kept["trace"])).id,)
     assert isinstance(opened(store, NEVER, tool).lookup("Refund order B-7"), Miss)
+
+
+def runs_of(*orders: str) -> list[Trace]:
+    return [run_of(order) for order in orders]
+
+
+def test_runs_under_other_instructions_teach_nothing_now(opened: Open) -> None:
+    """What many runs taught under one prompt is not compiled anew from one run under another."""
+    store, tool = MemoryStore(), refund_tool()
+    may = opened(store, MAY, tool)
+    learned = [may.observe(run).status for run in runs_of("A-1", "A-2", "A-3", "A-4", "A-5")]
+    assert "admitted" in learned and isinstance(may.lookup("Refund order A-9"), Hit)
+    other = opened(store, NEVER, tool)
+    assert other.observe(run_of("B-1")).status != "admitted"
+    assert isinstance(other.lookup("Refund order A-9"), Miss), "one of two runs agrees"
+    assert isinstance(opened(store, MAY, tool).lookup("Refund order A-9"), Hit)
+
+
+def test_what_was_refused_under_new_instructions_is_not_served(opened: Open) -> None:
+    """A refusal under the new prompt outweighs agreement about other orders, and what the old prompt taught."""
+    store, tool = MemoryStore(), refund_tool()
+    may = opened(store, MAY, tool)
+    for run in runs_of("A-1", "A-2", "A-3", "A-4", "A-5"):
+        may.observe(run)
+    other = opened(store, "Never refund order C-1.", tool)
+    other.observe(Trace(request=Request(text="Refund order C-1"), answer="I may not."))
+    for run in runs_of("B-1", "B-2"):
+        other.observe(run)
+    assert not isinstance(other.lookup("Refund order C-1"), Hit)
+
+
+def test_two_prompts_side_by_side_do_not_take_procedures_from_each_other(opened: Open) -> None:
+    """Each learns from its own runs, and both go on serving."""
+    store, tool = MemoryStore(), refund_tool()
+    told = (MAY, "You may refund an order of up to $20.")
+    for prompt in told:
+        cache = opened(store, prompt, tool)
+        for number in range(6):
+            cache.observe(run_of(f"A-{number}{len(prompt) % 10}"))
+    for prompt in told:
+        assert isinstance(opened(store, prompt, tool).lookup("Refund order A-99"), Hit), prompt
+
+
+@pytest.mark.parametrize("change", [{"note": {"type": "string"}}, {"order": {"type": "string", "maxLength": 3}}])
+def test_runs_under_another_schema_teach_nothing_now(opened: Open, change: dict[str, object]) -> None:
+    """One run with a changed tool makes no procedure of the runs with the tool as it was."""
+    store, tool = MemoryStore(), refund_tool()
+    before = opened(store, MAY, tool)
+    for run in runs_of("A-1", "A-2", "A-3", "A-4", "A-5"):
+        before.observe(run)
+    after = opened(store, MAY, refund_tool(**change))
+    assert after.observe(run_of("B-1")).status != "admitted"
+    assert isinstance(after.lookup("Refund order A-9"), Miss)

@@ -1,58 +1,78 @@
-"""Why traces went different ways: the tests that fit all of them.
+"""Why runs went different ways: the tests that fit all of them.
 
-The tests that no trace contradicts are a version space (Mitchell, Generalization as search, 1982). A body takes a way
-only where all of them agree, so that it never goes where only one reading of the traces would go.
+The tests that no run contradicts are a version space (Mitchell, Generalization as search, 1982). A body takes a way
+only where all of them agree, so that it never goes where only one reading of the runs would go.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import cast
 
-from seglam_agents.compilers.traces.atoms import Atoms, Found
+from seglam_agents.compilers.traces.grammar import ISO
 from seglam_agents.compilers.traces.plan import Test
+from seglam_agents.compilers.traces.sight import Found, Sight, rivals
 from seglam_agents.compilers.traces.terms import Term, literal
 from seglam_agents.records.values import Value
 
 MAX_TESTS = 16
-"""Tests that must agree; where more fit, those of the simplest terms, and of each result the simplest."""
+"""Tests that must agree; where more fit, another run has to come first."""
+MAX_NUMBERS = 40
+NAMES = 5
+"""Runs from which on words that are nearly all different are names, which decide nothing."""
+OPEN_SHARE = 0.8
 
 
-def tests(atoms: Atoms, labels: Sequence[bool]) -> tuple[Test, ...]:
+def tests(sight: Sight, labels: Sequence[bool]) -> tuple[Test, ...]:
     """Return the tests that are true in the views labelled True and false in the others; none where nothing fits."""
     found: dict[str, Test] = {}
-    for test in _all(atoms, labels):
+    for test in _all(sight, labels):
         found.setdefault(test.yes.code, test)
-    ranked = sorted(found.values(), key=lambda test: (not _like_with_like(test), test.yes.size, test.yes.code))
+    if not found:
+        found = {test.yes.code: test for test in _remote(sight, labels)}
+    if not found:
+        found = {test.yes.code: test for test in _clock(sight, labels)}
+    ranked = sorted(found.values(), key=lambda test: (test.yes.size, test.yes.code))
     # A test of what nothing else looks at comes before a second test of the same.
     firsts = list({test.yes.sources: test for test in reversed(ranked)}.values())[::-1]
     return tuple([*firsts, *(test for test in ranked if test not in firsts)][:MAX_TESTS])
 
 
-def _like_with_like(test: Test) -> bool:
-    """Tell whether a test compares the same of two results: their sums, or their last values."""
-    left, _, right = re.split(r" (==|!=|[<>]=?) ", test.yes.code + " == ", maxsplit=1)[:3]
-    shapes = [re.sub(r"\b\w+(?=[)\[]|$)", "_", side) for side in (left, right.removesuffix(" == "))]
-    return len(test.yes.sources) == 2 and shapes[0] == shapes[1]
-
-
-def _all(atoms: Atoms, labels: Sequence[bool]) -> Iterator[Test]:
-    for atom in atoms.plain:
+def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
+    for atom in _plain(sight):
         yield from _member(atom, labels)
-    for atom in atoms.lists:
+    for atom in sight.lists:
         yield from _emptiness(atom, labels)
-    numbers = _distinct(atoms.numbers)
+    numbers = _distinct([atom for atom in sight.numbers if atom[0].family != "clock"])
     for atom in numbers:
         yield from _threshold(atom, labels)
     for left, right in combinations(numbers, 2):
+        if "request" in (left[0].family, right[0].family):
+            yield from _comparison(left, right, labels)
+
+
+def _remote(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
+    """Yield comparisons of two numbers of results: looked at only where nothing nearer tells why."""
+    for left, right in combinations(_distinct(sight.numbers), 2):
         yield from _comparison(left, right, labels)
 
 
-def _distinct(numbers: Sequence[Found]) -> list[Found]:
-    unique = {seen: (term, seen) for term, seen in sorted(numbers, key=lambda atom: -atom[0].size)}
-    return sorted(unique.values(), key=lambda atom: atom[0].size)[:40]
+def _plain(sight: Sight) -> list[Found]:
+    pools = ("place", "path", "row", "element", "key")
+    return [atom for pool in pools for atom in sight.pools[pool]]
+
+
+def _clock(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
+    """Yield tests of the clock: looked at only where the request speaks of a time, and nothing else tells why."""
+    for atom in sight.pools["granule"] if sight.timed else ():
+        yield from _member(atom, labels)
+        if all(isinstance(value, int) for value in atom[1]):
+            yield from _threshold(atom, labels)
+
+
+def _distinct(numbers: Iterable[Found]) -> list[Found]:
+    return rivals(numbers)[:MAX_NUMBERS]
 
 
 def _member(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
@@ -63,9 +83,14 @@ def _member(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
     members = cast("tuple[str | bool | None, ...]", seen)
     yes = {value for value, label in zip(members, labels, strict=True) if label}
     no = {value for value, label in zip(members, labels, strict=True) if not label}
-    if yes & no or (len(yes) + len(no) > len(seen) / 1.5 and all(isinstance(value, str) for value in seen)):
-        return  # Texts that are all different are names, not reasons.
-    yield Test(_in(term, yes), _in(term, no))
+    dated = all(isinstance(value, str) and ISO.fullmatch(value) for value in seen)
+    many = len(seen) >= NAMES and len(yes) + len(no) >= OPEN_SHARE * len(seen) and all(map(_is_text, seen))
+    if not (yes & no or many or dated):
+        yield Test(_in(term, yes), _in(term, no))
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value, str)
 
 
 def _in(term: Term, members: set[str | bool | None]) -> Term:
@@ -91,16 +116,12 @@ def _emptiness(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
 def _threshold(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
     """A number that is above all (or below all) that were seen on the other way."""
     term, seen = atom
-    if term.family == "request":
-        return  # A number of the request alone decides nothing that its words do not say.
     yes = [cast(float, value) for value, label in zip(seen, labels, strict=True) if label]
     no = [cast(float, value) for value, label in zip(seen, labels, strict=True) if not label]
     if min(yes) > max(no):
-        low, high = min(yes), max(no)
-        yield Test(_bound(term, ">=", low), _bound(term, "<=", high))
+        yield Test(_bound(term, ">=", min(yes)), _bound(term, "<=", max(no)))
     elif max(yes) < min(no):
-        low, high = min(no), max(yes)
-        yield Test(_bound(term, "<=", high), _bound(term, ">=", low))
+        yield Test(_bound(term, "<=", max(yes)), _bound(term, ">=", min(no)))
 
 
 def _bound(term: Term, operator: str, limit: float) -> Term:
@@ -110,8 +131,6 @@ def _bound(term: Term, operator: str, limit: float) -> Term:
 
 
 def _comparison(left: Found, right: Found, labels: Sequence[bool]) -> Iterator[Test]:
-    if left[0].family == right[0].family == "request":
-        return
     signs = [_sign(cast(float, a) - cast(float, b)) for a, b in zip(left[1], right[1], strict=True)]
     yes = {sign for sign, label in zip(signs, labels, strict=True) if label}
     no = {sign for sign, label in zip(signs, labels, strict=True) if not label}

@@ -1,105 +1,141 @@
-"""The guard of a kind: its wordings as templates, with slots no wider than what the traces support."""
+"""The guard of a kind: its wordings as templates, with slots no wider than what the runs support."""
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
-from seglam_agents.compilers.traces.clocks import hulls_of, spellings
-from seglam_agents.compilers.traces.phrases import Binding, said_in, say_the_same
-from seglam_agents.compilers.traces.plan import Node, calls_of, terms_of
-from seglam_agents.compilers.traces.terms import Term, Unknown
+from seglam_agents.compilers.traces.plan import Node, calls_of, scenes_before, terms_of
+from seglam_agents.compilers.traces.spans import WORDS, Reading
+from seglam_agents.compilers.traces.terms import FUNCTIONS, Term, Unknown
 from seglam_agents.guards.slots.exports import parse_text
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.tools import Tool
-from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import Value
 
-OPEN_KINDS = ("person", "name", "phrase", "title")
+OPEN_KINDS = ("person", "name", "noun", "phrase")
 """Slot types of words that nobody listed, narrowest first."""
-OPEN_VALUES = 3
-"""Different words that must have been seen at a place before words that were not seen may stand there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """What varies between requests: its slot type (None for words), and whether the plan looks at it."""
-
-    name: str
-    kind: str | None
-    used: bool
+CONFIRMED_KINDS = (*OPEN_KINDS, "title")
+"""The same for words that a result has to say again."""
+FOUND_KINDS = ("person", "name")
+"""The same for words that a read has to find something for."""
+SHARED = 3
+"""Values of a place that must have led to the same before it may be ignored."""
 
 
 class Unguarded(SeglamError):
     """No guard is safe for these requests; says why."""
 
 
-def slots_of(
-    texts: Sequence[tuple[Binding, Trace]],
-    arguments: Sequence[Argument],
-    plan: Node,
-    tools: Mapping[str, Tool],
-    writes: frozenset[str],
-    *,
-    closed: bool = False,
-) -> dict[str, str]:
-    """Return the slot type of each argument that a plan looks at; where closed, words are those seen.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What runs had at one place: its slot type or `words`, and what stood there in each run."""
+
+    name: str
+    kind: str
+    texts: tuple[str, ...]
+    values: tuple[Value, ...]
+    outcomes: tuple[str, ...]
+    """What each run did and answered, as one key."""
+
+    @property
+    def distinct(self) -> list[str]:
+        """The different texts, the newest spelling of each."""
+        return list({text.casefold(): text for text in self.texts}.values())
+
+
+def slots_of(places: Sequence[Asked], plan: Node, tools: Mapping[str, Tool], writes: frozenset[str]) -> dict[str, str]:
+    """Return the slot type of each place; a place that always said the same and decides nothing is left out.
 
     Raises:
         Unguarded: something varies that nothing explains, or no slot type reads what was seen.
     """
+    acts = any(call.tool in writes for call in calls_of(plan))
+    used = {name for term in terms_of(plan) for name in term.sources}
     slots: dict[str, str] = {}
-    for argument in arguments:
-        seen = [_raw(binding, argument.name) for binding, _ in texts]
-        if argument.used:
-            clock = _clock(argument.name, plan)
-            slots[argument.name] = clock or argument.kind or _words(argument.name, seen, plan, tools, writes, closed)
+    opened = False
+    for place in sorted(places, key=lambda place: -len(place.distinct)):
+        if place.name not in used:
+            if kind := _ignored(place, acts=acts):
+                slots[place.name] = kind
+        elif place.kind != WORDS:
+            slots[place.name] = "count" if place.kind == "number" and _whole(place.values) else place.kind
         else:
-            _check_unused(argument, seen, [trace for _, trace in texts])
-    return slots
+            kind = _words(place, plan, tools, writes, opened)
+            opened = opened or (not kind.startswith("choice(") and not confirmed_by(place.name, plan, writes))
+            slots[place.name] = kind
+    return {place.name: slots[place.name] for place in places if place.name in slots}
 
 
-def templates_of(bindings: Sequence[Binding], slots: Mapping[str, str]) -> list[str]:
-    """Return the wordings as templates."""
-    return list(dict.fromkeys(_template(binding, slots) for binding in bindings))
+def template_of(reading: Reading, names: Sequence[str], slots: Mapping[str, str]) -> str:
+    """Return a wording as a template; places without a slot stay as they were said."""
+    parts = [_literal(reading.literals[0])]
+    known: set[str] = set()
+    for name, place, literal in zip(names, reading.places, reading.literals[1:], strict=True):
+        mention = f"{{{name}}}" if name in known else f"{{{name}:{slots.get(name)}}}"
+        parts += [mention if name in slots else _literal(place.text), _literal(literal)]
+        known.add(name)
+    return "".join(parts).strip()
 
 
-def _raw(binding: Binding, name: str) -> str:
-    start, end = next((start, end) for other, start, end in binding.spans if other == name)
-    return binding.text[start:end]
+def confirmed_by(name: str, plan: Node, writes: frozenset[str]) -> list[str]:
+    """Return the results that say what stands at a place, in every run and before anything is written or answered."""
+    scenes = scenes_before(plan, writes)
+    found: list[str] | None = None
+    for scene in scenes:
+        results = [other for other, family in scene.families.items() if family == "result"]
+        telling = [
+            other
+            for other in results
+            if all(FUNCTIONS["tells"](view[other], view[name]) for view in scene.views if isinstance(view[name], str))
+        ]
+        found = telling if found is None else [each for each in found if each in telling]
+    return found or []
 
 
-def _check_unused(argument: Argument, seen: Sequence[str], traces: Sequence[Trace]) -> None:
-    """Words that nothing depends on may differ as seen, never further."""
-    shown = ", ".join(repr(text) for text in dict.fromkeys(seen))[:200]
-    if argument.kind is not None:
-        raise Unguarded(f"nothing says what {shown} is for: a trace where it makes a difference is needed")
-    said = said_in(traces)
-    if not all(say_the_same(one, other, said) for one, other in combinations(dict.fromkeys(seen), 2)):
-        raise Unguarded(f"nothing says what {shown} is for, and these words may not mean the same")
+def found_by(name: str, plan: Node, writes: frozenset[str]) -> bool:
+    """Tell whether a read takes what stands at a place as it is, and what it finds goes into a later call."""
+    calls = calls_of(plan)
+    looked_up = [
+        call.name
+        for call in calls
+        if call.tool not in writes
+        and any(name in (t.code, *(rival.code for rival in t.rivals)) for t in call.arguments.values())
+    ]
+    later = frozenset[str]().union(*(term.sources for call in calls for term in call.arguments.values()))
+    return any(result in later for result in looked_up)
 
 
-def _words(
-    name: str, seen: Sequence[str], plan: Node, tools: Mapping[str, Tool], writes: frozenset[str], closed: bool
-) -> str:
-    distinct = list({text.casefold(): text for text in reversed(seen)}.values())[::-1]
-    if listed := _listed(name, plan):
-        known = {text.lower() for text in distinct}
-        return _choice([*distinct, *(word for word in listed if word not in known)])
-    if closed or _decides(name, plan):
-        return _choice(distinct)
-    enumerated = _enumerated(name, plan, tools)
-    if enumerated:
-        known = {text.casefold() for text in distinct}
-        return _choice([*distinct, *(word for word in enumerated if word.casefold() not in known)])
-    enough = len(distinct) >= OPEN_VALUES and len(distinct) * 2 > len(seen)
-    if enough or (len(distinct) >= 2 and not _written(name, plan, writes)):
-        for kind in OPEN_KINDS:
-            if all(parse_text(kind, text) is not None for text in seen):
+def _whole(values: Sequence[Value]) -> bool:
+    return all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values)
+
+
+def _ignored(place: Asked, *, acts: bool) -> str | None:
+    """Return the slot type of a place that nothing looks at; None where it always said the same."""
+    if len(place.distinct) == 1:
+        return None
+    shown = ", ".join(repr(text) for text in place.distinct)[:200]
+    sharing = max(len({t for t, o in zip(place.texts, place.outcomes, strict=True) if o == w}) for w in place.outcomes)
+    if acts or place.kind == WORDS or sharing < SHARED:
+        raise Unguarded(f"nothing says what {shown} is for: a run where it makes a difference is needed")
+    return place.kind
+
+
+def _words(place: Asked, plan: Node, tools: Mapping[str, Tool], writes: frozenset[str], opened: bool) -> str:
+    if _decides(place.name, plan):
+        return _choice(place.distinct)
+    if enumerated := _enumerated(place.name, plan, tools):
+        known = {text.casefold() for text in place.distinct}
+        return _choice([*place.distinct, *(word for word in enumerated if word.casefold() not in known)])
+    confirmed = bool(confirmed_by(place.name, plan, writes))
+    acts = any(call.tool in writes for call in calls_of(plan))
+    found = found_by(place.name, plan, writes)
+    if len(place.distinct) >= 2 and (confirmed or found or not (acts or opened)):
+        kinds = CONFIRMED_KINDS if confirmed else FOUND_KINDS if acts or opened else OPEN_KINDS
+        for kind in kinds:
+            if all(parse_text(kind, text) is not None for text in place.texts):
                 return kind
-    return _choice(distinct)
+    return _choice(place.distinct)
 
 
 def _choice(options: Sequence[str]) -> str:
@@ -108,24 +144,9 @@ def _choice(options: Sequence[str]) -> str:
     return f"choice({'|'.join(options)})"
 
 
-def _clock(name: str, plan: Node) -> str | None:
-    """Return a slot type for the times of day whose half of the day the plan knows."""
-    found = [hulls for term in terms_of(plan) if (hulls := hulls_of(term, name))]
-    return _choice(spellings(*found[0])) if found else None
-
-
-def _listed(name: str, plan: Node) -> list[str]:
-    """Return the words that a dictionary of the plan knows at a place."""
-    for term in terms_of(plan):
-        match = re.search(rf"(\{{[^{{}}]*\}})\[{name}\.lower\(\)\]", term.code)
-        if match:
-            return [str(key) for key in ast.literal_eval(match[1])]
-    return []
-
-
 def _decides(name: str, plan: Node) -> bool:
     """Tell whether the plan goes different ways for different words."""
-    return any(re.search(rf"\b{name} (==|in) ", term.code) for term in terms_of(plan))
+    return any(f"{name} == " in term.code or f"{name} in " in term.code for term in terms_of(plan))
 
 
 def _enumerated(name: str, plan: Node, tools: Mapping[str, Tool]) -> list[str]:
@@ -140,35 +161,14 @@ def _enumerated(name: str, plan: Node, tools: Mapping[str, Tool]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _spellings(name: str, term: Term, value: str) -> list[str]:
-    found: list[str] = []
-    for spelling in (" ".join(value.casefold().split("_")), value.casefold()):
+def _spellings(name: str, term: Term, value: str) -> Iterator[str]:
+    for spelling in (" ".join(value.casefold().split("_")), value.casefold(), value):
         try:
             if term({name: spelling}) == value:
-                found.append(spelling)
+                yield spelling
+                return
         except Unknown:
             continue
-    return found[:1]
-
-
-def _written(name: str, plan: Node, writes: frozenset[str]) -> bool:
-    """Tell whether the words go into something that is changed as they stand."""
-    return any(
-        name in term.sources and term.family in ("request", "computed")
-        for call in calls_of(plan)
-        if call.tool in writes
-        for term in call.arguments.values()
-    )
-
-
-def _template(binding: Binding, slots: Mapping[str, str]) -> str:
-    parts = [_literal(binding.literals[0])]
-    known: set[str] = set()
-    for (name, start, end), literal in zip(binding.spans, binding.literals[1:], strict=True):
-        mention = f"{{{name}}}" if name in known else f"{{{name}:{slots.get(name)}}}"
-        parts += [mention if name in slots else _literal(binding.text[start:end]), _literal(literal)]
-        known.add(name)
-    return "".join(parts).strip()
 
 
 def _literal(text: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, cast
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, cast
 
+from seglam_agents.compilers.traces.closings import claim, likeness
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
-from seglam_agents.records.values import same as same_answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,27 @@ def stops_of(node: Node) -> list[Stop]:
             return []
 
 
+def scenes_before(node: Node, writes: frozenset[str] = frozenset()) -> list[Scene]:
+    """Return what could be seen before each first write, and before each answer without one."""
+    match node:
+        case Invoke(scene=scene, call=call, then=then):
+            return [scene] if call.tool in writes else scenes_before(then, writes)
+        case Loop(scene=scene, calls=calls, then=then):
+            return [scene] if any(call.tool in writes for call in calls) else scenes_before(then, writes)
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return [*scenes_before(if_yes, writes), *scenes_before(if_no, writes)]
+        case Answer(scene=scene):
+            return [scene]
+        case Stop():
+            return []
+
+
 class Diverged(SeglamError):
-    """A plan gives up on a trace, or does something else than the trace."""
+    """A plan gives up on a run."""
+
+
+class _Differs(SeglamError):
+    """A plan does something else than a run."""
 
 
 @dataclass(slots=True)
@@ -184,63 +203,185 @@ def matching(steps: Sequence[ToolStep], tool: str, arguments: Mapping[str, Value
     return None
 
 
-def follow(
+def grown(node: Node, view: View, steps: Sequence[ToolStep], reads: frozenset[str] = frozenset()) -> Node:
+    """Return a plan that has seen one more run, which it foretold rightly: no term changes."""
+    return _grown(node, dict(view), _Run(list(steps), [], reads))
+
+
+def _grown(node: Node, view: dict[str, Value], run: _Run) -> Node:
+    scene = Scene((*node.scene.views, {name: view[name] for name in node.scene.families}), node.scene.families)
+    match node:
+        case Invoke(call=call, then=then):
+            _called(call, view, run)
+            return replace(node, scene=scene, then=_grown(then, view, run))
+        case Loop(over=over, variable=variable, inside=inside, then=then):
+            elements = cast("Sequence[Value]", over(view))
+            turns = tuple({**{n: view[n] for n in scene.families}, variable: element} for element in elements)
+            _looped(node, view, run)
+            more = Scene((*inside.views, *turns), inside.families)
+            return replace(node, scene=scene, inside=more, then=_grown(then, view, run))
+        case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
+            yes = all(test.yes(view) for test in tests)
+            return replace(
+                node,
+                scene=scene,
+                if_yes=_grown(if_yes, view, run) if yes else if_yes,
+                if_no=if_no if yes else _grown(if_no, view, run),
+            )
+        case Answer() | Stop():
+            return replace(node, scene=scene)
+
+
+Verdict: TypeAlias = Literal["right", "wrong", "silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Foretold:
+    """What a plan said about a run: the same as it did, something else, or nothing."""
+
+    verdict: Verdict
+    differs: str = ""
+    way: str = ""
+    """The way that it took: its calls and the words of its answer."""
+
+
+def foretell(
     node: Node, view: View, steps: Sequence[ToolStep], answer: Value, reads: frozenset[str] = frozenset()
-) -> tuple[ToolStep, ...] | None:
-    """Return the steps of a trace in the order of a plan that does what the trace did; None where it does not.
+) -> Foretold:
+    """Return what a plan says about a run, over the results that the run recorded.
 
     Args:
         node: the plan.
         view: what it can see at its beginning.
-        steps: the calls of the trace.
-        answer: what the trace answered.
+        steps: the calls of the run.
+        answer: what the run answered.
         reads: the tools that change nothing: in which order they are called between two writes says nothing.
-
-    Raises:
-        Diverged: the plan gives up on it (its calls so far were those of the trace).
     """
     run = _Run(list(steps), [], reads)
     try:
-        return tuple(run.taken) if _follow(node, dict(view), run, answer) else None
+        end = _follow(node, dict(view), run)
     except Unknown as error:
-        raise Diverged("a value is missing") from error
+        return Foretold("silent", str(error) or "a value is missing")
+    except Diverged as error:
+        return Foretold("silent", str(error))
+    except _Differs as error:
+        return Foretold("wrong", str(error))
+    if run.left:
+        return Foretold("wrong", f"never calls {run.left[0].tool}")
+    way = _way([step.tool for step in run.taken], end[1], end[0])
+    alike = likeness(encode(end[1]), encode(answer))
+    if alike == "same":
+        return Foretold("right", "", way)
+    said = f"answers {end[1]!r}, the run {answer!r}"
+    return Foretold("wrong" if alike == "differs" else "silent", said, way)
 
 
-def _follow(node: Node, view: dict[str, Value], run: _Run, answer: Value) -> bool:
+def ways_of(node: Node, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Answer]]:
+    """Yield every way of a plan with its end."""
     match node:
         case Invoke(call=call, then=then):
-            return _called(call, view, run) and _follow(then, view, run, answer)
+            yield from ways_of(then, (*called, call.tool))
+        case Loop(calls=calls, then=then):
+            yield from ways_of(then, (*called, *(call.tool for call in calls)))
+        case Branch(if_yes=if_yes, if_no=if_no):
+            yield from ways_of(if_yes, called)
+            yield from ways_of(if_no, called)
+        case Answer():
+            yield _way_to(called, node), node
+        case Stop():
+            pass
+
+
+def without(node: Node, proven: frozenset[str], called: tuple[str, ...] = ()) -> Node:
+    """Return a plan that gives up on every way that is not proven."""
+    match node:
+        case Invoke(call=call, then=then):
+            return replace(node, then=without(then, proven, (*called, call.tool)))
+        case Loop(calls=calls, then=then):
+            return replace(node, then=without(then, proven, (*called, *(call.tool for call in calls))))
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return replace(node, if_yes=without(if_yes, proven, called), if_no=without(if_no, proven, called))
+        case Answer(scene=scene):
+            return node if _way_to(called, node) in proven else Stop(scene, "no run of this way was predicted yet")
+        case Stop():
+            return node
+
+
+def narrowed(node: Node, names: Collection[str]) -> Node:
+    """Return a plan that sees only those places of the request: what never varied is no argument of a body."""
+
+    def seen(scene: Scene) -> Scene:
+        kept: dict[str, Family] = {}
+        for name, own in scene.families.items():
+            if own != "request" or name in names:
+                kept[name] = own
+        return Scene(scene.views, kept)
+
+    scene = seen(node.scene)
+    match node:
+        case Invoke(then=then):
+            return replace(node, scene=scene, then=narrowed(then, names))
+        case Loop(inside=inside, then=then):
+            return replace(node, scene=scene, inside=seen(inside), then=narrowed(then, names))
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return replace(node, scene=scene, if_yes=narrowed(if_yes, names), if_no=narrowed(if_no, names))
+        case Answer() | Stop():
+            return replace(node, scene=scene)
+
+
+def _way_to(called: Sequence[str], end: Answer) -> str:
+    for view in end.scene.views:
+        try:
+            return _way(called, end.term(view), view)
+        except Unknown:
+            continue  # A run in another phrasing, of which the term says nothing.
+    return _way(called, "", {})
+
+
+def _way(called: Sequence[str], answer: Value, view: View) -> str:
+    """Return a name for a way that stays the same while terms change: its calls, and what its answer claims."""
+    known = [encode(value) for value in view.values()]
+    words = sorted(claim(answer, known).words) if isinstance(answer, str) else [type(answer).__name__]
+    # A loop may turn any number of times on the same way.
+    return " ".join(dict.fromkeys(called)) + " -> " + " ".join(words)
+
+
+def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value]:
+    match node:
+        case Invoke(call=call, then=then):
+            _called(call, view, run)
+            return _follow(then, view, run)
         case Loop():
-            return _looped(node, view, run) and _follow(node.then, view, run, answer)
+            _looped(node, view, run)
+            return _follow(node.then, view, run)
         case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
             if all(test.yes(view) for test in tests):
-                return _follow(if_yes, view, run, answer)
+                return _follow(if_yes, view, run)
             if all(test.no(view) for test in tests):
-                return _follow(if_no, view, run, answer)
-            raise Diverged("not seen in any trace")
+                return _follow(if_no, view, run)
+            raise Diverged("not seen in any run")
         case Answer(term=term):
-            return not run.left and same_answer(encode(term(view)), encode(answer))
+            return view, term(view)
         case Stop(reason=reason):
             raise Diverged(reason)
 
 
-def _called(call: Invocation, view: dict[str, Value], run: _Run) -> bool:
+def _called(call: Invocation, view: dict[str, Value], run: _Run) -> None:
     arguments = {name: encode(term(view)) for name, term in call.arguments.items()}
     step = run.take(call.tool, arguments)
     if step is None:
-        return False
+        left = f"{run.left[0].tool}({dict(run.left[0].arguments)})" if run.left else "nothing"
+        raise _Differs(f"calls {call.tool}({arguments}), the run {left}"[:400])
     view[call.name] = decode(step.result)
-    return True
 
 
-def _looped(loop: Loop, view: dict[str, Value], run: _Run) -> bool:
+def _looped(loop: Loop, view: dict[str, Value], run: _Run) -> None:
     elements = cast("Sequence[Value]", loop.over(view))
     if not elements and not loop.may_be_empty:
-        raise Diverged("no trace was without one here")
+        raise Diverged("no run was without one here")
     if loop.at_most is not None and len(elements) > loop.at_most:
-        raise Diverged("no trace had as many here")
+        raise Diverged("no run had as many here")
     for element in elements:
         inner = {**view, loop.variable: element}
-        if not all(_called(call, inner, run) for call in loop.calls):
-            return False
-    return True
+        for call in loop.calls:
+            _called(call, inner, run)

@@ -23,9 +23,9 @@ def deopt(reason: str) -> NoReturn:
 
 
 def expect(condition, otherwise):
-    """Go on only where it is as it was in the traces."""
+    """Go on only where it is as it was in the runs."""
     if not condition:
-        deopt(f"no trace shows what to do with {otherwise}")
+        deopt(f"no run shows what to do with {otherwise}")
 
 
 def is_text(value, kind):
@@ -38,22 +38,34 @@ def is_text(value, kind):
 
 
 def like_seen(record, keys, values={}, ranges={}, texts={}):
-    """Go on only with a record like those of the traces."""
+    """Go on only with a record like those of the runs."""
     for key in record:
         if key not in keys:
-            deopt(f"no trace shows what to do with {key!r}")
+            deopt(f"no run shows what to do with {key!r}")
     for key in values:
         if record.get(key) not in values[key]:
-            deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
+            deopt(f"no run shows what to do with {key}={record.get(key)!r}")
     for key in texts:
         if not is_text(record.get(key), texts[key]):
-            deopt(f"no trace shows what to do with {key}={record.get(key)!r}")
+            deopt(f"no run shows what to do with {key}={record.get(key)!r}")
     for key in ranges:
         number = record.get(key)
         if isinstance(number, bool) or not isinstance(number, (int, float)):
-            deopt(f"no trace shows what to do with {key}={number!r}")
+            deopt(f"no run shows what to do with {key}={number!r}")
         if not ranges[key][0] <= number <= ranges[key][1]:
-            deopt(f"no trace shows what to do with {key}={number!r}")
+            deopt(f"no run shows what to do with {key}={number!r}")
+
+
+def rows_like(rows, keys, values={}, ranges={}):
+    """Go on only with rows like those of the runs."""
+    for row in rows:
+        like_seen(row, keys, values, ranges)
+
+
+def side_of(text, now):
+    """Tell whether an ISO date is before, on or after today."""
+    today = iso_day(now)
+    return "before" if text[:10] < today else "after" if text[:10] > today else "today"
 
 
 def sentence_of(text):
@@ -68,29 +80,29 @@ def exact(number):
 
 
 def agree(first, *others):
-    """Several explanations fitted every trace: go on only where they still say the same."""
+    """Several explanations fitted every run: go on only where they still say the same."""
     for other in others:
         if other != first:
-            deopt(f"explanations that fitted all traces differ here: {first!r} and {other!r}")
+            deopt(f"explanations that fitted all runs differ here: {first!r} and {other!r}")
     return first
 
 
 def only(rows):
-    """Every trace had exactly one."""
+    """Every run had exactly one."""
     if not isinstance(rows, list) or len(rows) != 1:
-        deopt("every trace had exactly one here")
+        deopt("every run had exactly one here")
     return rows[0]
 
 
 def first(rows):
     if not rows:
-        deopt("no trace was without one here")
+        deopt("no run was without one here")
     return rows[0]
 
 
 def last(rows):
     if not rows:
-        deopt("no trace was without one here")
+        deopt("no run was without one here")
     return rows[-1]
 
 
@@ -146,6 +158,13 @@ def under(record, word):
     if len(found) != 1:
         deopt(f"nothing is known of {word!r}")
     return found[0]
+
+
+def common(rows, key):
+    """What all rows say alike."""
+    if not rows or any([row[key] != rows[0][key] for row in rows]):
+        deopt(f"every run had one {key} in all rows here")
+    return rows[0][key]
 
 
 def entries(record):
@@ -218,7 +237,7 @@ def line_joined(items):
 def whole(number):
     """A number without a fraction, as an integer."""
     if number != int(number):
-        deopt("every trace had a whole number here")
+        deopt("every run had a whole number here")
     return int(number)
 
 
@@ -313,15 +332,142 @@ def at(day, clock):
     return datetime(day.year, day.month, day.day, clock.hour, clock.minute, clock.second)
 
 
-def on_clock(day, clock, morning, afternoon):
-    """A day at "9", "3:30" or "12": hours seen before noon stand as they are, those seen after it are twelve later."""
-    parts = str(clock).split(":")
-    hour, minute = int(parts[0]), int(parts[1]) if len(parts) > 1 else 0
-    if afternoon[0] <= hour <= afternoon[1]:
-        return datetime(day.year, day.month, day.day, hour + 12, minute)
-    if not morning[0] <= hour <= morning[1]:
-        deopt("no trace shows whether that hour is before or after noon")
-    return datetime(day.year, day.month, day.day, hour, minute)
+def digits(text):
+    """The digits of a token: 901 of "O901"."""
+    return "".join([character for character in text if character.isdigit()])
+
+
+def letters(text):
+    """The letters before the first digit: "O" of "O901"."""
+    return re.sub(r"[0-9].*", "", text)
+
+
+def shape_of(text):
+    """The kinds of characters of an id: "AA-0000" of "OR-1234"."""
+    upper = re.sub(r"[A-Z]", "A", re.sub(r"[0-9]", "0", text))
+    return re.sub(r"[a-z]", "a", upper)
+
+
+def tells(result, text):
+    """Tell whether a result says a text somewhere, whatever its case."""
+    if isinstance(result, str):
+        return result.lower() == text.lower()
+    if isinstance(result, dict):
+        return any([tells(result[key], text) for key in result])
+    return isinstance(result, list) and any([tells(each, text) for each in result])
+
+
+def having_same(rows, key, value):
+    """Rows with a text, whatever its case."""
+    return [row for row in rows if row[key].lower() == value.lower()]
+
+
+def having_above(rows, key, low, high):
+    """Rows from `high` up: no run shows which side of the limit lies between."""
+    if any([low < row[key] < high for row in rows]):
+        deopt(f"no run shows on which side {key} falls")
+    return [row for row in rows if row[key] >= high]
+
+
+def having_below(rows, key, low, high):
+    """Rows up to `low`: no run shows which side of the limit lies between."""
+    if any([low < row[key] < high for row in rows]):
+        deopt(f"no run shows on which side {key} falls")
+    return [row for row in rows if row[key] <= low]
+
+
+def having_before(rows, key, day):
+    return [row for row in rows if row[key][:10] < iso_day(day)]
+
+
+def having_from(rows, key, day):
+    return [row for row in rows if row[key][:10] >= iso_day(day)]
+
+
+def having_after(rows, key, day):
+    return [row for row in rows if row[key][:10] > iso_day(day)]
+
+
+def having_until(rows, key, day):
+    return [row for row in rows if row[key][:10] <= iso_day(day)]
+
+
+def having_on(rows, key, day):
+    return [row for row in rows if row[key][:10] == iso_day(day)]
+
+
+def having_in_month(rows, key, day):
+    return [row for row in rows if row[key][:7] == iso_day(day)[:7]]
+
+
+def quarter(day):
+    return (day.month + 2) // 3
+
+
+def quarter_name(day):
+    return f"Q{(day.month + 2) // 3}"
+
+
+def month_name(day):
+    names = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October")
+    return (*names, "November", "December")[day.month - 1]
+
+
+def weekday_name(day):
+    return ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")[day.weekday()]
+
+
+def iso_quarter(day):
+    return f"{day.year}-Q{(day.month + 2) // 3}"
+
+
+def iso_month(day):
+    return iso_day(day)[:7]
+
+
+def week(day):
+    """The ISO week of the year."""
+    thursday = date(day.year, day.month, day.day) + timedelta(days=3 - day.weekday())
+    return (thursday - date(thursday.year, 1, 1)).days // 7 + 1
+
+
+def day_number(day):
+    return day.day
+
+
+def month_of(day):
+    return day.month
+
+
+def year_of(day):
+    return day.year
+
+
+def months_later(day, amount):
+    """The first of a month some months later, or earlier where negative."""
+    months = day.year * 12 + day.month - 1 + amount
+    return date(months // 12, months % 12 + 1, 1)
+
+
+def quarter_start(day):
+    return date(day.year, day.month - (day.month - 1) % 3, 1)
+
+
+def year_start(day):
+    return date(day.year, 1, 1)
+
+
+def week_start(day):
+    """The Monday of the week."""
+    return date(day.year, day.month, day.day) - timedelta(days=day.weekday())
+
+
+def grouped(number):
+    return f"{number:,}"
+
+
+def grouped_cents(number):
+    return f"{number:,.2f}"
 
 
 def iso_day(day):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from seglam_agents.compilers.traces import classes
+from seglam_agents.compilers.traces.holds import Holder, places
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test
 from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, used_functions
 
@@ -16,9 +16,7 @@ MAX_TURNS = 50
 """Turns of a loop that changes something: fewer than the calls that a run may make."""
 
 
-def write(
-    plan: Node, parameters: Sequence[str], summary: str, writes: frozenset[str], names: frozenset[str] = frozenset()
-) -> str:
+def write(plan: Node, parameters: Sequence[str], summary: str, writes: frozenset[str], said: frozenset[str]) -> str:
     """Return the module of a body.
 
     Args:
@@ -26,16 +24,14 @@ def write(
         parameters: the names that `run` takes.
         summary: one line about it.
         writes: the tools that change something.
-        names: keys of results that hold names.
+        said: the words of the requests.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
-    used = classes.used_in(plan, writes, names)
-    checks = classes.checks(plan, writes, used)
-    amounts = [f"    {line}" for line in classes.amounts(plan, used)]
-    lines = amounts + list(_node(plan, checks, writes, used, "    "))
-    lines = _hoisted(lines)
+    holder = Holder.of(plan, writes, said)
+    first = [f"    {line}" for line in places(plan, writes)]
+    lines = _hoisted([*first, *_node(plan, holder, "    ")])
     if _reads_clock(lines):
         lines.insert(0, "    now = datetime.now()")
     body = "\n".join([f"def run({', '.join(parameters)}):", f'    """{summary}"""', *_unassigned(lines)])
@@ -57,32 +53,30 @@ def _imports(source: str) -> list[str]:
     return ["\n".join(lines) + "\n"] if lines else []
 
 
-def _node(
-    node: Node, checks: Mapping[int, Sequence[str]], writes: frozenset[str], used: classes.Used, indent: str
-) -> Iterator[str]:
-    yield from (indent + line for line in checks.get(id(node), ()))
+def _node(node: Node, holder: Holder, indent: str) -> Iterator[str]:
+    yield from (indent + line for line in holder.lines.get(id(node), ()))
     match node:
         case Invoke(call=call, then=then):
             yield from _call(call, indent)
-            yield from _node(then, checks, writes, used, indent)
+            yield from _node(then, holder, indent)
         case Loop(variable=variable, over=over, calls=calls, then=then):
             if not node.may_be_empty:
                 yield f"{indent}expect(len({over.code}) > 0, {literal('none of them')})"
             if node.at_most is not None:
                 yield f"{indent}expect(len({over.code}) <= {node.at_most}, {literal('so many of them')})"
-            if held := classes.inside(node, writes, used):
+            if held := holder.inside.get(id(node)):
                 # All of them are looked at before the first is changed: half of a list is nobody's wish.
                 yield f"{indent}expect(len({over.code}) <= {MAX_TURNS}, {literal('as many of them')})"
                 yield f"{indent}for {variable} in {over.code}:"
                 yield from (f"{indent}    {line}" for line in held)
             yield f"{indent}for {variable} in {over.code}:"
             yield from (line for call in calls for line in _call(call, indent + "    "))
-            yield from _node(then, checks, writes, used, indent)
+            yield from _node(then, holder, indent)
         case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
             yield f"{indent}if {_all([test.yes for test in tests])}:"
-            yield from _node(if_yes, checks, writes, used, indent + "    ")
+            yield from _node(if_yes, holder, indent + "    ")
             yield f"{indent}elif {_all([test.no for test in tests])}:"
-            yield from _node(if_no, checks, writes, used, indent + "    ")
+            yield from _node(if_no, holder, indent + "    ")
             yield f"{indent}else:"
             yield f"{indent}    deopt({literal(_between(tests))})"
         case Answer(term=term):
@@ -107,16 +101,18 @@ def _all(terms: Sequence[Term]) -> str:
 
 
 def _between(tests: Sequence[Test]) -> str:
-    return "no trace shows which way to go: " + "; ".join(f"{test.yes.code} or {test.no.code}" for test in tests)[:300]
+    return "no run shows which way to go: " + "; ".join(f"{test.yes.code} or {test.no.code}" for test in tests)[:300]
 
 
 def _hoisted(lines: list[str]) -> list[str]:
     """Give a name to what explanations agree on where it is used more than once."""
     counts = Counter(found for line in lines for found in _agreements(line))
     for number, (code, count) in enumerate(counts.items()):
-        at = next(i for i, line in enumerate(lines) if code in line)
+        at = next((i for i, line in enumerate(lines) if code in line), None)
+        if at is None or count < 2:
+            continue  # A part of it has a name by now.
         top = _statement(lines, at)
-        if count < 2 or not re.match(r" {4}\S", lines[top]):
+        if not re.match(r" {4}\S", lines[top]):
             continue
         source = re.search(r"[(, ]([a-z_]\w*)[,)\[]", code)
         name = f"agreed_{source[1]}" if source else f"agreed_{number}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
@@ -32,6 +32,8 @@ class Term:
     size: int = 1
     sources: frozenset[str] = frozenset()
     """The names it reads."""
+    rivals: tuple[Term, ...] = field(default=(), compare=False, repr=False)
+    """What has to agree for it to have a value."""
 
     def __call__(self, view: View) -> Value:
         """Compute it.
@@ -42,7 +44,7 @@ class Term:
         try:
             return self.function(view)
         except Exception as error:  # whatever the data does: a term that fails here explains nothing here
-            raise Unknown from error
+            raise Unknown(str(error)) from error
 
 
 Values: TypeAlias = tuple[Value, ...]
@@ -135,28 +137,13 @@ def joined(parts: Sequence[Term | str]) -> Term:
     )
 
 
-def table(entries: Mapping[str, Value], key: Term) -> Term:
-    """Return a dictionary looked up by a text."""
-    code = "{" + ", ".join(f"{literal(k)}: {literal(v)}" for k, v in entries.items()) + "}"
-    folded = {k.lower(): v for k, v in entries.items()}
-    return Term(
-        f"{code}[{key.code}.lower()]",
-        lambda view: folded[str(key.function(view)).lower()],
-        key.family,
-        2 + key.size,
-        key.sources,
-    )
-
-
-def entries_of(term: Term) -> Mapping[str, Value]:
-    """Return the dictionary of a `table`; nothing for another term."""
-    match = re.fullmatch(r"(\{[^{}]*\})\[\w+\.lower\(\)\]", term.code)
-    return cast("Mapping[str, Value]", ast.literal_eval(match[1])) if match else {}
-
-
 def agreeing(terms: Sequence[Term]) -> Term:
     """Return a term that has a value only where all of these have the same."""
-    return applied("agree", *terms, family=terms[0].family) if len(terms) > 1 else terms[0]
+    parts = {part.code: part for term in terms for part in (term.rivals or (term,))}
+    if len(parts) == 1:
+        return terms[0]
+    together = applied("agree", *parts.values(), family=terms[0].family)
+    return replace(together, rivals=tuple(parts.values()))
 
 
 def mapping(entries: Mapping[str, Term]) -> Term:
@@ -193,34 +180,6 @@ def used_functions(code: str) -> list[str]:
     while more := {n for n in PRELUDE for w in wanted if re.search(rf"\b{n}\(", PRELUDE[w])} - wanted:
         wanted |= more
     return [name for name in PRELUDE if name in wanted]
-
-
-def principal(code: str) -> str:
-    """Return a source with the first of the explanations that must agree in place of all of them."""
-    while match := re.search(r"\bagree\(", code):
-        first, end = _first_argument(code, match.end())
-        code = code[: match.start()] + first + code[end:]
-    return code
-
-
-def _first_argument(code: str, start: int) -> tuple[str, int]:
-    """Return the first argument of a call, and where the call ends."""
-    depth, quote, comma = 0, "", -1
-    for index in range(start, len(code)):
-        character = code[index]
-        if quote:
-            quote = "" if character == quote and code[index - 1] != "\\" else quote
-        elif character in "\"'":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            if depth == 0:
-                return code[start : comma if comma >= 0 else index], index + 1
-            depth -= 1
-        elif character == "," and depth == 0 and comma < 0:
-            comma = index
-    return code[start:], len(code)
 
 
 def _mixed(terms: Sequence[Term]) -> Family:

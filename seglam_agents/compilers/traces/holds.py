@@ -1,0 +1,473 @@
+"""What a body holds its results and places to before it writes or answers: to be like those that runs had.
+
+A branch that no run took cannot be seen in the runs. What can be seen is which results they had: where a result is of
+another class (another status, nothing found, a number out of the range seen), the body gives up, and the model decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from seglam_agents.compilers.traces.closings import claim
+from seglam_agents.compilers.traces.grammar import ISO, is_map, sight
+from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, calls_of, terms_of, ways_of
+from seglam_agents.compilers.traces.sight import (
+    AMOUNTS,
+    Found,
+    Row,
+    all_are,
+    fields,
+    has_rows,
+    is_number,
+    numeric,
+    rows_of,
+)
+from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, literal, variable
+from seglam_agents.records.errors import SeglamError
+from seglam_agents.records.values import Value
+
+OPEN_TEXTS = 5
+"""Texts of a key from which on it may be an open set."""
+OPEN_SHARE = 0.8
+"""Share of different texts: a set whose members hardly come again is an open one."""
+PROSE = 40
+"""Letters from which on a text is prose: no set of such texts is ever complete."""
+FACTOR = 2
+"""How far beyond the numbers of the requests seen another one may lie."""
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
+"""Ids, dates and addresses: one token with a digit or an @."""
+_NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
+_IDS = re.compile(r"(^|_|-)(id|ids|no|nr|number|code|key|uuid|phone|zip|year)$|[a-z]Id$", re.IGNORECASE)
+"""Keys whose numbers name something."""
+_NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer)$")
+"""Keys whose texts name something."""
+
+
+class Unused(SeglamError):
+    """A result was read, differs from run to run, and nothing says what for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Finds the lines that hold what is seen to what was seen.
+
+    Args:
+        writes: the tools that change something.
+        codes: the terms of the plan.
+        outcomes: names of the results of writes.
+        timed: whether the request speaks of a time.
+    """
+
+    writes: frozenset[str]
+    codes: Sequence[str]
+    outcomes: frozenset[str]
+    neutral: frozenset[int] = frozenset()
+    """Answers whose words are all given by the request or by keys of results: they decide nothing."""
+    plain: list[bool] = field(default_factory=lambda: [False])
+    """Whether what is held at the moment comes before such an answer."""
+    lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
+    inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
+
+    @classmethod
+    def of(cls, plan: Node, writes: frozenset[str], said: frozenset[str] = frozenset()) -> Holder:
+        """Return what holds a plan: for each node (by `id`) the lines that come before it.
+
+        Raises:
+            Unused: a result was read and nothing says what for.
+        """
+        outcomes = frozenset(call.name for call in calls_of(plan) if call.tool in writes)
+        neutral = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _neutral(end, said))
+        codes = [term.code for term in terms_of(plan)]
+        holder = cls(writes, codes, outcomes, neutral if not _branches(plan) else frozenset())
+        holder._place(plan, frozenset())
+        return holder
+
+    def _place(self, node: Node, done: frozenset[str]) -> None:
+        match node:
+            case Invoke(call=call, then=then):
+                done = self._before(node, done) if call.tool in self.writes else done
+                self._place(then, done)
+            case Loop(calls=calls, then=then):
+                if any(call.tool in self.writes for call in calls):
+                    done = self._before(node, done)
+                    self.inside[id(node)] = self._turn(node)
+                self._place(then, done)
+            case Branch(if_yes=if_yes, if_no=if_no):
+                self._place(if_yes, done)
+                self._place(if_no, done)
+            case Answer():
+                self._before(node, done)
+            case _:
+                pass
+
+    def _before(self, node: Node, done: frozenset[str]) -> frozenset[str]:
+        scene = node.scene
+        self.plain[0] = id(node) in self.neutral
+        names = [name for name, family in scene.families.items() if family == "result" and name not in done]
+        lines = [line for name in names for line in self._result(_of(scene, name), scene)]
+        if not done:
+            lines += _confirmed(scene)
+        self.lines[id(node)] = tuple(dict.fromkeys(lines))
+        return done | set(names)
+
+    def _turn(self, loop: Loop) -> tuple[str, ...]:
+        return tuple(self._record(_of(loop.inside, loop.variable), loop.inside))
+
+    def _result(self, atom: Found, scene: Scene) -> Iterator[str]:
+        if all_are(atom, list):
+            yield from self._list(atom, scene)
+        elif all_are(atom, dict):
+            yield from self._record(atom, scene)
+        else:
+            yield from self._scalar(atom, scene)
+
+    def _list(self, atom: Found, scene: Scene) -> Iterator[str]:
+        code, lists = atom[0].code, cast("tuple[Sequence[Value], ...]", atom[1])
+        if not any(lists):
+            yield f"expect(len({code}) == 0, {literal(f'{code} with something in it')})"
+            return
+        differ = len({repr(value) for value in lists}) > 1
+        if not self._mentioned(code) and differ:
+            raise Unused(code)
+        if all(lists):
+            yield f"expect(len({code}) > 0, {literal(f'{code} with nothing in it')})"
+        if has_rows(atom):
+            yield from self._rows(atom, scene)
+        elif not self._mentioned(code):
+            yield f"expect({code} == {literal(list(lists[0]))}, {literal(f'{code} that no run had')})"
+
+    def _rows(self, atom: Found, scene: Scene) -> Iterator[str]:
+        """Hold every row of a list to the keys, values, ranges and times that rows had."""
+        rows = rows_of(atom)
+        known = list({key: None for row in rows for key in row})
+        values: dict[str, Value] = {}
+        ranges: dict[str, Value] = {}
+        for key in [key for key in known if all(key in row for row in rows)]:
+            column = [row[key] for row in rows]
+            if all(is_number(value) for value in column):
+                if not _IDS.search(key):
+                    told = any(f"'{key}'" in code for code in self.codes)
+                    ranges[key] = _wide(column, 1 if told else FACTOR)
+            elif (allowed := self._statuses(key, column, atom, scene)) is not None:
+                values[key] = allowed
+        yield f"{_like('rows_like', atom[0].code, known, values, ranges, {})}"
+        for key in known:
+            if all(key in row for row in rows) and all(_is_day(row[key]) for row in rows):
+                yield from self._times(atom, key, scene)
+        yield from self._selected(atom, scene)
+
+    def _statuses(self, key: str, column: Sequence[Value], atom: Found, scene: Scene) -> list[Value] | None:
+        """Return the values of a key of rows that may be a status; None where it names or repeats something."""
+        if _NAMES.search(key) or not all(_scalar_text(value) for value in column):
+            return None
+        return None if self._same(column, scene, rows_of_views(atom)) else _allowed(column, looked_at=False)
+
+    def _selected(self, atom: Found, scene: Scene) -> Iterator[str]:
+        """Hold a number of a selected row to the side of the request's numbers on which it always was."""
+        seen = sight(scene.views, {n: f for n, f in scene.families.items() if f != "result" or n == atom[0].code})
+        for term, values in seen.pools["row"]:
+            if all(is_number(value) for value in values) and any(term.code in code for code in self.codes):
+                yield from _relations(term.code, cast("tuple[float, ...]", values), scene)
+
+    def _same(self, column: Sequence[Value], scene: Scene, per_view: Sequence[int]) -> bool:
+        """Tell whether a key repeats a place of the request in every row."""
+        for name, family in scene.families.items():
+            if family == "request":
+                asked = [view[name] for view, count in zip(scene.views, per_view, strict=True) for _ in range(count)]
+                if all(map(_alike, column, asked)):
+                    return True
+        return False
+
+    def _times(self, atom: Found, key: str, scene: Scene) -> Iterator[str]:
+        """Hold days to the sides of today on which they were."""
+        if "now" not in scene.families:
+            return
+        sides: set[str] = set()
+        for view, value in zip(scene.views, atom[1], strict=True):
+            sides |= {str(FUNCTIONS["side_of"](row[key], view["now"])) for row in cast("Sequence[Row]", value)}
+        if len(sides) < 3:
+            kept = literal(sorted(sides))
+            condition = f"all([side_of(row[{key!r}], now) in {kept} for row in {atom[0].code}])"
+            yield f"expect({condition}, {literal(f'{key} at another time')})"
+
+    def _record(self, atom: Found, scene: Scene) -> Iterator[str]:
+        """Hold a record to the keys, values and ranges that were seen."""
+        if not all_are(atom, dict):
+            yield from self._scalar(atom, scene)
+            return
+        if is_map(atom):
+            if not self._mentioned(atom[0].code):
+                raise Unused(atom[0].code)
+            return
+        records = cast("Sequence[Row]", atom[1])
+        values: dict[str, Value] = {}
+        ranges: dict[str, Value] = {}
+        texts: dict[str, Value] = {}
+        more: list[str] = []
+        for term, column in fields(atom):
+            key = term.code.rpartition("[")[2].strip("]'\"")
+            more += self._key((term, column), key, scene, values, ranges, texts)
+        known = list({key: None for record in records for key in record})
+        yield _like("like_seen", atom[0].code, known, values, ranges, texts)
+        yield from more
+
+    def _key(
+        self,
+        atom: Found,
+        key: str,
+        scene: Scene,
+        values: dict[str, Value],
+        ranges: dict[str, Value],
+        texts: dict[str, Value],
+    ) -> Iterator[str]:
+        """Note what one key of a record may be; yield what takes a line of its own."""
+        term, column = atom
+        if numeric(atom):
+            if not _IDS.search(key):
+                ranges[key] = self._range(column) if self._mentioned(term.code) else _wide(column, 1)
+            yield from _relations(term.code, cast("tuple[float, ...]", column), scene)
+        elif all_are(atom, dict):
+            yield from self._record(atom, scene)
+        elif all_are(atom, list):
+            yield from self._list(atom, scene)
+        elif all(_is_day(value) for value in column) and "now" in scene.families:
+            texts[key] = "day"
+            yield from self._side(atom, key, scene)
+        elif asked := _asked(column, scene):
+            yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
+        elif (
+            allowed := _allowed(column, looked_at=self._mentioned(term.code) or bool(_NAMES.search(key)))
+        ) is not None:
+            values[key] = allowed
+        elif kind := _kind_of(column):
+            texts[key] = kind
+
+    def _side(self, atom: Found, key: str, scene: Scene) -> Iterator[str]:
+        pairs = zip(atom[1], scene.views, strict=True)
+        sides = sorted({str(FUNCTIONS["side_of"](value, view["now"])) for value, view in pairs})
+        yield f"expect(side_of({atom[0].code}, now) in {literal(sides)}, {literal(f'{key} at another time')})"
+
+    def _scalar(self, atom: Found, scene: Scene) -> Iterator[str]:
+        term, seen = atom
+        if numeric(atom):
+            numbers = cast("tuple[float, ...]", seen)
+            otherwise = literal(f"{term.code} out of the range seen")
+            if term.code not in self.outcomes:
+                low, high = cast("list[float]", self._range(numbers))
+                yield f"expect({literal(low)} <= {term.code} <= {literal(high)}, {otherwise})"
+            yield from _relations(term.code, numbers, scene)
+        elif term.code in self.outcomes and all_are(atom, str):
+            shapes = sorted({str(FUNCTIONS["sentence_of"](value)) for value in seen})
+            if len(shapes) <= 2:
+                otherwise = literal(f"{term.code} that no run had")
+                yield f"expect(sentence_of({term.code}) in {literal(shapes)}, {otherwise})"
+        elif all(isinstance(value, str) and value for value in seen):
+            texts = cast("tuple[str, ...]", seen)
+            if not self._mentioned(term.code) and not _open(texts) and not _asked(seen, scene):
+                yield _one_of(atom)
+            else:
+                kind = _kind_of(seen) or "text"
+                yield f"expect(is_text({term.code}, {literal(kind)}), {literal(f'{term.code} of another kind')})"
+        else:
+            yield _one_of(atom)
+
+    def _range(self, column: Sequence[Value]) -> Value:
+        """Return the numbers that a key may have: between those seen, and some more where nothing is decided."""
+        return _wide(column, FACTOR if self.plain[0] else 1)
+
+    def _mentioned(self, code: str) -> bool:
+        return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in self.codes)
+
+
+def _confirmed(scene: Scene) -> Iterator[str]:
+    """Hold the words of the request that results always said to being said again."""
+    for name, family in scene.families.items():
+        words = [view[name] for view in scene.views]
+        if family != "request" or not all(isinstance(word, str) for word in words):
+            continue
+        for other, kind in scene.families.items():
+            if kind == "result" and all(FUNCTIONS["tells"](view[other], view[name]) for view in scene.views):
+                yield f"expect(tells({other}, {name}), {literal(f'{other} that does not say {name}')})"
+
+
+def places(plan: Node, writes: frozenset[str]) -> tuple[str, ...]:
+    """Return lines that hold the places that are used: to signs, sizes and units, and ids to their shapes."""
+    codes = [term.code for term in terms_of(plan)]
+    acts = any(call.tool in writes for call in calls_of(plan))
+    found: list[str] = []
+    for name, family in plan.scene.families.items():
+        seen = [view[name] for view in plan.scene.views]
+        if family == "request" and any(re.search(rf"\b{name}\b", code) for code in codes):
+            found += _place(name, seen, acts=acts)
+    return tuple(found)
+
+
+def _place(name: str, seen: Sequence[Value], *, acts: bool) -> Iterator[str]:
+    for kind, number in AMOUNTS.items():
+        if all(isinstance(value, kind) for value in seen):
+            unit = "currency" if number == "amount" else "unit"
+            allowed = sorted({str(getattr(value, unit)) for value in seen})
+            yield f"expect({name}.{unit} in {literal(allowed)}, {literal(f'another {unit} of {name}')})"
+            yield _sized(f"{name}.{number}", [float(getattr(value, number)) for value in seen])
+            return
+    if all(is_number(value) for value in seen):
+        yield _sized(name, cast("Sequence[float]", seen))
+    elif acts and all(isinstance(value, str) and re.search(r"\d", value) for value in seen):
+        texts = cast("Sequence[str]", seen)
+        if all(" " not in text and len(text) <= 40 for text in texts) and not all(map(_DAY.match, texts)):
+            shapes = sorted({str(FUNCTIONS["shape_of"](text)) for text in texts})
+            yield f"expect(shape_of({name}) in {literal(shapes)}, {literal(f'{name} of another shape')})"
+
+
+def _sized(code: str, numbers: Sequence[float]) -> str:
+    low, high = cast("list[float]", _wide(numbers, FACTOR))
+    return f"expect({literal(low)} <= {code} <= {literal(high)}, {literal(f'{code} of another size')})"
+
+
+def _short(number: float) -> float:
+    return int(number) if number == int(number) else number
+
+
+def _branches(plan: Node) -> bool:
+    match plan:
+        case Branch():
+            return True
+        case Invoke(then=then) | Loop(then=then):
+            return _branches(then)
+        case _:
+            return False
+
+
+def _neutral(end: Answer, said: frozenset[str]) -> bool:
+    """Tell whether the words of an answer are all given by the request or by keys of results."""
+    if end.term.family == "constant":
+        return False
+    keys = {word for scene_view in end.scene.views for value in scene_view.values() for word in _keys(value)}
+    text = re.sub(r"\{(?:[^{}]|\{[^{}]*\})*\}", " ", end.term.code) if end.term.code.startswith("f") else ""
+    return claim(text[2:-1]).words <= claim(" ".join([*said, *keys])).words
+
+
+def _keys(value: Value) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in cast("Row", value).items():
+            yield from (key.replace("_", " "), *_keys(inner))
+    elif isinstance(value, list):
+        for inner in value[:1]:
+            yield from _keys(inner)
+
+
+def _of(scene: Scene, name: str) -> Found:
+    return variable(name, scene.families[name]), tuple(view[name] for view in scene.views)
+
+
+def rows_of_views(atom: Found) -> list[int]:
+    """Return how many rows each view has."""
+    return [len(cast("Sequence[Value]", value)) for value in atom[1]]
+
+
+def _like(
+    function: str,
+    code: str,
+    known: Sequence[str],
+    values: Mapping[str, Value],
+    ranges: Mapping[str, Value],
+    texts: Mapping[str, Value],
+) -> str:
+    held = (("values", values), ("ranges", ranges), ("texts", texts))
+    parts = [code, literal(list(known)), *(f"{name}={literal(dict(kept))}" for name, kept in held if kept)]
+    return f"{function}({', '.join(parts)})"
+
+
+def _wide(column: Sequence[Value], factor: int) -> Value:
+    low, high = min(cast("Sequence[float]", column)), max(cast("Sequence[float]", column))
+    low = low / factor if low > 0 else low * factor
+    return [_short(low), _short(high * factor if high > 0 else high / factor)]
+
+
+def _scalar_text(value: Value) -> bool:
+    return value is None or isinstance(value, (str, bool))
+
+
+def _is_day(value: Value) -> bool:
+    return isinstance(value, str) and ISO.fullmatch(value) is not None
+
+
+def _kind_of(column: Sequence[Value]) -> str | None:
+    """Return what texts that are not held one by one have in common; None where one of them is no text, or empty."""
+    if not all(isinstance(value, str) and value for value in column):
+        return None
+    texts = cast("Sequence[str]", column)
+    if _is_prose(texts):
+        return None  # Notes may be empty.
+    if all(_DAY.match(text) for text in texts):
+        return "day"
+    return "id" if all(_FREE.fullmatch(text) for text in texts) else "text"
+
+
+def _relations(code: str, column: Sequence[float], scene: Scene) -> Iterator[str]:
+    """Hold a number to the side of the request's numbers on which it always was: 5 in stock, 2 wanted."""
+    for name, family in scene.families.items():
+        seen = [view[name] for view in scene.views]
+        if family != "request":
+            continue
+        for asked, numbers in _amounts(name, seen):
+            above = [value > other for value, other in zip(column, numbers, strict=True)]
+            below = [value < other for value, other in zip(column, numbers, strict=True)]
+            if not any(below):
+                yield _related(code, ">" if all(above) else ">=", asked)
+            elif not any(above):
+                yield _related(code, "<" if all(below) else "<=", asked)
+
+
+def _amounts(name: str, seen: Sequence[Value]) -> Iterator[tuple[str, Sequence[float]]]:
+    if all(is_number(value) for value in seen):
+        yield name, cast("Sequence[float]", seen)
+    for kind, number in AMOUNTS.items():
+        if all(isinstance(value, kind) for value in seen):
+            yield f"{name}.{number}", [float(getattr(value, number)) for value in seen]
+
+
+def _related(code: str, operator: str, other: str) -> str:
+    condition = f"{code} {operator} {other}"
+    return f"expect({condition}, {literal(f'other than {condition}')})"
+
+
+def _asked(column: Sequence[Value], scene: Scene) -> Term | None:
+    """Return the place that a text repeats in every run: the row is about what was asked for."""
+    for name, family in scene.families.items():
+        if family == "request" and all(map(_alike, column, (view[name] for view in scene.views))):
+            return variable(name, cast(Family, family))
+    return None
+
+
+def _alike(left: Value, right: Value) -> bool:
+    return isinstance(left, str) and isinstance(right, str) and left.lower() == right.lower()
+
+
+def _allowed(column: Sequence[Value], *, looked_at: bool) -> list[Value] | None:
+    """Return the values that a key may have; None where any will do."""
+    texts = [value for value in column if isinstance(value, str) and value]
+    if texts and (_open(texts) or (looked_at and len(texts) == len(column))):
+        return None
+    return sorted({repr(value): value for value in column}.values(), key=repr)
+
+
+def _open(texts: Sequence[str]) -> bool:
+    """Tell whether texts are ids, dates or names, of which there is always another one."""
+    many = len(texts) >= OPEN_TEXTS and len(set(texts)) >= OPEN_SHARE * len(texts)
+    named = all(_NAME.fullmatch(text) for text in texts) and len(set(texts)) > 1
+    return many or named or _is_prose(texts) or all(_FREE.fullmatch(text) for text in texts)
+
+
+def _is_prose(texts: Sequence[str]) -> bool:
+    return any(len(text) > PROSE for text in texts)
+
+
+def _one_of(atom: Found) -> str:
+    term, seen = atom
+    allowed = sorted({repr(value): value for value in seen}.values(), key=repr)
+    return f"expect({term.code} in {literal(allowed)}, {literal(f'{term.code} that no run had')})"

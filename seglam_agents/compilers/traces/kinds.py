@@ -1,0 +1,291 @@
+"""`Kind`: the runs of one skeleton, what they make of it, and what it said about later ones before they were learnt."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import permutations
+
+from seglam_agents.compilers.traces.guards import Asked
+from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
+from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown
+from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
+from seglam_agents.compilers.traces.terms import PRELUDE
+from seglam_agents.records.record import digest
+from seglam_agents.records.tools import Tool, reading
+from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import Value, decode
+
+MAX_RUNS = 24
+"""Runs of a kind that are kept; later ones say little that these do not."""
+MAX_PLACES = 5
+"""Places that another wording may bring in another order."""
+OTHER_WORDS = 2
+"""Right predictions that a wording with other content words has to have; one of the same words needs one less."""
+MAX_WRONG = 3
+"""Wrong predictions after which a kind is given up."""
+RESERVED = frozenset(
+    (*PRELUDE, "now", "run", "deopt", "date", "datetime", "timedelta", "re", "len", "sum", "min", "max", "str")
+) | frozenset(("int", "float", "all", "any", "sorted", "round", "list", "dict", "set", "row", "key", "value", "rows"))
+"""Names that mean something in a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A run with its reading, and the name of each of its places."""
+
+    trace: Trace
+    reading: Reading
+    names: tuple[str, ...]
+
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """What its request binds."""
+        given = {key: decode(value) for key, value in self.trace.request.context.items()}
+        return {**given, **{name: place.value for name, place in zip(self.names, self.reading.places, strict=True)}}
+
+
+@dataclass(slots=True)
+class Wording:
+    """One skeleton that is known to mean a kind."""
+
+    names: tuple[str, ...]
+    needs: int = 0
+    """Right predictions of runs in these words that it needs, besides what the kind needs: none for the first one."""
+    rights: int = 0
+    places: tuple[str, ...] = ()
+    """The names of its places while no two of them always say the same."""
+
+
+@dataclass(slots=True)
+class Kind:
+    """Runs that one plan explains, in one or more wordings."""
+
+    key: str
+    cases: list[Case] = field(default_factory=list[Case])
+    wordings: dict[str, Wording] = field(default_factory=dict[str, Wording])
+    plan: Node | None = None
+    refusal: str = ""
+    rights: Counter[str] = field(default_factory=Counter[str])
+    """Right predictions, by the way that the plan took."""
+    wrongs: int = 0
+    silence: str = ""
+    """Why the last prediction said nothing."""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it was wrong too often."""
+        return self.wrongs >= MAX_WRONG
+
+    def takes(self, case: Case) -> bool:
+        """Tell whether a run in other words names the same places: by the arguments that take what stands there."""
+        if not self.cases:
+            return True
+        first = self.cases[0]
+        if sorted(case.names) != sorted(first.names):
+            return False
+        kinds = [place.kind for place in case.reading.places]
+        return len(set(kinds)) == len(kinds) or not any(name in _FALLBACKS for name in case.names)
+
+    def foretell(self, case: Case, tools: Mapping[str, Tool], *, clock: bool) -> Foretold | None:
+        """Return what the plan of the earlier runs says about a run; None where there is no plan."""
+        if self.plan is None:
+            return None
+        view = {**case.arguments, **_now(case.trace, clock=clock)}
+        reads = reading(tools.values())
+        return foretell(self.plan, view, case.trace.calls, decode(case.trace.answer), reads)
+
+    def learn(self, case: Case, tools: Mapping[str, Tool], *, clock: bool) -> Foretold | None:
+        """Predict a run, count what came of it, and learn from it."""
+        said = self.foretell(case, tools, clock=clock)
+        wording = self.wordings[case.reading.key]
+        if said and said.verdict == "right":
+            self.rights[said.way] += self._unseen(case)
+            wording.rights += self._unseen(case)
+        elif said and said.verdict == "silent":
+            self.silence = said.differs
+        elif said and said.verdict == "wrong":
+            self.wrongs += 1
+            self.rights.clear()
+            for other in self.wordings.values():
+                other.rights = 0
+        self.cases = [*self.cases, case][-MAX_RUNS:]
+        if self.plan is not None and said and said.verdict == "right":
+            # No term of it was contradicted: a run that was foretold changes what was seen, and nothing else.
+            view = {**case.arguments, **_now(case.trace, clock=clock)}
+            self.plan = grown(self.plan, view, case.trace.calls, reading(tools.values()))
+        else:
+            self._weave(tools, clock=clock)
+        return said
+
+    def _weave(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
+        self.plan = None
+        self._name_places()
+        if len(self.cases) < 2:
+            self.refusal = "one run shows what was done, not what may vary: a second one of the kind is needed"
+            return
+        timed = any(_TIMED & set(case.reading.text.casefold().split()) for case in self.cases)
+        runs = [
+            Run(case.arguments, case.trace.calls, decode(case.trace.answer), _now(case.trace, clock=clock).get("now"))
+            for case in self.cases
+        ]
+        try:
+            self.plan = plan_of(runs, tools, RESERVED | set(tools), timed=timed)
+            self.refusal = ""
+        except Refused as refusal:
+            self.refusal = str(refusal)
+
+    def _name_places(self) -> None:
+        """Give places one name that always said the same; where a run tells them apart, they have two again."""
+        if len(self.wordings) == 1:
+            (wording,) = self.wordings.values()
+            cases = [Case(case.trace, case.reading, wording.places or wording.names) for case in self.cases]
+            wording.places = cases[0].names
+            wording.names = merged(cases) if len(cases) > 1 else cases[0].names
+            self.cases = [Case(case.trace, case.reading, wording.names) for case in cases]
+
+    def _unseen(self, case: Case) -> bool:
+        """Tell whether a run brought something that no earlier one had."""
+        if case.names:
+            return any(
+                all(repr(other.arguments.get(name)) != repr(value) for other in self.cases)
+                for name, value in case.arguments.items()
+            )
+        results = digest([step.result for step in case.trace.calls])
+        return not case.trace.calls or all(digest([s.result for s in c.trace.calls]) != results for c in self.cases)
+
+    def asked(self) -> list[Asked]:
+        """Return what stood at each place."""
+        outcomes = tuple(
+            digest([(s.tool, s.arguments) for s in case.trace.calls], case.trace.answer) for case in self.cases
+        )
+        names = list(dict.fromkeys(name for case in self.cases for name in case.names))
+        places = {name: [_place(case, name) for case in self.cases] for name in names}
+        return [
+            Asked(name, found[0].kind, tuple(p.text for p in found), tuple(p.value for p in found), outcomes)
+            for name, found in places.items()
+        ]
+
+    def joins(
+        self, traces: Sequence[Trace], reads: Sequence[Reading], tools: Mapping[str, Tool], *, clock: bool
+    ) -> Wording | None:
+        """Return another wording of this kind: its plan foretells the runs, by one way of naming their places."""
+        names = tuple(dict.fromkeys(self.cases[0].names)) if self.cases else ()
+        if self.plan is None or not self.cases or len(names) > MAX_PLACES:
+            return None
+        kinds = {name: _place(self.cases[0], name).kind for name in names}
+        if sorted(kinds.values()) != sorted(place.kind for place in reads[0].places):
+            return None
+        differing = {word for case in self.cases[:1] for word in case.reading.content ^ reads[0].content}
+        if any(_SENSITIVE.fullmatch(word) for word in differing) or not all(map(_telling, traces)):
+            return None
+        found: list[Wording] = []
+        for order in permutations(names):
+            if all(kinds[name] == place.kind for name, place in zip(order, reads[0].places, strict=True)):
+                cases = [Case(trace, read, order) for trace, read in zip(traces, reads, strict=True)]
+                verdicts = [said.verdict for case in cases if (said := self.foretell(case, tools, clock=clock))]
+                if "wrong" not in verdicts and "right" in verdicts:
+                    found.append(Wording(order, needs=OTHER_WORDS, rights=verdicts.count("right")))
+        return found[0] if len(found) == 1 else None
+
+    def absorb(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:
+        """Take in a kind whose runs this one's plan foretells: its wording means the same."""
+        if other is self or self.plan is None or not other.cases or len(other.wordings) != 1:
+            return False
+        first = other.cases[0]
+        if {s.tool for s in first.trace.calls} != {s.tool for s in self.cases[0].trace.calls}:
+            return False
+        wording = self.joins(
+            [case.trace for case in other.cases], [case.reading for case in other.cases], tools, clock=clock
+        )
+        if wording is None:
+            return False
+        self.wordings[first.reading.key] = wording
+        taken = [Case(case.trace, case.reading, wording.names) for case in other.cases]
+        for case in taken:
+            said = self.foretell(case, tools, clock=clock)
+            if said and said.verdict == "right":
+                self.rights[said.way] += self._unseen(case)
+        self.cases = sorted([*self.cases, *taken], key=lambda case: str(case.trace.recorded_at or ""))[-MAX_RUNS:]
+        self._weave(tools, clock=clock)
+        return True
+
+
+def case_of(trace: Trace, read: Reading, tools: Mapping[str, Tool]) -> Case:
+    """Return a run with names for its places: the argument that takes what stands there, or its slot type."""
+    names: list[str] = []
+    taken = RESERVED | set(tools) | set(trace.request.context)
+    for place in read.places:
+        name = _argument(place, trace) or _KIND_NAMES.get(place.kind, "words")
+        number, wanted = 2, name
+        while name in taken:
+            name, number = f"{wanted}_{number}", number + 1
+        taken = taken | {name}
+        names.append(name)
+    return Case(trace, read, tuple(names))
+
+
+def merged(cases: Sequence[Case]) -> tuple[str, ...]:
+    """Return the names of places, where places that said the same in every run, and varied, have one name."""
+    names = list(cases[0].names)
+    for index in range(len(names)):
+        for other in range(index):
+            pairs = [(case.reading.places[index], case.reading.places[other]) for case in cases]
+            same = all(one.kind == two.kind and one.value == two.value for one, two in pairs)
+            if same and len({repr(one.value) for one, _ in pairs}) > 1:
+                names[index] = names[other]
+    return tuple(names)
+
+
+def _telling(trace: Trace) -> bool:
+    """Tell whether a run would have gone otherwise for another wish: where one row was found, any choice chose it."""
+    lists = [step.result for step in trace.calls if isinstance(step.result, list)]
+    return all(len(result) > 1 for result in lists)
+
+
+def _place(case: Case, name: str) -> Place:
+    return case.reading.places[case.names.index(name)]
+
+
+def _now(trace: Trace, *, clock: bool) -> dict[str, Value]:
+    return {"now": trace.recorded_at.replace(tzinfo=None)} if clock and trace.recorded_at else {}
+
+
+def _argument(place: Place, trace: Trace) -> str | None:
+    for step in trace.calls:
+        for name, value in step.arguments.items():
+            if name.isidentifier() and value in (place.text, place.value) and not isinstance(value, bool):
+                return name
+    return None
+
+
+_SENSITIVE = re.compile(
+    r"first|second|third|last|next|previous|late|early|\w{2,}est|most|least|more|less|fewer|over|under|above|below|between"
+    r"|before|after|since|until|by|from|to|not|no|never|without|except|but|only|all|every|each|both|any|none|half|double"
+    r"|twice|instead|also|too|again|if|when|unless|or|and|than|up|down|in|out|on|off|\w+n't|\w*\d\w*|\W+"
+)
+"""Words that say which, how many, when or whether: wordings that differ in one of them mean different things."""
+_TIMED = frozenset(
+    ("today", "today's", "tomorrow", "yesterday", "tonight", "now", "current", "currently", "this", "last", "next")
+) | frozenset(
+    ("past", "week", "weeks", "month", "month's", "quarter", "year", "year's", "ago", "overdue", "due", "yet")
+)
+_KIND_NAMES = {
+    "date": "day",
+    "monthday": "day",
+    "weekday": "weekday",
+    "time": "hour",
+    "duration": "span",
+    "money": "amount",
+    "percent": "percent",
+    "quantity": "quantity",
+    "number": "number",
+    "id": "identifier",
+    "email": "address",
+    "url": "link",
+    "quoted": "quoted",
+    WORDS: "words",
+}
+_FALLBACKS = frozenset(name + more for name in _KIND_NAMES.values() for more in ("", "_2", "_3", "_4"))

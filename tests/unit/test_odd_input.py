@@ -1,0 +1,143 @@
+"""What a caller may get wrong ends in a value or in an error that says what to do, and never in a lost step."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from seglam_agents.cache import HostTool, ReasoningCache
+from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.slots import exports
+from seglam_agents.records.entry import Entry
+from seglam_agents.records.outcome import Deopt, Hit, Learned, Miss, Refused
+from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import Tool
+from seglam_agents.sandboxes.base import HostModule
+from seglam_agents.sandboxes.monty import MontySandbox
+
+LIMIT = Tool(name="limit", parameters={"type": "object", "properties": {"boat": {"type": "string"}}}, effect="write")
+Open = Callable[..., ReasoningCache]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[MontySandbox]:
+    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture
+def opened(sandbox: MontySandbox) -> Iterator[Open]:
+    caches: list[ReasoningCache] = []
+
+    def opened(function: Callable[..., Any] | None = None, **options: Any) -> ReasoningCache:
+        tools = [HostTool(LIMIT, function)] if function else []
+        caches.append(ReasoningCache(sandbox=sandbox, second_sandbox=None, tools=tools, **options))
+        return caches[-1]
+
+    yield opened
+    for cache in caches:
+        cache.close()
+
+
+def stored(cache: ReasoningCache) -> None:
+    guard = GuardSource(templates=("Limit {boat:name}",))
+    procedure = Procedure(
+        id="limit",
+        name="limit",
+        scope=cache.scope,
+        guard=guard,
+        body="def run(boat):\n    return limit(boat)\n",
+        parameters=TemplateGuard(guard).parameters(),
+        tools=(ToolUse.of(LIMIT),),
+        provenance=Provenance(compiler="test"),
+    )
+    cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+
+
+@pytest.mark.parametrize("odd", [None, 5, b"bytes", ["text"], object()], ids=lambda odd: type(odd).__name__)
+def test_what_is_no_text_is_refused(opened: Open, odd: Any) -> None:
+    """No verb raises: the outcome says what a request is."""
+    cache = opened()
+    for outcome in (cache.answer(odd), cache.lookup(odd), cache.plan(odd), asyncio.run(cache.aanswer(odd))):
+        assert isinstance(outcome, Refused) and outcome.kind == "not text"
+        assert f"not a {type(odd).__name__}" in outcome.reason
+    assert "refused" in cache.explain(odd).verdict
+    assert cache.learn(odd, answer=1) == Learned(status="failed", reason="no model was given that could compile")
+    assert cache.stats().refused == 4
+
+
+def test_a_context_that_has_no_json_form_is_refused(opened: Open) -> None:
+    """The reason names the context."""
+    outcome = opened().answer("Limit Petrel", context={"when": object()})  # type: ignore[dict-item]
+    assert isinstance(outcome, Refused) and outcome.reason.startswith("the context")
+
+
+def test_a_request_object_is_read_as_before(opened: Open) -> None:
+    """A record is as good as a text."""
+    assert isinstance(opened().answer(Request(text="Limit Petrel")), Miss)
+
+
+def test_an_async_function_is_no_tool() -> None:
+    """It is refused where it is declared, with what to write instead: a body would take a coroutine for a result."""
+
+    async def limit(boat: str) -> str:
+        return boat
+
+    with pytest.raises(TypeError, match=r"asyncio\.run"):
+        HostTool(LIMIT, limit)
+
+
+def test_a_coroutine_that_comes_out_of_a_tool_is_not_told_as_done(opened: Open) -> None:
+    """A function that hides a coroutine has done nothing, and the step says so."""
+
+    async def limit(boat: str) -> str:
+        return boat
+
+    cache = opened(lambda boat: limit(boat))
+    stored(cache)
+    outcome = cache.lookup("Limit Petrel")
+    assert isinstance(outcome, Deopt) and "was not carried out" in str(outcome.steps[0].error)
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError(), SystemExit(2), TimeoutError("slow")])
+def test_whatever_a_tool_raises_its_step_is_told(opened: Open, raised: BaseException) -> None:
+    """It may have acted before it raised."""
+    calls: list[str] = []
+
+    def limit(boat: str) -> str:
+        calls.append(boat)
+        raise raised
+
+    cache = opened(limit)
+    stored(cache)
+    outcome = cache.lookup("Limit Petrel")
+    assert isinstance(outcome, Deopt) and [step.tool for step in outcome.steps] == ["limit"]
+    assert calls == ["Petrel"] and cache.stats().deopts == 1
+
+
+def broken() -> datetime:
+    raise ZeroDivisionError("no battery")
+
+
+@pytest.mark.parametrize(("now", "said"), [(broken, "ZeroDivisionError"), (lambda: None, "a NoneType")])
+def test_a_broken_clock_is_told_as_such(opened: Open, now: Any, said: str) -> None:
+    """A look-up is a miss that names the clock and what to mend."""
+    cache = opened(lambda boat: boat, now=now)
+    stored(cache)
+    outcome = cache.lookup("Limit Petrel")
+    assert isinstance(outcome, Miss) and outcome.kind == "broken"
+    assert "now=" in outcome.reason and said in outcome.reason
+
+
+def test_a_hit_of_a_tool(opened: Open) -> None:
+    """The same procedure hits where nothing is odd."""
+    cache = opened(lambda boat: f"{boat} limited")
+    stored(cache)
+    outcome = cache.lookup("Limit Petrel")
+    assert isinstance(outcome, Hit) and outcome.answer == "Petrel limited"
