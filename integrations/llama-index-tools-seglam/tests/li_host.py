@@ -33,6 +33,14 @@ class Worker:
         if self.thread is not None and self.context is not None:
             self.saved[self.thread] = self.context.to_dict(serializer=SERIALIZER)
 
+    async def settle(self) -> None:
+        """Wait until a call is all that goes on: other steps in the saved state are run once more by the host."""
+        while self.thread is not None and self.context is not None:
+            workers = self.context.to_dict(serializer=SERIALIZER)["workers"]
+            if {name for name, worker in workers.items() if worker["in_progress"]} <= {"call_tool"}:
+                return
+            await asyncio.sleep(0)
+
     async def until_death(self, text: str | None, request_id: str | None = None, said: PersonSays | None = None) -> Ran:
         running = asyncio.create_task(self.run(text, request_id, said))
         death = asyncio.create_task(self.died.wait())
@@ -85,6 +93,7 @@ class Gate(AsyncBaseTool):
         return ToolOutput(self.tool.name, str(result), raw_input={"kwargs": arguments}, raw_output=result)
 
     async def acall(self, **arguments: Any) -> ToolOutput:
+        await self.worker.settle()
         self.worker.save()
         if self.tool.name in self.worker.job.approve:
             ctx = Context.get_step_context()

@@ -9,6 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
+from seglam_agents import hosting
 
 import llama_index.tools.seglam as package
 
@@ -36,7 +37,7 @@ def test_the_demonstration_gets_cheaper(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_names_exist() -> None:
     """What the README calls by name is there."""
-    theirs = {"ReasoningCache", "canonicalise"}
+    theirs = {"ReasoningCache", "canonicalise", "run", *hosting.__all__}
     for name in re.findall(r"`(?:tools=\[?)?([A-Za-z_]+)\(", README.read_text()):
         assert name in package.__all__ or name in theirs, name
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextvars
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent
@@ -51,17 +52,9 @@ class LlamaIndexModel:
         Raises:
             ModelError: the LLM raised, or gave no text.
         """
-        started, seen = time.perf_counter(), _Counts()
-        token = _COUNTS.set(seen)
-        _listen()
-        try:
-            with instrument_tags({TAG: "compile"}):
-                reply = self._llm.chat(_converted(messages))
-        except Exception as error:
-            raise self._failure(error) from error
-        finally:
-            _COUNTS.reset(token)
-        return self._completion(messages, reply, seen, time.perf_counter() - started)
+        with self._asking() as seen:
+            reply = self._llm.chat(_converted(messages))
+        return self._completion(messages, reply, seen)
 
     async def acomplete(self, messages: Sequence[Message]) -> Completion:
         """Answer a chat without blocking the event loop.
@@ -69,30 +62,32 @@ class LlamaIndexModel:
         Raises:
             ModelError: the LLM raised, or gave no text.
         """
-        started, seen = time.perf_counter(), _Counts()
+        with self._asking() as seen:
+            reply = await self._llm.achat(_converted(messages))
+        return self._completion(messages, reply, seen)
+
+    @contextmanager
+    def _asking(self) -> Generator[_Counts]:
+        """Tag a call of the LLM, count what its events report, and raise what it raises as an error of the model."""
+        seen = _Counts()
         token = _COUNTS.set(seen)
         _listen()
         try:
             with instrument_tags({TAG: "compile"}):
-                reply = await self._llm.achat(_converted(messages))
+                yield seen
         except Exception as error:
-            raise self._failure(error) from error
+            raise ModelError(f"model {self.name!r} failed with {type(error).__name__}: {str(error)[:500]}") from error
         finally:
             _COUNTS.reset(token)
-        return self._completion(messages, reply, seen, time.perf_counter() - started)
+            seen.seconds = time.perf_counter() - seen.started
 
-    def _completion(
-        self, messages: Sequence[Message], reply: ChatResponse, seen: _Counts, seconds: float
-    ) -> Completion:
+    def _completion(self, messages: Sequence[Message], reply: ChatResponse, seen: _Counts) -> Completion:
         text = reply.message.content
         if not text:
             raise ModelError(f"model {self.name!r} gave no text; pass a chat model")
         reported = seen.total or counts_of(reply.raw) or counts_of(cast(object, reply.additional_kwargs))  # pyright: ignore[reportUnknownMemberType]
-        usage = counted(messages, text, reported=reported, names=NAMES, seconds=seconds)
+        usage = counted(messages, text, reported=reported, names=NAMES, seconds=seen.seconds)
         return Completion(text, usage, _truncated(reply))
-
-    def _failure(self, error: Exception) -> ModelError:
-        return ModelError(f"model {self.name!r} failed with {type(error).__name__}: {str(error)[:500]}")
 
 
 def usage_of(raw: object) -> Usage:
@@ -117,6 +112,8 @@ class _Counts:
     """What the events of one call report."""
 
     total: dict[str, int] = field(default_factory=dict[str, int])
+    started: float = field(default_factory=time.perf_counter)
+    seconds: float = 0.0
 
     def add(self, counts: Mapping[str, int]) -> None:
         for name, count in counts.items():
@@ -133,7 +130,7 @@ class _Listener(BaseEventHandler):
     def class_name(cls) -> str:
         return "SeglamTokenListener"
 
-    def handle(self, event: BaseEvent, **kwargs: Any) -> None:
+    def handle(self, event: BaseEvent, **kwargs: object) -> None:
         counts = _COUNTS.get()
         if counts is not None and isinstance(event, LLMChatEndEvent) and event.response is not None:
             counts.add(counts_of(event.response.raw))

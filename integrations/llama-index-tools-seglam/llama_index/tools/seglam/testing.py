@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -15,21 +15,18 @@ from llama_index.core.base.llms.types import (
     ChatResponseAsyncGen,
     ChatResponseGen,
     CompletionResponse,
-    CompletionResponseAsyncGen,
-    CompletionResponseGen,
     LLMMetadata,
     ToolCallBlock,
 )
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
-from llama_index.core.llms.function_calling import FunctionCallingLLM
-from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.llms.mock import MockFunctionCallingLLM
 from pydantic import PrivateAttr
 
 Reply: TypeAlias = "str | ToolCallBlock | ChatMessage"
 Script: TypeAlias = Callable[[Sequence[ChatMessage]], Reply]
 
 
-class ScriptedLLM(FunctionCallingLLM):
+class ScriptedLLM(MockFunctionCallingLLM):
     """A function calling model without a model.
 
     Args:
@@ -40,7 +37,7 @@ class ScriptedLLM(FunctionCallingLLM):
     _replies: list[Reply] | Script = PrivateAttr()
     _usage: dict[str, int] = PrivateAttr()
     _asked: list[list[ChatMessage]] = PrivateAttr(default_factory=list[list[ChatMessage]])
-    _lock: Any = PrivateAttr(default_factory=threading.Lock)
+    _lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
 
     def __init__(self, replies: Sequence[Reply] | Script, *, usage: dict[str, int] | None = None) -> None:
         super().__init__()
@@ -68,17 +65,17 @@ class ScriptedLLM(FunctionCallingLLM):
         return LLMMetadata(is_function_calling_model=True, is_chat_model=True, model_name="scripted")
 
     @llm_chat_callback()
-    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: object) -> ChatResponse:
         """Give the next reply."""
         return self._next(messages)
 
     @llm_chat_callback()
-    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: object) -> ChatResponse:
         """Give the next reply."""
         return self._next(messages)
 
     @llm_chat_callback()
-    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: object) -> ChatResponseGen:
         """Give the next reply, word by word."""
         response = self._next(messages)
 
@@ -88,7 +85,7 @@ class ScriptedLLM(FunctionCallingLLM):
         return words()
 
     @llm_chat_callback()
-    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: object) -> ChatResponseAsyncGen:
         """Give the next reply, word by word."""
         response = self._next(messages)
 
@@ -99,51 +96,16 @@ class ScriptedLLM(FunctionCallingLLM):
         return words()
 
     @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: object) -> CompletionResponse:
         """Give the next reply as text."""
         response = self._next([ChatMessage(role="user", content=prompt)])
         return CompletionResponse(text=response.message.content or "", raw=response.raw)
 
     @llm_completion_callback()
-    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: object) -> CompletionResponse:
         """Give the next reply as text."""
         response = self._next([ChatMessage(role="user", content=prompt)])
         return CompletionResponse(text=response.message.content or "", raw=response.raw)
-
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseGen:
-        """Do not stream completions: it is a chat model."""
-        raise NotImplementedError
-
-    async def astream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponseAsyncGen:
-        """Do not stream completions: it is a chat model."""
-        raise NotImplementedError
-
-    def get_tool_calls_from_response(
-        self, response: ChatResponse, error_on_no_tool_call: bool = True, **kwargs: Any
-    ) -> list[ToolSelection]:
-        """Return the calls of a reply."""
-        return [
-            ToolSelection(
-                tool_id=block.tool_call_id or "call",
-                tool_name=block.tool_name,
-                tool_kwargs=block.tool_kwargs if isinstance(block.tool_kwargs, dict) else {},
-            )
-            for block in response.message.blocks
-            if isinstance(block, ToolCallBlock)
-        ]
-
-    def _prepare_chat_with_tools(
-        self,
-        tools: Sequence[Any],
-        user_msg: str | ChatMessage | None = None,
-        chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,
-        allow_parallel_tool_calls: bool = False,
-        tool_required: bool = False,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        message = ChatMessage(role="user", content=user_msg) if isinstance(user_msg, str) else user_msg
-        return {"messages": [*(chat_history or []), *([message] if message else [])]}
 
     def _next(self, messages: Sequence[ChatMessage]) -> ChatResponse:
         with self._lock:
@@ -158,7 +120,7 @@ class ScriptedLLM(FunctionCallingLLM):
         return ChatResponse(message=_message(reply), raw={"usage": dict(self._usage)} if self._usage else None)
 
 
-def call(tool: str, call_id: str = "call", /, **arguments: Any) -> ToolCallBlock:
+def call(tool: str, call_id: str = "call", /, **arguments: object) -> ToolCallBlock:
     """Return a reply that calls a tool."""
     return ToolCallBlock(tool_call_id=call_id, tool_name=tool, tool_kwargs=arguments)
 
