@@ -14,7 +14,7 @@ from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
 from seglam_agents.hosting.driver import WRITE, Driver, Drivers
 from seglam_agents.hosting.expressions import found_nothing
-from seglam_agents.hosting.fitting import Misfit, fit, plain
+from seglam_agents.hosting.fitting import Misfit, fit, misfits, plain
 from seglam_agents.hosting.journal import (
     LOST,
     UNKNOWN,
@@ -44,10 +44,12 @@ from seglam_agents.hosting.procedures import (
     told,
     tool_name,
     untitled,
+    used,
 )
 from seglam_agents.hosting.reading import MAX_ROWS, UNFOUND, Frame, Reading, Rows, Seen, Statements
 from seglam_agents.hosting.recording import Run, Runs
-from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_plan
+from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
+from seglam_agents.hosting.tenants import OpenedCaches
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
     Asked,
@@ -120,6 +122,7 @@ __all__ = [
     "Misfit",
     "ModelError",
     "ModelStep",
+    "OpenedCaches",
     "Part",
     "Pass",
     "Price",
@@ -175,6 +178,7 @@ __all__ = [
     "is_object",
     "is_procedure_tool",
     "json_of",
+    "misfits",
     "nearest",
     "new_id",
     "noted",
@@ -186,13 +190,16 @@ __all__ = [
     "planned",
     "provenance_of",
     "render",
+    "run_blocking",
     "run_plan",
+    "running",
     "serving",
     "told",
     "tool_name",
     "trace_of",
     "trace_of_choices",
     "untitled",
+    "used",
     "vouched",
     "work",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -36,6 +36,17 @@ def fit(answer: Json, schemas: Iterable[object]) -> object:
         except Exception as error:
             problems.append(str(error).splitlines()[0])
     return Misfit(f"the answer does not fit the response format: {'; '.join(problems)}") if problems else None
+
+
+def misfits(schemas: Iterable[object]) -> Callable[[Json], str | None]:
+    """Return what says why an answer fits none of these schemas."""
+    known = tuple(schemas)
+
+    def misfit(answer: Json) -> str | None:
+        fitted = fit(answer, known)
+        return fitted.reason if isinstance(fitted, Misfit) else None
+
+    return misfit
 
 
 def plain(structured: object, *, given: bool = False) -> Json:

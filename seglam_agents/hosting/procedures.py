@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
@@ -22,14 +22,17 @@ from pydantic import (
 )
 
 from seglam_agents.embedders.base import Embedder
+from seglam_agents.flow import Flow, work
 from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.running import running
 from seglam_agents.hosting.values import render
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.outcome import Final, GiveUp, Plan, Refused
+from seglam_agents.records.outcome import Call, Final, GiveUp, Plan, Refused
 from seglam_agents.records.procedure import Parameter, Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import ToolStep
+from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.stores.base import SearchableStore
 
 logger = logging.getLogger(__name__)
@@ -181,6 +184,29 @@ class Told:
     text: str
     answer: Json = None
     error: bool = False
+    procedure: str = ""
+    """The key of the version that ran."""
+
+
+def used(
+    cache: HostedCache,
+    procedure: Procedure,
+    arguments: Mapping[str, object],
+    call: Callable[[Call], Flow[ToolResult]],
+) -> Flow[Told]:
+    """Run a procedure that is called as a tool to its end, and return what it says to the model.
+
+    Args:
+        cache: whose procedure.
+        procedure: as it is stored.
+        arguments: as the model gave them.
+        call: carries out a call of the procedure.
+    """
+    plan = yield from work(lambda: planned(cache, procedure, arguments))
+    if isinstance(plan, Refused):
+        return Told(plan.reason, error=True)
+    action, steps = yield from running(cache, plan, call)
+    return (yield from work(lambda: told(cache, plan, action, steps)))
 
 
 def told(cache: HostedCache, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Told:
@@ -190,10 +216,10 @@ def told(cache: HostedCache, plan: Plan, action: Final | GiveUp, steps: Sequence
     except Exception:
         logger.exception("an outcome could not be counted")
     if isinstance(action, Final):
-        return Told(render(action.answer), action.answer)
+        return Told(render(action.answer), action.answer, procedure=plan.procedure)
     done = "; ".join(f"{step.tool}({dict(step.arguments)}) -> {step.error or step.result}" for step in steps)
     carried = f" These calls were carried out and must not be repeated: {done}" if done else ""
-    return Told(f"{plan.procedure} gave up: {action.reason}.{carried}", error=True)
+    return Told(f"{plan.procedure} gave up: {action.reason}.{carried}", error=True, procedure=plan.procedure)
 
 
 def untitled(schema: Mapping[str, Json]) -> dict[str, Json]:

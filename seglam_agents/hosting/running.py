@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
+from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.records.exchange import NotAValueError, exchanged
 from seglam_agents.records.outcome import Call, Final, GiveUp, Plan
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import encode
 from seglam_agents.sandboxes.base import ToolResult
+
+T = TypeVar("T")
 
 MAX_CALLS = 64
 """Tool calls of one run of a procedure."""
@@ -19,6 +24,24 @@ MAX_CALLS = 64
 def run_plan(
     cache: HostedCache, plan: Plan, call: Callable[[Call], ToolResult]
 ) -> tuple[Final | GiveUp, tuple[ToolStep, ...]]:
+    """Run a plan to its end, and return the steps as executed. See `running`."""
+    return drive(running(cache, plan, lambda action: work(lambda: call(action))))
+
+
+async def arun_plan(
+    cache: HostedCache, plan: Plan, call: Callable[[Call], Awaitable[ToolResult]]
+) -> tuple[Final | GiveUp, tuple[ToolStep, ...]]:
+    """Run a plan to its end without blocking the event loop. See `running`."""
+
+    def blocking() -> ToolResult:
+        raise RuntimeError("this plan is run on an event loop")
+
+    return await adrive(running(cache, plan, lambda action: host(blocking, lambda: call(action))))
+
+
+def running(
+    cache: HostedCache, plan: Plan, call: Callable[[Call], Flow[ToolResult]]
+) -> Flow[tuple[Final | GiveUp, tuple[ToolStep, ...]]]:
     """Run a plan to its end, and return the steps as executed.
 
     What `call` raises is an error of the tool, unless it is no `Exception`. The steps are never lost: a result that
@@ -26,34 +49,22 @@ def run_plan(
     """
     recorded: list[ToolResult] = []
     steps: list[ToolStep] = []
-    while isinstance(action := cache.next_action(plan, recorded), Call):
+    while isinstance(action := (yield from work(lambda: cache.next_action(plan, recorded))), Call):
         if len(steps) >= MAX_CALLS:
-            return _too_many(), tuple(steps)
+            return GiveUp(f"more than {MAX_CALLS} tool calls", kind="limit"), tuple(steps)
         try:
-            result = call(action)
+            result = yield from call(action)
         except Exception as error:
-            result = _failed(error)
+            result = ToolResult(error=f"{type(error).__name__}: {error}")
         if (unreadable := _record(action, result, recorded, steps)) is not None:
             return unreadable, tuple(steps)
     return action, tuple(steps)
 
 
-async def arun_plan(
-    cache: HostedCache, plan: Plan, call: Callable[[Call], Awaitable[ToolResult]]
-) -> tuple[Final | GiveUp, tuple[ToolStep, ...]]:
-    """Run a plan to its end without blocking the event loop. See `run_plan`."""
-    recorded: list[ToolResult] = []
-    steps: list[ToolStep] = []
-    while isinstance(action := await asyncio.to_thread(cache.next_action, plan, recorded), Call):
-        if len(steps) >= MAX_CALLS:
-            return _too_many(), tuple(steps)
-        try:
-            result = await call(action)
-        except Exception as error:
-            result = _failed(error)
-        if (unreadable := _record(action, result, recorded, steps)) is not None:
-            return unreadable, tuple(steps)
-    return action, tuple(steps)
+def run_blocking(coroutine: Coroutine[object, object, T]) -> T:
+    """Run a coroutine to its end from blocking code, whether or not this thread has an event loop."""
+    with ThreadPoolExecutor(1, thread_name_prefix="seglam-tool") as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def _record(action: Call, result: ToolResult, recorded: list[ToolResult], steps: list[ToolStep]) -> GiveUp | None:
@@ -68,11 +79,3 @@ def _record(action: Call, result: ToolResult, recorded: list[ToolResult], steps:
     recorded.append(ToolResult(value, result.error))
     steps.append(ToolStep(tool=action.tool, arguments=arguments, result=encode(value), error=result.error))
     return None
-
-
-def _failed(error: Exception) -> ToolResult:
-    return ToolResult(error=f"{type(error).__name__}: {error}")
-
-
-def _too_many() -> GiveUp:
-    return GiveUp(f"more than {MAX_CALLS} tool calls", kind="limit")

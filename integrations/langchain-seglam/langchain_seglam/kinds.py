@@ -44,6 +44,18 @@ def several(value: object) -> list[Any]:
     return [*cast("Sequence[Any]", value)] if isinstance(value, (list, tuple)) else []
 
 
+def schemas_of(response_format: object) -> Sequence[object]:
+    """Return the schemas of a `response_format`: of a strategy of LangChain, or the schema itself."""
+    if response_format is None:
+        return ()
+    whole = loose(response_format)
+    if specs := several(getattr(response_format, "schema_specs", None)):
+        return [getattr(spec, "schema", spec) for spec in specs]
+    # Classes are schemas themselves; pydantic gives every model a method called `schema`.
+    inner: object = None if isinstance(response_format, (type, dict)) else getattr(response_format, "schema", None)
+    return (whole if inner is None else inner,)
+
+
 def mapping_of(state: object) -> State:
     """Return a state as a mapping, whatever it is made of."""
     if isinstance(state, BaseModel):

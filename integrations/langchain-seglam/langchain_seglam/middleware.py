@@ -45,6 +45,7 @@ from seglam_agents.hosting import (
     fit,
     host,
     is_procedure_tool,
+    misfits,
     nearest,
     new_id,
     plain,
@@ -65,12 +66,12 @@ from langchain_seglam.kinds import (
     State,
     ToolOutput,
     Update,
+    schemas_of,
 )
 from langchain_seglam.messages import after, is_first_turn, text_of, until
 from langchain_seglam.recording import asked_by, carried_of, traced
 from langchain_seglam.saying import answered, begun, given_back, said
 from langchain_seglam.state import TURN, agent_name, attempts, merge_turns, origin, read_turn, switch, write_turn
-from langchain_seglam.structured import misfit_of, schemas_of
 from langchain_seglam.tenancy import Caches, cache_of, runtime_of
 from langchain_seglam.tools import offered, procedure_tool
 
@@ -305,7 +306,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         return View(
             carried_of(tail) if tail is not None else None,
             (lambda name: offered(tools, name)) if tools is not None else None,
-            misfit_of(response_format),
+            misfits(schemas_of(response_format)),
             switch(),
         )
 

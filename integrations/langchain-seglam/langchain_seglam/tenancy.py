@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from langchain.agents.middleware.types import ToolCallRequest
 from seglam_agents import ReasoningCache
+from seglam_agents.hosting import OpenedCaches
 
 from langchain_seglam.kinds import HasServerInfo
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class TenantCaches:
+class TenantCaches(OpenedCaches[ReasoningCache]):
     """One cache a tenant, opened when the tenant is first seen.
 
     The tenant is what the given function makes of the runtime, or without one the identity of the authenticated user
@@ -29,10 +29,7 @@ class TenantCaches:
         tenant: names the tenant of a run, for example from `runtime.context` where only your own code fills it.
     """
 
-    open: Callable[[str], ReasoningCache]
     tenant: Callable[[HasServerInfo], str | None] | None = None
-    _caches: dict[str, ReasoningCache] = field(default_factory=dict[str, ReasoningCache])
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, runtime: HasServerInfo | None) -> ReasoningCache | None:
         """Return the cache of a run's tenant. Never raises: without one the run goes on without a cache."""
@@ -42,27 +39,6 @@ class TenantCaches:
         except Exception:
             logger.exception("the tenant's cache cannot be opened; the run goes on without")
             return None
-
-    def get(self, tenant: str) -> ReasoningCache:
-        """Return the cache of a tenant.
-
-        Raises:
-            ValueError: `open` gave the cache of another tenant.
-        """
-        with self._lock:
-            if tenant not in self._caches:
-                cache = self.open(tenant)
-                if cache.scope.tenant != tenant:
-                    raise ValueError(f"the cache of tenant {tenant!r} was opened for {cache.scope.tenant!r}")
-                self._caches[tenant] = cache
-            return self._caches[tenant]
-
-    def close(self) -> None:
-        """Close every cache."""
-        with self._lock:
-            caches, self._caches = list(self._caches.values()), {}
-        for cache in caches:
-            cache.close()
 
     def _tenant(self, runtime: HasServerInfo | None) -> str | None:
         if runtime is None or self.tenant is not None:

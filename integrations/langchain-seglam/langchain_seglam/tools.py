@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Coroutine, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
-from seglam_agents import Call, Final, GiveUp, HostTool, Plan, Refused, Tool, ToolResult, ToolStep
+from seglam_agents import Call, HostTool, Tool, ToolResult
 from seglam_agents.hosting import (
     Asked,
     Effect,
     Embedder,
     Entry,
+    Flow,
     HostedCache,
     Json,
     Value,
+    adrive,
     arguments_model,
-    arun_plan,
     described_procedure,
+    drive,
     encode,
     find_entry,
+    host,
     is_object,
     nearest,
     new_id,
-    planned,
     provenance_of,
-    run_plan,
-    told,
+    run_blocking,
     tool_name,
     untitled,
+    used,
 )
 
 from langchain_seglam.kinds import Loose, loose, mapping
 from langchain_seglam.messages import result_of, tool_call
-
-T = TypeVar("T")
 
 EFFECTS: Mapping[object, Effect] = {"pure": "pure", "read": "read", "write": "write"}
 
@@ -126,15 +123,19 @@ def procedure_tool(cache: HostedCache, entry: Entry, *, tools: Sequence[BaseTool
     procedure = entry.procedure
     by_name = {tool.name: tool for tool in tools}
 
+    def said(config: RunnableConfig, arguments: Mapping[str, object]) -> Flow[tuple[str, dict[str, Json]]]:
+        # LangChain fills in what was left out as None.
+        given = {name: value for name, value in arguments.items() if value is not None}
+        told = yield from used(cache, procedure, given, lambda call: _called(by_name.get(call.tool), call, config))
+        if told.error:
+            raise ToolException(told.text)
+        return told.text, {"answer": told.answer, "seglam": {"procedure": told.procedure}}
+
     def run(config: RunnableConfig, **arguments: object) -> tuple[str, dict[str, Json]]:
-        plan = _plan(planned(cache, procedure, _values(arguments)))
-        ended, steps = run_plan(cache, plan, lambda call: _result(by_name, call, config))
-        return _told(cache, plan, ended, steps)
+        return drive(said(config, arguments))
 
     async def arun(config: RunnableConfig, **arguments: object) -> tuple[str, dict[str, Json]]:
-        plan = _plan(await asyncio.to_thread(planned, cache, procedure, _values(arguments)))
-        ended, steps = await arun_plan(cache, plan, lambda call: _aresult(by_name, call, config))
-        return await asyncio.to_thread(_told, cache, plan, ended, steps)
+        return await adrive(said(config, arguments))
 
     # StructuredTool looks for a parameter of this type by the annotation, which `from __future__` made a text.
     run.__annotations__["config"] = RunnableConfig
@@ -149,25 +150,6 @@ def procedure_tool(cache: HostedCache, entry: Entry, *, tools: Sequence[BaseTool
         handle_tool_error=True,
         metadata=provenance_of(entry),
     )
-
-
-def run_blocking(coroutine: Coroutine[object, object, T]) -> T:
-    """Run a coroutine to its end from blocking code, whether or not this thread has an event loop."""
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def target() -> None:
-        try:
-            results.append(asyncio.run(coroutine))
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=target, name="seglam-tool")
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
 
 
 def _host_tool(tool: BaseTool, effect: Effect | None) -> HostTool:
@@ -197,38 +179,11 @@ def _read(output: object) -> ToolResult:
     return ToolResult(error=f"the tool returned a {type(output).__name__}, which only a graph can take")
 
 
-def _result(tools: Mapping[str, BaseTool], action: Call, config: RunnableConfig) -> ToolResult:
-    tool = tools.get(action.tool)
+def _called(tool: BaseTool | None, action: Call, config: RunnableConfig) -> Flow[ToolResult]:
     if tool is None:
         return ToolResult(error=f"tool {action.tool!r} is not available")
-    return _read(tool.invoke(_call(action.tool, action.arguments), config))
-
-
-async def _aresult(tools: Mapping[str, BaseTool], action: Call, config: RunnableConfig) -> ToolResult:
-    tool = tools.get(action.tool)
-    if tool is None:
-        return ToolResult(error=f"tool {action.tool!r} is not available")
-    return _read(await tool.ainvoke(_call(action.tool, action.arguments), config))
-
-
-def _plan(found: Plan | Refused) -> Plan:
-    if isinstance(found, Refused):
-        raise ToolException(found.reason)
-    return found
-
-
-def _values(arguments: Mapping[str, object]) -> dict[str, object]:
-    """Return arguments without those that were left out, which LangChain fills in as None."""
-    return {name: value for name, value in arguments.items() if value is not None}
-
-
-def _told(
-    cache: HostedCache, plan: Plan, ended: Final | GiveUp, steps: Sequence[ToolStep]
-) -> tuple[str, dict[str, Json]]:
-    said = told(cache, plan, ended, steps)
-    if said.error:
-        raise ToolException(said.text)
-    return said.text, {"answer": said.answer, "seglam": {"procedure": plan.procedure}}
+    call = _call(action.tool, action.arguments)
+    return _read((yield from host(lambda: tool.invoke(call, config), lambda: tool.ainvoke(call, config))))
 
 
 def _about(tool: BaseTool, key: str) -> object:
