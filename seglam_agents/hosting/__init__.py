@@ -47,8 +47,8 @@ from seglam_agents.hosting.procedures import (
     used,
 )
 from seglam_agents.hosting.reading import MAX_ROWS, UNFOUND, Frame, Reading, Rows, Seen, Statements
-from seglam_agents.hosting.recording import Run, Runs
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
+from seglam_agents.hosting.safety import safely, tried
 from seglam_agents.hosting.tenants import OpenedCaches
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
@@ -67,10 +67,20 @@ from seglam_agents.hosting.turn import (
     new_id,
     origin_of,
 )
-from seglam_agents.hosting.values import encoded, is_array, is_json, is_object, json_of, parsed, render
+from seglam_agents.hosting.values import (
+    encoded,
+    is_array,
+    is_json,
+    is_object,
+    json_of,
+    mapping,
+    parsed,
+    render,
+    several,
+)
 from seglam_agents.hosting.whole import Answered, answer_purely, follow
 from seglam_agents.models.base import Completion, Message
-from seglam_agents.models.tokens import counted
+from seglam_agents.models.tokens import counted, ended_by_length, reported_counts
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
 from seglam_agents.records.exchange import encoded_or_described
@@ -131,8 +141,6 @@ __all__ = [
     "Reading",
     "Record",
     "Rows",
-    "Run",
-    "Runs",
     "Said",
     "Saved",
     "SavingsReport",
@@ -167,6 +175,7 @@ __all__ = [
     "encode",
     "encoded",
     "encoded_or_described",
+    "ended_by_length",
     "find_entry",
     "fit",
     "follow",
@@ -178,6 +187,7 @@ __all__ = [
     "is_object",
     "is_procedure_tool",
     "json_of",
+    "mapping",
     "misfits",
     "nearest",
     "new_id",
@@ -190,14 +200,18 @@ __all__ = [
     "planned",
     "provenance_of",
     "render",
+    "reported_counts",
     "run_blocking",
     "run_plan",
     "running",
+    "safely",
     "serving",
+    "several",
     "told",
     "tool_name",
     "trace_of",
     "trace_of_choices",
+    "tried",
     "untitled",
     "used",
     "vouched",

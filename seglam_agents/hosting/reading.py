@@ -238,6 +238,7 @@ class Frame(Programs[str]):
     def __init__(self, frame: object, columns: Mapping[str, str]) -> None:
         self.frame = frame
         self.columns = columns
+        properties: Json = {"expression": {"type": "string", "x-constant": True}, "parameters": {"type": "object"}}
         self.tool = Tool(
             name=RUN_PANDAS,
             description=(
@@ -246,7 +247,7 @@ class Frame(Programs[str]):
             ),
             parameters={
                 "type": "object",
-                "properties": {"expression": {"type": "string"}, "parameters": {"type": "object"}},
+                "properties": properties,
                 "required": ["expression", "parameters"],
                 "$comment": digest([[name, kind] for name, kind in columns.items()]),
             },

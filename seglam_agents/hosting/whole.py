@@ -52,10 +52,8 @@ def answer_purely(
         ended = driver.abandon(turn, View({}), "it calls tools, and this host has none")
         return Answered(ended.turn, events=(*events, *ended.events))
     decision = driver.advance(turn, View({}, misfit=misfit))
-    events = (*events, *decision.events)
-    if isinstance(decision, SayAnswer):
-        return Answered(decision.turn, True, decision.answer, events)
-    return Answered(decision.turn, events=events)
+    answer = decision.answer if isinstance(decision, SayAnswer) else None
+    return Answered(decision.turn, isinstance(decision, SayAnswer), answer, (*events, *decision.events))
 
 
 def follow(driver: Driver, turn: Turn, said: Sequence[Sequence[Asked]], view: View) -> Decision:

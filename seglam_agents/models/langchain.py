@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
+from pydantic import TypeAdapter
+
 from seglam_agents.models.base import Completion, Message
-from seglam_agents.models.tokens import counted
+from seglam_agents.models.tokens import counted, ended_by_length
 from seglam_agents.records.errors import ModelError
 
 try:
@@ -16,9 +18,8 @@ try:
 except ImportError as error:
     raise ImportError("LangChainModel needs LangChain: pip install 'seglam-agents[langchain]'") from error
 
-LENGTH_REASONS = frozenset({"length", "max_tokens", "max_output_tokens"})
-"""How providers say that the length limit ended an answer."""
 TOKEN_NAMES = ("input_tokens", "output_tokens")
+_DETAILS: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
 
 
 class LangChainModel:
@@ -91,7 +92,4 @@ def _converted(messages: Sequence[Message]) -> list[BaseMessage]:
 def _truncated(reply: AIMessage) -> bool:
     about: Mapping[str, object] = reply.response_metadata
     details = about.get("incomplete_details")
-    reasons = [about.get(name) for name in ("finish_reason", "stop_reason", "done_reason")]
-    if isinstance(details, Mapping):
-        reasons.append(details.get("reason"))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-    return any(isinstance(reason, str) and reason.lower() in LENGTH_REASONS for reason in reasons)
+    return ended_by_length(about, _DETAILS.validate_python(details) if isinstance(details, Mapping) else {})

@@ -8,6 +8,12 @@ from seglam_agents.models.base import Message
 from seglam_agents.records.usage import Usage
 
 CHARACTERS_PER_TOKEN = 4
+LENGTH_REASONS = frozenset({"length", "max_tokens", "max_output_tokens"})
+"""How providers say that the length limit ended an answer."""
+INPUT_NAMES = ("input_tokens", "prompt_tokens", "prompt_token_count")
+OUTPUT_NAMES = ("output_tokens", "completion_tokens", "candidates_token_count")
+"""How providers name the tokens that went in, and those that came out."""
+_REASONS = ("finish_reason", "stop_reason", "done_reason", "reason")
 
 
 def estimated_tokens(text: str) -> int:
@@ -39,6 +45,23 @@ def counted(
         calls=1,
         seconds=seconds,
     )
+
+
+def reported_counts(document: Mapping[str, object]) -> dict[str, int]:
+    """Return the input and output tokens that a provider reports, by our names for them; empty where it does not."""
+    found: dict[str, int] = {}
+    for names in (INPUT_NAMES, OUTPUT_NAMES):
+        counts = (_count(document.get(name)) for name in names)
+        known = next((count for count in counts if count is not None), None)
+        if known is not None:
+            found[names[0]] = known
+    return found
+
+
+def ended_by_length(*places: Mapping[str, object]) -> bool:
+    """Tell whether one of the places of a reply where providers say it says that the length limit ended it."""
+    reasons = [place.get(name) for place in places for name in _REASONS]
+    return any(isinstance(reason, str) and reason.lower() in LENGTH_REASONS for reason in reasons)
 
 
 def _count(value: object) -> int | None:

@@ -9,27 +9,27 @@ from typing import get_type_hints
 
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
-from langchain_core.tools import BaseTool
 from langgraph.types import Command
 from pydantic import BaseModel
 from seglam_agents import Trace
-from seglam_agents.hosting import Decision, Flow, Learning, Say, SayAnswer, Unclean, adrive, drive, host, new_id, work
-from typing_extensions import TypedDict, is_typeddict
-
-from langchain_seglam.graph_cache import NODE, GraphCache, SeglamState, graph_cache
-from langchain_seglam.kinds import (
-    Builder,
-    Canonicalise,
-    Loose,
-    Node,
-    State,
-    Text,
-    Typed,
-    Update,
-    loose,
+from seglam_agents.hosting import (
+    Decision,
+    Flow,
+    Say,
+    SayAnswer,
+    Unclean,
+    adrive,
+    drive,
+    host,
     mapping,
+    new_id,
     several,
+    work,
 )
+from typing_extensions import TypedDict, Unpack, is_typeddict
+
+from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache
+from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose
 from langchain_seglam.recording import asked_by
 from langchain_seglam.saying import answered, said
 from langchain_seglam.tenancy import Caches
@@ -41,12 +41,7 @@ def add_reasoning_cache(
     cache: Caches | GraphCache,
     *,
     goto: Callable[[AIMessage], str | Sequence[str]] | None = None,
-    text: Text | None = None,
-    context: Typed | None = None,
-    canonicalise: Canonicalise | None = None,
-    messages: str = "messages",
-    tools: Sequence[BaseTool] | None = None,
-    learning: Learning = "inline",
+    **options: Unpack[GraphOptions],
 ) -> Builder:
     """Rewire a builder so that stored procedures stand in for a node that asks a model, and return it.
 
@@ -59,12 +54,7 @@ def add_reasoning_cache(
         node: the name of the node that asks the model; its update has the messages' key.
         cache: a cache, one a tenant, or a `GraphCache`.
         goto: where to go after a message of a procedure, for a node that routes by returning a `Command`.
-        text: makes the request from the state; see `GraphCache`.
-        context: makes the typed context.
-        canonicalise: makes later turns self-contained.
-        messages: the key of the messages in the state.
-        tools: those that may be called now; without them, the ones that the cache was told.
-        learning: `inline`, `background` or `off`.
+        options: how the node uses the cache; see `GraphCache`.
 
     Raises:
         ValueError: there is no such node, or it routes by itself and `goto` is missing.
@@ -74,9 +64,9 @@ def add_reasoning_cache(
     spec = builder.nodes[node]
     if spec.ends and goto is None:
         raise ValueError(f"the node {node!r} routes by a Command: pass goto=, which says where a message leads")
-    shared = graph_cache(cache, f"{NODE}_{node}", messages, text, context, canonicalise, tools, learning)
+    shared = graph_cache(cache, f"{NODE}_{node}", options)
     original, schema = loose(spec.runnable), loose(spec.input_schema)
-    stood_in = _StoodIn(shared, original, schema, goto, messages)
+    stood_in = _StoodIn(shared, original, schema, goto, shared.messages or "messages")
     merged = _with_our_channels(schema)
     del builder.nodes[node]
     builder.add_node(  # pyright: ignore[reportUnknownMemberType]

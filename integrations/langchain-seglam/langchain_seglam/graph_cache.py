@@ -212,17 +212,17 @@ class GraphCache:
         return View(calls, (lambda name: offered(tools, name)) if tools is not None else None, switch=switch())
 
 
-def graph_cache(
-    cache: Caches | GraphCache,
-    name: str,
-    messages: str | None,
-    text: Text | None,
-    context: Typed | None,
-    canonicalise: Canonicalise | None,
-    tools: Sequence[BaseTool] | None,
-    learning: Learning = "inline",
-) -> GraphCache:
+class GraphOptions(TypedDict, total=False):
+    """How a node uses a cache: what `GraphCache` takes, for those that are given a bare cache."""
+
+    messages: str | None
+    text: Text | None
+    context: Typed | None
+    canonicalise: Canonicalise | None
+    learning: Learning
+    tools: Sequence[BaseTool] | None
+
+
+def graph_cache(cache: Caches | GraphCache, name: str, options: GraphOptions) -> GraphCache:
     """Return the cache of a node: the one that was given, or a new one with these options."""
-    if isinstance(cache, GraphCache):
-        return cache
-    return GraphCache(cache, name, messages, text, context, canonicalise, learning, tools)
+    return cache if isinstance(cache, GraphCache) else GraphCache(cache, name, **options)

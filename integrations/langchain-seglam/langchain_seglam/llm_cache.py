@@ -26,9 +26,9 @@ from seglam_agents.hosting import (
     drive,
     follow,
     new_id,
+    several,
 )
 
-from langchain_seglam.kinds import several
 from langchain_seglam.messages import about, after, is_first_turn, last_human, text_of, until
 from langchain_seglam.recording import asked_by, carried_of, traced
 from langchain_seglam.saying import answered, said

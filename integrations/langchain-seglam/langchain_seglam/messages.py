@@ -8,9 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 from seglam_agents import ToolResult
-from seglam_agents.hosting import Asked, Json, Usage, decode, is_array, is_json, is_object, new_id, parsed
-
-from langchain_seglam.kinds import mapping, several
+from seglam_agents.hosting import (
+    Asked,
+    Json,
+    Usage,
+    decode,
+    is_array,
+    is_json,
+    is_object,
+    mapping,
+    new_id,
+    parsed,
+    several,
+)
 
 ABOUT = "seglam"
 """The key in the metadata of a message under which the cache says something."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tools import BaseTool
 from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
 from seglam_agents import Trace
-from seglam_agents.hosting import Flow, Json, Learning, Say, SayAnswer, Turn, Unclean, adrive, drive, work
+from seglam_agents.hosting import Flow, Json, Say, SayAnswer, Turn, Unclean, adrive, drive, work
+from typing_extensions import Unpack
 
-from langchain_seglam.graph_cache import NODE, GraphCache, graph_cache
-from langchain_seglam.kinds import Canonicalise, Goto, Loose, Node, State, Text, Typed, Update, mapping_of
+from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, graph_cache
+from langchain_seglam.kinds import Goto, Loose, Node, State, Update, mapping_of
 from langchain_seglam.messages import last_human
 from langchain_seglam.saying import answered, said
 from langchain_seglam.state import has_turn, read_turn, switch
@@ -36,11 +36,7 @@ def cache_node(
     on_call: str | None = None,
     write: Write | None = None,
     name: str = NODE,
-    text: Text | None = None,
-    context: Typed | None = None,
-    canonicalise: Canonicalise | None = None,
-    messages: str | None = "messages",
-    tools: Sequence[BaseTool] | None = None,
+    **options: Unpack[GraphOptions],
 ) -> Node:
     """Make a node that looks a request up, and routes.
 
@@ -57,13 +53,9 @@ def cache_node(
         on_call: where to go with a tool call.
         write: makes the update from an answer; without it, an answer is a message.
         name: names this node's part of the state.
-        text: makes the request from the state; see `GraphCache`.
-        context: makes the typed context.
-        canonicalise: makes later turns self-contained.
-        messages: the key of the messages; None for a graph without.
-        tools: those that may be called now.
+        options: how the node uses the cache; see `GraphCache`.
     """
-    shared = graph_cache(cache, name, messages, text, context, canonicalise, tools)
+    shared = graph_cache(cache, name, options)
     calls = on_call is not None and shared.messages is not None
 
     def looked_up(state: State) -> Flow[Goto | Update]:
@@ -94,11 +86,7 @@ def learn_node(
     *,
     answer: Callable[[State], Json] | None = None,
     name: str = NODE,
-    text: Text | None = None,
-    context: Typed | None = None,
-    canonicalise: Canonicalise | None = None,
-    messages: str | None = "messages",
-    learning: Learning = "inline",
+    **options: Unpack[GraphOptions],
 ) -> Node:
     """Return a node that learns from the turn of a graph where the model answered; it changes nothing of the state.
 
@@ -106,13 +94,9 @@ def learn_node(
         cache: a cache, one a tenant, or the `GraphCache` of the `cache_node` in front.
         answer: makes the answer from the state; without it, the last message is the answer, the messages the run.
         name: as for the `cache_node` in front; where there is none, every turn is learnt from.
-        text: makes the request from the state.
-        context: makes the typed context.
-        canonicalise: makes later turns self-contained.
-        messages: the key of the messages; None for a graph without.
-        learning: `inline`, `background` or `off`.
+        options: how the node uses the cache; see `GraphCache`.
     """
-    shared = graph_cache(cache, name, messages, text, context, canonicalise, None, learning)
+    shared = graph_cache(cache, name, options)
 
     def learnt(state: State) -> Flow[Update]:
         yield from shared.learn((yield from work(lambda: _trace_for(shared, state, answer))))

@@ -19,10 +19,12 @@ from seglam_agents.hosting import (
     Unclean,
     encode,
     is_object,
+    mapping,
+    several,
     trace_of,
 )
 
-from langchain_seglam.kinds import State, ToolOutput, mapping, several
+from langchain_seglam.kinds import State, ToolOutput
 from langchain_seglam.messages import (
     ABOUT,
     about,

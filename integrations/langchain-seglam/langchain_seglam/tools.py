@@ -25,6 +25,7 @@ from seglam_agents.hosting import (
     find_entry,
     host,
     is_object,
+    mapping,
     nearest,
     new_id,
     provenance_of,
@@ -34,7 +35,7 @@ from seglam_agents.hosting import (
     used,
 )
 
-from langchain_seglam.kinds import Loose, loose, mapping
+from langchain_seglam.kinds import Loose, loose
 from langchain_seglam.messages import result_of, tool_call
 
 EFFECTS: Mapping[object, Effect] = {"pure": "pure", "read": "read", "write": "write"}

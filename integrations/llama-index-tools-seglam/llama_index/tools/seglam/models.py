@@ -7,7 +7,6 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import cast
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent
@@ -16,14 +15,21 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.event_handlers import BaseEventHandler
-from seglam_agents.hosting import Completion, Message, ModelError, Usage, counted
+from seglam_agents.hosting import (
+    Completion,
+    Message,
+    ModelError,
+    Usage,
+    counted,
+    ended_by_length,
+    mapping,
+    reported_counts,
+    several,
+)
 
 TAG = "seglam"
 """The tag of the events of a call that compiles: `compile`. Dashboards can tell them from those of the agent."""
 NAMES = ("input_tokens", "output_tokens")
-INPUT_KEYS = ("prompt_tokens", "input_tokens", "prompt_token_count")
-OUTPUT_KEYS = ("completion_tokens", "output_tokens", "candidates_token_count")
-LENGTH_REASONS = frozenset({"length", "max_tokens", "max_output_tokens"})
 
 
 class LlamaIndexModel:
@@ -85,7 +91,7 @@ class LlamaIndexModel:
         text = reply.message.content
         if not text:
             raise ModelError(f"model {self.name!r} gave no text; pass a chat model")
-        reported = seen.total or counts_of(reply.raw) or counts_of(cast(object, reply.additional_kwargs))  # pyright: ignore[reportUnknownMemberType]
+        reported = seen.total or counts_of(reply.raw) or counts_of(_additional(reply))
         usage = counted(messages, text, reported=reported, names=NAMES, seconds=seen.seconds)
         return Completion(text, usage, _truncated(reply))
 
@@ -99,12 +105,7 @@ def usage_of(raw: object) -> Usage:
 def counts_of(raw: object) -> dict[str, int]:
     """Return the token counts of a raw reply, whatever the provider calls them; empty where it has none."""
     document = _mapping(raw)
-    usage = _mapping(document.get("usage") or document.get("usage_metadata")) or document
-    counts = [
-        next((value for key in keys if isinstance(value := usage.get(key), int)), None)
-        for keys in (INPUT_KEYS, OUTPUT_KEYS)
-    ]
-    return {name: count for name, count in zip(NAMES, counts, strict=True) if count is not None and count >= 0}
+    return reported_counts(_mapping(document.get("usage") or document.get("usage_metadata")) or document)
 
 
 @dataclass(slots=True)
@@ -146,18 +147,16 @@ def _converted(messages: Sequence[Message]) -> list[ChatMessage]:
     return [ChatMessage(role=message.role, content=message.content) for message in messages]
 
 
+def _additional(reply: ChatResponse) -> object:
+    return reply.additional_kwargs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
 def _truncated(reply: ChatResponse) -> bool:
     raw = _mapping(reply.raw)
-    choices = raw.get("choices")
-    listed = cast("Sequence[object]", choices) if isinstance(choices, (list, tuple)) else ()
-    first = _mapping(listed[0] if listed else None)
-    reasons = [place.get(name) for place in (raw, first) for name in ("finish_reason", "stop_reason", "done_reason")]
-    return any(isinstance(reason, str) and reason.lower() in LENGTH_REASONS for reason in reasons)
+    choices = several(raw.get("choices"))
+    return ended_by_length(raw, _mapping(choices[0] if choices else None))
 
 
 def _mapping(value: object) -> Mapping[str, object]:
-    if isinstance(value, Mapping):
-        return cast("Mapping[str, object]", value)
     dump = getattr(value, "model_dump", None)
-    found: object = dump() if callable(dump) else {}
-    return cast("Mapping[str, object]", found) if isinstance(found, Mapping) else {}
+    return mapping(dump()) if callable(dump) else mapping(value)

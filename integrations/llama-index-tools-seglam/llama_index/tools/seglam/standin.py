@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 from llama_index.core.agent.workflow.agent_context import AgentContext
@@ -16,27 +17,26 @@ from llama_index.core.tools import AsyncBaseTool
 from llama_index.core.tools.types import ToolOutput
 from llama_index.core.workflow import Context, StartEvent
 from pydantic import BaseModel
-from seglam_agents import Learned, ReasoningCache, Tool, Trace
+from seglam_agents import ReasoningCache, Tool
 from seglam_agents.hosting import (
     Driver,
     Drivers,
-    Go,
+    Flow,
     InDoubt,
     Json,
     Known,
-    Learner,
-    Misfit,
     Part,
-    Price,
     SavingsReport,
     Say,
     SayAnswer,
     Turn,
     View,
-    Write,
+    adrive,
     fit,
+    host,
+    misfits,
     new_id,
-    offering,
+    once,
     origin_of,
 )
 
@@ -56,32 +56,18 @@ class StandIn:
 
     Args:
         cache: whose procedures; opened with `tools=host_tools(...)` of the agent's tools.
-        learner: learns from clean runs.
         canonicalise: turns a conversation of several turns into one self-contained request, or None. Without it, only
             the first turn of a conversation is looked up.
-        price: what the model costs.
+        drivers: look up, count and learn.
     """
 
     cache: ReasoningCache
-    learner: Learner[ReasoningCache] = field(default_factory=Learner[ReasoningCache])
     canonicalise: Canonicalise | None = None
-    price: Price | None = None
-    _drivers: Drivers = field(init=False)
-
-    def __post_init__(self) -> None:
-        told = self.learner.learned
-
-        def learned(cache: ReasoningCache, trace: Trace, came: Learned) -> None:
-            self._drivers.of(self.cache).accounting.learned(trace, came)
-            if told is not None:
-                told(cache, trace, came)
-
-        self._drivers = Drivers(self.price)
-        self.learner.learned = learned
+    drivers: Drivers = field(default_factory=Drivers)
 
     def savings(self) -> SavingsReport:
         """Return what hits have saved."""
-        return self._drivers.of(self.cache).accounting.report()
+        return self.drivers.savings(self.cache)
 
     async def speak(
         self, agent: BaseWorkflowAgent, ctx: AgentContext, history: list[ChatMessage], tools: Sequence[AsyncBaseTool]
@@ -94,7 +80,9 @@ class StandIn:
             if part.turn.status != "running":
                 await save(store, ran)
                 return None
-            view = View(part.calls(await done(store)), _offered(tools), _misfit(agent.output_cls))
+            view = View(
+                part.calls(await done(store)), _offered(tools), misfits([agent.output_cls] if agent.output_cls else ())
+            )
             decision = await asyncio.to_thread(self._driver(part).advance, part.turn, view)
             if isinstance(decision, Say):
                 output, part = await say(agent, ctx, store, history, decision), part.asks(decision)
@@ -150,7 +138,7 @@ class StandIn:
                 return
             await save(store, ran.with_part(agent.name, Part(instructions=part.instructions)))
             trace = part.trace if structured is None else part.trace.model_copy(update={"answer": structured})
-            await self.learner.alearn(self._told(part.instructions) or self.cache, trace)
+            await adrive(self.drivers.learn(self._driver(part).cache, trace))
         except Exception:
             logger.exception("a run cannot be learnt from; it is not touched")
 
@@ -164,26 +152,15 @@ class StandIn:
             write, journal = None, None
         if write is None or journal is None:
             return await run(ctx, call)
-        # Nothing in LlamaIndex runs a call twice within one attempt, except after a wait, which withdraws it.
-        attempt = new_id("attempt")
-        begun = await asyncio.to_thread(journal.begin, write, attempt)
-        if not isinstance(begun, Go):
-            return _instead(ctx, call, begun)
-        result = await self._run(ctx, call, run, write, lambda: journal.withdraw(write, attempt))
-        document = _document(result)
-        await asyncio.to_thread(journal.end, write, attempt, document, failed=result.tool_output.is_error)
-        return result
 
-    async def _run(
-        self, ctx: Context, call: ToolCall, run: CallTool, write: Write, withdraw: Callable[[], None]
-    ) -> ToolCallResult:
-        with offering(write):
-            try:
-                return await run(ctx, call)
-            except Exception:
-                # Errors of tools are results here: the tool waits for a person, and is run from its start again.
-                await asyncio.to_thread(withdraw)
-                raise
+        def carried() -> Flow[ToolCallResult]:
+            return (yield from host(_nowhere, lambda: run(ctx, call)))
+
+        # Nothing in LlamaIndex runs a call twice within one attempt, except after a wait, which withdraws it: errors of
+        # tools are results here, so that what is raised is the wait of a tool for a person.
+        attempt, instead = new_id("attempt"), partial(_instead, ctx, call)
+        kept = once(journal, write, attempt, carried, instead=instead, document=_document, waits=(Exception,))
+        return await adrive(kept)
 
     async def _at_step(self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage]) -> Ran:
         """Return the run as it is known at this step; a new turn is looked up."""
@@ -219,8 +196,7 @@ class StandIn:
         return request_of(history, str(await store.get("user_msg_str", default="")))
 
     def _driver(self, part: Part) -> Driver:
-        driver = self._drivers.of(self.cache)
-        return replace(driver, cache=self._told(part.instructions) or self.cache)
+        return self.drivers.of(self._told(part.instructions) or self.cache)
 
     def _told(self, instructions: str) -> ReasoningCache | None:
         return self.cache.told(instructions) if instructions else self.cache
@@ -254,14 +230,6 @@ def fitted(answer: Json, output_cls: type[BaseModel] | None) -> BaseModel | None
     return found if isinstance(found, BaseModel) else None
 
 
-def _misfit(output_cls: type[BaseModel] | None) -> Callable[[Json], str | None] | None:
-    def misfit(answer: Json) -> str | None:
-        found = fit(answer, [output_cls])
-        return found.reason if isinstance(found, Misfit) else None
-
-    return misfit if output_cls is not None else None
-
-
 def _offered(tools: Sequence[AsyncBaseTool]) -> Callable[[str], Tool | str | None]:
     offered = {tool.metadata.name: tool for tool in tools}
 
@@ -285,11 +253,16 @@ async def _close(store: Store, name: str, reason: str) -> None:
         logger.exception("the run cannot be written")
 
 
-def _document(result: ToolCallResult) -> dict[str, Json] | None:
+def _nowhere() -> ToolCallResult:
+    raise RuntimeError("agents of LlamaIndex run on an event loop")
+
+
+def _document(result: ToolCallResult) -> tuple[dict[str, Json] | None, bool]:
+    failed = result.tool_output.is_error
     try:
-        return ToolCallResult.model_validate(result).model_dump(mode="json")
+        return ToolCallResult.model_validate(result).model_dump(mode="json"), failed
     except ValueError:
-        return None
+        return None, failed
 
 
 def _instead(ctx: Context, call: ToolCall, begun: Known | InDoubt) -> ToolCallResult:

@@ -12,25 +12,24 @@ from llama_index.core.schema import QueryBundle, QueryType
 from llama_index.core.tools import BaseTool, FunctionTool, ToolMetadata
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 from llama_index.core.tools.types import ToolOutput, adapt_to_async_tool
-from seglam_agents import Call, Final, GiveUp, HostTool, Plan, ReasoningCache, ToolResult, ToolStep
+from seglam_agents import Call, HostTool, ReasoningCache, ToolResult, hosting
 from seglam_agents.hosting import (
     Effect,
     Embedder,
     Entry,
+    Flow,
     Json,
-    Procedure,
     Value,
+    adrive,
     arguments_model,
-    arun_plan,
     described_procedure,
+    drive,
     encoded,
     find_entry,
+    host,
     nearest,
-    planned,
     render,
-    run_plan,
     serving,
-    told,
     tool_name,
 )
 
@@ -101,14 +100,17 @@ def procedure_tool(
     procedure = entry.procedure
     by_name = {tool.metadata.get_name(): tool for tool in tools}
 
+    def used(arguments: Mapping[str, object]) -> Flow[Json]:
+        said = yield from hosting.used(cache, procedure, arguments, lambda call: _result(by_name.get(call.tool), call))
+        if said.error:
+            raise ToolError(said.text)
+        return said.answer
+
     def run(**arguments: object) -> Json:
-        plan = _planned(cache, procedure, arguments)
-        return _answer(cache, plan, *run_plan(cache, plan, lambda call: _result(by_name.get(call.tool), call)))
+        return drive(used(arguments))
 
     async def arun(**arguments: object) -> Json:
-        plan = await asyncio.to_thread(_planned, cache, procedure, arguments)
-        came = await arun_plan(cache, plan, lambda call: _aresult(by_name.get(call.tool), call))
-        return await asyncio.to_thread(_answer, cache, plan, *came)
+        return await adrive(used(arguments))
 
     about = metadata or ToolMetadata(
         name=tool_name(procedure), description=described_procedure(procedure), fn_schema=arguments_model(procedure)
@@ -202,7 +204,8 @@ async def _arender(answer: Json) -> str:
 
 def _host_tool(tool: BaseTool, effect: Effect | None, idempotent: bool) -> HostTool:
     def function(**arguments: Value) -> Value:
-        result = _result(tool, Call(tool.metadata.get_name(), {name: encoded(x) for name, x in arguments.items()}))
+        call = Call(tool.metadata.get_name(), {name: encoded(x) for name, x in arguments.items()})
+        result = drive(_result(tool, call))
         if result.error is not None:
             raise RuntimeError(result.error)
         return result.value
@@ -210,29 +213,10 @@ def _host_tool(tool: BaseTool, effect: Effect | None, idempotent: bool) -> HostT
     return HostTool(described(tool, effect, idempotent=idempotent), function)
 
 
-def _result(tool: BaseTool | None, action: Call) -> ToolResult:
+def _result(tool: BaseTool | None, action: Call) -> Flow[ToolResult]:
     if tool is None:
         return ToolResult(error=f"tool {action.tool!r} is not available")
     run: Callable[..., ToolOutput] = getattr(tool, "call", tool)
-    return tool_result(run(**action.arguments))
-
-
-async def _aresult(tool: BaseTool | None, action: Call) -> ToolResult:
-    if tool is None:
-        return ToolResult(error=f"tool {action.tool!r} is not available")
-    run: Callable[..., Awaitable[ToolOutput]] = adapt_to_async_tool(tool).acall
-    return tool_result(await run(**action.arguments))
-
-
-def _planned(cache: ReasoningCache, procedure: Procedure, arguments: Mapping[str, object]) -> Plan:
-    plan = planned(cache, procedure, arguments)
-    if not isinstance(plan, Plan):
-        raise ToolError(plan.reason)
-    return plan
-
-
-def _answer(cache: ReasoningCache, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Json:
-    said = told(cache, plan, action, steps)
-    if said.error:
-        raise ToolError(said.text)
-    return said.answer
+    arun: Callable[..., Awaitable[ToolOutput]] = adapt_to_async_tool(tool).acall
+    given = action.arguments
+    return tool_result((yield from host(lambda: run(**given), lambda: arun(**given))))
