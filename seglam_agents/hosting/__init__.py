@@ -13,7 +13,7 @@ from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, 
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
 from seglam_agents.hosting.driver import WRITE, Driver, Drivers
-from seglam_agents.hosting.expressions import found_nothing
+from seglam_agents.hosting.executed import Executed, Shown
 from seglam_agents.hosting.fitting import Misfit, fit, misfits, plain
 from seglam_agents.hosting.journal import (
     LOST,
@@ -29,7 +29,7 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
-from seglam_agents.hosting.parts import Done, Part, Spoken
+from seglam_agents.hosting.parts import Done, Part, Ran, Spoken
 from seglam_agents.hosting.procedures import (
     Told,
     arguments_model,
@@ -46,7 +46,7 @@ from seglam_agents.hosting.procedures import (
     untitled,
     used,
 )
-from seglam_agents.hosting.reading import MAX_ROWS, UNFOUND, Frame, Reading, Rows, Seen, Statements
+from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Seen, Statements
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
 from seglam_agents.hosting.safety import safely, tried
 from seglam_agents.hosting.tenants import OpenedCaches
@@ -95,7 +95,6 @@ __all__ = [
     "LOST",
     "MAX_CALLS",
     "MAX_ROWS",
-    "UNFOUND",
     "UNKNOWN",
     "WRITE",
     "Accounting",
@@ -116,6 +115,7 @@ __all__ = [
     "Embedder",
     "Entry",
     "Event",
+    "Executed",
     "Flow",
     "Frame",
     "GiveBack",
@@ -138,6 +138,7 @@ __all__ = [
     "Price",
     "Procedure",
     "ProcedureSavings",
+    "Ran",
     "Reading",
     "Record",
     "Rows",
@@ -148,6 +149,7 @@ __all__ = [
     "SayAnswer",
     "Seen",
     "Session",
+    "Shown",
     "Sourced",
     "Spoken",
     "Statements",
@@ -179,7 +181,6 @@ __all__ = [
     "find_entry",
     "fit",
     "follow",
-    "found_nothing",
     "host",
     "idempotency_key",
     "is_array",

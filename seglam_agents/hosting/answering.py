@@ -60,6 +60,20 @@ class Sourced(Generic[T]):
     value: T
     hit: Hit
 
+    @property
+    def cited(self) -> dict[str, Json]:
+        """Which procedure answered, under which bound, and with which arguments."""
+        citation = self.hit.citation
+        return {
+            "hit": True,
+            "procedure": citation.key,
+            "name": citation.name,
+            "content_hash": citation.content_hash,
+            "clean_replays": citation.clean_replays,
+            "error_bound": citation.error_bound,
+            "arguments": dict(self.hit.arguments),
+        }
+
 
 @dataclass(slots=True)
 class Answering:

@@ -61,7 +61,13 @@ class Driver:
     counted: Kept[bool] = field(default_factory=lambda: Kept(MAX_COUNTED))
 
     def begin(
-        self, turn: Turn, text: str | None, context: Mapping[str, Json], switch: Switch = "on"
+        self,
+        turn: Turn,
+        text: str | None,
+        context: Mapping[str, Json],
+        switch: Switch = "on",
+        *,
+        pure: bool = False,
     ) -> tuple[Turn, tuple[Event, ...]]:
         """Look a new turn up, and return it with what was found.
 
@@ -70,6 +76,7 @@ class Driver:
             text: the request; None where the turn does not stand for itself, which is a miss without a look.
             context: the typed context that guards may ask for.
             switch: of this run.
+            pure: the host can run no calls: a procedure that calls tools is a miss.
         """
         if switch == "off":
             return _changed(turn, status="off", reason="switched off for this run", learn=False), ()
@@ -79,23 +86,30 @@ class Driver:
         if switch == "refresh":
             return _changed(turn, status="miss", reason="to be learnt anew"), ()
         found = self.cache.plan(text, context=context)
+        if isinstance(found, Plan) and pure and not found.pure:
+            return _changed(
+                turn, status="miss", reason=f"{found.procedure} calls tools, which this host cannot run"
+            ), ()
         if isinstance(found, Plan):
             event = Event("seglam.lookup", {"found": True, "procedure": found.procedure, "pure": found.pure})
             return _changed(turn, status="running", plan=found), (event,)
         event = Event("seglam.lookup", {"found": False, "reason": found.reason})
         return _changed(turn, status="miss", reason=found.reason), (event,)
 
-    def step(self, turn: Turn, asked: Callable[[], tuple[str | None, Mapping[str, Json]]], view: View) -> Decision:
+    def step(
+        self, turn: Turn, asked: Callable[[], tuple[str | None, Mapping[str, Json]]], view: View, *, pure: bool = False
+    ) -> Decision:
         """Look a turn up that is new, and return what happens now.
 
         Args:
             turn: as the host keeps it.
             asked: makes the request, as `begin` wants it: its text and its typed context.
             view: what the host shows.
+            pure: the host can run no calls.
         """
         events: tuple[Event, ...] = ()
         if turn.status == "new":
-            turn, events = self.begin(turn, *asked(), view.switch)
+            turn, events = self.begin(turn, *asked(), view.switch, pure=pure)
         decision = self.advance(turn, view)
         return replace(decision, events=(*events, *decision.events))
 

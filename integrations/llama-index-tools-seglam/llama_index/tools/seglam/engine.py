@@ -17,8 +17,8 @@ from llama_index.core.base.response.schema import (
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from seglam_agents import Hit, Learned, Plan, ReasoningCache, Request, Tool, ToolStep, Trace
-from seglam_agents.hosting import Answering, Drivers, Flow, Json, Learning, Sourced, Unfit, adrive, drive, host
+from seglam_agents import Learned, Plan, ReasoningCache, Request, Tool, ToolStep, Trace
+from seglam_agents.hosting import Answering, Drivers, Flow, Learning, Unfit, adrive, drive, host
 
 from llama_index.tools.seglam.sources import Served, Session, Source, source_of
 
@@ -107,7 +107,8 @@ class SeglamQueryEngine(BaseQueryEngine):
         question = query.query_str
         found = yield from self._answering.answer(question, self._tools(), self._session)
         if found is not None:
-            hit = _served(found)
+            hit = found.value
+            hit.metadata["seglam"] = found.cited
             return streamed(hit) if self._streaming else _plain(hit)
         response = yield from host(lambda: self.inner.query(query), lambda: self.inner.aquery(query))
         self._note(response)
@@ -187,21 +188,3 @@ def _astreamed(hit: Served) -> AsyncStreamingResponse:
         yield hit.text
 
     return AsyncStreamingResponse(tokens(), source_nodes=hit.nodes, metadata=hit.metadata)
-
-
-def _served(found: Sourced[Served]) -> Served:
-    found.value.metadata["seglam"] = _citation(found.hit)
-    return found.value
-
-
-def _citation(hit: Hit) -> dict[str, Json]:
-    cited = hit.citation
-    return {
-        "hit": True,
-        "procedure": cited.key,
-        "name": cited.name,
-        "content_hash": cited.content_hash,
-        "clean_replays": cited.clean_replays,
-        "error_bound": cited.error_bound,
-        "arguments": dict(hit.arguments),
-    }

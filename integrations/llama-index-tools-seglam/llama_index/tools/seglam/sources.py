@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -13,7 +13,6 @@ from llama_index.core.utilities.sql_wrapper import SQLDatabase
 from seglam_agents import Call, HostTool, Tool, ToolResult, hosting
 from seglam_agents.hosting import (
     MAX_ROWS,
-    UNFOUND,
     Frame,
     Json,
     Reading,
@@ -25,7 +24,6 @@ from seglam_agents.hosting import (
     decode,
     digest,
     encoded,
-    found_nothing,
     render,
 )
 from sqlalchemy import text
@@ -100,9 +98,8 @@ class SqlSource(Statements):
         self, database: SQLDatabase, *, markdown: bool = False, cites: bool = False, max_rows: int = MAX_ROWS
     ) -> None:
         names, schema = _schema(database)
-        super().__init__(str(database.dialect), names, schema)
+        super().__init__(str(database.dialect), names, schema, markdown=markdown)
         self.database = database
-        self.markdown = markdown
         self.cites = cites
         self.max_rows = max_rows
 
@@ -113,8 +110,7 @@ class SqlSource(Statements):
 
     def session(self, constants: frozenset[str]) -> Session:
         """Begin a run of a procedure, of which these are the constant texts."""
-        reading = self.reading(constants)
-        return _Session(reading, lambda answer: self._served(reading, answer))
+        return _Session(self.reading(constants), self.cites)
 
     def execute(self, statement: str, parameters: Mapping[str, Value]) -> Rows:
         """Run a statement that may run; the driver binds the parameters."""
@@ -144,19 +140,6 @@ class SqlSource(Statements):
             return statement
         return self.database._add_schema_prefix(statement)  # pyright: ignore[reportPrivateUsage]  # no other way
 
-    def _served(self, reading: Reading[Rows], answer: Json) -> Served | Unfit:
-        if not reading.ran:
-            return Served(render(answer), {})
-        last, result = reading.ran[-1], reading.ran[-1].result
-        if result.nothing:
-            return UNFOUND
-        about: dict[str, object] = {"sql_query": last.program, "result": result.rows, "col_keys": result.columns}
-        body = str(result.rows)
-        plain = _markdown(result) if self.markdown else body
-        words = plain if answer == self.json(result) else render(answer)
-        nodes = [NodeWithScore(node=_row_node(body, about))] if self.cites else []
-        return Served(words, {**about, "parameters": encoded(last.parameters)}, nodes)
-
 
 class FrameSource(Frame):
     """A data frame that procedures read.
@@ -175,8 +158,7 @@ class FrameSource(Frame):
 
     def session(self, constants: frozenset[str]) -> Session:
         """Begin a run of a procedure, of which these are the constant texts."""
-        reading = Reading(self, constants)
-        return _Session(reading, lambda answer: _framed(reading, answer))
+        return _Session(Reading(self, constants))
 
 
 class RetrieverSource:
@@ -228,7 +210,7 @@ def nodes_json(nodes: Sequence[NodeWithScore]) -> Json:
 @dataclass(frozen=True, slots=True)
 class _Session(Generic[R]):
     reading: Reading[R]
-    serve: Callable[[Json], Served | Unfit]
+    cites: bool = False
 
     def call(self, action: Call) -> ToolResult:
         return self.reading.call(action)
@@ -237,7 +219,12 @@ class _Session(Generic[R]):
         return await self.reading.acall(action)
 
     def served(self, answer: Json) -> Served | Unfit:
-        return self.serve(answer)
+        told = self.reading.told(answer)
+        if isinstance(told, Unfit):
+            return told
+        about = {key: value for key, value in told.metadata.items() if key != "parameters"}
+        nodes = [NodeWithScore(node=_row_node(str(about.get("result")), about))] if self.cites and about else []
+        return Served(told.text, dict(told.metadata), nodes)
 
 
 @dataclass(slots=True)
@@ -265,16 +252,6 @@ def _query(action: Call) -> QueryBundle:
     return QueryBundle(str(action.arguments.get("query")))
 
 
-def _framed(reading: Reading[str], answer: Json) -> Served | Unfit:
-    if not reading.ran:
-        return Served(render(answer), {})
-    last = reading.ran[-1]
-    if found_nothing(last.result):
-        return UNFOUND
-    about: dict[str, object] = {"pandas_instruction_str": last.program, "raw_pandas_output": last.result}
-    return Served(render(answer), {**about, "parameters": encoded(last.parameters)})
-
-
 def _schema(database: SQLDatabase) -> tuple[frozenset[str], str]:
     """Return all names of tables and columns, and a digest of the tables, their columns and types."""
     tables = {str(key): table for key, table in sorted(database.metadata_obj.tables.items())}
@@ -283,12 +260,6 @@ def _schema(database: SQLDatabase) -> tuple[frozenset[str], str]:
     }
     columns = {str(column.name) for table in tables.values() for column in table.columns}
     return frozenset(columns | {str(table.name) for table in tables.values()}), digest(shapes)
-
-
-def _markdown(rows: Rows) -> str:
-    """Return what `markdown_response=True` shows."""
-    lines = [f"| {' | '.join(rows.columns)} |", f"|{'|'.join(['---'] * len(rows.columns))}|"]
-    return "\n".join([*lines, *(f"| {' | '.join(str(item) for item in row)} |" for row in rows.rows)])
 
 
 def _row_node(body: str, about: Mapping[str, object]) -> TextNode:

@@ -26,6 +26,7 @@ from seglam_agents.hosting import (
     Json,
     Known,
     Part,
+    Ran,
     SavingsReport,
     Say,
     SayAnswer,
@@ -41,7 +42,7 @@ from seglam_agents.hosting import (
 )
 
 from llama_index.tools.seglam.messages import HANDOFF, instructions_of, request_of, say, say_answer, spoken
-from llama_index.tools.seglam.state import Ran, Store, done, load, lowered, raised, save
+from llama_index.tools.seglam.state import Store, done, load, lowered, raised, save
 from llama_index.tools.seglam.values import NOT_DONE, described
 
 logger = logging.getLogger(__name__)

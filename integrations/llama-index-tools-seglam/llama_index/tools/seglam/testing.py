@@ -14,11 +14,10 @@ from llama_index.core.base.llms.types import (
     ChatResponse,
     ChatResponseAsyncGen,
     ChatResponseGen,
-    CompletionResponse,
     LLMMetadata,
     ToolCallBlock,
 )
-from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.callbacks import llm_chat_callback
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from pydantic import PrivateAttr
 
@@ -89,18 +88,6 @@ class ScriptedLLM(MockFunctionCallingLLM):
             yield response
 
         return pieces()
-
-    @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: object) -> CompletionResponse:
-        """Give the next reply as text."""
-        response = self._next([ChatMessage(role="user", content=prompt)])
-        return CompletionResponse(text=response.message.content or "", raw=response.raw)
-
-    @llm_completion_callback()
-    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: object) -> CompletionResponse:
-        """Give the next reply as text."""
-        response = self._next([ChatMessage(role="user", content=prompt)])
-        return CompletionResponse(text=response.message.content or "", raw=response.raw)
 
     def _next(self, messages: Sequence[ChatMessage]) -> ChatResponse:
         with self._lock:
