@@ -30,6 +30,7 @@ from seglam_agents.hosting.journal import (
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
 from seglam_agents.hosting.parts import Done, Part, Ran, Spoken
+from seglam_agents.hosting.passages import Passages, Retrieving
 from seglam_agents.hosting.procedures import (
     Told,
     arguments_model,
@@ -79,8 +80,9 @@ from seglam_agents.hosting.values import (
     several,
 )
 from seglam_agents.hosting.whole import Answered, answer_purely, follow
-from seglam_agents.models.base import Completion, Message
-from seglam_agents.models.tokens import counted, ended_by_length, reported_counts
+from seglam_agents.models.base import Message
+from seglam_agents.models.tokens import ended_by_length, reported_counts
+from seglam_agents.models.wrapped import Reply, WrappedModel
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
 from seglam_agents.records.exchange import encoded_or_described
@@ -106,7 +108,6 @@ __all__ = [
     "Choice",
     "ChoosingSession",
     "Chosen",
-    "Completion",
     "Decision",
     "Done",
     "Driver",
@@ -135,12 +136,15 @@ __all__ = [
     "OpenedCaches",
     "Part",
     "Pass",
+    "Passages",
     "Price",
     "Procedure",
     "ProcedureSavings",
     "Ran",
     "Reading",
     "Record",
+    "Reply",
+    "Retrieving",
     "Rows",
     "Said",
     "Saved",
@@ -162,13 +166,13 @@ __all__ = [
     "Usage",
     "Value",
     "View",
+    "WrappedModel",
     "Write",
     "adrive",
     "answer_purely",
     "arguments_model",
     "arun_plan",
     "choosing_tool",
-    "counted",
     "decode",
     "described_procedure",
     "digest",

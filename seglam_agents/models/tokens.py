@@ -10,6 +10,8 @@ from seglam_agents.records.usage import Usage
 CHARACTERS_PER_TOKEN = 4
 LENGTH_REASONS = frozenset({"length", "max_tokens", "max_output_tokens"})
 """How providers say that the length limit ended an answer."""
+COUNTS = ("input_tokens", "output_tokens")
+"""Our names for what went in, and what came out."""
 INPUT_NAMES = ("input_tokens", "prompt_tokens", "prompt_token_count")
 OUTPUT_NAMES = ("output_tokens", "completion_tokens", "candidates_token_count")
 """How providers name the tokens that went in, and those that came out."""
@@ -50,11 +52,10 @@ def counted(
 def reported_counts(document: Mapping[str, object]) -> dict[str, int]:
     """Return the input and output tokens that a provider reports, by our names for them; empty where it does not."""
     found: dict[str, int] = {}
-    for names in (INPUT_NAMES, OUTPUT_NAMES):
-        counts = (_count(document.get(name)) for name in names)
-        known = next((count for count in counts if count is not None), None)
-        if known is not None:
-            found[names[0]] = known
+    for ours, names in zip(COUNTS, (INPUT_NAMES, OUTPUT_NAMES), strict=True):
+        counts = [count for name in names if (count := _count(document.get(name))) is not None]
+        if counts:
+            found[ours] = counts[0]
     return found
 
 

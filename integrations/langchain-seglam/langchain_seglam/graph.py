@@ -11,21 +11,8 @@ from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.types import Command
 from pydantic import BaseModel
-from seglam_agents import Trace
-from seglam_agents.hosting import (
-    Decision,
-    Flow,
-    Say,
-    SayAnswer,
-    Unclean,
-    adrive,
-    drive,
-    host,
-    mapping,
-    new_id,
-    several,
-    work,
-)
+from seglam_agents import Trace, hosting
+from seglam_agents.hosting import Say, mapping
 from typing_extensions import TypedDict, Unpack, is_typeddict
 
 from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache
@@ -88,36 +75,40 @@ class _StoodIn:
 
     def run(self, state: State, config: RunnableConfig) -> object:
         """Say the procedure's message, or run the node."""
-        return drive(self._step(state, config))
+        return hosting.drive(self._step(state, config))
 
     async def arun(self, state: State, config: RunnableConfig) -> object:
         """Say the procedure's message, or run the node. See `run`."""
-        return await adrive(self._step(state, config))
+        return await hosting.adrive(self._step(state, config))
 
-    def _step(self, state: State, config: RunnableConfig) -> Flow[object]:
+    def _step(self, state: State, config: RunnableConfig) -> hosting.Flow[object]:
         decision = yield from self.shared.decided(state, calls=True)
-        if isinstance(decision, (Say, SayAnswer)):
+        if isinstance(decision, (Say, hosting.SayAnswer)):
             return self._said(decision)
         given, node = self._input(state), self.original
-        result: object = yield from host(lambda: node.invoke(given, config), lambda: node.ainvoke(given, config))
-        update, trace = yield from work(lambda: self._concluded(decision, state, result))
+        result: object = yield from hosting.host(
+            lambda: node.invoke(given, config), lambda: node.ainvoke(given, config)
+        )
+        update, trace = yield from hosting.work(lambda: self._concluded(decision, state, result))
         if trace is not None:
             yield from self.shared.learn(trace)
         return update
 
-    def _said(self, decision: Say | SayAnswer) -> object:
+    def _said(self, decision: Say | hosting.SayAnswer) -> object:
         message = said(decision) if isinstance(decision, Say) else answered(decision)
         update = {**self.shared.update(decision), self.messages: [message]}
         return update if self.goto is None else Command(update=update, goto=loose(self.goto(message)))
 
-    def _concluded(self, decision: Decision, state: State, result: object) -> tuple[object, Trace | Unclean | None]:
+    def _concluded(
+        self, decision: hosting.Decision, state: State, result: object
+    ) -> tuple[object, Trace | hosting.Unclean | None]:
         """Return what the node returned together with our update, and what may be learnt from it."""
         made, plain = _update_of(result), loose(result)
         if made is None:
-            return [*(several(plain) or [result]), Command(update=self.shared.update(decision))], None
+            return [*(hosting.several(plain) or [result]), Command(update=self.shared.update(decision))], None
         final = _final_message(made.get(self.messages))
         if final is not None and final.id is None:
-            final.id = new_id("run")  # The trace and the state must name the message alike.
+            final.id = hosting.new_id("run")  # The trace and the state must name the message alike.
         ended = final is not None and not final.tool_calls
         trace = self.shared.trace(state, decision.turn, final) if ended else None
         proposed = asked_by(final) if final is not None else ()
@@ -146,7 +137,7 @@ def _update_of(result: object) -> Update | None:
 
 
 def _final_message(messages: Loose) -> AIMessage | None:
-    last = next(reversed(several(messages)), messages)
+    last = next(reversed(hosting.several(messages)), messages)
     return last if isinstance(last, AIMessage) else None
 
 

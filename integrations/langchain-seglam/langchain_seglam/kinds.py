@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
 from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.runnables import Runnable
+from langgraph.errors import GraphBubbleUp
 from langgraph.graph import StateGraph  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.runtime import Runtime
 from langgraph.types import Command
@@ -27,6 +28,9 @@ ModelCall: TypeAlias = ModelRequest[Any]
 Response: TypeAlias = ModelResponse[Any]
 Responded: TypeAlias = ExtendedModelResponse[Any]
 ToolOutput: TypeAlias = ToolMessage | Goto
+
+WAITS: tuple[type[Exception], ...] = (GraphBubbleUp,)
+"""What the host raises to wait for somebody, or to hand over to another graph."""
 
 
 def loose(value: object) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
@@ -10,7 +9,7 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
 from seglam_agents import Trace
-from seglam_agents.hosting import Flow, Json, Say, SayAnswer, Turn, Unclean, adrive, drive, work
+from seglam_agents.hosting import Flow, Json, Say, SayAnswer, Turn, Unclean, adrive, drive, tried
 from typing_extensions import Unpack
 
 from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, graph_cache
@@ -19,9 +18,6 @@ from langchain_seglam.messages import last_human
 from langchain_seglam.saying import answered, said
 from langchain_seglam.state import has_turn, read_turn, switch
 from langchain_seglam.tenancy import Caches
-
-logger = logging.getLogger(__name__)
-
 
 Route: TypeAlias = Literal["hit", "call", "miss"]
 Write: TypeAlias = Callable[[Json, State], Mapping[str, Loose]]
@@ -66,13 +62,7 @@ def cache_node(
             update |= _written(decision, state, write, shared.messages)
         return Command(update=update, goto=goto) if on_miss is not None and goto is not None else update
 
-    def look(state: State) -> Goto | Update:
-        return drive(looked_up(mapping_of(state)))
-
-    async def alook(state: State) -> Goto | Update:
-        return await adrive(looked_up(mapping_of(state)))
-
-    return RunnableLambda(look, alook, name=shared.name)
+    return _node(looked_up, shared.name)
 
 
 def route_of(state: State, name: str = NODE) -> Route:
@@ -98,17 +88,25 @@ def learn_node(
     """
     shared = graph_cache(cache, name, options)
 
-    def learnt(state: State) -> Flow[Update]:
-        yield from shared.learn((yield from work(lambda: _trace_for(shared, state, answer))))
+    def learnt(state: State) -> Flow[Goto | Update]:
+        unclean = Unclean("the turn cannot be read")
+        trace = yield from tried(lambda: _trace_for(shared, state, answer), unclean, "a turn was not seen")
+        yield from shared.learn(trace)
         return {}
 
-    def learn(state: State) -> Update:
-        return drive(learnt(mapping_of(state)))
+    return _node(learnt, "seglam_learn")
 
-    async def alearn(state: State) -> Update:
-        return await adrive(learnt(mapping_of(state)))
 
-    return RunnableLambda(learn, alearn, name="seglam_learn")
+def _node(done: Callable[[State], Flow[Goto | Update]], name: str) -> Node:
+    """Return a node that drives a flow, in the colour in which it is run."""
+
+    def run(state: State) -> Goto | Update:
+        return drive(done(mapping_of(state)))
+
+    async def arun(state: State) -> Goto | Update:
+        return await adrive(done(mapping_of(state)))
+
+    return RunnableLambda(run, arun, name=name)
 
 
 def _written(decision: Say | SayAnswer, state: State, write: Write | None, messages: str | None) -> Mapping[str, Loose]:
@@ -120,15 +118,10 @@ def _written(decision: Say | SayAnswer, state: State, write: Write | None, messa
 
 
 def _trace_for(shared: GraphCache, state: State, answer: Callable[[State], Json] | None) -> Trace | Unclean:
-    """Return what may be learnt from the turn of a state. Never raises."""
-    try:
-        turn = read_turn(state, shared.name) if has_turn(state, shared.name) else _unseen(shared, state)
-        if answer is None:
-            return shared.trace(state, turn)
-        return Trace(request=turn.request, answer=answer(state)) if turn.teaches else Unclean(turn.reason)
-    except Exception:
-        logger.exception("a turn was not seen")
-        return Unclean("the turn cannot be read")
+    turn = read_turn(state, shared.name) if has_turn(state, shared.name) else _unseen(shared, state)
+    if answer is None:
+        return shared.trace(state, turn)
+    return Trace(request=turn.request, answer=answer(state)) if turn.teaches else Unclean(turn.reason)
 
 
 def _unseen(shared: GraphCache, state: State) -> Turn:

@@ -7,27 +7,13 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage, convert_to_messages
 from langchain_core.tracers import BaseTracer, Run
-from seglam_agents import ReasoningCache, Request, ToolResult, ToolStep, Trace
-from seglam_agents.hosting import (
-    Drivers,
-    Json,
-    Learning,
-    ModelStep,
-    Usage,
-    decode,
-    drive,
-    encode,
-    is_json,
-    is_object,
-    mapping,
-    safely,
-    several,
-)
+from seglam_agents import ReasoningCache, Request, ToolResult, ToolStep, Trace, hosting
+from seglam_agents.hosting import ModelStep, mapping, several
 
 from langchain_seglam.kinds import Loose, State, loose
-from langchain_seglam.messages import about, is_first_turn, last_human, result_of, text_of
+from langchain_seglam.messages import about, is_first_turn, last_human, shown, text_of
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +22,7 @@ STEPS = (*MODELS, "tool")
 
 Asked: TypeAlias = Callable[[object], Request | str | None]
 """Makes the request from what a run was given; None where it does not stand for itself."""
-Answered: TypeAlias = Callable[[object], Json]
+Answered: TypeAlias = Callable[[object], hosting.Json]
 """Makes the answer from what a run returned; None where it has none."""
 
 
@@ -62,7 +48,7 @@ class TraceRecorder(BaseTracer):
         *,
         request: Asked | None = None,
         answer: Answered | None = None,
-        learning: Learning = "inline",
+        learning: hosting.Learning = "inline",
         keep: int = 100,
     ) -> None:
         super().__init__(_schema_format="streaming_events")  # Inputs and outputs as they are, whatever they are.
@@ -72,7 +58,7 @@ class TraceRecorder(BaseTracer):
         self._answer = answer or answered_by
         self._keep = keep
         self._lock = threading.Lock()
-        self._drivers = Drivers(None, learning)
+        self._drivers = hosting.Drivers(None, learning)
         self.learner = self._drivers.learner
 
     def _persist_run(self, run: Run) -> None:
@@ -80,13 +66,13 @@ class TraceRecorder(BaseTracer):
         known = _within(run)
         for one in known:
             self.order_map.pop(one.id, None)  # The tracer itself keeps it for as long as it lives.
-        trace = safely(lambda: self._traced(run, known), "it cannot be read", "a run could not be read")
+        trace = hosting.safely(lambda: self._traced(run, known), "it cannot be read", "a run could not be read")
         if isinstance(trace, str):
             logger.info("not learnt from: %s", trace)
             return
         with self._lock:
             self.traces = [*self.traces, trace][-self._keep :]
-        drive(self._drivers.learn(self._cache, trace))
+        hosting.drive(self._drivers.learn(self._cache, trace))
 
     def _traced(self, run: Run, known: Sequence[Run]) -> Trace | str:
         """Return a run as a trace, or why it is no clean run."""
@@ -139,17 +125,19 @@ def _model_step(outputs: State) -> ModelStep:
     first = mapping(replies[0] if replies else None)
     usage = mapping(mapping(mapping(first.get("message")).get("kwargs")).get("usage_metadata"))
     counts = {name: usage.get(name, 0) for name in ("input_tokens", "output_tokens")} if usage else {}
-    return ModelStep(text=str(first.get("text") or ""), usage=Usage(**counts, calls=1) if counts else Usage())
+    return ModelStep(
+        text=str(first.get("text") or ""), usage=hosting.Usage(**counts, calls=1) if counts else hosting.Usage()
+    )
 
 
 def _tool_step(name: str, given: object, outputs: State) -> ToolStep | str:
     arguments, output = mapping(given), outputs.get("output")
-    result = result_of(output) if isinstance(output, ToolMessage) else ToolResult(error="its result is no JSON")
-    if not isinstance(output, ToolMessage) and is_json(output):
-        result = ToolResult(value=decode(output))
-    if result.error is not None or not is_object(arguments):
+    result = shown(output).result() if isinstance(output, ToolMessage) else ToolResult(error="its result is no JSON")
+    if not isinstance(output, ToolMessage) and hosting.is_json(output):
+        result = ToolResult(value=hosting.decode(output))
+    if result.error is not None or not hosting.is_object(arguments):
         return f"{name} failed: {result.error or 'its arguments are no JSON'}"
-    return ToolStep(tool=name, arguments={**arguments}, result=encode(result.value))
+    return ToolStep(tool=name, arguments={**arguments}, result=hosting.encode(result.value))
 
 
 def asked_of(inputs: object) -> Request | str | None:
@@ -157,28 +145,19 @@ def asked_of(inputs: object) -> Request | str | None:
     if isinstance(inputs, str):
         return inputs
     items = several(inputs) or several(mapping(inputs).get("messages"))
-    known = [item for item in items if isinstance(item, BaseMessage)]
-    if len(items) == 1 and not known:
-        return _said_loosely(items[0])
+    known = convert_to_messages(items) if len(items) == 1 else [x for x in items if isinstance(x, BaseMessage)]
     human = last_human(known)
     return text_of(human) if human is not None and len(known) == len(items) and is_first_turn(known) else None
 
 
-def answered_by(outputs: object) -> Json:
+def answered_by(outputs: object) -> hosting.Json:
     """Return the answer of a run: the text of its last message, or an output that is JSON."""
     if "messages" in mapping(outputs):
         last = next(reversed(several(mapping(outputs)["messages"])), None)
         return text_of(last) if isinstance(last, AIMessage) and not last.tool_calls else None
     if isinstance(outputs, AIMessage):
         return text_of(outputs)
-    return outputs if is_json(outputs) else None
-
-
-def _said_loosely(item: Loose) -> str | None:
-    """Return what a person said in one of the shorter forms that the host takes for a message."""
-    said, pair = mapping(item), several(item)
-    role, text = pair if len(pair) == 2 else (said.get("role"), said.get("content"))
-    return text if role in ("user", "human") and isinstance(text, str) else None
+    return outputs if hosting.is_json(outputs) else None
 
 
 def _has_procedure(outputs: Loose) -> bool:

@@ -17,29 +17,8 @@ from llama_index.core.tools import AsyncBaseTool
 from llama_index.core.tools.types import ToolOutput
 from llama_index.core.workflow import Context, StartEvent
 from pydantic import BaseModel
-from seglam_agents import ReasoningCache, Tool
-from seglam_agents.hosting import (
-    Driver,
-    Drivers,
-    Flow,
-    InDoubt,
-    Json,
-    Known,
-    Part,
-    Ran,
-    SavingsReport,
-    Say,
-    SayAnswer,
-    Turn,
-    View,
-    adrive,
-    fit,
-    host,
-    misfits,
-    new_id,
-    once,
-    origin_of,
-)
+from seglam_agents import ReasoningCache, Tool, hosting
+from seglam_agents.hosting import Json, Part, Turn
 
 from llama_index.tools.seglam.messages import HANDOFF, instructions_of, request_of, say, say_answer, spoken
 from llama_index.tools.seglam.state import Store, done, load, lowered, raised, save
@@ -64,9 +43,9 @@ class StandIn:
 
     cache: ReasoningCache
     canonicalise: Canonicalise | None = None
-    drivers: Drivers = field(default_factory=Drivers)
+    drivers: hosting.Drivers = field(default_factory=hosting.Drivers)
 
-    def savings(self) -> SavingsReport:
+    def savings(self) -> hosting.SavingsReport:
         """Return what hits have saved."""
         return self.drivers.savings(self.cache)
 
@@ -81,14 +60,16 @@ class StandIn:
             if part.turn.status != "running":
                 await save(store, ran)
                 return None
-            view = View(
-                part.calls(await done(store)), _offered(tools), misfits([agent.output_cls] if agent.output_cls else ())
+            view = hosting.View(
+                part.calls(await done(store)),
+                _offered(tools),
+                hosting.misfits([agent.output_cls] if agent.output_cls else ()),
             )
             decision = await asyncio.to_thread(self._driver(part).advance, part.turn, view)
-            if isinstance(decision, Say):
+            if isinstance(decision, hosting.Say):
                 output, part = await say(agent, ctx, store, history, decision), part.asks(decision)
             else:
-                answers = isinstance(decision, SayAnswer)
+                answers = isinstance(decision, hosting.SayAnswer)
                 output = await say_answer(agent, ctx, store, history, decision) if answers else None
                 part = part.model_copy(update={"turn": decision.turn})
             ran = ran.with_part(agent.name, part)
@@ -139,7 +120,7 @@ class StandIn:
                 return
             await save(store, ran.with_part(agent.name, Part(instructions=part.instructions)))
             trace = part.trace if structured is None else part.trace.model_copy(update={"answer": structured})
-            await adrive(self.drivers.learn(self._driver(part).cache, trace))
+            await hosting.adrive(self.drivers.learn(self._driver(part).cache, trace))
         except Exception:
             logger.exception("a run cannot be learnt from; it is not touched")
 
@@ -154,16 +135,16 @@ class StandIn:
         if write is None or journal is None:
             return await run(ctx, call)
 
-        def carried() -> Flow[ToolCallResult]:
-            return (yield from host(_nowhere, lambda: run(ctx, call)))
+        def carried() -> hosting.Flow[ToolCallResult]:
+            return (yield from hosting.host(_nowhere, lambda: run(ctx, call)))
 
         # Nothing in LlamaIndex runs a call twice within one attempt, except after a wait, which withdraws it: errors of
         # tools are results here, so that what is raised is the wait of a tool for a person.
-        attempt, instead = new_id("attempt"), partial(_instead, ctx, call)
-        kept = once(journal, write, attempt, carried, instead=instead, document=_document, waits=(Exception,))
-        return await adrive(kept)
+        attempt, instead = hosting.new_id("attempt"), partial(_instead, ctx, call)
+        kept = hosting.once(journal, write, attempt, carried, instead=instead, document=_document, waits=(Exception,))
+        return await hosting.adrive(kept)
 
-    async def _at_step(self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage]) -> Ran:
+    async def _at_step(self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage]) -> hosting.Ran:
         """Return the run as it is known at this step; a new turn is looked up."""
         ran = await load(store)
         if not ran.opened and await store.get("num_iterations", default=0) == 0:
@@ -172,7 +153,9 @@ class StandIn:
             return ran
         return ran.with_part(agent.name, await self._begin(agent, store, history, ran))
 
-    async def _begin(self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage], ran: Ran) -> Part:
+    async def _begin(
+        self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage], ran: hosting.Ran
+    ) -> Part:
         made = await done(store)
         before = [part.instructions for part in ran.parts.values()]
         told = "\n".join([*before, *(ran.told if made else ()), instructions_of(history)]).strip()
@@ -180,8 +163,8 @@ class StandIn:
         if cache is None:
             logger.warning("the instructions of %s are new at every run: nothing can be served under them", agent.name)
             return Part(turn=Turn(status="off", reason="the instructions are new at every run"))
-        origin = origin_of(ran.conversation, str(ran.finished), ran.request_id)
-        turn = Turn(key=new_id("turn"), origin=f"{origin}/{len(ran.parts)}")
+        origin = hosting.origin_of(ran.conversation, str(ran.finished), ran.request_id)
+        turn = Turn(key=hosting.new_id("turn"), origin=f"{origin}/{len(ran.parts)}")
         text = await self._text(store, history)
         if any(call.carried.tool != HANDOFF for call in made):
             text = None  # What another agent found out is not in the text.
@@ -196,7 +179,7 @@ class StandIn:
             return None  # It may decide, and is not in the text.
         return request_of(history, str(await store.get("user_msg_str", default="")))
 
-    def _driver(self, part: Part) -> Driver:
+    def _driver(self, part: Part) -> hosting.Driver:
         return self.drivers.of(self._told(part.instructions) or self.cache)
 
     def _told(self, instructions: str) -> ReasoningCache | None:
@@ -227,7 +210,7 @@ async def drive(store: Store) -> None:
 
 def fitted(answer: Json, output_cls: type[BaseModel] | None) -> BaseModel | None:
     """Return an answer as an object of a class, or None where it does not fit."""
-    found = fit(answer, [output_cls]) if output_cls is not None else None
+    found = hosting.fit(answer, [output_cls]) if output_cls is not None else None
     return found if isinstance(found, BaseModel) else None
 
 
@@ -266,10 +249,10 @@ def _document(result: ToolCallResult) -> tuple[dict[str, Json] | None, bool]:
         return None, failed
 
 
-def _instead(ctx: Context, call: ToolCall, begun: Known | InDoubt) -> ToolCallResult:
+def _instead(ctx: Context, call: ToolCall, begun: hosting.Known | hosting.InDoubt) -> ToolCallResult:
     """Return what is said of a call that is not carried out again, as the host's own step would."""
     ctx.write_event_to_stream(call.model_copy())
-    if isinstance(begun, Known):
+    if isinstance(begun, hosting.Known):
         result = ToolCallResult.model_validate({**begun.document, "tool_id": call.tool_id})
     else:
         output = ToolOutput(
