@@ -20,7 +20,7 @@ from typing import cast
 from llama_index.core import MockEmbedding, SQLDatabase
 from llama_index.core.query_engine import NLSQLTableQueryEngine
 from llama_index.tools.seglam import SeglamQueryEngine, query_tools
-from llama_index.tools.seglam.testing import ScriptedLLM
+from seglam_agents.testing.llama_index import ScriptedLLM
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table

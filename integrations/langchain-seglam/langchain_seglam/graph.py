@@ -16,9 +16,9 @@ from seglam_agents.hosting import Say, mapping
 from typing_extensions import TypedDict, Unpack, is_typeddict
 
 from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache
-from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose
+from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose, mapping_of
+from langchain_seglam.messages import answered, said
 from langchain_seglam.recording import asked_by
-from langchain_seglam.saying import answered, said
 from langchain_seglam.tenancy import Caches
 
 
@@ -131,9 +131,7 @@ def _update_of(result: object) -> Update | None:
         return {**mapping(plain)}
     if isinstance(result, BaseModel):
         return {key: getattr(result, key) for key in result.model_fields_set}
-    if dataclasses.is_dataclass(result) and not isinstance(result, type):
-        return {item.name: getattr(result, item.name) for item in dataclasses.fields(result)}
-    return None
+    return {**mapping_of(result)} if dataclasses.is_dataclass(result) else None
 
 
 def _final_message(messages: Loose) -> AIMessage | None:

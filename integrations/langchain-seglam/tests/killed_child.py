@@ -15,9 +15,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from lc_support import BUY, BUY_BODY, on, procedure, says
 from seglam_agents import ReasoningCache
+from seglam_agents.testing.langchain import ScriptedChat
 
 from langchain_seglam import SeglamMiddleware, host_tools
-from langchain_seglam.testing import ScriptedChat
 
 
 class Slow(SqliteSaver):

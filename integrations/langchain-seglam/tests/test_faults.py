@@ -23,8 +23,7 @@ from seglam_agents.records.errors import SandboxError, StoreError
 from seglam_agents.sandboxes.base import Failed, Limits
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
-
-from langchain_seglam.testing import ScriptedChat
+from seglam_agents.testing.langchain import ScriptedChat
 
 ORDER = "Order 2 boxes of tea"
 
