@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -81,9 +80,5 @@ def main(folder: Path, mode: str, saved: int, again: str) -> None:
         else:
             with Slow.from_conn_string(str(folder / "checkpoints")) as saver:
                 result = graph(saver).invoke(given, on("1"))
-        print(result["messages"][-1].text)
-        print("\n".join(message.text for message in model.seen[-1]) if model.seen else "")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])
+        shown = [message.text for message in model.seen[-1]] if model.seen else []
+        (folder / "said").write_text("\n".join([result["messages"][-1].text, *shown]))
