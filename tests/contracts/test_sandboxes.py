@@ -22,6 +22,7 @@ from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
 from seglam_agents.testing.e2b_server import E2BServer
+from seglam_agents.testing.processes import children
 from seglam_agents.testing.sandbox_contract import (
     CONTRACT_MODULE,
     WEATHER,
@@ -237,16 +238,16 @@ def test_no_process_outlives_the_interpreter(ending: str) -> None:
     """However the host process ends, its workers end with it, and it does not hang."""
     script = f"""
 import os, sys
-from pathlib import Path
 from seglam_agents.sandboxes.base import Program, Returned
 from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import second_sandbox
+from seglam_agents.testing.processes import children
 for sandbox in (MontySandbox(), second_sandbox()):
     if sandbox:
         for _ in range(3):
             assert isinstance(sandbox.run(Program("def run(): return 1"), {{}}), Returned)
-print(*(task.joinpath("children").read_text() for task in Path("/proc/self/task").iterdir()), flush=True)
+print(*children(os.getpid()), flush=True)
 {ending}
 """
     done = subprocess.run(
@@ -261,16 +262,16 @@ print(*(task.joinpath("children").read_text() for task in Path("/proc/self/task"
 
 FORKING = """
 import os, sys
-from pathlib import Path
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.sandboxes.base import Program, Returned
 from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox
+from seglam_agents.testing.processes import children
 def works():
     return isinstance(sandbox.run(Program("def run(): return 1"), {}), Returned)
 def workers():
-    return set(" ".join(task.joinpath("children").read_text() for task in Path("/proc/self/task").iterdir()).split())
+    return set(children(os.getpid()))
 def fork(action):
     child = os.fork()
     if child == 0:
@@ -405,14 +406,6 @@ def forking(*lines: str) -> list[str]:
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
-
-
-def children(process: int) -> list[int]:
-    """Return the processes whose parent is this one."""
-    found: list[int] = []
-    for task in Path(f"/proc/{process}/task").iterdir():
-        found += map(int, (task / "children").read_text().split())
-    return found
 
 
 def command(process: int) -> str:
