@@ -13,6 +13,7 @@ from functools import lru_cache
 from seglam_agents.sandboxes.base import Problem
 from seglam_agents.sandboxes.checking import mended
 from seglam_agents.sandboxes.laziness import lazy_problems
+from seglam_agents.sandboxes.patterns import pattern_problems
 
 
 @lru_cache(maxsize=1024)
@@ -44,6 +45,7 @@ def imports(tree: ast.Module) -> dict[str, str]:
 def _found(tree: ast.Module, tools: frozenset[str]) -> Iterator[Problem]:
     imported = imports(tree)
     yield from lazy_problems(tree, tools, imported)
+    yield from pattern_problems(tree, imported)
     yield from _surrogates(tree)
 
 

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from keyword import iskeyword
 from pathlib import Path
 from typing import Final, NamedTuple, cast
@@ -28,6 +29,7 @@ from seglam_agents.sandboxes.checking import TOO_DEEP, refusal_of, textual
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.differences import differences
 from seglam_agents.sandboxes.exchange import MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
+from seglam_agents.sandboxes.patterns import odd_text, traits
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turns
@@ -105,11 +107,14 @@ class MontySandbox:
         entering = given(arguments)
         if isinstance(entering, Failed):
             return entering
+        odd = partial(_odd_text, traits=traits(program.source))
+        if why := odd(entering):
+            return Failed("value", f"the arguments of the program: {why}")
         pool = self._live()
         with pool.turns.turn(program.source) as turn:
             if turn is None:
                 return pool.turns.busy()
-            host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent)
+            host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent, odd)
             execution = pool.run(program, {_ARGUMENTS: entering}, host, limits)
         pool.turns.judge(program.source, execution)
         return execution
@@ -282,6 +287,12 @@ class _Pool:
         if len(self._unloadable) < 1000:
             self._unloadable.add(key)
         return None
+
+
+def _odd_text(value: Value, traits: frozenset[str]) -> str | None:
+    """Return why a program that uses regular expressions cannot look at a value, if it cannot."""
+    found = odd_text(value, traits) if traits else None
+    return f"a text holds {found}, which Monty's regular expressions read otherwise than Python's" if found else None
 
 
 def _call_of(program: Program) -> str:
