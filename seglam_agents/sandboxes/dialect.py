@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
-from seglam_agents.sandboxes.differences import differences, imports
+from seglam_agents.sandboxes.differences import differences
+from seglam_agents.sandboxes.naming import dotted, imports
 
 ALLOWED_MODULES: Final = (
     "math",
@@ -106,13 +107,8 @@ class _Names:
         self.bound |= set(self.imported)
 
     def dotted(self, node: ast.expr) -> str:
-        """Return what a name or an attribute stands for, such as `datetime.datetime.now`, or an empty string."""
-        if isinstance(node, ast.Name):
-            return self.imported.get(node.id, "")
-        if isinstance(node, ast.Attribute):
-            owner = self.dotted(node.value)
-            return f"{owner}.{node.attr}" if owner else ""
-        return ""
+        """Return what a name or an attribute stands for; see `dotted`."""
+        return dotted(node, self.imported)
 
     def _bind(self, node: ast.AST) -> None:
         match node:

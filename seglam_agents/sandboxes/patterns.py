@@ -12,6 +12,7 @@ from typing import Final, cast
 
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Problem
+from seglam_agents.sandboxes.naming import dotted
 
 _FUNCTIONS: Final = frozenset({"compile", "search", "match", "fullmatch", "findall", "finditer", "split", "sub"})
 _REPEATED: Final = frozenset({"findall", "finditer", "split", "sub"})
@@ -103,25 +104,16 @@ class _Texts:
 
     def called(self, node: ast.Call) -> tuple[str, tuple[str, bool] | None, list[ast.expr]]:
         """Return the function of `re` that a call calls, its pattern, and the arguments after that."""
-        name = self._dotted(node.func)
+        name = dotted(node.func, self._imported)
         if name.startswith("re."):
             pattern = next((word.value for word in node.keywords if word.arg == "pattern"), None)
             return name[3:], self.text(pattern or (node.args[0] if node.args else None)), node.args[1:]
         if isinstance(node.func, ast.Attribute) and node.func.attr in _REPEATED:
             owner = node.func.value
             made = self._values.get(owner.id) if isinstance(owner, ast.Name) else owner
-            if isinstance(made, ast.Call) and self._dotted(made.func) == "re.compile" and made.args:
+            if isinstance(made, ast.Call) and dotted(made.func, self._imported) == "re.compile" and made.args:
                 return node.func.attr, self.text(made.args[0]), node.args
         return "", None, []
-
-    def _dotted(self, node: ast.expr) -> str:
-        match node:
-            case ast.Name(id=name):
-                return self._imported.get(name, "")
-            case ast.Attribute(value=ast.Name(id=name), attr=attribute):
-                return f"{self._imported.get(name, '')}.{attribute}"
-            case _:
-                return ""
 
 
 def _in_any_text(tree: ast.Module) -> Iterator[Problem]:
@@ -141,6 +133,7 @@ def _in_pattern(function: str, found: tuple[str, bool] | None) -> Iterator[str]:
     if problems or not whole:
         return
     try:
+        re.compile(pattern)
         least, most = cast("tuple[int, int]", parser.parse(pattern).getwidth())  # pyright: ignore[reportUnknownMemberType]
     except (re.error, OverflowError, RecursionError) as error:
         yield f"the pattern {pattern[:80]!r} is none of Python's: {error}"

@@ -55,6 +55,8 @@ REFUSED = (
     (r"re.search('[a~~b]', x)", "meaning"),
     (r"re.search('(?<n>a)', x)", "none of Python's"),
     (r"re.search('a(?i)b', x)", "none of Python's"),
+    (r"re.search('(?<=a|bc)d', x)", "none of Python's"),
+    (r"re.findall(r'\w', x, re.ASCII)", "A-Za-z"),
     (r"search(r'a\Z', x)", r"(?!\n)\Z"),
     (r"[p for p in ['a', r'b\Z'] if re.search(p, x)]", r"(?!\n)\Z"),
     (r"(lambda p: re.search(p, x))(r'b\h')", "no escape"),
