@@ -33,6 +33,7 @@ MAX_REASON: Final = 500
 _LONGEST_REASON: Final = 1000
 MAX_QUESTIONS: Final = 10_000
 """How often a program may ask its host for anything but tools."""
+CLOSED: Final = Failed("unavailable", "the sandbox was closed during the run")
 NO_CLOCK: Final = "the clock cannot be read here: take the time as an argument"
 
 Call: TypeAlias = Callable[[ToolCall], ToolResult]

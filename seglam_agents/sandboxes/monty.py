@@ -28,7 +28,7 @@ from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, 
 from seglam_agents.sandboxes.checking import TOO_DEEP, refusal_of, textual
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.differences import differences
-from seglam_agents.sandboxes.exchange import MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
+from seglam_agents.sandboxes.exchange import CLOSED, MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
 from seglam_agents.sandboxes.patterns import odd_text, traits
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.sandboxes.spares import BusyError, Spares
@@ -115,7 +115,12 @@ class MontySandbox:
             if turn is None:
                 return pool.turns.busy()
             host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent, odd)
-            execution = pool.run(program, {_ARGUMENTS: entering}, host, limits)
+            try:
+                execution = pool.run(program, {_ARGUMENTS: entering}, host, limits)
+            except SandboxError:
+                if not pool.closed:
+                    raise
+                return CLOSED
         pool.turns.judge(program.source, execution)
         return execution
 
@@ -184,6 +189,7 @@ class _Pool:
         self._modules = {name: _external(module) for name, module in modules.items()}
         self._unloadable: set[_Key] = set()
         self._workers = _started(workers * _MOST_WORKERS)
+        self.closed = False
         self.turns = Turns(workers)
         self._watchdog = Watchdog()
         self.spares: Spares[_Key, monty.MontySession] = Spares(
@@ -259,6 +265,7 @@ class _Pool:
 
     def close(self) -> None:
         """Stop the workers."""
+        self.closed = True
         if os.getpid() == self._process:
             self.spares.close()
             self._workers.__exit__(None, None, None)

@@ -326,7 +326,6 @@ _FUNCTIONS = (
     "asinh",
     "expm1",
     "log1p",
-    "erf",
     "sqrt",
 )
 
