@@ -82,7 +82,7 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
         return [Problem(1, f"the source cannot be read: {error}")]
     tools = frozenset(tool.name for tool in program.tools)
     names = _Names(tree, tools)
-    problems = [Problem(1, message) for message in _entry(tree, program.entry)]
+    problems = [Problem(1, message) for message in _entry(tree, program.entry, tools)]
     for node in ast.walk(tree):
         problems += [
             Problem(getattr(node, "lineno", 1), message)
@@ -125,7 +125,9 @@ class _Names:
                 pass
 
 
-def _entry(tree: ast.Module, entry: str) -> Iterator[str]:
+def _entry(tree: ast.Module, entry: str, tools: frozenset[str]) -> Iterator[str]:
+    if entry in tools:
+        yield f"a tool is called {entry}, as the function to call is: give the tool another name"
     if not any(isinstance(node, ast.FunctionDef) and node.name == entry for node in tree.body):
         yield f"there is no function {entry}(...) at the top level"
 

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Limits, Program, Sandbox, ToolCall, ToolResult
@@ -391,6 +392,29 @@ def test_a_submodule_is_named_or_the_reason_says_so(packages: tuple[str, ...], l
         assert reason in failed(execution).reason if reason else returned(execution) == 1
     finally:
         box.close()
+
+
+def test_a_package_that_is_missing_is_named() -> None:
+    """The reason names the package and says what to do; nothing is blamed on the locks."""
+    box = ProcessSandbox(workers=1, packages=("no_such_package",))
+    with pytest.raises(SandboxError, match=r"no_such_package.*install it"):
+        box.run(Program("def run(): return 1"), {})
+    box.close()
+    server = E2BServer()
+    server.start()
+    remote = E2BSandbox(
+        api_key=server.api_key, api_url=server.url, sandbox_url=server.url, packages=("no_such_package",)
+    )
+    execution = failed(remote.run(Program("def run(): return 1"), {}))
+    assert "no_such_package" in execution.reason and "template" in execution.reason
+    remote.close()
+    server.stop()
+
+
+def test_a_tool_named_like_the_entry_is_refused(sandbox: Sandbox) -> None:
+    """A tool called `run` would be hidden by the function that is called."""
+    program = Program("def run(): return 1", tools=(Tool(name="run"),))
+    assert any("another name" in problem.message for problem in sandbox.check(program))
 
 
 def _noted(calls: list[ToolCall], asked: ToolCall) -> ToolResult:
