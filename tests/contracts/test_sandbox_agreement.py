@@ -384,6 +384,7 @@ def test_cpython_is_lazy_and_may_be(process: Sandbox) -> None:
         (("email",), "from email.mime.audio import MIMEAudio", "name it in `packages`"),
     ],
 )
+@pytest.mark.usefixtures("process")
 def test_a_submodule_is_named_or_the_reason_says_so(packages: tuple[str, ...], line: str, reason: str) -> None:
     """A package may be given by a submodule; the reason tells of one that was not loaded."""
     box = ProcessSandbox(workers=1, packages=packages)

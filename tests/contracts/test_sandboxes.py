@@ -233,20 +233,20 @@ def test_a_dropped_sandbox_leaves_no_process(kind: str) -> None:
 
 
 @pytest.mark.skipif(not LINUX, reason="reads /proc")
-@pytest.mark.parametrize("ending", ["", "sandbox.close()", "os.kill(os.getpid(), 9)", "raise SystemExit(3)"])
+@pytest.mark.parametrize(
+    "ending", ["", "[sandbox.close() for sandbox in made]", "os.kill(os.getpid(), 9)", "raise SystemExit(3)"]
+)
 def test_no_process_outlives_the_interpreter(ending: str) -> None:
     """However the host process ends, its workers end with it, and it does not hang."""
     script = f"""
 import os, sys
 from seglam_agents.sandboxes.base import Program, Returned
-from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import second_sandbox
 from seglam_agents.testing.processes import children
-for sandbox in (MontySandbox(), second_sandbox()):
-    if sandbox:
-        for _ in range(3):
-            assert isinstance(sandbox.run(Program("def run(): return 1"), {{}}), Returned)
+made = [sandbox for sandbox in (second_sandbox(), MontySandbox()) if sandbox]
+for sandbox in made * 3:
+    assert isinstance(sandbox.run(Program("def run(): return 1"), {{}}), Returned)
 print(*children(os.getpid()), flush=True)
 {ending}
 """
@@ -264,7 +264,6 @@ FORKING = """
 import os, sys
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.sandboxes.base import Program, Returned
-from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.testing.processes import children
@@ -422,6 +421,8 @@ def wait_until_gone(process: int) -> None:
         handle = os.pidfd_open(process)
     except ProcessLookupError:
         return
+    except OSError as error:
+        pytest.skip(f"nothing tells here when a process has ended: {error}")
     try:
         assert select.select([handle], [], [], 20)[0], f"{process} still runs: {command(process)}"
     finally:
