@@ -6,6 +6,7 @@ import ast
 import builtins
 import keyword
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
@@ -30,7 +31,7 @@ def callables(tools: Iterable[str], taken: Container[str]) -> dict[str, str]:
     for name in sorted(tools, key=lambda name: (not _usable(name, taken), name)):
         called, number = name, 2
         if not _usable(name, taken):
-            plain = re.sub(r"\W+", "_", name).strip("_") or "tool"
+            plain = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name)).strip("_") or "tool"
             called = wanted = plain if _usable(plain, taken) else f"tool_{plain}"
             while called in found.values():
                 called, number = f"{wanted}_{number}", number + 1
@@ -39,7 +40,9 @@ def callables(tools: Iterable[str], taken: Container[str]) -> dict[str, str]:
 
 
 def _usable(name: str, taken: Container[str]) -> bool:
-    return name.isidentifier() and not (keyword.iskeyword(name) or name in taken or name in _BUILT_IN)
+    # Python reads a name in its normal form, so that one in another form is none that code can write.
+    written = name.isidentifier() and unicodedata.normalize("NFKC", name) == name
+    return written and not (keyword.iskeyword(name) or name in taken or name in _BUILT_IN)
 
 
 def write(
