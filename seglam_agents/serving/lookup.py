@@ -287,7 +287,7 @@ class Lookup:
         """Run all that accept side by side. Once something was carried out, a disagreement is a give-up."""
         parts, steps, results = [item.part for item in accepting], list[ToolStep](), list[ToolResult]()
         while True:
-            wanted = next_together(parts, self.executor, results, now=now)
+            wanted = self._next_of(parts, results, now)
             if isinstance(wanted, Disagreement) and not steps:
                 return wanted
             if isinstance(wanted, Disagreement):
@@ -297,6 +297,18 @@ class Lookup:
             step, result = self.executor.carry_out(wanted, self.call)
             steps.append(step)
             results.append(result)
+
+    def _next_of(
+        self, parts: Sequence[Part], results: Sequence[ToolResult], now: datetime | None
+    ) -> Action | Disagreement:
+        try:
+            return next_together(parts, self.executor, results, now=now)
+        except Exception as error:
+            if not results:
+                raise
+            # From the first call on, nothing may hide from the model what was done.
+            logger.exception("a body broke after tools were called; the model takes over")
+            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken")
 
 
 @dataclass(frozen=True, slots=True)
