@@ -106,7 +106,10 @@ def test_a_good_candidate_passes_every_check(examine: Any) -> None:
     report = examine(candidate(where="n > 0"), second_reason="none on this machine")
     assert report.admitted, report.failures
     assert [check.name for check in report.checks] == CHECKS
-    assert {name for name, verdict in verdicts(report).items() if verdict != "passed"} == {"altered results", "second sandbox"}
+    assert {name for name, verdict in verdicts(report).items() if verdict != "passed"} == {
+        "altered results",
+        "second sandbox",
+    }
     assert report.checks[CHECKS.index("second sandbox")].evidence == "none on this machine"
     assert report.clean_replays == 1
 
