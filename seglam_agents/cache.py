@@ -36,7 +36,6 @@ from seglam_agents.records.outcome import (
     CacheStatistics,
     Deopt,
     Explanation,
-    Final,
     GiveUp,
     Hit,
     Learned,
@@ -270,8 +269,11 @@ class ReasoningCache:
             logger.exception("a plan cannot go on")
             return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken")
 
-    def finish(self, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
-        """Count what a plan came to, and return it as an outcome with its citation. Call it once."""
+    def finish(self, plan: Plan, action: Action, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
+        """Count what a plan came to, and return it as an outcome with its citation. Call it once.
+
+        A plan that still wants a call was stopped by its host: a deopt that says so.
+        """
         outcome = self._engine.lookup.finish(self.scope, plan, action, tuple(steps))
         self._engine.books.count(outcome)
         return outcome

@@ -402,3 +402,25 @@ def test_a_result_that_has_a_plain_form_is_used(sandbox: MontySandbox, returned:
     outcome = cache.answer(KNOWN)
     assert isinstance(outcome, Hit) and outcome.answer == answer
     cache.close()
+
+
+def test_guards_that_are_code_hold_a_request_up_once(sandbox: MontySandbox) -> None:
+    """Twenty endless guards do not cost a request twenty limits: the rest is not asked, and nothing is served."""
+    world = World(Faults("clock", 10**9, "raises"), sandbox)
+    ends = "def match(request):\n    return {} if 'zebra' in request else None\n"
+    spins = "def match(request):\n    while 'zebra' in request:\n        pass\n    return None\n"
+    for number, code in enumerate((ends, *[spins] * 20)):
+        procedure = Procedure(
+            id=f"code {number:02}",
+            name="code",
+            scope=world.cache.scope,
+            guard=GuardSource(code=code),
+            body="def run():\n    return 1\n",
+            provenance=Provenance(compiler="test"),
+        )
+        world.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+    outcome = world.cache.lookup("a zebra")
+    assert isinstance(outcome, Miss)
+    assert len(outcome.stops) <= 6 and outcome.stops[-1].reason.startswith("not asked")
+    assert isinstance(world.cache.lookup(PURE), Hit)
+    world.cache.close()
