@@ -128,9 +128,11 @@ class HostSide:
             return self._tool(self._tools[name], args, kwargs)
         module, _, function = name.partition(".")
         if module in self._modules and function in self._modules[module].functions:
+            answer = self._module_function(self._modules[module].functions[function], args, kwargs)
+            # A single call may take long, and it may be the last one.
             if self._in_modules > self._limits.seconds:
                 return Stop(Failed("limit", f"more than {self._limits.seconds} s in functions of {module}"))
-            return self._module_function(self._modules[module].functions[function], args, kwargs)
+            return answer
         return Raised("NameError", f"name {name!r} is not defined")
 
     def clock(self, zone: object = None) -> Answer:

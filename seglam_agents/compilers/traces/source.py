@@ -13,6 +13,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from seglam_agents.compilers.traces.holds import Holder, places
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test
 from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, used_functions
+from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 
 MAX_LINE = 110
 _BUILT_IN = frozenset(dir(builtins))
@@ -54,6 +55,7 @@ def write(
     called: Mapping[str, str],
     *,
     accounted: bool = False,
+    within: WriteRange = WRITE_RANGE,
 ) -> str:
     """Return the module of a body.
 
@@ -65,12 +67,13 @@ def write(
         said: the words of the requests.
         called: what the body calls each tool.
         accounted: whether the plan does something about every word of the requests.
+        within: how far beyond the numbers seen others may lie where something is written.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
     holder = Holder.of(plan, writes, said, accounted=accounted)
-    first = [f"    {line}" for line in places(plan, writes)]
+    first = [f"    {line}" for line in places(plan, writes, within)]
     lines = _hoisted([*first, *_node(plan, holder, called, "    ")])
     if _reads_clock(lines):
         lines.insert(0, "    now = datetime.now()")
