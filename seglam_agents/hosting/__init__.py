@@ -13,7 +13,7 @@ from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, 
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
 from seglam_agents.hosting.driver import WRITE, Driver, Drivers
-from seglam_agents.hosting.expressions import found_nothing
+from seglam_agents.hosting.executed import Executed, Shown
 from seglam_agents.hosting.fitting import Misfit, fit, misfits, plain
 from seglam_agents.hosting.journal import (
     LOST,
@@ -29,7 +29,8 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
-from seglam_agents.hosting.parts import Done, Part, Spoken
+from seglam_agents.hosting.parts import Done, Part, Ran, Spoken
+from seglam_agents.hosting.passages import Passages, Retrieving
 from seglam_agents.hosting.procedures import (
     Told,
     arguments_model,
@@ -46,9 +47,9 @@ from seglam_agents.hosting.procedures import (
     untitled,
     used,
 )
-from seglam_agents.hosting.reading import MAX_ROWS, UNFOUND, Frame, Reading, Rows, Seen, Statements
-from seglam_agents.hosting.recording import Run, Runs
+from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Seen, Statements
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
+from seglam_agents.hosting.safety import safely, tried
 from seglam_agents.hosting.tenants import OpenedCaches
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
@@ -67,10 +68,21 @@ from seglam_agents.hosting.turn import (
     new_id,
     origin_of,
 )
-from seglam_agents.hosting.values import encoded, is_array, is_json, is_object, json_of, parsed, render
+from seglam_agents.hosting.values import (
+    encoded,
+    is_array,
+    is_json,
+    is_object,
+    json_of,
+    mapping,
+    parsed,
+    render,
+    several,
+)
 from seglam_agents.hosting.whole import Answered, answer_purely, follow
-from seglam_agents.models.base import Completion, Message
-from seglam_agents.models.tokens import counted
+from seglam_agents.models.base import Message
+from seglam_agents.models.tokens import ended_by_length, reported_counts
+from seglam_agents.models.wrapped import Reply, WrappedModel
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
 from seglam_agents.records.exchange import encoded_or_described
@@ -85,7 +97,6 @@ __all__ = [
     "LOST",
     "MAX_CALLS",
     "MAX_ROWS",
-    "UNFOUND",
     "UNKNOWN",
     "WRITE",
     "Accounting",
@@ -97,7 +108,6 @@ __all__ = [
     "Choice",
     "ChoosingSession",
     "Chosen",
-    "Completion",
     "Decision",
     "Done",
     "Driver",
@@ -106,6 +116,7 @@ __all__ = [
     "Embedder",
     "Entry",
     "Event",
+    "Executed",
     "Flow",
     "Frame",
     "GiveBack",
@@ -125,14 +136,16 @@ __all__ = [
     "OpenedCaches",
     "Part",
     "Pass",
+    "Passages",
     "Price",
     "Procedure",
     "ProcedureSavings",
+    "Ran",
     "Reading",
     "Record",
+    "Reply",
+    "Retrieving",
     "Rows",
-    "Run",
-    "Runs",
     "Said",
     "Saved",
     "SavingsReport",
@@ -140,6 +153,7 @@ __all__ = [
     "SayAnswer",
     "Seen",
     "Session",
+    "Shown",
     "Sourced",
     "Spoken",
     "Statements",
@@ -152,13 +166,13 @@ __all__ = [
     "Usage",
     "Value",
     "View",
+    "WrappedModel",
     "Write",
     "adrive",
     "answer_purely",
     "arguments_model",
     "arun_plan",
     "choosing_tool",
-    "counted",
     "decode",
     "described_procedure",
     "digest",
@@ -167,10 +181,10 @@ __all__ = [
     "encode",
     "encoded",
     "encoded_or_described",
+    "ended_by_length",
     "find_entry",
     "fit",
     "follow",
-    "found_nothing",
     "host",
     "idempotency_key",
     "is_array",
@@ -178,6 +192,7 @@ __all__ = [
     "is_object",
     "is_procedure_tool",
     "json_of",
+    "mapping",
     "misfits",
     "nearest",
     "new_id",
@@ -190,14 +205,18 @@ __all__ = [
     "planned",
     "provenance_of",
     "render",
+    "reported_counts",
     "run_blocking",
     "run_plan",
     "running",
+    "safely",
     "serving",
+    "several",
     "told",
     "tool_name",
     "trace_of",
     "trace_of_choices",
+    "tried",
     "untitled",
     "used",
     "vouched",

@@ -9,9 +9,11 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pydantic import Field
+
 from seglam_agents.hosting.driver import Driver
 from seglam_agents.hosting.traces import Said, trace_of
-from seglam_agents.hosting.turn import Asked, Carried, Say, Turn, View, new_id
+from seglam_agents.hosting.turn import Asked, Carried, Say, Switch, Turn, View, new_id
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.usage import Usage
@@ -114,3 +116,39 @@ class Part(Record):
 
     def _said(self) -> list[Said]:
         return [Said(x.id, x.text, x.calls, x.usage, x.unreadable) for x in self.said]
+
+
+class Ran(Record):
+    """A conversation, and the run of agents that goes on in it."""
+
+    conversation: str = Field(default_factory=lambda: new_id("conversation"))
+    finished: int = 0
+    """Runs that came to their end."""
+    request_id: str | None = None
+    switch: Switch = "on"
+    opened: bool = False
+    """Whether the run told us that it began, as those do whose steps are ours."""
+    driven: bool = False
+    """Whether the run's own steps are ours, and learn."""
+    live: bool = False
+    told: tuple[str, ...] = ()
+    """The instructions of agents that have no cache, and may hand a request over."""
+    free: int = 0
+    """Steps that cost nothing, by which the limit of iterations was raised."""
+    parts: dict[str, Part] = Field(default_factory=dict[str, Part])
+
+    def begun(self) -> Ran:
+        """Return it with a new run."""
+        return Ran(conversation=self.conversation, finished=self.finished, live=True)
+
+    def ended(self) -> Ran:
+        """Return it with the run at its end."""
+        return self.model_copy(update={"finished": self.finished + 1, "live": False, "opened": False})
+
+    def part(self, agent: str) -> Part:
+        """Return an agent's part; one that is not looked at where there is none."""
+        return self.parts.get(agent, Part())
+
+    def with_part(self, agent: str, part: Part) -> Ran:
+        """Return it with an agent's part changed."""
+        return self.model_copy(update={"parts": {**self.parts, agent: part}})

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
-from seglam_agents import ToolResult
-from seglam_agents.hosting import Asked, Json, Usage, decode, is_array, is_json, is_object, new_id, parsed
-
-from langchain_seglam.kinds import mapping, several
+from seglam_agents.hosting import Asked, Json, Shown, Usage, is_object, mapping, new_id, several
 
 ABOUT = "seglam"
 """The key in the metadata of a message under which the cache says something."""
@@ -43,38 +39,10 @@ def content_of(message: ToolMessage) -> str:
     return text if text is not None else json.dumps(raw_content(message), sort_keys=True, default=str)
 
 
-def seal_of(text: str) -> str:
-    """Return what tells whether a text is still the same."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def result_of(message: ToolMessage, size: int | None = None, seal: str | None = None) -> ToolResult:
-    """Return a tool's result as a body and a trace see it: one function for both, so that replay equals recording.
-
-    The artifact wins where it is JSON; else the content, as JSON where it can be read so. A message that somebody
-    changed after the tool had answered (a redaction) counts as changed: its artifact is not looked at. A text put in
-    front of it (the notice of a reviewer) is left out.
-
-    Args:
-        message: the message as it stands in the history.
-        size: characters of the content when the tool answered; None where that was not recorded.
-        seal: `seal_of` that content.
-    """
-    text, unchanged = content_of(message), True
-    if seal is not None and seal_of(text) != seal:
-        tail = text[-size:] if size else ""
-        unchanged = seal_of(tail) == seal
-        text = tail if unchanged else text
-    if message.status == "error":
-        return ToolResult(error=text or "the tool failed")
+def shown(message: ToolMessage) -> Shown:
+    """Return a tool's result as it stands in the history."""
     artifact: object = message.artifact
-    if unchanged and artifact is not None and is_json(artifact):
-        return ToolResult(value=decode(artifact))
-    content = raw_content(message)
-    if unchanged and is_array(content) and all(isinstance(x, str) for x in content):
-        # LangChain takes a list of texts (or an empty one) for content as it is: joined, it would be one text.
-        return ToolResult(value=decode(content))
-    return ToolResult(value=decode(parsed(text)))
+    return Shown(content_of(message), raw_content(message), artifact, message.status == "error")
 
 
 def spoken(

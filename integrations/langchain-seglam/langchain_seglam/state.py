@@ -10,9 +10,9 @@ from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.config import get_config
 from langgraph.runtime import ExecutionInfo, get_runtime
-from seglam_agents.hosting import Json, Switch, Turn, origin_of
+from seglam_agents.hosting import Json, Switch, Turn, mapping, origin_of
 
-from langchain_seglam.kinds import AnyRuntime, State, loose, mapping
+from langchain_seglam.kinds import AnyRuntime, State, loose
 from langchain_seglam.messages import about, text_of
 from langchain_seglam.tenancy import runtime_of
 

@@ -90,7 +90,7 @@ def test_what_is_no_clean_run(run: Runner, cache: ReasoningCache, shop: Shop) ->
     run(graph_of(run, wrong, shop), ASKED, config)
     run(agent(says_nothing(), Shop(), seglam(cache)), {"messages": [("user", "Add 1 and 2")]}, config)
     assert recorder.traces == []
-    assert not recorder._runs
+    assert not recorder.run_map and not recorder.order_map
 
 
 def says_nothing() -> ScriptedChat:

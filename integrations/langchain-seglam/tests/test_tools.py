@@ -237,7 +237,7 @@ class TestOffered:
         """An agent without tools of its own can call procedures."""
         model = ScriptedChat(script=[wants(("proc_add-0001", {"a": 1, "b": 2})), says("It is 3.")])
         graph = create_agent(model, [], middleware=[seglam(cache, offer=1)])
-        result = run.ask(graph, "Could you add one and two?")
+        result = run.ask(graph, "What is the sum of 1 and 2?")
         assert isinstance(result["messages"][-1], AIMessage) and result["messages"][2].content == "3"
 
 

@@ -22,13 +22,14 @@ from llama_index.tools.seglam.testing import ScriptedLLM
 
 Open = Callable[..., ReasoningCache]
 
-PRICES = {"tea": 3, "rice": 5, "salt": 1}
+PRICES = {"tea": 3, "rice": 5, "milk": 1, "salt": 1}
 CITIES = [
     ("austin", "texas", 900),
     ("dallas", "texas", 1300),
     ("columbus", "ohio", 800),
     ("albany", "new york", 90),
     ("portland", "maine", 60),
+    ("ames", "iowa", 66),
     ("o'brien", "o'land", 7),
 ]
 

@@ -25,7 +25,7 @@ from llama_index.core.tools import AsyncBaseTool
 from llama_index.core.workflow import Context, StopEvent, step
 from pydantic import BaseModel
 from seglam_agents import Learned, ReasoningCache, Trace
-from seglam_agents.hosting import Learner, Learning, Price, SavingsReport
+from seglam_agents.hosting import Drivers, Learning, Price, SavingsReport
 
 from llama_index.tools.seglam.standin import Canonicalise, StandIn, drive, fitted, open_run
 from llama_index.tools.seglam.state import load, results
@@ -63,12 +63,12 @@ class SeglamAgentMixin(_Agent):
         cache: ReasoningCache,
         learning: Learning = "inline",
         canonicalise: Canonicalise | None = None,
-        learned: Callable[[ReasoningCache, Trace, Learned], None] | None = None,
+        learned: Callable[[Trace, Learned], None] | None = None,
         price: Price | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._stand_in = StandIn(cache, Learner(learning, learned), canonicalise, price)
+        self._stand_in = StandIn(cache, canonicalise, Drivers(price, learning, learned))
 
     @property
     def stand_in(self) -> StandIn:

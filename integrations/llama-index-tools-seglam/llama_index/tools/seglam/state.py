@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from llama_index.core.agent.workflow.workflow_events import ToolCallResult
-from pydantic import Field, TypeAdapter, ValidationError
-from seglam_agents.hosting import Done, Part, Record, Switch, new_id
+from pydantic import TypeAdapter, ValidationError
+from seglam_agents.hosting import Done, Ran
 
 from llama_index.tools.seglam.values import done_of
 
@@ -25,42 +25,6 @@ class Store(Protocol):
     async def set(self, path: str, value: object) -> None:
         """Keep a value."""
         ...
-
-
-class Ran(Record):
-    """A conversation, and the run of agents that goes on in it."""
-
-    conversation: str = Field(default_factory=lambda: new_id("conversation"))
-    finished: int = 0
-    """Runs that came to their end."""
-    request_id: str | None = None
-    switch: Switch = "on"
-    opened: bool = False
-    """Whether the run told us that it began, as those do whose steps are ours."""
-    driven: bool = False
-    """Whether the run's own steps are ours, and learn."""
-    live: bool = False
-    told: tuple[str, ...] = ()
-    """The instructions of agents that have no cache, and may hand a request over."""
-    free: int = 0
-    """Steps that cost nothing, by which the limit of iterations was raised."""
-    parts: dict[str, Part] = Field(default_factory=dict[str, Part])
-
-    def begun(self) -> Ran:
-        """Return it with a new run."""
-        return Ran(conversation=self.conversation, finished=self.finished, live=True)
-
-    def ended(self) -> Ran:
-        """Return it with the run at its end."""
-        return self.model_copy(update={"finished": self.finished + 1, "live": False, "opened": False})
-
-    def part(self, agent: str) -> Part:
-        """Return an agent's part; one that is not looked at where there is none."""
-        return self.parts.get(agent, Part())
-
-    def with_part(self, agent: str, part: Part) -> Ran:
-        """Return it with an agent's part changed."""
-        return self.model_copy(update={"parts": {**self.parts, agent: part}})
 
 
 async def load(store: Store) -> Ran:
