@@ -18,8 +18,9 @@ from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
 from seglam_agents.sandboxes.turns import Turns
 from seglam_agents.sandboxes.watchdog import Watchdog
+from seglam_agents.testing.processes import children, descendants
 from seglam_agents.testing.sandbox_contract import CONTRACT_MODULE, WEATHER, assert_alive, failed, returned
-from tests.contracts.test_sandboxes import REPOSITORY, children, command, wait_until_gone
+from tests.contracts.test_sandboxes import REPOSITORY, command, wait_until_gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -125,7 +126,7 @@ from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.testing.sandbox_contract import WEATHER
 from seglam_agents.sandboxes.base import ToolResult
-from tests.contracts.test_supervision import descendants
+from seglam_agents.testing.processes import descendants
 sandbox = {"MontySandbox" if kind == "monty" else "ProcessSandbox"}(workers=8)
 begun = threading.Barrier(9)
 def call(asked):
@@ -246,18 +247,3 @@ def test_the_watchdog_kills_only_what_is_late() -> None:
         with watchdog.watching(waiting.pid, 0.05):
             assert waiting.wait(30) == -signal.SIGKILL
     watchdog.close()
-
-
-def descendants(process: int) -> list[int]:
-    """Return the processes under this one, its grandchildren included."""
-    found: list[int] = []
-    for child in children(process):
-        found += [child, *_below(child)]
-    return found
-
-
-def _below(process: int) -> list[int]:
-    try:
-        return descendants(process)
-    except OSError:
-        return []

@@ -243,7 +243,7 @@ class TestPredictions:
 class TestNames:
     """Names of tools and arguments that no code can use."""
 
-    @pytest.mark.parametrize("name", ["get-price", "shop.price", "list", "first", "date", "class"])
+    @pytest.mark.parametrize("name", ["get-price", "shop.price", "list", "first", "date", "class", "ﬁnd"])
     def test_a_tool_of_any_name(self, opened: Open, name: str) -> None:
         """It is called under its own name, whatever the body calls it."""
         desk = opened((name, "read", "code from"))
