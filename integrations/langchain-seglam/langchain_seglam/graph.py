@@ -56,9 +56,7 @@ def add_reasoning_cache(
     stood_in = _StoodIn(shared, original, schema, goto, shared.messages or "messages")
     merged = _with_our_channels(schema)
     del builder.nodes[node]
-    builder.add_node(  # pyright: ignore[reportUnknownMemberType]
-        node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged
-    )
+    loose(builder).add_node(node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged)
     builder.nodes[node] = dataclasses.replace(spec, runnable=builder.nodes[node].runnable, input_schema=merged)
     return builder
 

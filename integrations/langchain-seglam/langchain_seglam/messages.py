@@ -9,18 +9,20 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from seglam_agents import hosting
 from seglam_agents.hosting import Asked, Json, Say, SayAnswer, is_object, mapping, new_id, several
 
+from langchain_seglam.kinds import loose
+
 ABOUT = "seglam"
 """The key in the metadata of a message under which the cache says something."""
 
 
 def raw_content(message: BaseMessage) -> object:
     """Return the content of a message as the host has it."""
-    return message.content  # pyright: ignore[reportUnknownMemberType]  # a list of loose dictionaries
+    return loose(message).content
 
 
 def about(message: BaseMessage) -> Mapping[str, Json]:
     """Return what the cache says in the metadata of a message."""
-    said: object = message.response_metadata.get(ABOUT)  # pyright: ignore[reportUnknownMemberType]
+    said: object = mapping(loose(message).response_metadata).get(ABOUT)
     return said if is_object(said) else {}
 
 
