@@ -181,7 +181,7 @@ def _parent(module: Module, task: CompileTask) -> _Parent:
 
 
 def _merged(module: Module, parent: Procedure) -> Module:
-    """A widening keeps the name; without a `run` of its own, it adds its templates to the parent's and keeps the body."""
+    """A widening keeps the name; without a `run` of its own, it adds templates and keeps the body."""
     module = replace(module, name=parent.name, description=module.description or parent.description)
     if module.has_run:
         return module
