@@ -165,21 +165,12 @@ class Statements(Programs[Rows]):
         self.names = names
         self._known: set[str] = set()
         self._lock = threading.Lock()
-        properties: Json = {"statement": {"type": "string", "x-constant": True}, "parameters": {"type": "object"}}
-        self.tool = Tool(
-            name=RUN_SQL,
-            description=(
-                "Run one SELECT statement with :named placeholders. The statement is a constant; every value of the "
-                "request goes into parameters. Returns the rows as lists."
-            ),
-            parameters={
-                "type": "object",
-                "properties": properties,
-                "required": ["statement", "parameters"],
-                # Another schema is another tool: statements for the old one are then stale.
-                "$comment": f"{dialect} {schema}",
-            },
-            effect="read",
+        self.tool = _tool(
+            RUN_SQL,
+            self.constant,
+            "Run one SELECT statement with :named placeholders. The statement is a constant; every value of the "
+            "request goes into parameters. Returns the rows as lists.",
+            version=f"{dialect} {schema}",
         )
 
     @abstractmethod
@@ -277,20 +268,12 @@ class Frame(Programs[str]):
     def __init__(self, frame: object, columns: Mapping[str, str]) -> None:
         self.frame = frame
         self.columns = columns
-        properties: Json = {"expression": {"type": "string", "x-constant": True}, "parameters": {"type": "object"}}
-        self.tool = Tool(
-            name=RUN_PANDAS,
-            description=(
-                "Evaluate one pandas expression over `df`. The expression is a constant; every value of the request "
-                "is a variable of it, and goes into parameters. Returns the result as text."
-            ),
-            parameters={
-                "type": "object",
-                "properties": properties,
-                "required": ["expression", "parameters"],
-                "$comment": digest([[name, kind] for name, kind in columns.items()]),
-            },
-            effect="read",
+        self.tool = _tool(
+            RUN_PANDAS,
+            self.constant,
+            "Evaluate one pandas expression over `df`. The expression is a constant; every value of the request "
+            "is a variable of it, and goes into parameters. Returns the result as text.",
+            version=digest([[name, kind] for name, kind in columns.items()]),
         )
 
     def run(self, program: str, parameters: Mapping[str, Value]) -> str:
@@ -335,6 +318,21 @@ class Frame(Programs[str]):
             ValueError: always.
         """
         raise ValueError("no query engine has vouched for this expression; ask through SeglamQueryEngine")
+
+
+def _tool(name: str, constant: str, description: str, *, version: str) -> Tool:
+    """Return the tool that runs programs; for another version of what they are about it is another tool.
+
+    Programs for the old one are then stale.
+    """
+    properties: Json = {constant: {"type": "string", "x-constant": True}, "parameters": {"type": "object"}}
+    parameters: dict[str, Json] = {
+        "type": "object",
+        "properties": properties,
+        "required": [constant, "parameters"],
+        "$comment": version,
+    }
+    return Tool(name=name, description=description, parameters=parameters, effect="read")
 
 
 def _problem(statement: str, parameters: Mapping[str, Value]) -> str | None:

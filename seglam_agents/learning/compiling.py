@@ -16,6 +16,7 @@ from seglam_agents.admission.attacker import (
 )
 from seglam_agents.admission.widening import says_new_words
 from seglam_agents.books import Books
+from seglam_agents.compilers.answers import agree, as_answer
 from seglam_agents.compilers.base import (
     Candidate,
     Compilation,
@@ -27,7 +28,7 @@ from seglam_agents.compilers.base import (
     Rejected,
 )
 from seglam_agents.flow import Flow, ask, work
-from seglam_agents.learning.interpreter import agree, as_answer, interpret
+from seglam_agents.learning.interpreter import interpret
 from seglam_agents.learning.kinds import Kind, Kinds
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import AdmissionReport, Check, Entry

@@ -81,9 +81,10 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
     except (ValueError, RecursionError, MemoryError) as error:
         return [Problem(1, f"the source cannot be read: {error}")]
     tools = frozenset(tool.name for tool in program.tools)
-    names = _Names(tree, tools)
+    nodes = list(ast.walk(tree))
+    names = _Names(nodes, tools)
     problems = [Problem(1, message) for message in _entry(tree, program.entry, tools)]
-    for node in ast.walk(tree):
+    for node in nodes:
         problems += [
             Problem(getattr(node, "lineno", 1), message)
             for message in _messages(node, names, dialect, (*dialect.modules, *modules))
@@ -98,11 +99,11 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
 class _Names:
     """Every name that a program binds somewhere, and what its imports stand for."""
 
-    def __init__(self, tree: ast.Module, tools: frozenset[str]) -> None:
+    def __init__(self, nodes: Sequence[ast.AST], tools: frozenset[str]) -> None:
         self.bound = {"deopt", *tools}
         self.functions: set[str] = set()
-        self.imported = imports(tree)
-        for node in ast.walk(tree):
+        self.imported = imports(nodes)
+        for node in nodes:
             self._bind(node)
         self.bound |= set(self.imported)
 

@@ -7,7 +7,7 @@ stored before the difference was known.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -22,26 +22,26 @@ from seglam_agents.sandboxes.patterns import pattern_problems
 def differences(source: str, tools: frozenset[str]) -> tuple[Problem, ...]:
     """Return what of a program would silently do something else in Monty; nothing where it cannot be read."""
     try:
-        tree = ast.parse(source)
-        return tuple(_found(tree, tools))
+        return tuple(_found(list(ast.walk(ast.parse(source))), tools))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
 
 
-def _found(tree: ast.Module, tools: frozenset[str]) -> Iterator[Problem]:
-    imported = imports(tree)
-    yield from lazy_problems(tree, tools, imported)
-    yield from pattern_problems(tree, imported)
-    yield from _surrogates(tree)
-    for node in ast.walk(tree):
+def _found(nodes: Sequence[ast.AST], tools: frozenset[str]) -> Iterator[Problem]:
+    # A first run waits for this, so the program is walked once for all that is looked for.
+    imported = imports(nodes)
+    yield from lazy_problems(nodes, tools, imported)
+    yield from pattern_problems(nodes, imported)
+    yield from _surrogates(nodes)
+    for node in nodes:
         if isinstance(node, (ast.Name, ast.Attribute)) and (message := _OTHERWISE.get(dotted(node, imported))):
             yield Problem(node.lineno, message)
         elif isinstance(node, ast.Call) and _reads_short_years(node):
             yield Problem(node.lineno, "%y reads 69 to 99 as years from 2069 on here: write the century, and use %Y")
 
 
-def _surrogates(tree: ast.Module) -> Iterator[Problem]:
-    for node in ast.walk(tree):
+def _surrogates(nodes: Iterable[ast.AST]) -> Iterator[Problem]:
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and mended(node.value) != node.value:
             yield Problem(node.lineno, "a text holds half of a surrogate pair, which no answer can hold")
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 
-def imports(tree: ast.Module) -> dict[str, str]:
+def imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """Return what the imported names of a program stand for, such as `datetime.datetime` for `D`."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.Import():
                 for alias in node.names:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from re import _parser as parser  # pyright: ignore  # noqa: PGH003  # it alone knows the widths
 from typing import Final, cast
@@ -32,11 +33,13 @@ _MARKS: Final[Mapping[str, str]] = {
 _CIRCLED: Final = (("\u24b6", "\u24e9"), ("\U0001f130", "\U0001f189"))
 
 
-def pattern_problems(tree: ast.Module, imported: Mapping[str, str]) -> Iterator[Problem]:
+def pattern_problems(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> Iterator[Problem]:
     """Yield what literal patterns and replacements hold that means something else in Monty."""
-    texts = _Texts(tree, imported)
+    if not any(name.partition(".")[0] == "re" for name in imported.values()):
+        return
+    texts = _Texts(nodes, imported)
     unknown = False
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         function, pattern, arguments = texts.called(node)
@@ -49,7 +52,7 @@ def pattern_problems(tree: ast.Module, imported: Mapping[str, str]) -> Iterator[
             for message in _in_replacement(texts.text(replacement or (arguments[0] if arguments else None)), pattern):
                 yield Problem(node.lineno, message)
     if unknown:
-        yield from _in_any_text(tree)
+        yield from _in_any_text(nodes)
 
 
 def odd_text(value: Value, traits: frozenset[str]) -> str | None:
@@ -77,13 +80,13 @@ def traits(source: str) -> frozenset[str]:
 class _Texts:
     """What is known of the texts and the compiled patterns of a program."""
 
-    def __init__(self, tree: ast.Module, imported: Mapping[str, str]) -> None:
+    def __init__(self, nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> None:
         self._imported = imported
         self._values: dict[str, ast.expr] = {}
-        stores = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-        for node in ast.walk(tree):
+        stores = Counter(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+        for node in nodes:
             match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if stores.count(name) == 1:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value) if stores[name] == 1:
                     self._values[name] = value
                 case _:
                     pass
@@ -116,9 +119,9 @@ class _Texts:
         return "", None, []
 
 
-def _in_any_text(tree: ast.Module) -> Iterator[Problem]:
+def _in_any_text(nodes: Iterable[ast.AST]) -> Iterator[Problem]:
     """Look into every text with a backslash where a pattern is not known: it may be one of them."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\\" in node.value:
             for message in (*_in_classes(node.value), *_in_escapes(node.value)):
                 yield Problem(node.lineno, message)

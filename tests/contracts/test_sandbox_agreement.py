@@ -16,19 +16,11 @@ from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Limits, Program, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.e2b import E2BSandbox
-from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
 from seglam_agents.testing.e2b_server import E2BServer
 from seglam_agents.testing.sandbox_contract import assert_alive, failed, returned
 
 PAY = Tool(name="pay", parameters={"properties": {"x": {}}}, effect="write")
-
-
-@pytest.fixture(scope="module")
-def monty() -> Iterator[Sandbox]:
-    sandbox = MontySandbox(workers=2)
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -16,17 +15,9 @@ from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Limits, Program, Sandbox, ToolResult
 from seglam_agents.sandboxes.dialect import look
-from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.testing.sandbox_contract import failed, returned
 
 PAY = Tool(name="pay", parameters={"properties": {"x": {}}}, effect="write")
-
-
-@pytest.fixture(scope="module")
-def monty() -> Iterator[Sandbox]:
-    sandbox = MontySandbox(workers=2)
-    yield sandbox
-    sandbox.close()
 
 
 REFUSED = (

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,8 +99,13 @@ def test_stopped_workers_cost_no_minute(sandbox: Sandbox, ending: str) -> None:
     """Workers that were stopped (not killed) in a run are killed soon, and the next run works."""
 
     def stopping(_: ToolCall) -> ToolResult:
-        for child in descendants(os.getpid()):
+        children = descendants(os.getpid())
+        for child in children:
             os.kill(child, signal.SIGSTOP)
+        # The signal is on its way when `kill` returns: a worker may still answer.
+        patience = time.monotonic() + 5
+        while not all(map(_is_stopped, children)) and time.monotonic() < patience:
+            pass
         if ending == "raises":
             raise ConnectionError("host")
         return ToolResult(1)
@@ -247,3 +253,10 @@ def test_the_watchdog_kills_only_what_is_late() -> None:
         with watchdog.watching(waiting.pid, 0.05):
             assert waiting.wait(30) == -signal.SIGKILL
     watchdog.close()
+
+
+def _is_stopped(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "RSD"
+    except OSError:
+        return True  # It has ended.
