@@ -10,6 +10,7 @@ from seglam_agents.embedders.base import Embedder
 from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
 from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
+from seglam_agents.hosting.attempts import Heard, earlier_than_attempts
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
 from seglam_agents.hosting.driver import WRITE, Driver, Drivers
@@ -29,7 +30,7 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
-from seglam_agents.hosting.parts import Done, Part, Ran, Spoken
+from seglam_agents.hosting.parts import Done, Part, Ran, RunStore, Spoken, load_run, save_run
 from seglam_agents.hosting.passages import Passages, Retrieving
 from seglam_agents.hosting.procedures import (
     Told,
@@ -49,7 +50,7 @@ from seglam_agents.hosting.procedures import (
 )
 from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Seen, Statements
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
-from seglam_agents.hosting.safety import safely, tried
+from seglam_agents.hosting.safety import safely, tried, unharmed
 from seglam_agents.hosting.tenants import OpenedCaches
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
@@ -121,6 +122,7 @@ __all__ = [
     "Frame",
     "GiveBack",
     "Go",
+    "Heard",
     "HostedCache",
     "InDoubt",
     "Journal",
@@ -146,6 +148,7 @@ __all__ = [
     "Reply",
     "Retrieving",
     "Rows",
+    "RunStore",
     "Said",
     "Saved",
     "SavingsReport",
@@ -177,6 +180,7 @@ __all__ = [
     "described_procedure",
     "digest",
     "drive",
+    "earlier_than_attempts",
     "effect_of",
     "encode",
     "encoded",
@@ -192,6 +196,7 @@ __all__ = [
     "is_object",
     "is_procedure_tool",
     "json_of",
+    "load_run",
     "mapping",
     "misfits",
     "nearest",
@@ -210,6 +215,7 @@ __all__ = [
     "run_plan",
     "running",
     "safely",
+    "save_run",
     "serving",
     "several",
     "told",
@@ -217,6 +223,7 @@ __all__ = [
     "trace_of",
     "trace_of_choices",
     "tried",
+    "unharmed",
     "untitled",
     "used",
     "vouched",

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from seglam_agents.hosting.driver import Driver
 from seglam_agents.hosting.traces import Said, trace_of
@@ -20,6 +21,8 @@ from seglam_agents.records.usage import Usage
 
 logger = logging.getLogger(__name__)
 
+KEY = "seglam"
+"""The place in the state of a run."""
 HANDED_OVER = "done"
 """The answer of an agent that hands a request over: the call says it all."""
 
@@ -152,3 +155,29 @@ class Ran(Record):
     def with_part(self, agent: str, part: Part) -> Ran:
         """Return it with an agent's part changed."""
         return self.model_copy(update={"parts": {**self.parts, agent: part}})
+
+
+class RunStore(Protocol):
+    """Where a host keeps the state of a run."""
+
+    async def get(self, path: str, default: object = ...) -> object:
+        """Return a value."""
+        ...
+
+    async def set(self, path: str, value: object) -> None:
+        """Keep a value."""
+        ...
+
+
+async def load_run(store: RunStore) -> Ran:
+    """Return what is known of a run; what another version has kept is not, and the run goes on without the cache."""
+    document = await store.get(KEY, default=None)
+    try:
+        return Ran.model_validate(document) if document is not None else Ran()
+    except ValidationError:
+        return Ran()
+
+
+async def save_run(store: RunStore, ran: Ran) -> None:
+    """Keep what is known of a run."""
+    await store.set(KEY, ran.model_dump(mode="json"))

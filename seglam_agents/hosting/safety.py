@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from seglam_agents.flow import Flow, work
@@ -29,6 +30,15 @@ def safely(function: Callable[[], T], otherwise: T, told: str, *, waits: tuple[t
     except Exception:
         logger.exception(told)
         return otherwise
+
+
+@contextmanager
+def unharmed(told: str) -> Generator[None]:
+    """Do something that must not break its host: where it raises, tell the log, and leave the rest of it out."""
+    try:
+        yield
+    except Exception:
+        logger.exception(told)
 
 
 def tried(function: Callable[[], T], otherwise: T, told: str, *, waits: tuple[type[Exception], ...] = ()) -> Flow[T]:

@@ -6,6 +6,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import InitVar, dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
@@ -194,8 +195,8 @@ def _is_command(kind: object) -> bool:
 
 def _returned(function: Callable[..., object]) -> object:
     """Return the annotated result of a node; None where it does not say, or says it in names that are not there."""
-    try:
-        kind = get_type_hints(function).get("return")
-    except Exception:
-        return None
-    return None if kind in (dict, type(None)) else kind
+    told: dict[str, object] = {}
+    with suppress(Exception):
+        told = get_type_hints(function)
+    kind = told.get("return")
+    return None if kind is dict or kind is type(None) else kind

@@ -16,9 +16,9 @@ from seglam_agents.hosting import Say, mapping
 from typing_extensions import TypedDict, Unpack, is_typeddict
 
 from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache
-from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose
+from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose, mapping_of
+from langchain_seglam.messages import answered, said
 from langchain_seglam.recording import asked_by
-from langchain_seglam.saying import answered, said
 from langchain_seglam.tenancy import Caches
 
 
@@ -56,9 +56,7 @@ def add_reasoning_cache(
     stood_in = _StoodIn(shared, original, schema, goto, shared.messages or "messages")
     merged = _with_our_channels(schema)
     del builder.nodes[node]
-    builder.add_node(  # pyright: ignore[reportUnknownMemberType]
-        node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged
-    )
+    loose(builder).add_node(node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged)
     builder.nodes[node] = dataclasses.replace(spec, runnable=builder.nodes[node].runnable, input_schema=merged)
     return builder
 
@@ -131,9 +129,7 @@ def _update_of(result: object) -> Update | None:
         return {**mapping(plain)}
     if isinstance(result, BaseModel):
         return {key: getattr(result, key) for key in result.model_fields_set}
-    if dataclasses.is_dataclass(result) and not isinstance(result, type):
-        return {item.name: getattr(result, item.name) for item in dataclasses.fields(result)}
-    return None
+    return {**mapping_of(result)} if dataclasses.is_dataclass(result) else None
 
 
 def _final_message(messages: Loose) -> AIMessage | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
 from langchain_core.messages import BaseMessage, ToolMessage
@@ -63,12 +63,3 @@ Canonicalise: TypeAlias = Callable[[Sequence[BaseMessage]], str | None]
 """Turns a later turn, given with the history before it, into a request that stands for itself; None where it cannot."""
 Text: TypeAlias = Callable[[State], str | None]
 Typed: TypeAlias = Callable[[State], Mapping[str, Json]]
-
-
-class HasServerInfo(Protocol):
-    """A `Runtime` or a `ToolRuntime` of LangGraph."""
-
-    @property
-    def server_info(self) -> object:
-        """What the server says about the run; `user` is who was authenticated."""
-        ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 
@@ -12,12 +11,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.outputs import ChatGeneration, Generation
 from seglam_agents import ReasoningCache, Trace, hosting
 
-from langchain_seglam.messages import about, after, is_first_turn, last_human, text_of, until
+from langchain_seglam.messages import about, after, answered, is_first_turn, last_human, said, text_of, until
 from langchain_seglam.recording import asked_by, carried_of, traced
-from langchain_seglam.saying import answered, said
 from langchain_seglam.state import switch
-
-logger = logging.getLogger(__name__)
 
 MAX_EXACT = 1_024
 _REQUEST = "the request"
@@ -66,27 +62,17 @@ class SeglamLLMCache(BaseCache):
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """Return the generations for a call, or None where the model is to be asked. Never raises."""
-        try:
-            if switch() != "on":
-                return None
-            messages = _messages(prompt)
-            kept = self._exact.get(_key(prompt, llm_string, messages))
-            return [_fresh(found) for found in kept] if kept is not None else self._generated(messages, llm_string)
-        except Exception:
-            logger.exception("the cache is broken; the model goes on")
-            return None
+        return hosting.safely(lambda: self._found(prompt, llm_string), None, "the cache is broken; the model goes on")
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Keep a call, and learn from the conversation if it ended with it. Never raises."""
-        try:
+        with hosting.unharmed("a call could not be kept"):
             if switch() == "off":
                 return
             messages = _messages(prompt)
             self._exact.put(_key(prompt, llm_string, messages), [_fresh(item) for item in return_val])
             if not _SHAPED.search(llm_string):
                 hosting.drive(self._drivers.learn(self._cache, self._trace(messages, return_val)))
-        except Exception:
-            logger.exception("a call could not be kept")
 
     def clear(self, **kwargs: object) -> None:
         """Forget the calls that were kept. Procedures stay: they are the cache's."""
@@ -101,6 +87,13 @@ class SeglamLLMCache(BaseCache):
         if self._cache is None:
             raise ValueError("no ReasoningCache was given, so there are no procedures to report on")
         return self._drivers.savings(self._cache)
+
+    def _found(self, prompt: str, llm_string: str) -> list[Generation] | None:
+        if switch() != "on":
+            return None
+        messages = _messages(prompt)
+        kept = self._exact.get(_key(prompt, llm_string, messages))
+        return [_fresh(found) for found in kept] if kept is not None else self._generated(messages, llm_string)
 
     def _generated(self, messages: Sequence[BaseMessage] | None, llm_string: str) -> list[Generation] | None:
         text, tail = self._asked(messages)

@@ -6,7 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
-from seglam_agents.hosting import Asked, Json, Shown, Usage, is_object, mapping, new_id, several
+from seglam_agents import hosting
+from seglam_agents.hosting import Asked, Json, Say, SayAnswer, is_object, mapping, new_id, several
+
+from langchain_seglam.kinds import loose
 
 ABOUT = "seglam"
 """The key in the metadata of a message under which the cache says something."""
@@ -14,12 +17,12 @@ ABOUT = "seglam"
 
 def raw_content(message: BaseMessage) -> object:
     """Return the content of a message as the host has it."""
-    return message.content  # pyright: ignore[reportUnknownMemberType]  # a list of loose dictionaries
+    return loose(message).content
 
 
 def about(message: BaseMessage) -> Mapping[str, Json]:
     """Return what the cache says in the metadata of a message."""
-    said: object = message.response_metadata.get(ABOUT)  # pyright: ignore[reportUnknownMemberType]
+    said: object = mapping(loose(message).response_metadata).get(ABOUT)
     return said if is_object(said) else {}
 
 
@@ -39,10 +42,10 @@ def content_of(message: ToolMessage) -> str:
     return text if text is not None else json.dumps(raw_content(message), sort_keys=True, default=str)
 
 
-def shown(message: ToolMessage) -> Shown:
+def shown(message: ToolMessage) -> hosting.Shown:
     """Return a tool's result as it stands in the history."""
     artifact: object = message.artifact
-    return Shown(content_of(message), raw_content(message), artifact, message.status == "error")
+    return hosting.Shown(content_of(message), raw_content(message), artifact, message.status == "error")
 
 
 def spoken(
@@ -58,12 +61,41 @@ def tool_call(asked: Asked) -> ToolCall:
     return ToolCall(name=asked.tool, args=dict(asked.arguments), id=asked.id, type="tool_call")
 
 
-def usage_of(message: AIMessage) -> Usage:
+def said(decision: Say, name: str | None = None) -> AIMessage:
+    """Return the next call of a procedure, in the place of the model's message."""
+    return spoken("", calls=[tool_call(decision.call)], about=decision.about, name=name)
+
+
+def answered(decision: SayAnswer, name: str | None = None) -> AIMessage:
+    """Return the answer of a procedure, in the place of the model's message."""
+    return spoken(hosting.render(decision.answer), about=decision.about, name=name)
+
+
+def given_back(decision: hosting.GiveBack) -> tuple[AIMessage, ToolMessage]:
+    """Return the model's call of a procedure and what came of it, put where they belong: after the steps."""
+    called, status = decision.called, "error" if decision.error else "success"
+    told = ToolMessage(decision.text, name=called.tool, tool_call_id=called.id, status=status, id=new_id())
+    return spoken(called.text, calls=[tool_call(called)], about=decision.about), told
+
+
+def begun(turn: hosting.Turn, asked: Asked, message: AIMessage) -> AIMessage:
+    """Return the first step of a procedure that the model called, in the place of that call."""
+    metadata: Mapping[str, object] = message.response_metadata
+    about = {"author": "model", "procedure": turn.plan.procedure if turn.plan else "", "step": 1}
+    return AIMessage(
+        content=turn.called.text if turn.called else "",
+        id=message.id,
+        name=message.name,
+        tool_calls=[tool_call(asked)],
+        usage_metadata=message.usage_metadata,
+        response_metadata={**metadata, ABOUT: about},
+    )
+
+
+def usage_of(message: AIMessage) -> hosting.Usage:
     """Return what a message says that it cost. What the cache says costs nothing."""
     reported = message.usage_metadata
-    if reported is None:
-        return Usage()
-    return Usage(input_tokens=reported.get("input_tokens", 0), output_tokens=reported.get("output_tokens", 0), calls=1)
+    return hosting.Usage(calls=1, **hosting.reported_counts({**reported})) if reported is not None else hosting.Usage()
 
 
 def last_human(messages: Sequence[BaseMessage]) -> HumanMessage | None:

@@ -25,7 +25,6 @@ from langchain_seglam.kinds import (
     WAITS,
     AnyRuntime,
     Canonicalise,
-    HasServerInfo,
     Loose,
     ModelCall,
     Responded,
@@ -35,9 +34,8 @@ from langchain_seglam.kinds import (
     Update,
     schemas_of,
 )
-from langchain_seglam.messages import after, is_first_turn, text_of, until
+from langchain_seglam.messages import after, answered, begun, given_back, is_first_turn, said, text_of, until
 from langchain_seglam.recording import asked_by, carried_of, traced
-from langchain_seglam.saying import answered, begun, given_back, said
 from langchain_seglam.state import TURN, agent_name, attempts, merge_turns, origin, read_turn, switch, write_turn
 from langchain_seglam.tenancy import Caches, cache_of, runtime_of
 from langchain_seglam.tools import offered, procedure_tool
@@ -339,7 +337,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
     def _emitted(self, events: Iterable[Event]) -> Flow[None]:
         return emitted(events, custom_stream=self._custom_stream)
 
-    def _driver(self, runtime: HasServerInfo | None) -> Driver | None:
+    def _driver(self, runtime: object) -> Driver | None:
         cache = cache_of(self._caches, runtime)
         return self._drivers.of(cache) if cache is not None else None
 

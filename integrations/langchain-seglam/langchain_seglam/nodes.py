@@ -14,8 +14,7 @@ from typing_extensions import Unpack
 
 from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, graph_cache
 from langchain_seglam.kinds import Goto, Loose, Node, State, Update, mapping_of
-from langchain_seglam.messages import last_human
-from langchain_seglam.saying import answered, said
+from langchain_seglam.messages import answered, last_human, said
 from langchain_seglam.state import has_turn, read_turn, switch
 from langchain_seglam.tenancy import Caches
 

@@ -76,7 +76,7 @@ class TraceRecorder(BaseTracer):
 
     def _traced(self, run: Run, known: Sequence[Run]) -> Trace | str:
         """Return a run as a trace, or why it is no clean run."""
-        outputs: object = _gave(run).get("output")
+        outputs: object = mapping(loose(run).outputs).get("output")
         steps = [_step(one) for one in known if one.run_type in STEPS and not _retried(one)]
         problems = [step for step in steps if isinstance(step, str)]
         failed = [one.error for one in known if one.error is not None and not _retried(one)]
@@ -84,7 +84,7 @@ class TraceRecorder(BaseTracer):
             return next(iter(problems), "it failed" if failed else "a step on its own is no run of an agent")
         if "__interrupt__" in mapping(outputs) or _has_procedure(outputs):
             return "it was interrupted, or a procedure answered"
-        asked, answer = self._request(_given(run).get("input")), self._answer(outputs)
+        asked, answer = self._request(mapping(loose(run).inputs).get("input")), self._answer(outputs)
         if asked is None or answer is None:
             return "it has no request, or no answer"
         request = asked if isinstance(asked, Request) else Request(text=asked)
@@ -99,14 +99,6 @@ def _within(run: Run) -> list[Run]:
     return sorted(found, key=lambda one: one.start_time)
 
 
-def _given(run: Run) -> State:
-    return mapping(loose(run).inputs)
-
-
-def _gave(run: Run) -> State:
-    return mapping(loose(run).outputs)
-
-
 def _retried(run: Run) -> bool:
     """Tell whether a run is a model call that failed: the host may have made it again."""
     return run.error is not None and run.run_type in MODELS
@@ -114,7 +106,7 @@ def _retried(run: Run) -> bool:
 
 def _step(run: Run) -> ModelStep | ToolStep | str:
     """Return a model call or a tool call as a step, or why it is none."""
-    inputs, outputs = _given(run), _gave(run)
+    inputs, outputs = mapping(loose(run).inputs), mapping(loose(run).outputs)
     if run.end_time is None:
         return f"{run.name} has no end"
     return _model_step(outputs) if run.run_type in MODELS else _tool_step(run.name, inputs.get("input"), outputs)

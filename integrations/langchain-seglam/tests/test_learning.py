@@ -19,11 +19,11 @@ from langgraph.types import Command
 from lc_support import Open, Runner, Shop, agent, on, procedure, says, seglam, wants
 from pydantic import BaseModel
 from seglam_agents import Learned, ReasoningCache, Trace
+from seglam_agents.testing.langchain import ScriptedChat
 from seglam_agents.testing.models import ScriptedModel, writes
 from typing_extensions import TypedDict
 
 from langchain_seglam import Accounting, Price, SeglamMiddleware, host_tools
-from langchain_seglam.testing import ScriptedChat
 
 ONE = """```python
 NAME = "one"

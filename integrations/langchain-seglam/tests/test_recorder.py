@@ -14,11 +14,11 @@ from langgraph.types import interrupt
 from lc_support import Open, Runner, Shop, agent, says, seglam, wants
 from seglam_agents import ReasoningCache, ToolStep
 from seglam_agents.records.trace import ModelStep
+from seglam_agents.testing.langchain import ScriptedChat
 from seglam_agents.testing.models import ScriptedModel, writes
 
 from langchain_seglam import TraceRecorder, host_tools
 from langchain_seglam.recorder import asked_of
-from langchain_seglam.testing import ScriptedChat
 
 ASKED = {"messages": [HumanMessage("Price of tea and rice?")]}
 

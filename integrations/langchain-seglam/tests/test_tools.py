@@ -19,9 +19,9 @@ from lc_support import ADD, ADD_BODY, Open, Runner, Shop, agent, on, procedure, 
 from pydantic import BaseModel, Field
 from seglam_agents import Hit, ReasoningCache
 from seglam_agents.hosting import arguments_model, find_entry, tool_name
+from seglam_agents.testing.langchain import ScriptedChat
 
 from langchain_seglam import cache_tools, host_tools, procedure_tool, tool_by_name
-from langchain_seglam.testing import ScriptedChat
 
 
 def called(run: Runner, item: BaseTool, arguments: dict[str, Any]) -> Any:

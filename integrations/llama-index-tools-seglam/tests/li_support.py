@@ -14,11 +14,11 @@ from seglam_agents import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.records.entry import AdmissionReport, Check, Entry
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.testing.llama_index import ScriptedLLM
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import StaticPool
 
 from llama_index.tools.seglam import host_tools
-from llama_index.tools.seglam.testing import ScriptedLLM
 
 Open = Callable[..., ReasoningCache]
 

@@ -16,6 +16,7 @@ from llama_index.core.workflow import Context, JsonPickleSerializer, JsonSeriali
 from pydantic import BaseModel
 from seglam_agents import ReasoningCache
 from seglam_agents.hosting import idempotency_key
+from seglam_agents.testing.llama_index import ScriptedLLM, call
 
 from llama_index.tools.seglam import (
     SeglamAgentWorkflow,
@@ -26,7 +27,6 @@ from llama_index.tools.seglam import (
     handoff_tool,
     host_tools,
 )
-from llama_index.tools.seglam.testing import ScriptedLLM, call
 
 ASK = "what do 2 rice cost"
 TAUGHT = {"tea": 3, "rice": 5, "milk": 1}

@@ -11,11 +11,11 @@ from llama_index.core.base.response.schema import AsyncStreamingResponse, Respon
 from llama_index.core.query_engine import CustomQueryEngine
 from llama_index.core.tools import QueryEngineTool
 from seglam_agents import Learned, Trace
+from seglam_agents.testing.llama_index import ScriptedLLM
 from sqlalchemy import event, text
 
 from llama_index.tools.seglam import SeglamQueryEngine, SqlSource, query_tools, source_of
 from llama_index.tools.seglam.sources import RetrieverSource
-from llama_index.tools.seglam.testing import ScriptedLLM
 
 QUESTION = "what is the biggest city in {}"
 RETRIEVE_BODY = """

@@ -11,9 +11,9 @@ from llama_index.core.query_engine import CustomQueryEngine, RouterQueryEngine, 
 from llama_index.core.question_gen.types import BaseQuestionGenerator, SubQuestion
 from llama_index.core.response_synthesizers import get_response_synthesizer
 from llama_index.core.tools import QueryEngineTool, ToolMetadata
+from seglam_agents.testing.llama_index import ScriptedLLM
 
 from llama_index.tools.seglam import SeglamQuestionGenerator, SeglamSelector, asking_tool, routing_tool
-from llama_index.tools.seglam.testing import ScriptedLLM
 
 CHOICES = [ToolMetadata("orders of customers", name="orders"), ToolMetadata("the handbook", name="handbook")]
 ROUTED = "how many orders are there from {}"

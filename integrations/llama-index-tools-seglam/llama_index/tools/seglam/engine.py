@@ -18,7 +18,7 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from seglam_agents import Learned, Plan, ReasoningCache, Request, Tool, ToolStep, Trace
-from seglam_agents.hosting import Answering, Drivers, Flow, Learning, Unfit, adrive, drive, host
+from seglam_agents.hosting import Answering, Drivers, Flow, Learning, Unfit, adrive, drive, host, unharmed
 
 from llama_index.tools.seglam.sources import Served, Session, Source, source_of
 
@@ -135,18 +135,15 @@ class SeglamQueryEngine(BaseQueryEngine):
         """Return what the engine did as a trace. Never raises."""
         if self.learner.learning == "off" or self.source is None or isinstance(response, PydanticResponse):
             return None
-        try:
+        with unharmed("a response cannot be learnt from; it is not touched"):
             seen = self.source.seen(question, response.metadata or {})
-            if isinstance(seen, Unfit):
-                logger.info("not learnt from: %s", seen.reason)
-                if self._tell is not None:
-                    self._tell(question, None, Learned(status="deferred", reason=seen.reason))
-                return None
-            step = ToolStep(tool=seen.tool, arguments=dict(seen.arguments), result=seen.result)
-            return Trace(request=Request(text=question), steps=(step,), answer=seen.result)
-        except Exception:
-            logger.exception("a response cannot be learnt from; it is not touched")
-            return None
+            if not isinstance(seen, Unfit):
+                step = ToolStep(tool=seen.tool, arguments=dict(seen.arguments), result=seen.result)
+                return Trace(request=Request(text=question), steps=(step,), answer=seen.result)
+            logger.info("not learnt from: %s", seen.reason)
+            if self._tell is not None:
+                self._tell(question, None, Learned(status="deferred", reason=seen.reason))
+        return None
 
     def _told(self, trace: Trace, learned: Learned) -> None:
         if self._tell is not None:

@@ -59,7 +59,8 @@ class LlamaIndexModel(hosting.WrappedModel[tuple[ChatResponse, Counts]]):
         text = response.message.content
         if not text:
             raise hosting.ModelError(f"model {self.name!r} gave no text; pass a chat model")
-        return hosting.Reply(text, seen or counts_of(response.raw) or counts_of(_additional(response)), _cut(response))
+        beside = _mapping(response).get("additional_kwargs")
+        return hosting.Reply(text, seen or counts_of(response.raw) or counts_of(beside), _cut(response))
 
 
 def usage_of(raw: object) -> hosting.Usage:
@@ -106,10 +107,6 @@ def _counting() -> Generator[Counts]:
 
 def _converted(messages: Sequence[Message]) -> list[ChatMessage]:
     return [ChatMessage(role=message.role, content=message.content) for message in messages]
-
-
-def _additional(reply: ChatResponse) -> object:
-    return reply.additional_kwargs  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _cut(reply: ChatResponse) -> bool:

@@ -221,6 +221,6 @@ def _row_node(body: str, about: Mapping[str, object]) -> TextNode:
 
 def _metadata(node: NodeWithScore) -> Json:
     try:
-        return hosting.encoded(node.node.metadata)  # pyright: ignore[reportUnknownMemberType]
+        return hosting.encoded(getattr(node.node, "metadata", {}))
     except ValueError:
         return {}

@@ -18,10 +18,10 @@ from llama_index.core.tools.types import ToolOutput
 from llama_index.core.workflow import Context, StartEvent
 from pydantic import BaseModel
 from seglam_agents import ReasoningCache, Tool, hosting
-from seglam_agents.hosting import Json, Part, Turn
+from seglam_agents.hosting import Json, Part, Ran, RunStore, Turn, adrive, load_run, save_run, unharmed
 
 from llama_index.tools.seglam.messages import HANDOFF, instructions_of, request_of, say, say_answer, spoken
-from llama_index.tools.seglam.state import Store, done, load, lowered, raised, save
+from llama_index.tools.seglam.state import done, lowered, raised
 from llama_index.tools.seglam.values import NOT_DONE, described
 
 logger = logging.getLogger(__name__)
@@ -53,12 +53,12 @@ class StandIn:
         self, agent: BaseWorkflowAgent, ctx: AgentContext, history: list[ChatMessage], tools: Sequence[AsyncBaseTool]
     ) -> AgentOutput | None:
         """Return what the procedure says next; None where the model speaks. Never raises."""
-        store: Store = ctx.store
+        store: RunStore = ctx.store
         try:
             ran = await self._at_step(agent, store, history)
             part = ran.part(agent.name)
             if part.turn.status != "running":
-                await save(store, ran)
+                await save_run(store, ran)
                 return None
             view = hosting.View(
                 part.calls(await done(store)),
@@ -73,29 +73,29 @@ class StandIn:
                 output = await say_answer(agent, ctx, store, history, decision) if answers else None
                 part = part.model_copy(update={"turn": decision.turn})
             ran = ran.with_part(agent.name, part)
-            await save(store, ran if output is None else await raised(store, ran))
+            await save_run(store, ran if output is None else await raised(store, ran))
             return output
         except Exception:
             logger.exception("the cache is broken; the model goes on")
             await _close(store, agent.name, "the cache is broken")
             return None
 
-    async def listen(self, agent: BaseWorkflowAgent, store: Store, output: AgentOutput) -> None:
+    async def listen(self, agent: BaseWorkflowAgent, store: RunStore, output: AgentOutput) -> None:
         """Note what the model said. Never raises."""
         try:
-            ran = await load(store)
+            ran = await load_run(store)
             part = ran.part(agent.name)
             if not part.turn.teaches:
                 return
-            await save(store, ran.with_part(agent.name, part.speaks(spoken(output))))
+            await save_run(store, ran.with_part(agent.name, part.speaks(spoken(output))))
         except Exception:
             logger.exception("a step cannot be noted; the run is not learnt from")
             await _close(store, agent.name, "a step could not be noted")
 
-    async def end(self, agent: BaseWorkflowAgent, store: Store, output: AgentOutput) -> None:
+    async def end(self, agent: BaseWorkflowAgent, store: RunStore, output: AgentOutput) -> None:
         """Note that an agent's part has come to its end, and learn from it where nobody else will. Never raises."""
-        try:
-            ran = await load(store)
+        with unharmed("a run cannot be learnt from; it is not touched"):
+            ran = await load_run(store)
             part, calls = ran.part(agent.name), await done(store)
             handed = (
                 any(call.tool == HANDOFF for call in part.said[-1].calls) if output.tool_calls and part.said else False
@@ -105,29 +105,25 @@ class StandIn:
             ran = ran.with_part(agent.name, part)
             if not handed:
                 ran = (await lowered(store, ran)).ended()
-            await save(store, ran)
+            await save_run(store, ran)
             if handed or not ran.driven:
                 await self.learn(agent, store, None)
-        except Exception:
-            logger.exception("a run cannot be learnt from; it is not touched")
 
-    async def learn(self, agent: BaseWorkflowAgent, store: Store, structured: Json) -> None:
+    async def learn(self, agent: BaseWorkflowAgent, store: RunStore, structured: Json) -> None:
         """Learn from a part that has come to its end. Never raises."""
-        try:
-            ran = await load(store)
+        with unharmed("a run cannot be learnt from; it is not touched"):
+            ran = await load_run(store)
             part = ran.part(agent.name)
             if part.trace is None:
                 return
-            await save(store, ran.with_part(agent.name, Part(instructions=part.instructions)))
+            await save_run(store, ran.with_part(agent.name, Part(instructions=part.instructions)))
             trace = part.trace if structured is None else part.trace.model_copy(update={"answer": structured})
-            await hosting.adrive(self.drivers.learn(self._driver(part).cache, trace))
-        except Exception:
-            logger.exception("a run cannot be learnt from; it is not touched")
+            await adrive(self.drivers.learn(self._driver(part).cache, trace))
 
     async def carry_out(self, agent: BaseWorkflowAgent, ctx: Context, call: ToolCall, run: CallTool) -> ToolCallResult:
         """Carry a call out; a write of a procedure is noted before and after, and not made twice."""
         try:
-            part = (await load(ctx.store)).part(agent.name)
+            part = (await load_run(ctx.store)).part(agent.name)
             write, journal = part.turn.write(call.tool_id), self._driver(part).journal if part.turn.plan else None
         except Exception:
             logger.exception("a call cannot be looked at")
@@ -142,20 +138,18 @@ class StandIn:
         # tools are results here, so that what is raised is the wait of a tool for a person.
         attempt, instead = hosting.new_id("attempt"), partial(_instead, ctx, call)
         kept = hosting.once(journal, write, attempt, carried, instead=instead, document=_document, waits=(Exception,))
-        return await hosting.adrive(kept)
+        return await adrive(kept)
 
-    async def _at_step(self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage]) -> hosting.Ran:
+    async def _at_step(self, agent: BaseWorkflowAgent, store: RunStore, history: Sequence[ChatMessage]) -> Ran:
         """Return the run as it is known at this step; a new turn is looked up."""
-        ran = await load(store)
+        ran = await load_run(store)
         if not ran.opened and await store.get("num_iterations", default=0) == 0:
             ran = (await lowered(store, ran)).begun()
         if not ran.live or agent.name in ran.parts:
             return ran
         return ran.with_part(agent.name, await self._begin(agent, store, history, ran))
 
-    async def _begin(
-        self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage], ran: hosting.Ran
-    ) -> Part:
+    async def _begin(self, agent: BaseWorkflowAgent, store: RunStore, history: Sequence[ChatMessage], ran: Ran) -> Part:
         made = await done(store)
         before = [part.instructions for part in ran.parts.values()]
         told = "\n".join([*before, *(ran.told if made else ()), instructions_of(history)]).strip()
@@ -172,7 +166,7 @@ class StandIn:
         turn, _ = await asyncio.to_thread(self._driver(part).begin, turn, text, {}, ran.switch)
         return part.model_copy(update={"turn": turn})
 
-    async def _text(self, store: Store, history: Sequence[ChatMessage]) -> str | None:
+    async def _text(self, store: RunStore, history: Sequence[ChatMessage]) -> str | None:
         if self.canonicalise is not None:
             return self.canonicalise([message for message in history if message.role.value != "system"]) or None
         if await store.get("state", default=None):
@@ -186,7 +180,7 @@ class StandIn:
         return self.cache.told(instructions) if instructions else self.cache
 
 
-async def open_run(store: Store, event: StartEvent, told: Sequence[str] = ()) -> None:
+async def open_run(store: RunStore, event: StartEvent, told: Sequence[str] = ()) -> None:
     """Note what a run was begun with: `run(..., request_id=..., seglam="off")`. Never raises.
 
     Args:
@@ -194,18 +188,16 @@ async def open_run(store: Store, event: StartEvent, told: Sequence[str] = ()) ->
         event: the beginning.
         told: the instructions of agents that have no cache, and may hand a request over.
     """
-    try:
+    with unharmed("what a run was begun with cannot be noted"):
         request_id, switch = event.get("request_id", default=None), event.get("seglam", default="on")
         known = {"request_id": str(request_id) if request_id else None, "opened": True, "told": tuple(told)}
-        ran = (await lowered(store, await load(store))).begun().model_copy(update=known)
-        await save(store, ran.model_copy(update={"switch": switch if switch in ("off", "refresh") else "on"}))
-    except Exception:
-        logger.exception("what a run was begun with cannot be noted")
+        ran = (await lowered(store, await load_run(store))).begun().model_copy(update=known)
+        await save_run(store, ran.model_copy(update={"switch": switch if switch in ("off", "refresh") else "on"}))
 
 
-async def drive(store: Store) -> None:
+async def drive(store: RunStore) -> None:
     """Note that the run's own steps are ours, and learn."""
-    await save(store, (await load(store)).model_copy(update={"driven": True}))
+    await save_run(store, (await load_run(store)).model_copy(update={"driven": True}))
 
 
 def fitted(answer: Json, output_cls: type[BaseModel] | None) -> BaseModel | None:
@@ -228,13 +220,11 @@ def _offered(tools: Sequence[AsyncBaseTool]) -> Callable[[str], Tool | str | Non
     return signature
 
 
-async def _close(store: Store, name: str, reason: str) -> None:
+async def _close(store: RunStore, name: str, reason: str) -> None:
     """Leave the rest of a part to the model. Never raises."""
-    try:
+    with unharmed("the run cannot be written"):
         part = Part(turn=Turn(status="off", reason=reason, learn=False))
-        await save(store, (await load(store)).with_part(name, part))
-    except Exception:
-        logger.exception("the run cannot be written")
+        await save_run(store, (await load_run(store)).with_part(name, part))
 
 
 def _nowhere() -> ToolCallResult:
