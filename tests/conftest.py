@@ -11,9 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 SECRETS = re.compile(r"(?i).*_(API_KEY|TOKEN|PROXY)$|^(LANGCHAIN|LANGSMITH|OPENAI|ANTHROPIC|QDRANT|SEGLAM)_")
 KEPT = "SEGLAM_DATA"
+
+
+# No test is about the time that a machine takes which does other things, too.
+settings.register_profile("seglam", deadline=None)
+settings.load_profile("seglam")
 
 
 @pytest.fixture(autouse=True)

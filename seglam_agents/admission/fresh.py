@@ -153,7 +153,8 @@ def check_second(case: Case, runs: Sequence[Run]) -> Check:
         theirs = other.next_action(loaded, run.sample.arguments, now=case.clock())
         if _outcome(theirs) != _outcome(run.action) and not _alike(theirs, run.action):
             problems.append(
-                f"for {run.sample.text!r}: {ours} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}"
+                f"for {run.sample.text!r}: {ours} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}: "
+                "write it more plainly, without what interpreters do differently (order of sets, formatting of floats)"
             )
     return verdict("second sandbox", problems, len(runs))
 
@@ -167,7 +168,11 @@ def check_answers(case: Case, runs: Sequence[Run]) -> Check:
         )
     finals = [run.action for run in runs if isinstance(run.action, Final)]
     kinds = sorted({_kind(final.answer) for final in finals})
-    problems = [f"answers of different types: {', '.join(kinds)}"] if len(kinds) > 1 else []
+    problems = (
+        [f"answers of different types: {', '.join(kinds)}: return one type, and `deopt` where there is no answer"]
+        if len(kinds) > 1
+        else []
+    )
     if len(finals) >= case.samples // 2 and len(finals) > 1 and all(same(f.answer, finals[0].answer) for f in finals):
         problems.append(f"answers {finals[0].answer!r} whatever the arguments are: compute it from them")
     return verdict("answers", problems, len(finals), ", ".join(kinds))
@@ -184,7 +189,7 @@ def check_budget(case: Case, runs: Sequence[Run]) -> Check:
         seconds = _best(case, case.loaded.program, case.loaded.call_arguments(slowest.sample.arguments))
         nothing = _best(case, Program("def run():\n    return 0\n", "run"), {})
         if seconds > max(case.budget_seconds, TIMES_NOTHING * nothing):
-            problem = f"takes {seconds:.3f} s, the budget is {case.budget_seconds} s"
+            problem = f"takes {seconds:.3f} s, the budget is {case.budget_seconds} s: compute it with fewer steps"
             return verdict("time budget", [problem], len(runs))
     return verdict("time budget", [], len(runs), f"slowest {seconds * 1000:.2f} ms")
 
@@ -204,13 +209,21 @@ def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:
         # Out of the predicate's bounds, or rejected as doubtful: that is what these rules are for.
         if judgement.stage in ("where", "distinct", "ambiguous", "unit", "bounds", "unread"):
             return None
-        return f"its own sample {sample.text!r} is declined ({judgement.stage}: {judgement.reason})"
+        return (
+            f"its own sample {sample.text!r} is declined ({judgement.stage}: {judgement.reason}): "
+            "put words between the slots, or use narrower types"
+        )
     if not _same_arguments(guard, judgement, sample):
-        return f"its own sample {sample.text!r} binds {dict(judgement.arguments)!r}, made from {sample.arguments!r}"
+        return (
+            f"its own sample {sample.text!r} binds {dict(judgement.arguments)!r}, made from {sample.arguments!r}: "
+            "put words between the slots, or use narrower types"
+        )
     action = case.executor.next_action(case.loaded, judgement.arguments, now=case.clock())
     if isinstance(action, (Final, GiveUp)):
         if isinstance(action, GiveUp) and action.kind in _UNUSABLE:
-            return f"on its own sample {sample.text!r}: {action.reason}"
+            return (
+                f"on its own sample {sample.text!r}: {action.reason}: mend it, or `deopt` where arguments make no sense"
+            )
         return Run(sample, action)
     return f"on its own sample {sample.text!r}: calls {action.tool}"
 

@@ -70,7 +70,9 @@ def check_subject(case: Case) -> Check:
                 f"`{pattern.template.source}` says nothing that {parent.key} is about: write a new procedure"
             )
         if new := ({word for text in said for word in canonical(text)} & _LIMITING) - denied:
-            problems.append(f"`{pattern.template.source}` says {min(new)!r}, which {parent.key} never does")
+            problems.append(
+                f"`{pattern.template.source}` says {min(new)!r}, which {parent.key} never does: write a new procedure"
+            )
     return verdict("subject", problems, len(guard.patterns))
 
 

@@ -177,19 +177,22 @@ def _parent(module: Module, task: CompileTask) -> _Parent:
     for neighbour in task.neighbours:
         if neighbour.procedure.id == module.widens:
             return neighbour.procedure
-    return Unreadable(f"WIDENS names {module.widens!r}, which is none of the procedures shown")
+    shown = ", ".join(repr(neighbour.procedure.id) for neighbour in task.neighbours)
+    return Unreadable(
+        f"WIDENS names {module.widens!r}: {f'name one of {shown}' if shown else 'no procedure is shown'}, "
+        "or write a new procedure without WIDENS"
+    )
 
 
 def _merged(module: Module, parent: Procedure) -> Module:
-    """A widening keeps the name; without a `run` of its own, it adds templates and keeps the body."""
-    module = replace(module, name=parent.name, description=module.description or parent.description)
-    if module.has_run:
-        return module
+    """A widening adds templates; it keeps the name, and the body unless it has a `run` of its own."""
     context = {p.name: p.slot for p in parent.parameters if p.source == "context"}
     return replace(
         module,
-        source=parent.body,
-        templates=tuple(dict.fromkeys((*parent.guard.templates, *module.templates))),
+        name=parent.name,
+        description=module.description or parent.description,
+        source=module.source if module.has_run else parent.body,
+        templates=() if module.has_match else tuple(dict.fromkeys((*parent.guard.templates, *module.templates))),
         where=module.where or parent.guard.where,
         context=module.context or context,
     )
@@ -198,7 +201,10 @@ def _merged(module: Module, parent: Procedure) -> Module:
 def _known(requests: Sequence[Known], module: Module) -> tuple[Known, ...] | Unreadable:
     expected = module.expected
     if expected is not None and len(expected) != len(requests):
-        return Unreadable(f"EXPECTED has {len(expected)} answers for {len(requests)} given requests")
+        return Unreadable(
+            f"EXPECTED has {len(expected)} answers for {len(requests)} given requests: give one for each, in order, "
+            "and none for earlier requests"
+        )
     if expected is None:
         if any(known.answer is None for known in requests):
             return Unreadable("EXPECTED is missing: work out the answer of each given request yourself")
@@ -238,7 +244,8 @@ def _requests_part(requests: Sequence[Known]) -> str:
     for number, known in enumerate(requests, 1):
         lines.append(f"{number}. {_quoted(known.request.text)}")
         if known.request.context:
-            lines.append(f"   context (declare CONTEXT = {{key: type}}): {_quoted(known.request.context)}")
+            kinds = "type of a slot, or string, number, boolean, array, object"
+            lines.append(f"   context (declare CONTEXT = {{key: {kinds}}}): {_quoted(known.request.context)}")
         if known.answer is not None:
             lines.append(f"   right answer: {_quoted(known.answer)}")
         for step in known.trace.calls if known.trace else ():

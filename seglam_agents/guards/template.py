@@ -88,7 +88,9 @@ def parse_template(source: str) -> Template:
     # The final punctuation of a request is dropped when it is normalised, so that of a template is too.
     elements = _without_frame(_Reader(source.rstrip(" \n.?!")).read())
     if not _always_says(elements):
-        raise TemplateError("a template needs some literal text: a bare slot would accept any request", source, 0)
+        raise TemplateError(
+            "a template needs some literal text, words of the request: a bare slot would accept any request", source, 0
+        )
     return Template(source, elements)
 
 
@@ -266,7 +268,9 @@ class _Reader:
             raise self._error(str(error), position) from error
         known = self._known.setdefault(name, found)
         if known.name != found.name:
-            raise self._error(f"slot {name!r} is {known.name} here and {found.name} there", position)
+            raise self._error(
+                f"slot {name!r} is {known.name} here and {found.name} there: give one of them another name", position
+            )
         return SlotMention(name, found, again=False)
 
     def _error(self, problem: str, position: int) -> TemplateError:

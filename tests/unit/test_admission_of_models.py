@@ -152,6 +152,24 @@ def test_a_widening_is_about_the_same_thing(sandbox: MontySandbox) -> None:
     assert "'without'" in found["subject"]
 
 
+def test_an_option_that_nobody_said_is_an_alternative(sandbox: MontySandbox) -> None:
+    """A choice that `run` never looks at may not vary the words of a request; one that it computes by may."""
+    given, loose = (known(TEXT, 21),), "{how:choice(Split|Multiply)} {total:number} coins among {n:count} people"
+    found = failures(sandbox, Candidate(procedure((loose,), BODY, given), given))
+    assert "'Multiply'" in found["alternatives"] and "'Split'" not in found["alternatives"]
+    body = "def run(total, n, how):\n    return total / n if how == 'Split' else total * n\n"
+    assert "alternatives" not in failures(sandbox, Candidate(procedure((loose,), body, given), given))
+
+
+def test_a_body_may_decline_a_counterexample(sandbox: MontySandbox) -> None:
+    """Giving up by `deopt` before any call is as good as a narrower guard; answering is not."""
+    given, counter = (known(TEXT, 21),), (Example(text="Split 5 coins among 4 people", origin="model"),)
+    body = "def run(total, n):\n    if total % n:\n        deopt('a coin is whole')\n    return total / n\n"
+    assert failures(sandbox, Candidate(procedure((SPLIT,), body, given, counterexamples=counter), given)) == {}
+    found = failures(sandbox, Candidate(procedure((SPLIT,), BODY, given, counterexamples=counter), given))
+    assert "or `deopt` before any call" in found["counterexamples"]
+
+
 # --- what writes -----------------------------------------------------------------------------------------------------
 
 PAY = Tool(name="pay", parameters={"type": "object", "properties": {"to": {}, "amount": {}}}, effect="write")
@@ -251,6 +269,7 @@ def test_a_guard_that_cannot_be_narrowed_is_refused(sandbox: MontySandbox) -> No
     "reply",
     [
         "",
+        "NONE",
         "I cannot think of any.",
         f"{NUTS_TEXT} => 15",
         "Lea has 20 nuts. Lea does not eat 5 of the nuts. How many nuts are left? => 20",

@@ -130,6 +130,8 @@ READ: dict[str, dict[str, Value]] = {
         "5 miles": Quantity(5, "mile"),
         "1 mile": Quantity(1, "mile"),
         "32-foot": Quantity(32, "foot"),
+        "six and a half litres": Quantity(6.5, "liter"),
+        "2 and a quarter miles": Quantity(2.25, "mile"),
         "five-mile": Quantity(5, "mile"),
         "6-pound": Quantity(6, "pound"),
         "2.5kg": Quantity(2.5, "kilogram"),

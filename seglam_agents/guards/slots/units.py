@@ -49,7 +49,7 @@ def quantity_slot(dimension: str | None = None) -> Slot:
     examples = ", ".join(write_quantity(Quantity(*pair)) for pair in zip((5, 2.5), names[:2], strict=True))
     return make(
         _spelling("quantity", dimension),
-        rf"{SIGN}{MIXED}(?: thousand| [mb]illion)?[ -]?(?:{UNIT})",
+        rf"{SIGN}{MIXED}(?: thousand| [mb]illion| and an? (?:half|quarter))?[ -]?(?:{UNIT})",
         Functions(read, write_quantity, lambda rng: _sample_quantity(rng, names), _same),
         python="Quantity",
         description=f"{what}: {examples}",
@@ -76,7 +76,7 @@ def _in_other_case(raw: str) -> str | None:
 def read_quantity(raw: str, dimension: str | None = None) -> Quantity | None:
     """Return the quantity that a text spells: "5 miles", "32-foot", "1/2 cup"."""
     sign, text = split_sign(raw)
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(_AND_A_PART.sub(lambda part: f"{part[1]} 1/{_PARTS[part[2].lower()]}", text))
     if match is None:
         return None
     digits, spelling = match.groups()
@@ -135,6 +135,9 @@ _QUANTITY = re.compile(
     r"([0-9.,]*[0-9](?: [0-9]+/[0-9]+|/[0-9]+)?(?: thousand| million| billion)?)(?: |-)?([^0-9 .,-].*)",
     re.IGNORECASE,
 )
+_AND_A_PART = re.compile(r"\A(\d[\d,]*) and an? (half|quarter)(?= )", re.IGNORECASE)
+"""Between a number and its unit only: "add 6 and a half" may mean two numbers."""
+_PARTS = {"half": 2, "quarter": 4}
 _TEMPERATURES = frozenset("CFK")
 _CASE_MATTERS = frozenset(("calorie", "calories", "cal"))
 """A Calorie on a label is a thousand calories."""
