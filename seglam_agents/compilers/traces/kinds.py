@@ -13,6 +13,8 @@ from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
 from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
 from seglam_agents.compilers.traces.terms import PRELUDE
+from seglam_agents.compilers.traces.wish import Wish
+from seglam_agents.compilers.traces.words import strange
 from seglam_agents.records.record import digest
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
@@ -99,7 +101,8 @@ class Kind:
             return None
         view = {**case.arguments, **_now(case.trace, clock=clock)}
         reads = reading(tools.values())
-        return foretell(self.plan, view, case.trace.calls, decode(case.trace.answer), reads)
+        asked = case.reading.text
+        return foretell(self.plan, view, case.trace.calls, decode(case.trace.answer), reads, asked=asked)
 
     def learn(self, case: Case, tools: Mapping[str, Tool], *, clock: bool) -> Foretold | None:
         """Predict a run, count what came of it, and learn from it."""
@@ -155,7 +158,7 @@ class Kind:
                 return
             if said and said.verdict == "right":
                 found.append((case, said.way, self._unseen(case, others, reads)))
-        for case, way, new in found[: max(0, len(self.cases) - 2 - len(self.foretold))]:
+        for case, way, new in found[: max(0, len(self.cases) - 1 - len(self.foretold))]:
             self._credit(case, way, new)
 
     def _weave(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
@@ -171,11 +174,19 @@ class Kind:
         """Return the plan of some runs; None where there is none, and why in `refusal` where they are all."""
         timed = any(_TIMED & set(case.reading.text.casefold().split()) for case in cases)
         runs = [
-            Run(case.arguments, case.trace.calls, decode(case.trace.answer), _now(case.trace, clock=clock).get("now"))
+            Run(
+                case.arguments,
+                case.trace.calls,
+                decode(case.trace.answer),
+                _now(case.trace, clock=clock).get("now"),
+                case.reading.text,
+            )
             for case in cases
         ]
+        words = frozenset(word for case in cases for word in case.reading.content)
+        wish = Wish(words, frozenset(strange(words, (case.trace for case in cases))), timed)
         try:
-            return plan_of(runs, tools, RESERVED | set(tools), timed=timed)
+            return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish)
         except Refused as refusal:
             if len(cases) == len(self.cases):
                 self.refusal = str(refusal)

@@ -34,6 +34,8 @@ class Term:
     """The names it reads."""
     rivals: tuple[Term, ...] = field(default=(), compare=False, repr=False)
     """What has to agree for it to have a value."""
+    uses: frozenset[str] = field(default=frozenset(), compare=False)
+    """The functions that it applies."""
 
     def __call__(self, view: View) -> Value:
         """Compute it.
@@ -81,6 +83,7 @@ def item(owner: Term, key: str) -> Term:
         owner.family,
         owner.size + 1,
         owner.sources,
+        uses=owner.uses,
     )
 
 
@@ -94,6 +97,7 @@ def applied(name: str, *arguments: Term, family: Family | None = None, options: 
         family or arguments[0].family,
         1 + sum(argument.size for argument in arguments),
         frozenset[str]().union(*(argument.sources for argument in arguments)),
+        uses=frozenset((name,)).union(*(argument.uses for argument in arguments)),
     )
 
 
@@ -105,6 +109,7 @@ def attribute(owner: Term, name: str) -> Term:
         owner.family,
         owner.size,
         owner.sources,
+        uses=owner.uses,
     )
 
 
@@ -118,6 +123,7 @@ def operation(operator: str, left: Term, right: Term) -> Term:
         "computed",
         1 + left.size + right.size,
         left.sources | right.sources,
+        uses=left.uses | right.uses | {operator},
     )
 
 
@@ -134,6 +140,7 @@ def joined(parts: Sequence[Term | str]) -> Term:
         _mixed(terms),
         1 + sum(term.size for term in terms),
         frozenset[str]().union(*(term.sources for term in terms)),
+        uses=frozenset[str]().union(*(term.uses for term in terms)),
     )
 
 
@@ -155,6 +162,7 @@ def mapping(entries: Mapping[str, Term]) -> Term:
         _mixed(terms),
         1 + sum(term.size for term in terms),
         frozenset[str]().union(*(term.sources for term in terms)),
+        uses=frozenset[str]().union(*(term.uses for term in terms)),
     )
 
 
@@ -166,6 +174,7 @@ def sequence(terms: Sequence[Term]) -> Term:
         _mixed(terms),
         1 + sum(term.size for term in terms),
         frozenset[str]().union(*(term.sources for term in terms)),
+        uses=frozenset[str]().union(*(term.uses for term in terms)),
     )
 
 
