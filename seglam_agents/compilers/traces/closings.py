@@ -129,7 +129,8 @@ class Told:
         if not (facts[0] <= facts[1] or facts[1] <= facts[0]) or not (self.wrote or (facts[0] and facts[1])):
             return False
         said = self._words()
-        return self._plain(ours, said) or self._plain(theirs, said)
+        plain = self._plain(ours, said), self._plain(theirs, said)
+        return all(plain) if self.wrote else any(plain)
 
     def _facts(self, text: str) -> set[str]:
         """Return the numbers and the values of results in a text that the request does not say."""

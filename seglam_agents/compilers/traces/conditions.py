@@ -24,6 +24,8 @@ NAMES = 5
 """Runs from which on words that are nearly all different are names, which decide nothing."""
 PROPER = 3
 """The same for words with capital letters."""
+SEVERAL = 2
+"""Rows from which on there are several."""
 OPEN_SHARE = 0.8
 PROSE = 40
 
@@ -138,6 +140,9 @@ def _threshold(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
     term, seen = atom
     yes = [cast(float, value) for value, label in zip(seen, labels, strict=True) if label]
     no = [cast(float, value) for value, label in zip(seen, labels, strict=True) if not label]
+    if "len" in term.uses:
+        # How many there are decides between none, one and several: five are not more several than two.
+        yes, no = [min(count, SEVERAL) for count in yes], [min(count, SEVERAL) for count in no]
     if min(yes) > max(no):
         yield Test(_bound(term, ">=", min(yes)), _bound(term, "<=", max(no)))
     elif max(yes) < min(no):

@@ -22,7 +22,7 @@ from seglam_agents.compilers.traces.terms import (
     sequence,
     values,
 )
-from seglam_agents.compilers.traces.wish import plausible
+from seglam_agents.compilers.traces.wish import plausible, weight
 from seglam_agents.records.values import Value
 
 MAX_RIVALS = 20
@@ -34,6 +34,10 @@ DATED = re.compile(
     r"|November|December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b"
 )
 """What says a time in a value that no request gave."""
+ROUNDABOUT = 2
+"""Choices that make an explanation a roundabout one."""
+CHOSEN = 4
+"""Different values that a roundabout explanation must have given, where the request says nothing of its choices."""
 ECHOES = 3
 """Different values of a place that results repeat, from which on that is no chance."""
 _SPELT = frozenset(("str", "exact"))
@@ -77,10 +81,19 @@ def settle(terms: Sequence[Term], sight: Sight) -> Origin:
     """Return the agreement of all explanations that an agent may have meant; too many of them are none."""
     meant = plausible({term.code: term for term in _heard(terms, sight)}.values(), sight.wish, len(sight.views))
     ordered = sorted(meant, key=lambda term: (term.size, term.code))
+    if ordered and not all(map(sight.wish.says, ordered) if sight.wish else ()) and _accidental(ordered, sight):
+        return Unexplained(f"{ordered[0].code} may fit by accident: another run is needed")
     if len(ordered) > MAX_RIVALS:
         codes = ", ".join(term.code for term in ordered[:3])
         return Unexplained(f"{len(ordered)} explanations fit every run, such as {codes}: another run is needed")
     return agreeing(ordered)
+
+
+def _accidental(terms: Sequence[Term], sight: Sight) -> bool:
+    """Tell whether nothing but roundabout choices fit, and so few values that one of many such choices always does."""
+    if min(weight(term) for term in terms) < ROUNDABOUT:
+        return False
+    return len({repr(value) for value in values(terms[0], sight.views) or ()}) < CHOSEN
 
 
 def _heard(terms: Sequence[Term], sight: Sight) -> list[Term]:

@@ -158,21 +158,29 @@ class _Weaver:
             return Answer(_scene(walks, families), origin)
         claims = [_claimed(walk) for walk in walks]
         if len(set(claims)) > 1:
-            return self._restated(walks, families) or self._ways(walks, families, claims, seen)
+            return self._restated(walks, families, claims, seen)
         return self._phrased(walks, families, origin.reason)
 
-    def _restated(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node | None:
-        """Return the end in one phrasing, where every run says the same facts as that one would."""
+    def _restated(
+        self, walks: Sequence[_Walk], families: Mapping[str, Family], claims: Sequence[str], seen: Sight
+    ) -> Node:
+        """Return the ways of different claims, where runs that say the same facts as one phrasing make one claim."""
         phrases = [_phrased(walk) for walk in walks]
         reads = reading(self.tools.values())
+        labels = list(claims)
         for phrase, count in Counter(phrases).most_common():
             chosen = [walk for walk, own in zip(walks, phrases, strict=True) if own == phrase]
             if count < MIN_RUNS or not isinstance(chosen[0].answer, str):
                 continue
             origin = explain(tuple(walk.answer for walk in chosen), self._sight(chosen, families))
-            if isinstance(origin, Term) and all(_restates(origin, walk, reads) for walk in walks):
+            if not isinstance(origin, Term):
+                continue
+            alike = [_restates(origin, walk, reads) for walk in walks]
+            if all(alike):
                 return Answer(_scene(walks, families), origin)
-        return None
+            label = labels[phrases.index(phrase)]
+            labels = [label if same else own for same, own in zip(alike, labels, strict=True)]
+        return self._ways(walks, families, labels if len(set(labels)) > 1 else claims, seen)
 
     def _phrased(self, walks: Sequence[_Walk], families: Mapping[str, Family], reason: str) -> Node:
         """Return the end in the phrasing that most runs had, where all runs claim the same in several."""

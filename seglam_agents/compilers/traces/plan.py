@@ -120,6 +120,19 @@ def calls_of(node: Node) -> list[Invocation]:
             return []
 
 
+def lists_of(node: Node) -> list[Term]:
+    """Return what the loops of a plan run over."""
+    match node:
+        case Loop(over=over, then=then):
+            return [over, *lists_of(then)]
+        case Invoke(then=then):
+            return lists_of(then)
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return [*lists_of(if_yes), *lists_of(if_no)]
+        case Answer() | Stop():
+            return []
+
+
 def answers_of(node: Node) -> list[Term]:
     """Return the terms of all answers."""
     match node:

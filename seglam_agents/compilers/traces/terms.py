@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
@@ -36,6 +36,8 @@ class Term:
     """What has to agree for it to have a value."""
     uses: frozenset[str] = field(default=frozenset(), compare=False)
     """The functions that it applies."""
+    parts: tuple[Term, ...] = field(default=(), compare=False, repr=False)
+    """What it is made of."""
 
     def __call__(self, view: View) -> Value:
         """Compute it.
@@ -50,6 +52,13 @@ class Term:
 
 
 Values: TypeAlias = tuple[Value, ...]
+
+
+def within(term: Term) -> Iterator[Term]:
+    """Yield a term and all that it is made of."""
+    yield term
+    for part in term.parts:
+        yield from within(part)
 
 
 def values(term: Term, views: Iterable[View]) -> Values | None:
@@ -84,6 +93,7 @@ def item(owner: Term, key: str) -> Term:
         owner.size + 1,
         owner.sources,
         uses=owner.uses,
+        parts=(owner,),
     )
 
 
@@ -98,6 +108,7 @@ def applied(name: str, *arguments: Term, family: Family | None = None, options: 
         1 + sum(argument.size for argument in arguments),
         frozenset[str]().union(*(argument.sources for argument in arguments)),
         uses=frozenset((name,)).union(*(argument.uses for argument in arguments)),
+        parts=arguments,
     )
 
 
@@ -124,6 +135,7 @@ def operation(operator: str, left: Term, right: Term) -> Term:
         1 + left.size + right.size,
         left.sources | right.sources,
         uses=left.uses | right.uses | {operator},
+        parts=(left, right),
     )
 
 
@@ -141,6 +153,7 @@ def joined(parts: Sequence[Term | str]) -> Term:
         1 + sum(term.size for term in terms),
         frozenset[str]().union(*(term.sources for term in terms)),
         uses=frozenset[str]().union(*(term.uses for term in terms)),
+        parts=tuple(terms),
     )
 
 
@@ -163,6 +176,7 @@ def mapping(entries: Mapping[str, Term]) -> Term:
         1 + sum(term.size for term in terms),
         frozenset[str]().union(*(term.sources for term in terms)),
         uses=frozenset[str]().union(*(term.uses for term in terms)),
+        parts=tuple(terms),
     )
 
 
@@ -175,6 +189,7 @@ def sequence(terms: Sequence[Term]) -> Term:
         1 + sum(term.size for term in terms),
         frozenset[str]().union(*(term.sources for term in terms)),
         uses=frozenset[str]().union(*(term.uses for term in terms)),
+        parts=tuple(terms),
     )
 
 

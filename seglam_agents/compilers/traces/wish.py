@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from seglam_agents.compilers.traces.terms import Term
+from seglam_agents.compilers.traces.terms import Term, within
 
 MARGIN = 2
 """Choices that an explanation may need beyond the plainest one that fits."""
@@ -99,6 +99,20 @@ class Wish:
             return False
         ends = self.ends
         return not (ends and uses & _ENDS - ends)
+
+    def says(self, term: Term) -> bool:
+        """Tell whether each filter of a term is spoken of: by its value, or by words of time or size."""
+        for part in within(term):
+            if part.code.startswith("having") and part.uses & _FILTERS and not self._spoken(part):
+                return False
+        return True
+
+    def _spoken(self, filtered: Term) -> bool:
+        texts = re.findall(r"'([^']*)'", filtered.code)[1:]
+        if filtered.uses & (_DAY_FILTERS | _SIDES | _LIMITS):
+            return True
+        spoken = any(set(text.casefold().split()) <= self.words for text in texts)
+        return spoken or (not texts and len(filtered.sources) > 1)
 
 
 def plausible(terms: Iterable[Term], wish: Wish | None, runs: int) -> list[Term]:
