@@ -51,11 +51,11 @@ contracts: $(STAMP) ## Check who imports whom
 typecheck: $(STAMP) ## Check the types
 	$(BIN)/pyright
 
-pytest: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest
+pytest: $(STAMP) ## Run the tests, on all cores
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 coverage: $(STAMP) ## Run the tests and print what none of them enters
-	$(BIN)/python -m pytest -q --cov=seglam_agents --cov-branch --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -q -n auto --cov=seglam_agents --cov-branch --cov-report=term-missing:skip-covered
 
 format: $(STAMP) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix $(CODE)

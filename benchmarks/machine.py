@@ -7,11 +7,12 @@ import platform
 import resource
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
+
+from seglam_agents.testing.processes import descendants
 
 PACKAGES = ("seglam-agents", "pydantic-monty", "google-re2", "qdrant-edge-py", "pydantic")
 
@@ -43,22 +44,13 @@ def resident_megabytes() -> float:
 def cpu_seconds() -> float:
     """Return the CPU time of this process and its children, those that still run among them (where Linux tells)."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + ended.ru_utime + ended.ru_stime + sum(map(_ticks, _children(os.getpid())))
+    return time.process_time() + ended.ru_utime + ended.ru_stime + sum(map(_ticks, descendants(os.getpid())))
 
 
 def terminal() -> Console:
     """Return where reports are printed; a file or a pipe has no width, and there tables take what they need."""
     console = Console()
     return console if console.is_terminal else Console(width=220)
-
-
-def _children(process: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{process}/task").glob("*/children"):
-        with suppress(OSError):  # The thread has just ended.
-            for child in map(int, task.read_text().split()):
-                found += [child, *_children(child)]
-    return found
 
 
 def _ticks(process: int) -> float:

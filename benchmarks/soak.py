@@ -19,6 +19,7 @@ from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Execution, Failed, Limits, Program, Returned, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox
+from seglam_agents.testing.processes import descendants
 
 ECHO = Tool(name="echo", parameters={"properties": {"x": {}}}, effect="read")
 QUICK = Limits(seconds=0.05)
@@ -144,7 +145,7 @@ def soak(sandbox: Sandbox, *, threads: int, runs: int) -> SoakReport:
 def standing() -> Standing:
     """Return what this process and its workers hold now."""
     gc.collect()
-    workers = _descendants(os.getpid())
+    workers = descendants(os.getpid())
     return Standing(
         processes=len(workers),
         descriptors=len(os.listdir("/proc/self/fd")),
@@ -201,25 +202,6 @@ def _temper(number: int) -> Temper:
 
 def _echo(asked: ToolCall) -> ToolResult:
     return ToolResult(asked.arguments["x"])
-
-
-def _descendants(process: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{process}/task").iterdir():
-        try:
-            children = (task / "children").read_text().split()
-        except OSError:
-            continue
-        for child in map(int, children):
-            found += [child, *_inner(child)]
-    return found
-
-
-def _inner(process: int) -> list[int]:
-    try:
-        return _descendants(process)
-    except OSError:
-        return []
 
 
 def _megabytes(process: int) -> float:

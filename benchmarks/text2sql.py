@@ -20,7 +20,6 @@ from typing import cast
 from llama_index.core import MockEmbedding, SQLDatabase
 from llama_index.core.query_engine import NLSQLTableQueryEngine
 from llama_index.tools.seglam import SeglamQueryEngine, query_tools
-from llama_index.tools.seglam.testing import ScriptedLLM
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -34,6 +33,7 @@ from benchmarks.machine import terminal, versions
 from benchmarks.stream import opened_model
 from seglam_agents import Learned, ReasoningCache, Trace
 from seglam_agents.records.record import Json, Record
+from seglam_agents.testing.llama_index import ScriptedLLM
 
 METHOD = (
     "A shuffled stream of questions through SeglamQueryEngine over LlamaIndex's NLSQLTableQueryEngine with "

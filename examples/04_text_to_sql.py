@@ -16,12 +16,12 @@ from typing import cast
 from llama_index.core import MockEmbedding, SQLDatabase
 from llama_index.core.query_engine import NLSQLTableQueryEngine
 from llama_index.tools.seglam import SeglamQueryEngine, query_tools
-from llama_index.tools.seglam.testing import ScriptedLLM
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import StaticPool
 
 from seglam_agents import ReasoningCache
+from seglam_agents.testing.llama_index import ScriptedLLM
 
 ISLES = ("morrow", "tarn", "west fell", "holm", "skarn", "dunmore", "ostra", "little ness")
 TOKENS_OF_A_CALL = {"prompt_tokens": 420, "completion_tokens": 60}

@@ -20,6 +20,7 @@ from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, default_embedder
 from seglam_agents.flow import adrive, drive
 from seglam_agents.guards.locales import checked_locale, clock_of
+from seglam_agents.guards.narrow import WRITE_RANGE, checked_range
 from seglam_agents.guards.slots import exports
 from seglam_agents.hosting.journal import Journal
 from seglam_agents.hosting.requests import call_once, named
@@ -35,7 +36,6 @@ from seglam_agents.records.outcome import (
     CacheStatistics,
     Deopt,
     Explanation,
-    Final,
     GiveUp,
     Hit,
     Learned,
@@ -100,11 +100,15 @@ class ReasoningCache:
         timezone: of the users, as `Europe/Berlin`: bodies see the time there, so that "tomorrow" is the users'.
         predictions: later runs that a procedure made from runs must foretell before it serves: one that only reads,
             and one that writes. Memory proves nothing, so (0, 0) is for experiments.
+        write_range: where something is written, an amount, number or count lies between this many times the smallest
+            and this many times the largest that was seen; all else is the model's. Runs are held to what it was when
+            they were learnt from.
         seed: of the samples and mutations at admission.
 
     Raises:
         StoreError: the store cannot be opened.
         ModelError: the model cannot be opened.
+        SlotError: there is no such locale or time zone, or `write_range` is no range.
     """
 
     def __init__(
@@ -130,6 +134,7 @@ class ReasoningCache:
         locale: str = "",
         timezone: str = "",
         predictions: tuple[int, int] = (1, 2),
+        write_range: tuple[float, float] = WRITE_RANGE,
         seed: int = 0,
     ) -> None:
         self._owned: list[Callable[[], None]] = []
@@ -165,6 +170,7 @@ class ReasoningCache:
             now=now,
             locale=checked_locale(locale),
             predictions=predictions,
+            write_range=checked_range(write_range),
         )
         self._engine = wired(self._wiring, self._call)
         self._told: dict[str, ReasoningCache] = {self.instructions: self}
@@ -263,8 +269,11 @@ class ReasoningCache:
             logger.exception("a plan cannot go on")
             return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken")
 
-    def finish(self, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
-        """Count what a plan came to, and return it as an outcome with its citation. Call it once."""
+    def finish(self, plan: Plan, action: Action, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
+        """Count what a plan came to, and return it as an outcome with its citation. Call it once.
+
+        A plan that still wants a call was stopped by its host: a deopt that says so.
+        """
         outcome = self._engine.lookup.finish(self.scope, plan, action, tuple(steps))
         self._engine.books.count(outcome)
         return outcome

@@ -12,6 +12,7 @@ from seglam_agents.compilers.base import Compiler
 from seglam_agents.compilers.traces.compiler import TraceCompiler
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.engine import Engine
+from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.learning.compiling import Compiling
 from seglam_agents.learning.flights import Flights
 from seglam_agents.learning.kinds import Kinds
@@ -52,6 +53,7 @@ class Wiring:
     now: Callable[[], datetime] | None
     locale: str = ""
     predictions: tuple[int, int] = (1, 2)
+    write_range: WriteRange = WRITE_RANGE
 
 
 def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books | None = None) -> Engine:
@@ -66,12 +68,24 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books |
     now, clock = wiring.now, wiring.now is not None
     executor = Executor(wiring.sandbox, wiring.limits)
     retriever = Retriever(
-        store, wiring.sandbox, tools=tools, limits=wiring.limits, instructions=told, locale=wiring.locale
+        store,
+        wiring.sandbox,
+        tools=tools,
+        limits=wiring.limits,
+        instructions=told,
+        locale=wiring.locale,
+        write_range=wiring.write_range,
     )
     entries, book, kinds = Entries(store), TraceBook(store), Kinds(store, wiring.near)
     books = books or Books()
     admission = Admission(
-        executor, wiring.second, wiring.second_reason, seed=wiring.seed, now=now, locale=wiring.locale
+        executor,
+        wiring.second,
+        wiring.second_reason,
+        seed=wiring.seed,
+        now=now,
+        locale=wiring.locale,
+        write_range=wiring.write_range,
     )
     lookup = Lookup(retriever, executor, call, now)
     compiling = Compiling(
@@ -96,7 +110,7 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books |
         books=books,
         flights=Flights(),
         shadows=Shadows(retriever, executor, entries, tools, told, clock),
-        traces=TraceCompiler(*wiring.predictions),
+        traces=TraceCompiler(*wiring.predictions, wiring.write_range),
         on=wiring.learning,
     )
     return Engine(lookup, learning, entries, books)

@@ -38,6 +38,7 @@ from seglam_agents.admission.source import (
 )
 from seglam_agents.admission.widening import check_subject, check_widening
 from seglam_agents.compilers.base import Candidate
+from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.records.entry import AdmissionReport, Check
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.tools import Tool
@@ -59,6 +60,7 @@ class Admission:
         seed: of samples and mutations, so that a report can be repeated.
         now: the declared clock of bodies; None where a body that reads the clock is refused.
         locale: how users write numbers, dates and money.
+        write_range: how far beyond the numbers seen others may lie where something is written.
     """
 
     executor: Executor
@@ -70,15 +72,14 @@ class Admission:
     seed: int = 0
     now: Callable[[], datetime] | None = None
     locale: str = ""
+    write_range: WriteRange = WRITE_RANGE
 
     def examine(
         self, candidate: Candidate, *, tools: Mapping[str, Tool], others: Sequence[Loaded] = ()
     ) -> AdmissionReport:
         """Try a candidate against every check, and report all of them."""
         try:
-            loaded = load(
-                candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits, locale=self.locale
-            )
+            loaded = self.loaded(candidate, tools)
         except SeglamError as error:
             return AdmissionReport(checks=(Check(name="loading", verdict="failed", evidence=str(error)),))
         if self.now is not None:
@@ -93,7 +94,12 @@ class Admission:
     def loaded(self, candidate: Candidate, tools: Mapping[str, Tool]) -> Loaded:
         """Make an admitted candidate ready to be asked."""
         return load(
-            candidate.procedure, self.executor.sandbox, tools=tools, limits=self.executor.limits, locale=self.locale
+            candidate.procedure,
+            self.executor.sandbox,
+            tools=tools,
+            limits=self.executor.limits,
+            locale=self.locale,
+            write_range=self.write_range,
         )
 
     def _case(self, candidate: Candidate, loaded: Loaded, others: Sequence[Loaded], tools: Mapping[str, Tool]) -> Case:

@@ -181,7 +181,8 @@ def _parent(module: Module, task: CompileTask) -> _Parent:
 
 
 def _merged(module: Module, parent: Procedure) -> Module:
-    """Without a `run` of its own, a widening adds its templates to the parent's and keeps the body."""
+    """A widening keeps the name; without a `run` of its own, it adds templates and keeps the body."""
+    module = replace(module, name=parent.name, description=module.description or parent.description)
     if module.has_run:
         return module
     context = {p.name: p.slot for p in parent.parameters if p.source == "context"}
@@ -191,8 +192,6 @@ def _merged(module: Module, parent: Procedure) -> Module:
         templates=tuple(dict.fromkeys((*parent.guard.templates, *module.templates))),
         where=module.where or parent.guard.where,
         context=module.context or context,
-        description=module.description or parent.description,
-        name=parent.name,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from seglam_agents.guards.guard import Accepted, Declined, Judgement
 from seglam_agents.guards.locales import Notation
-from seglam_agents.guards.normal import NormalText
+from seglam_agents.guards.narrow import Narrow, WriteRange
+from seglam_agents.guards.normal import NormalText, normalise
 from seglam_agents.records.procedure import Parameter
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value
@@ -24,7 +25,7 @@ class CodeGuard:
 
     The code sees the original text of the request. A context is declined unless every key of it is declared; its
     values are added to the arguments. Code that is stopped by a limit three times in a row is asked no more by this
-    process.
+    process. One that guards a write declines questions and what is unlike the known requests, as templates do.
     """
 
     def __init__(
@@ -35,6 +36,9 @@ class CodeGuard:
         context: Iterable[Parameter] = (),
         limits: Limits,
         notation: Notation | None = None,
+        seen: Iterable[tuple[str, Mapping[str, Json]]] = (),
+        command: bool = False,
+        within: WriteRange | None = None,
     ) -> None:
         self._program = Program(code, entry="match")
         self._sandbox = sandbox
@@ -42,9 +46,27 @@ class CodeGuard:
         self._limits = replace(limits, seconds=min(limits.seconds, MAX_SECONDS))
         self._strikes = 0
         self._context = frozenset(parameter.name for parameter in context)
+        self._seen = tuple(seen)
+        self._command = command
+        self._narrow = Narrow(self._known, len(self._seen), within) if within else None
 
     def match(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
         """Run the code on a request."""
+        if self._command and text.original.rstrip().endswith("?"):
+            return Declined("question", "it asks, and this procedure changes something")
+        judgement = self._run(text, context)
+        problem = self._narrow and isinstance(judgement, Accepted) and self._narrow.problem(judgement.arguments)
+        return Declined("unlike", problem) if problem else judgement
+
+    def explain(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
+        """The same as `match`: code says no more than yes or no."""
+        return self.match(text, context)
+
+    def _known(self) -> Iterator[Mapping[str, Value]]:
+        judgements = (self._run(normalise(text), context) for text, context in self._seen)
+        return (judgement.arguments for judgement in judgements if isinstance(judgement, Accepted))
+
+    def _run(self, text: NormalText, context: Mapping[str, Json] | None) -> Judgement:
         if (context or {}).keys() != self._context:
             return Declined(
                 "context", f"context has {sorted(context or {})}, the guard expects {sorted(self._context)}"
@@ -69,10 +91,6 @@ class CodeGuard:
                 return Declined("code", f"`match` failed ({kind}): {reason}")
             case Paused():
                 return Declined("code", "`match` called a tool")
-
-    def explain(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
-        """The same as `match`: code says no more than yes or no."""
-        return self.match(text, context)
 
 
 def _accepted(arguments: Mapping[str, Value], context: Mapping[str, Json]) -> Judgement:

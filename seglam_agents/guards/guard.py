@@ -15,6 +15,7 @@ from itertools import combinations
 from typing import Literal, TypeAlias
 
 from seglam_agents.guards.locales import Notation, is_doubtful
+from seglam_agents.guards.narrow import Narrow, WriteRange
 from seglam_agents.guards.normal import NormalText, normalise, words
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
@@ -43,6 +44,7 @@ Stage: TypeAlias = Literal[
     "where",
     "code",
     "question",
+    "unlike",
 ]
 
 
@@ -75,9 +77,11 @@ class TemplateGuard:
         mixed_currencies: True where the body looks at the currency of each amount itself.
         mixed_units: True where the body looks at the unit of each quantity itself.
         unread: slots that the body never looks at: words in them may name things, and change nothing.
-        seen: requests known to be answered right; what they hold of zero and negative values may be asked for.
+        seen: requests known to be answered right, with their contexts; what they hold of zero and negative values may
+            be asked for.
         notation: how the user's locale writes numbers, dates and money; None for the notation that slots read.
         command: True where a question is no such request: "Cancel order A-1?" asks, and cancels nothing.
+        within: how far beyond the numbers seen others may lie, where it takes only what is like the seen; else None.
 
     Raises:
         TemplateError: a template cannot be read, or a slot has two types.
@@ -92,9 +96,10 @@ class TemplateGuard:
         mixed_currencies: bool = False,
         mixed_units: bool = False,
         unread: Collection[str] = (),
-        seen: Iterable[str] = (),
+        seen: Iterable[tuple[str, Mapping[str, Json]]] = (),
         notation: Notation | None = None,
         command: bool = False,
+        within: WriteRange | None = None,
     ) -> None:
         self.source = source
         self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
@@ -112,6 +117,7 @@ class TemplateGuard:
         )
         self._ranges = frozenset(pair for pattern in self.patterns for pair in _date_ranges(pattern.template.elements))
         self._command = command
+        self._narrow = Narrow(self._known, len(self._seen), within) if within else None
 
     def parameters(self) -> tuple[Parameter, ...]:
         """Return what the guard binds: the slots of the text first, then the context."""
@@ -142,6 +148,8 @@ class TemplateGuard:
                 accepted = judgement
             elif judgement.arguments != accepted.arguments:
                 return Declined("ambiguous", f"templates {accepted.template} and {index} bind different arguments")
+        if accepted and self._narrow and (problem := self._narrow.problem(accepted.arguments)):
+            return Declined("unlike", problem)
         return accepted or declined or Declined("template", "no template matches")
 
     def read(self, text: NormalText) -> NormalText:
@@ -170,7 +178,17 @@ class TemplateGuard:
             or self._check_units(arguments)
             or self._check_bounds(arguments)
             or self._check_where(arguments)
+            or (self._narrow and self._narrow.problem(arguments))
         )
+
+    def _known(self) -> Iterator[Mapping[str, Value]]:
+        """Yield the arguments of the requests that are known to be answered right."""
+        for text, context in self._seen:
+            read = self.read(normalise(text))
+            for index in range(len(self.patterns)):
+                judgement = self._match_one(index, read, context)
+                if isinstance(judgement, Accepted):
+                    yield judgement.arguments
 
     def _match_one(self, index: int, text: NormalText, context: Mapping[str, Json]) -> Judgement:
         pattern = self.patterns[index]
@@ -220,7 +238,7 @@ class TemplateGuard:
         """The slots that were zero or less in a known request; looked for only when a request has such a value."""
         found: set[str] = set()
         for pattern in self.patterns:
-            for text in self._seen:
+            for text, _ in self._seen:
                 bound = _read(pattern, self.read(normalise(text)), self._notation)
                 if not isinstance(bound, Declined):
                     found |= {name for name, value in bound.items() if _below(self.slots[name], value)}

@@ -21,9 +21,9 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
-import re2  # pyright: ignore[reportMissingTypeStubs]  # google-re2 ships none
+import re2
 
 from seglam_agents.guards.spellings import frame, spellings
 
@@ -127,7 +127,7 @@ def linear(pattern: str) -> LinearPattern:
     options = re2.Options()
     options.case_sensitive = False
     options.log_errors = False
-    return cast(LinearPattern, re2.compile(pattern, options))  # pyright: ignore[reportUnknownMemberType]
+    return re2.compile(pattern, options)
 
 
 class _Edit(NamedTuple):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Protocol, cast
+from typing import Protocol
 
-import re2  # pyright: ignore[reportMissingTypeStubs]  # the wheel has none
+import re2
 
 from seglam_agents.guards.normal import words
 from seglam_agents.guards.spellings import ARTICLE_PATTERN, ENDING_PATTERN, article_places, without_articles
@@ -105,12 +105,11 @@ def _compile(template: Template, expression: str) -> _Compiled:
     options.max_mem = MAX_PROGRAM_BYTES
     options.log_errors = False
     try:
-        return cast(_Compiled, re2.compile(expression, options))  # pyright: ignore[reportUnknownMemberType]
-    except _RE2_ERROR as error:
+        return re2.compile(expression, options)
+    except re2.error as error:
         raise TemplateError(f"RE2 refuses the template: {error}", template.source, 0) from error
 
 
-_RE2_ERROR = cast(type[Exception], re2.error)  # pyright: ignore[reportUnknownMemberType]
 _SPACE = object()
 _CLOSING_PUNCTUATION = tuple(",.;:?!")
 
@@ -207,7 +206,7 @@ def _literal(text: str, *, spaced: bool) -> str:
 
 
 def _escaped(text: str) -> str:
-    escaped = cast(str, re2.escape(text))  # pyright: ignore[reportUnknownMemberType]
+    escaped = re2.escape(text)
     escaped = escaped.replace("\\ ", " ").replace("\\,", ",")
     return re.sub(r",(?= |$)", ",?", escaped)
 

@@ -14,8 +14,6 @@ Edit = tuple[int, int, str]
 
 def spellings(text: str) -> list[Edit]:
     """Return the edits that spell contractions out and fold words that are spelt in two ways."""
-    if not _ANY.search(text):
-        return []
     return [edit for match in _WORD.finditer(text) if (edit := _spelling(match)) is not None]
 
 
@@ -113,9 +111,6 @@ _FRAMES = (
 _FRAME = re.compile(rf"(?:{'|'.join(_FRAMES)}) (?=\S)", re.IGNORECASE)
 _POLITE = re.compile(rf"(?:(?:{'|'.join((*_FRAMES, 'quick (?:one|1|question)', 'thanks', 'thank you'))})[ ,]*)+")
 _ARTICLE = re.compile(r"(?<![^\W_])(?<!['-])(?:an?|the)(?= )", re.IGNORECASE)
-_ANY = re.compile(
-    "|".join(sorted({"n't", "'s", "'re", "'ve", "'ll", "'m", *(word[:4] for word in SPELLINGS)})), re.IGNORECASE
-)
 _WORD = re.compile(r"(?<![\w'-])[a-z]+(?:['-][a-z]+)?(?![\w'-])", re.IGNORECASE)
 
 _GROUPS = (

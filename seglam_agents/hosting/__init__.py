@@ -10,10 +10,11 @@ from seglam_agents.embedders.base import Embedder
 from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
 from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
+from seglam_agents.hosting.attempts import Heard, earlier_than_attempts
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
 from seglam_agents.hosting.driver import WRITE, Driver, Drivers
-from seglam_agents.hosting.expressions import found_nothing
+from seglam_agents.hosting.executed import Executed, Shown
 from seglam_agents.hosting.fitting import Misfit, fit, misfits, plain
 from seglam_agents.hosting.journal import (
     LOST,
@@ -29,7 +30,8 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
-from seglam_agents.hosting.parts import Done, Part, Spoken
+from seglam_agents.hosting.parts import Done, Part, Ran, RunStore, Spoken, load_run, save_run
+from seglam_agents.hosting.passages import Passages, Retrieving
 from seglam_agents.hosting.procedures import (
     Told,
     arguments_model,
@@ -46,9 +48,9 @@ from seglam_agents.hosting.procedures import (
     untitled,
     used,
 )
-from seglam_agents.hosting.reading import MAX_ROWS, UNFOUND, Frame, Reading, Rows, Seen, Statements
-from seglam_agents.hosting.recording import Run, Runs
+from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Seen, Statements
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
+from seglam_agents.hosting.safety import safely, tried, unharmed
 from seglam_agents.hosting.tenants import OpenedCaches
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
@@ -67,10 +69,21 @@ from seglam_agents.hosting.turn import (
     new_id,
     origin_of,
 )
-from seglam_agents.hosting.values import encoded, is_array, is_json, is_object, json_of, parsed, render
+from seglam_agents.hosting.values import (
+    encoded,
+    is_array,
+    is_json,
+    is_object,
+    json_of,
+    mapping,
+    parsed,
+    render,
+    several,
+)
 from seglam_agents.hosting.whole import Answered, answer_purely, follow
-from seglam_agents.models.base import Completion, Message
-from seglam_agents.models.tokens import counted
+from seglam_agents.models.base import Message
+from seglam_agents.models.tokens import ended_by_length, reported_counts
+from seglam_agents.models.wrapped import Reply, WrappedModel
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
 from seglam_agents.records.exchange import encoded_or_described
@@ -85,7 +98,6 @@ __all__ = [
     "LOST",
     "MAX_CALLS",
     "MAX_ROWS",
-    "UNFOUND",
     "UNKNOWN",
     "WRITE",
     "Accounting",
@@ -97,7 +109,6 @@ __all__ = [
     "Choice",
     "ChoosingSession",
     "Chosen",
-    "Completion",
     "Decision",
     "Done",
     "Driver",
@@ -106,10 +117,12 @@ __all__ = [
     "Embedder",
     "Entry",
     "Event",
+    "Executed",
     "Flow",
     "Frame",
     "GiveBack",
     "Go",
+    "Heard",
     "HostedCache",
     "InDoubt",
     "Journal",
@@ -125,14 +138,17 @@ __all__ = [
     "OpenedCaches",
     "Part",
     "Pass",
+    "Passages",
     "Price",
     "Procedure",
     "ProcedureSavings",
+    "Ran",
     "Reading",
     "Record",
+    "Reply",
+    "Retrieving",
     "Rows",
-    "Run",
-    "Runs",
+    "RunStore",
     "Said",
     "Saved",
     "SavingsReport",
@@ -140,6 +156,7 @@ __all__ = [
     "SayAnswer",
     "Seen",
     "Session",
+    "Shown",
     "Sourced",
     "Spoken",
     "Statements",
@@ -152,25 +169,26 @@ __all__ = [
     "Usage",
     "Value",
     "View",
+    "WrappedModel",
     "Write",
     "adrive",
     "answer_purely",
     "arguments_model",
     "arun_plan",
     "choosing_tool",
-    "counted",
     "decode",
     "described_procedure",
     "digest",
     "drive",
+    "earlier_than_attempts",
     "effect_of",
     "encode",
     "encoded",
     "encoded_or_described",
+    "ended_by_length",
     "find_entry",
     "fit",
     "follow",
-    "found_nothing",
     "host",
     "idempotency_key",
     "is_array",
@@ -178,6 +196,8 @@ __all__ = [
     "is_object",
     "is_procedure_tool",
     "json_of",
+    "load_run",
+    "mapping",
     "misfits",
     "nearest",
     "new_id",
@@ -190,14 +210,20 @@ __all__ = [
     "planned",
     "provenance_of",
     "render",
+    "reported_counts",
     "run_blocking",
     "run_plan",
     "running",
+    "safely",
+    "save_run",
     "serving",
+    "several",
     "told",
     "tool_name",
     "trace_of",
     "trace_of_choices",
+    "tried",
+    "unharmed",
     "untitled",
     "used",
     "vouched",

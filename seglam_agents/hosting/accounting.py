@@ -42,11 +42,7 @@ class Saved:
 
     def as_json(self) -> dict[str, Json]:
         """Return it as plain data."""
-        document: dict[str, Json] = {
-            "input_tokens": self.usage.input_tokens,
-            "output_tokens": self.usage.output_tokens,
-            "calls": self.usage.calls,
-        }
+        document = _counts(self.usage)
         return document if self.money is None else {**document, "money": self.money, "currency": self.currency}
 
 
@@ -109,12 +105,7 @@ class Accounting:
             self._baselines[procedure_id] = trace.usage
         try:
             if isinstance(self.cache.store, NoteStore):
-                document: dict[str, Json] = {
-                    "input_tokens": trace.usage.input_tokens,
-                    "output_tokens": trace.usage.output_tokens,
-                    "calls": trace.usage.calls,
-                }
-                self.cache.store.put_note(self.cache.scope, NOTE, procedure_id, document)
+                self.cache.store.put_note(self.cache.scope, NOTE, procedure_id, _counts(trace.usage))
         except Exception:
             logger.exception("what a run had cost could not be stored")
 
@@ -171,6 +162,10 @@ class Accounting:
         except Exception:
             logger.exception("what runs had cost cannot be read")
             return {}
+
+
+def _counts(usage: Usage) -> dict[str, Json]:
+    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "calls": usage.calls}
 
 
 def _by_the_model(trace: Trace) -> bool:

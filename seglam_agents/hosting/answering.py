@@ -6,15 +6,15 @@ A source is read through a session: it carries the calls of one run out, and say
 from __future__ import annotations
 
 import ast
-import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from seglam_agents.flow import Flow, host, work
 from seglam_agents.hosting.base import HostedCache
-from seglam_agents.hosting.running import arun_plan, run_plan
+from seglam_agents.hosting.running import running
 from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Plan
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
@@ -60,6 +60,20 @@ class Sourced(Generic[T]):
     value: T
     hit: Hit
 
+    @property
+    def cited(self) -> dict[str, Json]:
+        """Which procedure answered, under which bound, and with which arguments."""
+        citation = self.hit.citation
+        return {
+            "hit": True,
+            "procedure": citation.key,
+            "name": citation.name,
+            "content_hash": citation.content_hash,
+            "clean_replays": citation.clean_replays,
+            "error_bound": citation.error_bound,
+            "arguments": dict(self.hit.arguments),
+        }
+
 
 @dataclass(slots=True)
 class Answering:
@@ -75,7 +89,9 @@ class Answering:
     _bodies: dict[str, frozenset[str]] = field(default_factory=dict[str, "frozenset[str]"])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, question: str, tools: Sequence[Tool], begin: Callable[[Plan], Session[T]]) -> Sourced[T] | None:
+    def answer(
+        self, question: str, tools: Sequence[Tool], begin: Callable[[Plan], Session[T]]
+    ) -> Flow[Sourced[T] | None]:
         """Return the answer of a procedure; None where there is none. Never raises.
 
         Args:
@@ -84,23 +100,12 @@ class Answering:
             begin: begins a session for a plan.
         """
         try:
-            if (plan := self._plan(question, tools)) is None:
+            plan = yield from work(lambda: self._plan(question, tools))
+            if plan is None:
                 return None
             session = begin(plan)
-            return self._end(plan, session, *run_plan(self.cache, plan, session.call))
-        except Exception:
-            logger.exception("the cache is broken; the host goes on without it")
-            return None
-
-    async def aanswer(
-        self, question: str, tools: Sequence[Tool], begin: Callable[[Plan], Session[T]]
-    ) -> Sourced[T] | None:
-        """Return the answer of a procedure without blocking the event loop. See `answer`."""
-        try:
-            if (plan := await asyncio.to_thread(self._plan, question, tools)) is None:
-                return None
-            session = begin(plan)
-            return self._end(plan, session, *await arun_plan(self.cache, plan, session.acall))
+            action, steps = yield from running(self.cache, plan, lambda call: _called(session, call))
+            return self._end(plan, session, action, steps)
         except Exception:
             logger.exception("the cache is broken; the host goes on without it")
             return None
@@ -167,6 +172,10 @@ def vouched(action: Call, tool: str, constant: str, texts: frozenset[str]) -> tu
     if text not in texts:
         raise ValueError(f"the {constant} was put together: it does not stand in the procedure as a whole")
     return text, {name: decode(value) for name, value in parameters.items()}
+
+
+def _called(session: Session[T], call: Call) -> Flow[ToolResult]:
+    return (yield from host(lambda: session.call(call), lambda: session.acall(call)))
 
 
 def _texts(body: str) -> frozenset[str]:

@@ -28,25 +28,31 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What was chosen, and the question that goes there."""
+    """What was chosen, and the question that goes there; the request itself where that is empty."""
 
     name: str
-    question: str
+    question: str = ""
 
 
-def choosing_tool(name: str, choices: Sequence[Choice]) -> Tool:
-    """Return the tool that stands for choosing; other choices, or other descriptions, make it another tool."""
+def choosing_tool(name: str, choices: Sequence[Choice], *, asks: bool) -> Tool:
+    """Return the tool that stands for choosing; other choices, or other descriptions, make it another tool.
+
+    Args:
+        name: that of the tool.
+        choices: what can be chosen.
+        asks: whether what is chosen gets a question of its own; else it gets the request.
+    """
     described: Json = [[choice.name, choice.description] for choice in choices]
+    words: Json = {"type": "array", "items": {"type": "string"}}
+    properties: dict[str, Json] = {"choice": {"type": "string", "enum": [choice.name for choice in choices]}}
+    properties["question" if asks else "about"] = words
     return Tool(
         name=name,
-        description="Send a question to one of: " + ", ".join(choice.name for choice in choices),
+        description="Choose one of: " + ", ".join(choice.name for choice in choices),
         parameters={
             "type": "object",
-            "properties": {
-                "choice": {"type": "string", "enum": [choice.name for choice in choices]},
-                "question": {"type": "array", "items": {"type": "string"}},
-            },
-            "required": ["choice", "question"],
+            "properties": properties,
+            "required": list(properties),
             "$comment": digest(described),
         },
         # Nothing is read that could tell a wrong choice: words are held to what was seen, as before a write.
@@ -55,17 +61,14 @@ def choosing_tool(name: str, choices: Sequence[Choice]) -> Tool:
     )
 
 
-def noted(choice: Value, question: Value) -> Value:
+def noted(choice: Value, question: Value = None, about: Value = None) -> Value:
     """Do what the tool does by itself: nothing. Calling it is the answer."""
     return True
 
 
 def trace_of_choices(text: str, tool: str, made: Sequence[Chosen]) -> Trace:
     """Return what was chosen for a text, as a trace to learn from."""
-    steps = tuple(
-        ToolStep(tool=tool, arguments={"choice": chosen.name, "question": _split(chosen.question)}, result=True)
-        for chosen in made
-    )
+    steps = tuple(ToolStep(tool=tool, arguments=_arguments(text, chosen), result=True) for chosen in made)
     return Trace(request=Request(text=text), steps=steps, answer=DONE)
 
 
@@ -83,8 +86,8 @@ class ChoosingSession:
     def call(self, action: Call) -> ToolResult:
         """Note a choice."""
         question = action.arguments.get("question")
-        words = "".join(str(word) for word in question) if isinstance(question, list) else str(question)
-        self.made.append(Chosen(str(action.arguments.get("choice")), words))
+        words = [str(word) for word in question] if isinstance(question, list) else []
+        self.made.append(Chosen(str(action.arguments.get("choice")), "".join(words)))
         return ToolResult(value=True)
 
     async def acall(self, action: Call) -> ToolResult:
@@ -96,6 +99,13 @@ class ChoosingSession:
         if self.made and all(chosen.name in self.names for chosen in self.made):
             return self.made
         return Unfit("it chooses nothing that is there")
+
+
+def _arguments(text: str, chosen: Chosen) -> dict[str, Json]:
+    if chosen.question:
+        return {"choice": chosen.name, "question": _split(chosen.question)}
+    # The names and numbers of a request say what it is about; they do not decide where it goes, and may vary.
+    return {"choice": chosen.name, "about": list(re.findall(r"\b\w*[A-Z\d]\w*", text))}
 
 
 def _split(question: str) -> Json:

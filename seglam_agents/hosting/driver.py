@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 
 from seglam_agents.flow import Flow, host
 from seglam_agents.hosting.accounting import Accounting, Price, SavingsReport
@@ -61,7 +61,13 @@ class Driver:
     counted: Kept[bool] = field(default_factory=lambda: Kept(MAX_COUNTED))
 
     def begin(
-        self, turn: Turn, text: str | None, context: Mapping[str, Json], switch: Switch = "on"
+        self,
+        turn: Turn,
+        text: str | None,
+        context: Mapping[str, Json],
+        switch: Switch = "on",
+        *,
+        pure: bool = False,
     ) -> tuple[Turn, tuple[Event, ...]]:
         """Look a new turn up, and return it with what was found.
 
@@ -70,6 +76,7 @@ class Driver:
             text: the request; None where the turn does not stand for itself, which is a miss without a look.
             context: the typed context that guards may ask for.
             switch: of this run.
+            pure: the host can run no calls: a procedure that calls tools is a miss.
         """
         if switch == "off":
             return _changed(turn, status="off", reason="switched off for this run", learn=False), ()
@@ -79,11 +86,32 @@ class Driver:
         if switch == "refresh":
             return _changed(turn, status="miss", reason="to be learnt anew"), ()
         found = self.cache.plan(text, context=context)
+        if isinstance(found, Plan) and pure and not found.pure:
+            return _changed(
+                turn, status="miss", reason=f"{found.procedure} calls tools, which this host cannot run"
+            ), ()
         if isinstance(found, Plan):
             event = Event("seglam.lookup", {"found": True, "procedure": found.procedure, "pure": found.pure})
             return _changed(turn, status="running", plan=found), (event,)
         event = Event("seglam.lookup", {"found": False, "reason": found.reason})
         return _changed(turn, status="miss", reason=found.reason), (event,)
+
+    def step(
+        self, turn: Turn, asked: Callable[[], tuple[str | None, Mapping[str, Json]]], view: View, *, pure: bool = False
+    ) -> Decision:
+        """Look a turn up that is new, and return what happens now.
+
+        Args:
+            turn: as the host keeps it.
+            asked: makes the request, as `begin` wants it: its text and its typed context.
+            view: what the host shows.
+            pure: the host can run no calls.
+        """
+        events: tuple[Event, ...] = ()
+        if turn.status == "new":
+            turn, events = self.begin(turn, *asked(), view.switch, pure=pure)
+        decision = self.advance(turn, view)
+        return replace(decision, events=(*events, *decision.events))
 
     def call(self, turn: Turn, procedure_id: str, called: Called) -> tuple[Turn, Asked, tuple[Event, ...]] | None:
         """Begin a procedure that the model called as a tool, so that its calls go through the host one by one.
@@ -213,10 +241,10 @@ class Drivers:
         self.learner = Learner(learning, self._learned)
 
     def of(self, cache: HostedCache) -> Driver:
-        """Return the driver of a cache."""
+        """Return the driver of a cache; caches of one scope and store are counted and noted together."""
         known = self._drivers.get(cache.scope.key)
-        if known is not None and known.cache is cache:
-            return known
+        if known is not None and known.journal.store is cache.store:
+            return known if known.cache is cache else replace(known, cache=cache)
         driver = Driver(cache, Accounting(cache, self.price), Journal(cache.store, cache.scope), self._counted)
         self._drivers[cache.scope.key] = driver
         return driver

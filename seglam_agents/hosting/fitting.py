@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from seglam_agents.hosting.values import json_of
+from seglam_agents.hosting.values import json_of, mapping, several
 from seglam_agents.records.record import Json
 
 
@@ -67,8 +67,9 @@ def plain(structured: object, *, given: bool = False) -> Json:
 
 
 def _parsed(answer: Json, schema: object) -> object:
+    document = mapping(schema)
     if isinstance(schema, dict):
-        return _checked(answer, cast("Mapping[str, object]", schema))
+        return _checked(answer, document)
     adapter: TypeAdapter[object] = TypeAdapter(cast("type[object]", schema))
     # JSON mode, because dates and tuples arrive as texts and lists.
     return adapter.validate_json(json.dumps(answer))
@@ -78,8 +79,8 @@ def _checked(answer: Json, schema: Mapping[str, object]) -> Json:
     """Return an answer that looks as a JSON Schema wants it: an object with the required keys, and no others."""
     if not isinstance(answer, dict):
         raise ValueError(f"{answer!r} is no object")
-    required = cast("Sequence[str]", schema.get("required") or ())
-    known = cast("Mapping[str, object]", schema.get("properties") or {})
+    required = several(schema.get("required"))
+    known = mapping(schema.get("properties"))
     if missing := [key for key in required if key not in answer]:
         raise ValueError(f"{', '.join(missing)} is missing")
     if unknown := [key for key in answer if known and key not in known]:

@@ -8,16 +8,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
+
+from pydantic import Field, ValidationError
 
 from seglam_agents.hosting.driver import Driver
 from seglam_agents.hosting.traces import Said, trace_of
-from seglam_agents.hosting.turn import Asked, Carried, Say, Turn, View, new_id
+from seglam_agents.hosting.turn import Asked, Carried, Say, Switch, Turn, View, new_id
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.usage import Usage
 
 logger = logging.getLogger(__name__)
 
+KEY = "seglam"
+"""The place in the state of a run."""
 HANDED_OVER = "done"
 """The answer of an agent that hands a request over: the call says it all."""
 
@@ -114,3 +119,65 @@ class Part(Record):
 
     def _said(self) -> list[Said]:
         return [Said(x.id, x.text, x.calls, x.usage, x.unreadable) for x in self.said]
+
+
+class Ran(Record):
+    """A conversation, and the run of agents that goes on in it."""
+
+    conversation: str = Field(default_factory=lambda: new_id("conversation"))
+    finished: int = 0
+    """Runs that came to their end."""
+    request_id: str | None = None
+    switch: Switch = "on"
+    opened: bool = False
+    """Whether the run told us that it began, as those do whose steps are ours."""
+    driven: bool = False
+    """Whether the run's own steps are ours, and learn."""
+    live: bool = False
+    told: tuple[str, ...] = ()
+    """The instructions of agents that have no cache, and may hand a request over."""
+    free: int = 0
+    """Steps that cost nothing, by which the limit of iterations was raised."""
+    parts: dict[str, Part] = Field(default_factory=dict[str, Part])
+
+    def begun(self) -> Ran:
+        """Return it with a new run."""
+        return Ran(conversation=self.conversation, finished=self.finished, live=True)
+
+    def ended(self) -> Ran:
+        """Return it with the run at its end."""
+        return self.model_copy(update={"finished": self.finished + 1, "live": False, "opened": False})
+
+    def part(self, agent: str) -> Part:
+        """Return an agent's part; one that is not looked at where there is none."""
+        return self.parts.get(agent, Part())
+
+    def with_part(self, agent: str, part: Part) -> Ran:
+        """Return it with an agent's part changed."""
+        return self.model_copy(update={"parts": {**self.parts, agent: part}})
+
+
+class RunStore(Protocol):
+    """Where a host keeps the state of a run."""
+
+    async def get(self, path: str, default: object = ...) -> object:
+        """Return a value."""
+        ...
+
+    async def set(self, path: str, value: object) -> None:
+        """Keep a value."""
+        ...
+
+
+async def load_run(store: RunStore) -> Ran:
+    """Return what is known of a run; what another version has kept is not, and the run goes on without the cache."""
+    document = await store.get(KEY, default=None)
+    try:
+        return Ran.model_validate(document) if document is not None else Ran()
+    except ValidationError:
+        return Ran()
+
+
+async def save_run(store: RunStore, ran: Ran) -> None:
+    """Keep what is known of a run."""
+    await store.set(KEY, ran.model_dump(mode="json"))

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from seglam_agents.hosting.answering import Unfit, vouched
 from seglam_agents.hosting.expressions import evaluate, found_nothing, lift_expression
 from seglam_agents.hosting.statements import Lifted, lift, pattern_parameters, placeholders, read_only
-from seglam_agents.hosting.values import encoded
+from seglam_agents.hosting.values import encoded, render
 from seglam_agents.records.outcome import Call
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.tools import Tool
@@ -52,6 +52,14 @@ class Ran(Generic[R]):
     result: R
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An answer as text, and what it is known by in the metadata of the host's own responses."""
+
+    text: str
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
 class Programs(ABC, Generic[R]):
     """A source that is read by programs. `tool` is what to declare to the cache."""
 
@@ -70,6 +78,10 @@ class Programs(ABC, Generic[R]):
     @abstractmethod
     def json(self, result: R) -> Json:
         """Return a result as procedures get it."""
+
+    @abstractmethod
+    def told(self, last: Ran[R], answer: Json) -> Read | Unfit:
+        """Return what a host is told of a run whose last program this was."""
 
     async def arun(self, program: str, parameters: Mapping[str, Value]) -> R:
         """Run a program without blocking the event loop. See `run`."""
@@ -99,6 +111,15 @@ class Reading(Generic[R]):
         program, parameters = vouched(action, self.source.tool.name, self.source.constant, self.constants)
         return self._result(program, parameters, await self.source.arun(program, parameters))
 
+    @property
+    def last(self) -> Ran[R] | None:
+        """The last program that was run; None where none was."""
+        return self.ran[-1] if self.ran else None
+
+    def told(self, answer: Json) -> Read | Unfit:
+        """Return what a host is told of the run, or why its answer is not to be trusted."""
+        return self.source.told(self.last, answer) if self.last is not None else Read(render(answer))
+
     def _result(self, program: str, parameters: Mapping[str, Value], result: R) -> ToolResult:
         self.ran.append(Ran(program, parameters, result))
         return ToolResult(value=decode(self.source.json(result)))
@@ -116,6 +137,12 @@ class Rows:
         """True where nothing was found: no row, or nothing but nulls."""
         return all(value is None for row in self.rows for value in row)
 
+    @property
+    def markdown(self) -> str:
+        """The rows as a table."""
+        lines = [f"| {' | '.join(self.columns)} |", f"|{'|'.join(['---'] * len(self.columns))}|"]
+        return "\n".join([*lines, *(f"| {' | '.join(str(item) for item in row)} |" for row in self.rows)])
+
 
 class Statements(Programs[Rows]):
     """A database that procedures read by statements with bound parameters.
@@ -127,30 +154,23 @@ class Statements(Programs[Rows]):
         dialect: as SQLAlchemy calls it.
         names: those of the tables and columns.
         schema: a digest of the tables, their columns and types.
+        markdown: whether the host answers with a table in Markdown.
     """
 
     constant = "statement"
 
-    def __init__(self, dialect: str, names: frozenset[str], schema: str) -> None:
+    def __init__(self, dialect: str, names: frozenset[str], schema: str, *, markdown: bool = False) -> None:
         self.dialect = dialect
+        self.markdown = markdown
         self.names = names
         self._known: set[str] = set()
         self._lock = threading.Lock()
-        properties: Json = {"statement": {"type": "string", "x-constant": True}, "parameters": {"type": "object"}}
-        self.tool = Tool(
-            name=RUN_SQL,
-            description=(
-                "Run one SELECT statement with :named placeholders. The statement is a constant; every value of the "
-                "request goes into parameters. Returns the rows as lists."
-            ),
-            parameters={
-                "type": "object",
-                "properties": properties,
-                "required": ["statement", "parameters"],
-                # Another schema is another tool: statements for the old one are then stale.
-                "$comment": f"{dialect} {schema}",
-            },
-            effect="read",
+        self.tool = _tool(
+            RUN_SQL,
+            self.constant,
+            "Run one SELECT statement with :named placeholders. The statement is a constant; every value of the "
+            "request goes into parameters. Returns the rows as lists.",
+            version=f"{dialect} {schema}",
         )
 
     @abstractmethod
@@ -178,6 +198,16 @@ class Statements(Programs[Rows]):
             ValueError: a column holds what JSON cannot.
         """
         return encoded(result.rows)
+
+    def told(self, last: Ran[Rows], answer: Json) -> Read | Unfit:
+        """Return the rows, or the answer that was made of them, with the statement."""
+        rows = last.result
+        if rows.nothing:
+            return UNFOUND
+        plain = rows.markdown if self.markdown else str(rows.rows)
+        about = {"sql_query": last.program, "result": rows.rows, "col_keys": rows.columns}
+        words = plain if answer == self.json(rows) else render(answer)
+        return Read(words, {**about, "parameters": encoded(last.parameters)})
 
     def reading(self, constants: frozenset[str]) -> Reading[Rows]:
         """Begin a run of a procedure, of which these are the constant texts."""
@@ -238,19 +268,12 @@ class Frame(Programs[str]):
     def __init__(self, frame: object, columns: Mapping[str, str]) -> None:
         self.frame = frame
         self.columns = columns
-        self.tool = Tool(
-            name=RUN_PANDAS,
-            description=(
-                "Evaluate one pandas expression over `df`. The expression is a constant; every value of the request "
-                "is a variable of it, and goes into parameters. Returns the result as text."
-            ),
-            parameters={
-                "type": "object",
-                "properties": {"expression": {"type": "string"}, "parameters": {"type": "object"}},
-                "required": ["expression", "parameters"],
-                "$comment": digest([[name, kind] for name, kind in columns.items()]),
-            },
-            effect="read",
+        self.tool = _tool(
+            RUN_PANDAS,
+            self.constant,
+            "Evaluate one pandas expression over `df`. The expression is a constant; every value of the request "
+            "is a variable of it, and goes into parameters. Returns the result as text.",
+            version=digest([[name, kind] for name, kind in columns.items()]),
         )
 
     def run(self, program: str, parameters: Mapping[str, Value]) -> str:
@@ -264,6 +287,13 @@ class Frame(Programs[str]):
     def json(self, result: str) -> Json:
         """Return a result as procedures get it."""
         return result
+
+    def told(self, last: Ran[str], answer: Json) -> Read | Unfit:
+        """Return the answer, with the expression."""
+        if found_nothing(last.result):
+            return UNFOUND
+        about = {"pandas_instruction_str": last.program, "raw_pandas_output": last.result}
+        return Read(render(answer), {**about, "parameters": encoded(last.parameters)})
 
     def seen(self, question: str, metadata: Mapping[str, object]) -> Seen | Unfit:
         """Return the expression of a response as a call with parameters, checked against the response's own output."""
@@ -288,6 +318,21 @@ class Frame(Programs[str]):
             ValueError: always.
         """
         raise ValueError("no query engine has vouched for this expression; ask through SeglamQueryEngine")
+
+
+def _tool(name: str, constant: str, description: str, *, version: str) -> Tool:
+    """Return the tool that runs programs; for another version of what they are about it is another tool.
+
+    Programs for the old one are then stale.
+    """
+    properties: Json = {constant: {"type": "string", "x-constant": True}, "parameters": {"type": "object"}}
+    parameters: dict[str, Json] = {
+        "type": "object",
+        "properties": properties,
+        "required": [constant, "parameters"],
+        "$comment": version,
+    }
+    return Tool(name=name, description=description, parameters=parameters, effect="read")
 
 
 def _problem(statement: str, parameters: Mapping[str, Value]) -> str | None:

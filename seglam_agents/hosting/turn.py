@@ -34,12 +34,9 @@ class Asked(Record):
     arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
 
 
-class Called(Record):
+class Called(Asked):
     """The call by which the model itself called the procedure, as a tool."""
 
-    id: str
-    tool: str
-    arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
     text: str = ""
 
 

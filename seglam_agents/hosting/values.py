@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TypeGuard
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
@@ -55,6 +56,16 @@ def is_object(value: object) -> TypeGuard[dict[str, Json]]:
 def is_array(value: object) -> TypeGuard[list[Json]]:
     """Tell whether a value is a JSON array as it stands."""
     return isinstance(value, list) and is_json(value)  # pyright: ignore[reportUnknownArgumentType]
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """Return a mapping of a host as one; anything else as an empty one."""
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def several(value: object) -> list[Any]:
+    """Return a list or a tuple of a host as a list; anything else as an empty one."""
+    return [*cast("Sequence[Any]", value)] if isinstance(value, (list, tuple)) else []
 
 
 def parsed(text: str) -> Json:

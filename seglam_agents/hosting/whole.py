@@ -47,15 +47,10 @@ def answer_purely(
         switch: of this run.
         misfit: says why an answer is none for this host.
     """
-    turn, events = driver.begin(Turn(key=new_id("turn")), text, context, switch)
-    if turn.plan is not None and not turn.plan.pure:
-        ended = driver.abandon(turn, View({}), "it calls tools, and this host has none")
-        return Answered(ended.turn, events=(*events, *ended.events))
-    decision = driver.advance(turn, View({}, misfit=misfit))
-    events = (*events, *decision.events)
-    if isinstance(decision, SayAnswer):
-        return Answered(decision.turn, True, decision.answer, events)
-    return Answered(decision.turn, events=events)
+    view = View({}, misfit=misfit, switch=switch)
+    decision = driver.step(Turn(key=new_id("turn")), lambda: (text, context), view, pure=True)
+    answer = decision.answer if isinstance(decision, SayAnswer) else None
+    return Answered(decision.turn, isinstance(decision, SayAnswer), answer, decision.events)
 
 
 def follow(driver: Driver, turn: Turn, said: Sequence[Sequence[Asked]], view: View) -> Decision:

@@ -16,6 +16,7 @@ from seglam_agents.admission.attacker import (
 )
 from seglam_agents.admission.widening import says_new_words
 from seglam_agents.books import Books
+from seglam_agents.compilers.answers import agree, as_answer
 from seglam_agents.compilers.base import (
     Candidate,
     Compilation,
@@ -27,7 +28,7 @@ from seglam_agents.compilers.base import (
     Rejected,
 )
 from seglam_agents.flow import Flow, ask, work
-from seglam_agents.learning.interpreter import agree, as_answer, interpret
+from seglam_agents.learning.interpreter import interpret
 from seglam_agents.learning.kinds import Kind, Kinds
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import AdmissionReport, Check, Entry
@@ -101,8 +102,8 @@ class Compiling:
         """Store what was admitted, and remember what was refused."""
         match result:
             case Compiled(candidate=made, report=report, attempts=attempts):
-                candidate = self._placed(made)
-                if candidate.parent and candidate.parent.content_hash == candidate.procedure.content_hash:
+                candidate = self._grown(self._placed(made))
+                if candidate.parent and _says_the_same(candidate.parent, candidate.procedure):
                     return Learned(status="deferred", reason=f"{candidate.parent.key} says it already", usage=usage)
                 entry = self._store(candidate, report, vector)
                 self.kinds.learned(scope, kind)
@@ -123,6 +124,24 @@ class Compiling:
     def _placed(self, candidate: Candidate) -> Candidate:
         sandbox, clock = self.admission.executor.sandbox, self.admission.now is not None
         return replace(candidate, procedure=placed(candidate.procedure, sandbox, tools=self.tools, clock=clock))
+
+    def _grown(self, candidate: Candidate) -> Candidate:
+        """Return what would be stored beside its like as the next version of that: it is known for more requests.
+
+        What writes takes only what is like the requests that it is known for, and so these must be in one place.
+        """
+        made = candidate.procedure
+        if candidate.parent is not None or not _acts(made):
+            return candidate
+        serving = (loaded.procedure for loaded in self.retriever.serving(made.scope))
+        twin = next((other for other in serving if other.content_hash == made.content_hash), None)
+        if twin is None:
+            return candidate
+        known = {example.text for example in twin.examples}
+        examples = (*twin.examples, *(example for example in made.examples if example.text not in known))
+        provenance = made.provenance.model_copy(update={"parent": twin.key})
+        update = {"version": twin.version + 1, "examples": examples, "provenance": provenance}
+        return replace(candidate, procedure=twin.model_copy(update=update), parent=twin)
 
     def _store(self, candidate: Candidate, report: AdmissionReport, vector: Sequence[float]) -> Entry:
         parent = candidate.parent
@@ -191,6 +210,17 @@ class Compiling:
             return _opinion(result, evidence), theirs, usage + result.usage
         reason = f"second opinion: the code answers {ours!r}, the model itself {theirs!r}"
         return Rejected(reason, result.usage, compiled.attempts + 1), theirs, usage + result.usage
+
+
+def _acts(procedure: Procedure) -> bool:
+    return any(use.effect == "write" for use in procedure.tools)
+
+
+def _says_the_same(parent: Procedure, made: Procedure) -> bool:
+    """Tell whether a next version says nothing new; what writes takes more, the more requests it is known for."""
+    known = {example.text for example in parent.examples}
+    more = _acts(made) and any(example.text not in known for example in made.examples)
+    return parent.content_hash == made.content_hash and not more
 
 
 def _attack(compiled: Compiled, evidence: str, cases: int) -> Compiled:

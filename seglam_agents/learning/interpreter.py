@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seglam_agents.compilers.answers import agree as agree
-from seglam_agents.compilers.answers import as_answer as as_answer
 from seglam_agents.compilers.answers import marker, read_answer
 from seglam_agents.compilers.prompts import prompt
 from seglam_agents.flow import Flow, ask

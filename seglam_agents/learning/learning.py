@@ -119,7 +119,7 @@ class Learning:
         """Compile every kind of run that is remembered and that no procedure was made from yet."""
         remembered = yield from work(lambda: self.book.all(scope))
         traces = [trace for trace in remembered if self.tasks.holds_for(trace)]
-        serving = self.lookup.retriever.serving(scope)
+        serving = yield from work(lambda: self.lookup.retriever.serving(scope))
         done = {key for loaded in serving for key in loaded.procedure.provenance.trace_ids}
         found: list[tuple[set[str], LearnedKind]] = []
         for trace in traces:
@@ -147,11 +147,12 @@ class Learning:
         while True:
             with self.flights.board(kind.id) as flight:
                 # Another flight may have landed between this request's lookup and its turn.
-                if flight.leads and revision == self.lookup.revision(request.scope):
+                read = yield from work(lambda: self.lookup.revision(request.scope))
+                if flight.leads and revision == read:
                     return (yield from self._lead(request, miss, kind, vector))
                 if not flight.leads:
                     yield Wait(flight.done, FLIGHT_SECONDS)
-            revision = self.lookup.revision(request.scope)
+            revision = yield from work(lambda: self.lookup.revision(request.scope))
             outcome = yield from work(lambda: self.lookup.look(request))
             if isinstance(outcome, (Hit, Deopt)):
                 return Missed(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
-from seglam_agents.models.base import Completion, Message
-from seglam_agents.models.tokens import counted
+from pydantic import TypeAdapter
+
+from seglam_agents.models.base import Message
+from seglam_agents.models.tokens import ended_by_length
+from seglam_agents.models.wrapped import Reply, WrappedModel
 from seglam_agents.records.errors import ModelError
 
 try:
@@ -16,12 +18,10 @@ try:
 except ImportError as error:
     raise ImportError("LangChainModel needs LangChain: pip install 'seglam-agents[langchain]'") from error
 
-LENGTH_REASONS = frozenset({"length", "max_tokens", "max_output_tokens"})
-"""How providers say that the length limit ended an answer."""
-TOKEN_NAMES = ("input_tokens", "output_tokens")
+_DETAILS: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
 
 
-class LangChainModel:
+class LangChainModel(WrappedModel[object]):
     """A LangChain chat model as a `Model`.
 
     Args:
@@ -39,48 +39,25 @@ class LangChainModel:
                 return name
         return self._chat_model.get_name()
 
-    def __repr__(self) -> str:
-        # The wrapped model's own repr may show a key.
-        return f"LangChainModel({self.name!r})"
+    def ask(self, messages: Sequence[Message]) -> object:
+        """Ask the chat model."""
+        return self._chat_model.invoke(_converted(messages))
 
-    def complete(self, messages: Sequence[Message]) -> Completion:
-        """Answer a chat.
+    async def aask(self, messages: Sequence[Message]) -> object:
+        """Ask the chat model without blocking the event loop."""
+        return await self._chat_model.ainvoke(_converted(messages))
 
-        Raises:
-            ModelError: the chat model raised, or gave no message.
-        """
-        started = time.perf_counter()
-        try:
-            reply: object = self._chat_model.invoke(_converted(messages))
-        except Exception as error:
-            raise self._failure(error) from error
-        return self._completion(messages, reply, time.perf_counter() - started)
-
-    async def acomplete(self, messages: Sequence[Message]) -> Completion:
-        """Answer a chat without blocking the event loop.
+    def read(self, reply: object) -> Reply:
+        """Return what a reply says.
 
         Raises:
-            ModelError: the chat model raised, or gave no message.
+            ModelError: it is no chat message.
         """
-        started = time.perf_counter()
-        try:
-            reply: object = await self._chat_model.ainvoke(_converted(messages))
-        except Exception as error:
-            raise self._failure(error) from error
-        return self._completion(messages, reply, time.perf_counter() - started)
-
-    def _completion(self, messages: Sequence[Message], reply: object, seconds: float) -> Completion:
         if not isinstance(reply, AIMessage):
             raise ModelError(
                 f"model {self.name!r} gave no chat message but a {type(reply).__name__}; pass a chat model"
             )
-        text = str(reply.text)
-        reported: Mapping[str, object] = dict(reply.usage_metadata or {})
-        usage = counted(messages, text, reported=reported, names=TOKEN_NAMES, seconds=seconds)
-        return Completion(text, usage, _truncated(reply))
-
-    def _failure(self, error: Exception) -> ModelError:
-        return ModelError(f"model {self.name!r} failed with {type(error).__name__}: {str(error)[:500]}")
+        return Reply(str(reply.text), dict(reply.usage_metadata or {}), _truncated(reply))
 
 
 def _converted(messages: Sequence[Message]) -> list[BaseMessage]:
@@ -91,7 +68,4 @@ def _converted(messages: Sequence[Message]) -> list[BaseMessage]:
 def _truncated(reply: AIMessage) -> bool:
     about: Mapping[str, object] = reply.response_metadata
     details = about.get("incomplete_details")
-    reasons = [about.get(name) for name in ("finish_reason", "stop_reason", "done_reason")]
-    if isinstance(details, Mapping):
-        reasons.append(details.get("reason"))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
-    return any(isinstance(reason, str) and reason.lower() in LENGTH_REASONS for reason in reasons)
+    return ended_by_length(about, _DETAILS.validate_python(details) if isinstance(details, Mapping) else {})

@@ -8,6 +8,14 @@ from seglam_agents.models.base import Message
 from seglam_agents.records.usage import Usage
 
 CHARACTERS_PER_TOKEN = 4
+LENGTH_REASONS = frozenset({"length", "max_tokens", "max_output_tokens"})
+"""How providers say that the length limit ended an answer."""
+COUNTS = ("input_tokens", "output_tokens")
+"""Our names for what went in, and what came out."""
+INPUT_NAMES = ("input_tokens", "prompt_tokens", "prompt_token_count")
+OUTPUT_NAMES = ("output_tokens", "completion_tokens", "candidates_token_count")
+"""How providers name the tokens that went in, and those that came out."""
+_REASONS = ("finish_reason", "stop_reason", "done_reason", "reason")
 
 
 def estimated_tokens(text: str) -> int:
@@ -39,6 +47,22 @@ def counted(
         calls=1,
         seconds=seconds,
     )
+
+
+def reported_counts(document: Mapping[str, object]) -> dict[str, int]:
+    """Return the input and output tokens that a provider reports, by our names for them; empty where it does not."""
+    found: dict[str, int] = {}
+    for ours, names in zip(COUNTS, (INPUT_NAMES, OUTPUT_NAMES), strict=True):
+        counts = [count for name in names if (count := _count(document.get(name))) is not None]
+        if counts:
+            found[ours] = counts[0]
+    return found
+
+
+def ended_by_length(*places: Mapping[str, object]) -> bool:
+    """Tell whether one of the places of a reply where providers say it says that the length limit ended it."""
+    reasons = [place.get(name) for place in places for name in _REASONS]
+    return any(isinstance(reason, str) and reason.lower() in LENGTH_REASONS for reason in reasons)
 
 
 def _count(value: object) -> int | None:

@@ -21,10 +21,19 @@ def main():
     """Serve tasks until standard input ends."""
     for line in sys.stdin.buffer:
         task = json.loads(line)
-        for name in task["packages"]:
-            __import__(name)
-        sys.stdout.write(json.dumps(run(task)) + "\n")
+        sys.stdout.write(json.dumps(lacking(task["packages"]) or run(task)) + "\n")
         sys.stdout.flush()
+
+
+def lacking(packages):
+    """Load packages, once for all runs; return what the host is told of one that cannot be loaded."""
+    for name in packages:
+        try:
+            __import__(name)
+        except Exception as error:
+            reason = f"the package {name} cannot be loaded ({error}): have it in the template of the machine"
+            return {"failed": ["error", reason]}
+    return None
 
 
 def run(task):

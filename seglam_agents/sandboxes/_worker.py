@@ -50,6 +50,9 @@ def main():
         lock = jail.syscall_filter()
         landlock = jail.lock_keeper()
         jail.probe(lock)
+    except LackingError as error:
+        send(control, {"lacking": str(error)})
+        return
     except Exception as error:
         send(control, {"refused": f"{type(error).__name__}: {error}"})
         return
@@ -175,12 +178,21 @@ def load(name):
     return module
 
 
+class LackingError(Exception):
+    """A package cannot be loaded."""
+
+
 def import_packages(packages, path):
     """Load third-party packages while there still is a file system."""
     if packages:
         sys.path.extend(path)
         for name in packages:
-            importlib.import_module(name)
+            try:
+                importlib.import_module(name)
+            except Exception as error:
+                raise LackingError(
+                    f"the package {name} ({error}): install it, or leave it out of `packages`"
+                ) from error
 
 
 def send(control, document):

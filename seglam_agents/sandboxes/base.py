@@ -79,7 +79,8 @@ class Failed:
 
     `deopt`: it called `deopt(reason)`. `error`: it raised. `limit`: a limit ended it. `crash`: its worker died.
     `syntax`: it is not in the sandbox's dialect. `value`: it returned something that is no `Value`. `busy`: it never
-    began, because every worker was taken. `unavailable`: a remote sandbox cannot be reached, or refuses.
+    began, because every worker was taken. `unavailable`: a remote sandbox cannot be reached, or refuses; or the
+    sandbox was closed during the run.
     """
 
     kind: FailureKind

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
-from seglam_agents.sandboxes.differences import differences, imports
+from seglam_agents.sandboxes.differences import differences
+from seglam_agents.sandboxes.naming import dotted, imports
 
 ALLOWED_MODULES: Final = (
     "math",
@@ -80,9 +81,10 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
     except (ValueError, RecursionError, MemoryError) as error:
         return [Problem(1, f"the source cannot be read: {error}")]
     tools = frozenset(tool.name for tool in program.tools)
-    names = _Names(tree, tools)
-    problems = [Problem(1, message) for message in _entry(tree, program.entry)]
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    names = _Names(nodes, tools)
+    problems = [Problem(1, message) for message in _entry(tree, program.entry, tools)]
+    for node in nodes:
         problems += [
             Problem(getattr(node, "lineno", 1), message)
             for message in _messages(node, names, dialect, (*dialect.modules, *modules))
@@ -97,22 +99,17 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
 class _Names:
     """Every name that a program binds somewhere, and what its imports stand for."""
 
-    def __init__(self, tree: ast.Module, tools: frozenset[str]) -> None:
+    def __init__(self, nodes: Sequence[ast.AST], tools: frozenset[str]) -> None:
         self.bound = {"deopt", *tools}
         self.functions: set[str] = set()
-        self.imported = imports(tree)
-        for node in ast.walk(tree):
+        self.imported = imports(nodes)
+        for node in nodes:
             self._bind(node)
         self.bound |= set(self.imported)
 
     def dotted(self, node: ast.expr) -> str:
-        """Return what a name or an attribute stands for, such as `datetime.datetime.now`, or an empty string."""
-        if isinstance(node, ast.Name):
-            return self.imported.get(node.id, "")
-        if isinstance(node, ast.Attribute):
-            owner = self.dotted(node.value)
-            return f"{owner}.{node.attr}" if owner else ""
-        return ""
+        """Return what a name or an attribute stands for; see `dotted`."""
+        return dotted(node, self.imported)
 
     def _bind(self, node: ast.AST) -> None:
         match node:
@@ -129,7 +126,9 @@ class _Names:
                 pass
 
 
-def _entry(tree: ast.Module, entry: str) -> Iterator[str]:
+def _entry(tree: ast.Module, entry: str, tools: frozenset[str]) -> Iterator[str]:
+    if entry in tools:
+        yield f"a tool is called {entry}, as the function to call is: give the tool another name"
     if not any(isinstance(node, ast.FunctionDef) and node.name == entry for node in tree.body):
         yield f"there is no function {entry}(...) at the top level"
 

@@ -7,47 +7,58 @@ stored before the difference was known.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import Final
 
 from seglam_agents.sandboxes.base import Problem
 from seglam_agents.sandboxes.checking import mended
 from seglam_agents.sandboxes.laziness import lazy_problems
+from seglam_agents.sandboxes.naming import dotted, imports
+from seglam_agents.sandboxes.patterns import pattern_problems
 
 
 @lru_cache(maxsize=1024)
 def differences(source: str, tools: frozenset[str]) -> tuple[Problem, ...]:
     """Return what of a program would silently do something else in Monty; nothing where it cannot be read."""
     try:
-        tree = ast.parse(source)
-        return tuple(_found(tree, tools))
+        return tuple(_found(list(ast.walk(ast.parse(source))), tools))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
 
 
-def imports(tree: ast.Module) -> dict[str, str]:
-    """Return what the imported names of a program stand for, such as `datetime.datetime` for `D`."""
-    found: dict[str, str] = {}
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import():
-                for alias in node.names:
-                    found[alias.asname or alias.name.partition(".")[0]] = alias.name
-            case ast.ImportFrom():
-                for alias in node.names:
-                    found[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-            case _:
-                pass
-    return found
+def _found(nodes: Sequence[ast.AST], tools: frozenset[str]) -> Iterator[Problem]:
+    # A first run waits for this, so the program is walked once for all that is looked for.
+    imported = imports(nodes)
+    yield from lazy_problems(nodes, tools, imported)
+    yield from pattern_problems(nodes, imported)
+    yield from _surrogates(nodes)
+    for node in nodes:
+        if isinstance(node, (ast.Name, ast.Attribute)) and (message := _OTHERWISE.get(dotted(node, imported))):
+            yield Problem(node.lineno, message)
+        elif isinstance(node, ast.Call) and _reads_short_years(node):
+            yield Problem(node.lineno, "%y reads 69 to 99 as years from 2069 on here: write the century, and use %Y")
 
 
-def _found(tree: ast.Module, tools: frozenset[str]) -> Iterator[Problem]:
-    imported = imports(tree)
-    yield from lazy_problems(tree, tools, imported)
-    yield from _surrogates(tree)
-
-
-def _surrogates(tree: ast.Module) -> Iterator[Problem]:
-    for node in ast.walk(tree):
+def _surrogates(nodes: Iterable[ast.AST]) -> Iterator[Problem]:
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and mended(node.value) != node.value:
             yield Problem(node.lineno, "a text holds half of a surrogate pair, which no answer can hold")
+
+
+def _reads_short_years(node: ast.Call) -> bool:
+    texts = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+    reads = isinstance(node.func, ast.Attribute) and node.func.attr == "strptime"
+    return reads and any(isinstance(text, str) and "%y" in text.replace("%%", "") for text in texts)
+
+
+_ASCII: Final = "re.ASCII is ignored here: write [A-Za-z0-9_] for \\w, and [0-9] for \\d"
+_LAST_DIGITS: Final = "gives other last digits here"
+_OTHERWISE: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("re.A", "re.ASCII"), _ASCII),
+    "math.cbrt": f"math.cbrt() {_LAST_DIGITS}: write x ** (1 / 3)",
+    "math.exp2": f"math.exp2() {_LAST_DIGITS}: write 2.0 ** x",
+    **{f"math.{name}": f"math.{name}() {_LAST_DIGITS}: use a tool, or a table" for name in ("erf", "erfc")},
+    "math.atanh": f"math.atanh() {_LAST_DIGITS}: write math.log((1 + x) / (1 - x)) / 2",
+    **{f"math.{name}": f"math.{name}() {_LAST_DIGITS}: use math.factorial()" for name in ("gamma", "lgamma")},
+}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
 from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, reply
 from seglam_agents.sandboxes.dialect import CPYTHON, look
-from seglam_agents.sandboxes.exchange import HostSide, Stop, given
+from seglam_agents.sandboxes.exchange import CLOSED, HostSide, Stop, given
 from seglam_agents.sandboxes.remote import MARK, setup_code, task_of
 from seglam_agents.sandboxes.turns import Turns
 
@@ -128,6 +129,8 @@ class E2BSandbox:
         now: datetime | None = None,
     ) -> Execution:
         """Call `entry(**arguments)` in a process of its own on the remote machine; see `Sandbox.run`."""
+        if _forked():
+            return Failed("unavailable", _FORKED)
         entering = given(arguments)
         if isinstance(entering, Failed):
             return entering
@@ -142,8 +145,9 @@ class E2BSandbox:
         return execution
 
     def close(self) -> None:
-        """End the remote machine. A closed sandbox starts another one at its next run."""
-        self._machine.close()
+        """End the remote machine, but not from a fork. A closed sandbox starts another one at its next run."""
+        if not _forked():
+            self._machine.close()
 
 
 class _Rounds:
@@ -202,6 +206,7 @@ class _Machine:
         self._remote: e2b.Sandbox | None = None
         self._contexts: list[e2b.Context] = []
         self._touched = 0.0
+        self._closed = 0
         self.number = number
         self.spent = Spent()
 
@@ -224,13 +229,15 @@ class _Machine:
             BrokenError: it came to nothing, for the reason told.
             SandboxError: the account does not work.
         """
-        began = time.monotonic()
+        began, closed = time.monotonic(), self._closed
         try:
             try:
                 return self._execute(task, limits)
-            except _LOST as error:
+            except (*_LOST, _InterpreterLostError) as error:
                 if _is_execution_timeout(error):
                     raise
+                if self._closed != closed:
+                    raise BrokenError(CLOSED.kind, CLOSED.reason) from error
                 self._forget()
                 return self._execute(task, limits)
         except (e2b.AuthenticationException, e2b.InvalidArgumentException) as error:
@@ -251,6 +258,7 @@ class _Machine:
     def close(self) -> None:
         """End the machine."""
         with self._lock:
+            self._closed += 1
             remote, self._remote, self.number = self._remote, None, None
             self._contexts.clear()
         if remote is not None:
@@ -274,6 +282,7 @@ class _Machine:
         return frame
 
     def _live(self) -> e2b.Sandbox:
+        _USERS.add(os.getpid())
         with self._lock:
             if self._remote is None:
                 self._remote = self._connected() or self._created()
@@ -306,13 +315,17 @@ class _Machine:
         context = remote.create_code_context()
         done = remote.run_code(setup_code(), context=context, timeout=_OVERHEAD_SECONDS)
         if done.error is not None:
-            raise BrokenError("unavailable", f"the remote machine cannot be set up: {done.error.value}")
+            raise _InterpreterLostError("unavailable", f"the remote machine cannot be set up: {done.error.value}")
         return context
 
     def _forget(self) -> None:
         with self._lock:
             self._remote = None
             self._contexts.clear()
+
+
+class _InterpreterLostError(BrokenError):
+    """The interpreter that starts programs died, by the machine's fault or a program's."""
 
 
 class _Output:
@@ -332,7 +345,7 @@ class _Output:
     def frame(self, error: e2b.ExecutionError | None) -> dict[str, Json]:
         """Return the document between the marks."""
         if error is not None:
-            raise BrokenError("crash", f"the remote interpreter failed: {error.name}: {error.value}"[:500])
+            raise _InterpreterLostError("crash", f"the remote interpreter failed: {error.name}: {error.value}"[:500])
         parts = "".join(self._parts).split(MARK)
         try:
             document = json.loads(parts[1]) if len(parts) == 3 else None
@@ -344,6 +357,18 @@ class _Output:
 
 
 _LOST: Final = (e2b.TimeoutException, e2b.NotFoundException, e2b.SandboxNotFoundException, httpx.TransportError)
+
+
+_USERS: Final[set[int]] = set()
+"""The process whose memory this is and that has used E2B's client, if any has."""
+_FORKED: Final = (
+    "E2B's client was used in the process that this one is a fork of, and answers in no fork after that: fork before "
+    "the first run, or start processes with the methods `spawn` or `forkserver`"
+)
+
+
+def _forked() -> bool:
+    return bool(_USERS) and os.getpid() not in _USERS
 
 
 def _is_execution_timeout(error: BaseException) -> bool:

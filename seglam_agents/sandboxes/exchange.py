@@ -33,6 +33,7 @@ MAX_REASON: Final = 500
 _LONGEST_REASON: Final = 1000
 MAX_QUESTIONS: Final = 10_000
 """How often a program may ask its host for anything but tools."""
+CLOSED: Final = Failed("unavailable", "the sandbox was closed during the run")
 NO_CLOCK: Final = "the clock cannot be read here: take the time as an argument"
 
 Call: TypeAlias = Callable[[ToolCall], ToolResult]
@@ -74,6 +75,7 @@ class HostSide:
         call: runs its further tool calls.
         now: the time inside.
         lending: what holds while a tool runs, such as that others may compute.
+        odd: says why a result of a tool cannot be looked at by the interpreter, if it cannot.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class HostSide:
         call: Call | None,
         now: datetime | None,
         lending: Callable[[], AbstractContextManager[None]] = nullcontext,
+        odd: Callable[[Value], str | None] | None = None,
     ) -> None:
         self._tools = {tool.name: tool for tool in program.tools}
         self._modules = modules
@@ -93,6 +96,7 @@ class HostSide:
         self._call = call
         self._now = now
         self._lending = lending
+        self._odd = odd
         self._tool_calls = 0
         self._questions = 0
         self._started = time.perf_counter()
@@ -124,9 +128,11 @@ class HostSide:
             return self._tool(self._tools[name], args, kwargs)
         module, _, function = name.partition(".")
         if module in self._modules and function in self._modules[module].functions:
+            answer = self._module_function(self._modules[module].functions[function], args, kwargs)
+            # A single call may take long, and it may be the last one.
             if self._in_modules > self._limits.seconds:
                 return Stop(Failed("limit", f"more than {self._limits.seconds} s in functions of {module}"))
-            return self._module_function(self._modules[module].functions[function], args, kwargs)
+            return answer
         return Raised("NameError", f"name {name!r} is not defined")
 
     def clock(self, zone: object = None) -> Answer:
@@ -170,7 +176,7 @@ class HostSide:
         if self._tool_calls > self._limits.tool_calls:
             return Stop(Failed("limit", f"more than {self._limits.tool_calls} tool calls"))
         if self._tool_calls <= len(self._recorded):
-            return _tool_answer(call, self._recorded[self._tool_calls - 1])
+            return self._tool_answer(call, self._recorded[self._tool_calls - 1])
         if self._call is None:
             return Stop(Paused(call))
         left = time.perf_counter()
@@ -179,7 +185,18 @@ class HostSide:
                 result = self._call(call)
         finally:
             self._away += time.perf_counter() - left
-        return _tool_answer(call, result)
+        return self._tool_answer(call, result)
+
+    def _tool_answer(self, call: ToolCall, result: ToolResult) -> Answer:
+        if result.error is not None:
+            return Raised("RuntimeError", mended(_cut(result.error)))
+        try:
+            value = plain(result.value)
+            why = self._odd(value) if self._odd else None
+        except NotAValueError as error:
+            value, why = None, str(error)
+        # The tool has acted: the program cannot go on, and whoever takes over must know what was done.
+        return Stop(Failed("value", f"the result of {call.tool}: {why}")) if why else Answered(value)
 
     def _module_function(
         self, function: Callable[..., Value], args: Sequence[object], kwargs: Mapping[str, object]
@@ -249,16 +266,6 @@ def given(arguments: Mapping[str, Value]) -> dict[str, Value] | Failed:
         return {name: plain(value) for name, value in arguments.items()}
     except NotAValueError as error:
         return Failed("value", f"the arguments of the program: {error}")
-
-
-def _tool_answer(call: ToolCall, result: ToolResult) -> Answer:
-    if result.error is not None:
-        return Raised("RuntimeError", mended(_cut(result.error)))
-    try:
-        return Answered(plain(result.value))
-    except NotAValueError as error:
-        # The tool has acted: the program cannot go on, and whoever takes over must know what was done.
-        return Stop(Failed("value", f"the result of {call.tool}: {error}"))
 
 
 def _reason(args: Sequence[object], kwargs: Mapping[str, object]) -> str:

@@ -121,6 +121,8 @@ class Keeper:
         self._control.settimeout(_REPLY_SECONDS)
         if "ready" not in greeting:
             self.close()
+            if "lacking" in greeting:
+                raise SandboxError(f"the process sandbox cannot load {greeting['lacking']}")
             reason = greeting.get("refused", "the worker did not start")
             raise SandboxError(f"the process sandbox cannot lock its worker in ({reason}): use MontySandbox")
 

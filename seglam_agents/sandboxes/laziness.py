@@ -7,7 +7,7 @@ program that books the first free room would book all.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from seglam_agents.sandboxes.base import Problem
@@ -19,18 +19,18 @@ _CALLS_BACK: Final = ("itertools.", "iter", "collections.defaultdict")
 _TOOLS_WORK_IN: Final = frozenset({"__init__", "__call__", "__enter__", "__exit__"})
 
 
-def lazy_problems(tree: ast.Module, tools: frozenset[str], imported: Mapping[str, str]) -> Iterator[Problem]:
+def lazy_problems(nodes: Sequence[ast.AST], tools: frozenset[str], imported: Mapping[str, str]) -> Iterator[Problem]:
     """Yield what would run more often, or another number of times, than in Python.
 
     Args:
-        tree: the program.
+        nodes: all of the program.
         tools: the names of its tools.
         imported: what its imported names stand for.
     """
-    acting = Reach(tree, tools)
-    changing = Reach(tree, tools | impure(tree))
-    functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    for node in ast.walk(tree):
+    acting = Reach(nodes, tools)
+    changing = Reach(nodes, tools | impure(nodes))
+    functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    for node in nodes:
         for message in (
             *_eager(node, changing),
             *_called_inside(node, acting, imported),

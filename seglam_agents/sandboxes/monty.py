@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from keyword import iskeyword
 from pathlib import Path
 from typing import Final, NamedTuple, cast
@@ -27,7 +28,8 @@ from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, 
 from seglam_agents.sandboxes.checking import TOO_DEEP, refusal_of, textual
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.differences import differences
-from seglam_agents.sandboxes.exchange import MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
+from seglam_agents.sandboxes.exchange import CLOSED, MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
+from seglam_agents.sandboxes.patterns import odd_text, traits
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turns
@@ -105,12 +107,20 @@ class MontySandbox:
         entering = given(arguments)
         if isinstance(entering, Failed):
             return entering
+        odd = partial(_odd_text, traits=traits(program.source))
+        if why := odd(entering):
+            return Failed("value", f"the arguments of the program: {why}")
         pool = self._live()
         with pool.turns.turn(program.source) as turn:
             if turn is None:
                 return pool.turns.busy()
-            host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent)
-            execution = pool.run(program, {_ARGUMENTS: entering}, host, limits)
+            host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent, odd)
+            try:
+                execution = pool.run(program, {_ARGUMENTS: entering}, host, limits)
+            except SandboxError:
+                if not pool.closed:
+                    raise
+                return CLOSED
         pool.turns.judge(program.source, execution)
         return execution
 
@@ -179,6 +189,7 @@ class _Pool:
         self._modules = {name: _external(module) for name, module in modules.items()}
         self._unloadable: set[_Key] = set()
         self._workers = _started(workers * _MOST_WORKERS)
+        self.closed = False
         self.turns = Turns(workers)
         self._watchdog = Watchdog()
         self.spares: Spares[_Key, monty.MontySession] = Spares(
@@ -254,6 +265,7 @@ class _Pool:
 
     def close(self) -> None:
         """Stop the workers."""
+        self.closed = True
         if os.getpid() == self._process:
             self.spares.close()
             self._workers.__exit__(None, None, None)
@@ -282,6 +294,12 @@ class _Pool:
         if len(self._unloadable) < 1000:
             self._unloadable.add(key)
         return None
+
+
+def _odd_text(value: Value, traits: frozenset[str]) -> str | None:
+    """Return why a program that uses regular expressions cannot look at a value, if it cannot."""
+    found = odd_text(value, traits) if traits else None
+    return f"a text holds {found}, which Monty's regular expressions read otherwise than Python's" if found else None
 
 
 def _call_of(program: Program) -> str:

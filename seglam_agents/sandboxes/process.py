@@ -30,7 +30,7 @@ from seglam_agents.sandboxes.base import (
 )
 from seglam_agents.sandboxes.conversation import Conversation
 from seglam_agents.sandboxes.dialect import CPYTHON, look
-from seglam_agents.sandboxes.exchange import HostSide, given
+from seglam_agents.sandboxes.exchange import CLOSED, HostSide, given
 from seglam_agents.sandboxes.keeper import Child, Keeper
 from seglam_agents.sandboxes.remote import task_of
 from seglam_agents.sandboxes.spares import BusyError, Spares
@@ -96,9 +96,14 @@ class ProcessSandbox:
         with pool.turns.turn(program.source) as turn:
             if turn is None:
                 return pool.turns.busy()
-            execution = pool.run(
-                task, lambda: HostSide(program, self._modules, limits, recorded, call, now, turn.lent), limits
-            )
+            try:
+                execution = pool.run(
+                    task, lambda: HostSide(program, self._modules, limits, recorded, call, now, turn.lent), limits
+                )
+            except SandboxError:
+                if not pool.closed:
+                    raise
+                return CLOSED
         pool.turns.judge(program.source, execution)
         return execution
 
@@ -168,7 +173,7 @@ class _Pool:
         self._packages = packages
         self._lock = threading.Lock()
         self._keeper = Keeper(packages)
-        self._closed = False
+        self.closed = False
         self.turns = Turns(workers)
         self._spares: Spares[None, Child] = Spares(
             lambda _: self._fork(warm=True), Child.end, capacity=workers * _MOST_CHILDREN, ahead=workers if ahead else 0
@@ -199,7 +204,7 @@ class _Pool:
     def close(self) -> None:
         """End the worker; its children die with it."""
         with self._lock:
-            self._closed = True
+            self.closed = True
         self._spares.close()
         self._keeper.close()
 
@@ -230,7 +235,7 @@ class _Pool:
 
     def _living(self) -> Keeper:
         with self._lock:
-            if not self._keeper.alive and not self._closed:
+            if not self._keeper.alive and not self.closed:
                 self._keeper.close()
                 self._keeper = Keeper(self._packages)
             return self._keeper

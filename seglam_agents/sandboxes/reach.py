@@ -7,7 +7,7 @@ does.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 MUTATORS: Final = frozenset(
@@ -42,15 +42,15 @@ class Reach:
     """What leads to the functions of these names.
 
     Args:
-        tree: the program.
+        nodes: all of the program.
         functions: the names to begin with.
     """
 
-    def __init__(self, tree: ast.Module, functions: Iterable[str]) -> None:
+    def __init__(self, nodes: Sequence[ast.AST], functions: Iterable[str]) -> None:
         self.names = set(functions)
         self.attributes: set[str] = set()
         self._makers: set[str] = set()
-        self._nodes = list(ast.walk(tree))
+        self._nodes = nodes
         self._methods = {id(part): node for node in self._nodes if isinstance(node, ast.ClassDef) for part in node.body}
         self._functions = {node.name: node for node in self._nodes if isinstance(node, ast.FunctionDef)}
         size = -1
@@ -167,13 +167,9 @@ class Reach:
                     pass
 
 
-def impure(tree: ast.Module) -> set[str]:
+def impure(nodes: Iterable[ast.AST]) -> set[str]:
     """Return the functions of a program that change something outside themselves."""
-    return {
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef) and any(_changes(node, parameters(node)))
-    }
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef) and any(_changes(node, parameters(node)))}
 
 
 def changes(*nodes: ast.AST) -> bool:
@@ -229,6 +225,7 @@ def captured(pattern: ast.pattern) -> Iterator[str]:
 
 
 def _changes(node: ast.FunctionDef, taken: set[str]) -> Iterator[bool]:
-    own = {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)} - taken
-    yield any(isinstance(part, (ast.Global, ast.Nonlocal)) for part in ast.walk(node))
+    parts = list(ast.walk(node))
+    own = {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)} - taken
+    yield any(isinstance(part, (ast.Global, ast.Nonlocal)) for part in parts)
     yield any(name not in own for name, part in changed(node.body) if not isinstance(part, ast.AugAssign))

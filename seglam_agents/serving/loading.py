@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
 from seglam_agents.guards.locales import notation
+from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.records.errors import SandboxError, StaleError
 from seglam_agents.records.procedure import Parameter, Procedure, ToolUse
 from seglam_agents.records.record import Json
@@ -45,7 +46,13 @@ class Loaded:
 
 
 def load(
-    procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], limits: Limits, locale: str = ""
+    procedure: Procedure,
+    sandbox: Sandbox,
+    *,
+    tools: Mapping[str, Tool],
+    limits: Limits,
+    locale: str = "",
+    write_range: WriteRange = WRITE_RANGE,
 ) -> Loaded:
     """Compile a procedure's guard and prepare its program.
 
@@ -55,6 +62,7 @@ def load(
         tools: the tools of the agent.
         limits: of a guard that is code.
         locale: how users write numbers, dates and money; empty for the notation that slots read.
+        write_range: how far beyond the numbers seen others may lie where something is written.
 
     Raises:
         StaleError: a tool of it is gone.
@@ -69,8 +77,19 @@ def load(
     looks_at = names_read(procedure.body)
     arguments = signature(procedure.body)
     written = notation(locale) if locale else None
+    seen = [(example.text, example.context) for example in procedure.examples]
+    command, within = _is_command(procedure), write_range if _is_held(procedure) else None
     guard = (
-        CodeGuard(procedure.guard.code, sandbox, context=context, limits=limits, notation=written)
+        CodeGuard(
+            procedure.guard.code,
+            sandbox,
+            context=context,
+            limits=limits,
+            notation=written,
+            seen=seen,
+            command=command,
+            within=within,
+        )
         if procedure.guard.code
         else TemplateGuard(
             procedure.guard,
@@ -78,9 +97,10 @@ def load(
             mixed_currencies="currency" in looks_at,
             mixed_units=not looks_at.isdisjoint({"unit", "convert"}),
             unread=[p.name for p in procedure.parameters if p.name not in looks_at.intersection(arguments)],
-            seen=[example.text for example in procedure.examples],
+            seen=seen,
             notation=written,
-            command=_is_command(procedure),
+            command=command,
+            within=within,
         )
     )
     program = Program(procedure.body, "run", used, sandbox=procedure.sandbox)
@@ -100,6 +120,11 @@ def _is_command(procedure: Procedure) -> bool:
     """Tell whether a procedure changes something, and none of the requests that it is known for was a question."""
     writes = any(use.effect == "write" for use in procedure.tools)
     return writes and not any(example.text.rstrip().endswith("?") for example in procedure.examples)
+
+
+def _is_held(procedure: Procedure) -> bool:
+    """Tell whether a guard must hold what is written to what was seen; a body made from runs does so itself."""
+    return procedure.provenance.compiler != "traces" and any(use.effect == "write" for use in procedure.tools)
 
 
 def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str, Value] | str:

@@ -41,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 MAX_CALLS = 64
 """Tool calls of procedures that run side by side."""
+CODE_SECONDS = 0.3
+"""What all guards that are code may take of one request together; each has a limit of its own besides."""
+_NOT_ASKED = f"not asked: the guards before it took more than {CODE_SECONDS} s"
 MAX_EXPLAINED = 5
 """Guards that an explanation goes into, nearest first."""
 
@@ -167,8 +170,10 @@ class Lookup:
         wanted = next_together(parts, self.executor, recorded, now=plan.now)
         return GiveUp(wanted.reason, kind="conflict") if isinstance(wanted, Disagreement) else wanted
 
-    def finish(self, scope: Scope, plan: Plan, action: Final | GiveUp, steps: tuple[ToolStep, ...] = ()) -> Hit | Deopt:
-        """Return what a plan came to."""
+    def finish(self, scope: Scope, plan: Plan, action: Action, steps: tuple[ToolStep, ...] = ()) -> Hit | Deopt:
+        """Return what a plan came to; one that still wants a call was stopped by its host."""
+        if isinstance(action, Call):
+            action = GiveUp(f"stopped before its call of {action.tool}", kind="host")
         try:
             served = self._planned(scope, plan)
         except Exception:
@@ -247,10 +252,16 @@ class Lookup:
     ) -> tuple[list[_Accepting], tuple[Stop, ...]]:
         accepting: list[_Accepting] = []
         stops: list[Stop] = []
+        began: float | None = None
         # Guards that are code cost a sandbox run each: they are asked only where no template accepts.
         for served, which in (*candidates.indexed, *((served, None) for served in candidates.coded)):
-            if which is None and accepting:
+            if which is None and accepting and began is None:
                 break
+            if which is None:
+                began = began if began is not None else time.perf_counter()
+                if time.perf_counter() - began > CODE_SECONDS:
+                    # Whoever was not asked might accept as well: nothing is served on the word of the others.
+                    return [], (*stops, Stop(procedure=served.loaded.procedure.key, stage="code", reason=_NOT_ASKED))
             judgement = _judge(served.loaded, which, text, request)
             if isinstance(judgement, Accepted):
                 accepting.append(_Accepting(served, judgement.arguments))
@@ -287,7 +298,7 @@ class Lookup:
         """Run all that accept side by side. Once something was carried out, a disagreement is a give-up."""
         parts, steps, results = [item.part for item in accepting], list[ToolStep](), list[ToolResult]()
         while True:
-            wanted = next_together(parts, self.executor, results, now=now)
+            wanted = self._next_of(parts, results, now)
             if isinstance(wanted, Disagreement) and not steps:
                 return wanted
             if isinstance(wanted, Disagreement):
@@ -297,6 +308,18 @@ class Lookup:
             step, result = self.executor.carry_out(wanted, self.call)
             steps.append(step)
             results.append(result)
+
+    def _next_of(
+        self, parts: Sequence[Part], results: Sequence[ToolResult], now: datetime | None
+    ) -> Action | Disagreement:
+        try:
+            return next_together(parts, self.executor, results, now=now)
+        except Exception as error:
+            if not results:
+                raise
+            # From the first call on, nothing may hide from the model what was done.
+            logger.exception("a body broke after tools were called; the model takes over")
+            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.index import GuardIndex
+from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.guards.normal import NormalText
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import SeglamError
@@ -74,6 +75,7 @@ class Retriever:
         limits: of a guard that is code.
         instructions: digest of what the agent is told.
         locale: how users write numbers, dates and money.
+        write_range: how far beyond the numbers seen others may lie where something is written.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Retriever:
         limits: Limits,
         instructions: str = "",
         locale: str = "",
+        write_range: WriteRange = WRITE_RANGE,
     ) -> None:
         self._store = store
         self._sandbox = sandbox
@@ -92,6 +95,7 @@ class Retriever:
         self._limits = limits
         self._instructions = instructions
         self._locale = locale
+        self._write_range = write_range
         self._shelves: dict[str, _Shelf] = {}
         self._lock = threading.RLock()
 
@@ -191,7 +195,14 @@ class Retriever:
     def _load(self, shelf: _Shelf, entry: Entry) -> None:
         procedure = entry.procedure
         try:
-            loaded = load(procedure, self._sandbox, tools=self._tools, limits=self._limits, locale=self._locale)
+            loaded = load(
+                procedure,
+                self._sandbox,
+                tools=self._tools,
+                limits=self._limits,
+                locale=self._locale,
+                write_range=self._write_range,
+            )
             served = Served(loaded, entry)
         except SeglamError as error:
             # One procedure that cannot serve must not take the others down.

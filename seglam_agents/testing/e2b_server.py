@@ -15,6 +15,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Literal, TypeAlias, cast
@@ -53,7 +54,8 @@ class _Machine:
             process.wait()
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with suppress(OSError):  # What was not yet read is lost with the machine.
+                        pipe.close()
         self.contexts.clear()
 
 
@@ -66,7 +68,7 @@ class E2BServer:
         """Method and path of each request, in order."""
         self._machines: dict[str, _Machine] = {}
         self._faults: deque[tuple[str, Fault]] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         self._server.stand_in = self  # pyright: ignore[reportAttributeAccessIssue]  # read by the handler
@@ -90,8 +92,7 @@ class E2BServer:
         """End all machines, and stop listening."""
         self._server.shutdown()
         self._server.server_close()
-        for machine in self._machines.values():
-            machine.stop()
+        self.expire()
 
     def order(self, fault: Fault, path: str) -> None:
         """Have the next request whose path begins so go wrong."""
@@ -99,19 +100,22 @@ class E2BServer:
 
     def expire(self) -> None:
         """Let the time of every machine run out."""
-        for machine in self._machines.values():
-            machine.stop()
-        self._machines.clear()
+        with self._lock:
+            for machine in self._machines.values():
+                machine.stop()
+            self._machines.clear()
 
     def pause(self) -> None:
         """Pause every machine: it answers nothing until somebody connects to it."""
-        for machine in self._machines.values():
-            machine.paused = True
+        with self._lock:
+            for machine in self._machines.values():
+                machine.paused = True
 
     def create(self) -> dict[str, Json]:
         """Make a machine."""
         machine = _Machine(uuid.uuid4().hex[:20])
-        self._machines[machine.number] = machine
+        with self._lock:
+            self._machines[machine.number] = machine
         return self.described(machine.number)
 
     def connect(self, number: str) -> dict[str, Json] | None:
@@ -134,22 +138,26 @@ class E2BServer:
 
     def running(self, number: str) -> bool:
         """Tell whether a machine answers."""
-        return number in self._machines and not self._machines[number].paused
+        machine = self._machines.get(number)
+        return machine is not None and not machine.paused
 
     def kill(self, number: str) -> bool:
         """End a machine; tell whether there was one."""
-        machine = self._machines.pop(number, None)
-        if machine is not None:
-            machine.stop()
+        with self._lock:
+            machine = self._machines.pop(number, None)
+            if machine is not None:
+                machine.stop()
         return machine is not None
 
-    def new_context(self, number: str) -> dict[str, Json]:
-        """Start an interpreter on a machine."""
+    def new_context(self, number: str) -> dict[str, Json] | None:
+        """Start an interpreter on a machine; None where it is gone."""
         name = str(uuid.uuid4())
-        process = subprocess.Popen(  # noqa: S603  # our own text
-            [sys.executable, "-u", "-c", _INTERPRETER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self._machines[number].contexts[name] = process
+        with self._lock:
+            if number not in self._machines:
+                return None
+            self._machines[number].contexts[name] = subprocess.Popen(  # noqa: S603  # our own text
+                [sys.executable, "-u", "-c", _INTERPRETER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
         return {"id": name, "language": "python", "cwd": "/home/user"}
 
     def execute(self, number: str, context: str, code: str) -> Iterator[dict[str, Json]]:
@@ -196,7 +204,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(204, None)
             case ["contexts"]:
                 if self._routed():
-                    self._json(200, self._stand_in.new_context(self._number))
+                    made = self._stand_in.new_context(self._number)
+                    self._json(200 if made else 502, made or cast(Json, _GONE))
             case ["execute"]:
                 if self._routed():
                     self._execute(body)

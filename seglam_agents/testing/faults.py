@@ -10,6 +10,7 @@ A test drives one request for every `number` until `faults.reached` stays False:
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import threading
@@ -100,6 +101,11 @@ class Faults:
         @functools.wraps(function)
         async def broken(*args: object, **kwargs: object) -> object:
             if not self.strike():
+                return await function(*args, **kwargs)
+            if self.how == "hangs":
+                # The event loop goes on, as with a model that does not answer.
+                self.hanging.set()
+                await asyncio.to_thread(self._released.wait, MAX_HANG)
                 return await function(*args, **kwargs)
             if self.how == "raises after":
                 await function(*args, **kwargs)

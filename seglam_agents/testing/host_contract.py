@@ -241,12 +241,10 @@ def stored(cache: ReasoningCache, name: str, tools: Sequence[HostTool]) -> None:
 Open: TypeAlias = Callable[..., ReasoningCache]
 
 
-class HostContract:
-    """What every host must do."""
+class HostModes:
+    """The colours in which a suite drives a host."""
 
     modes: ClassVar[frozenset[Mode]] = frozenset({"sync", "async"})
-    pending: ClassVar[Mapping[str, str]] = {}
-    """Rows that cannot pass yet, by the name of the test, with what will mend them."""
 
     @pytest.fixture(params=["sync", "async"])
     def mode(self, request: pytest.FixtureRequest) -> Mode:
@@ -254,6 +252,13 @@ class HostContract:
         if request.param not in self.modes:
             pytest.skip(f"this host does not run {request.param}")
         return request.param
+
+
+class HostContract(HostModes):
+    """What every host must do."""
+
+    pending: ClassVar[Mapping[str, str]] = {}
+    """Rows that cannot pass yet, by the name of the test, with what will mend them."""
 
     @pytest.fixture(autouse=True)
     def known_gaps(self, request: pytest.FixtureRequest) -> None:

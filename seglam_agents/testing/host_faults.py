@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import ClassVar
 
 import pytest
 
@@ -32,6 +31,7 @@ from seglam_agents.testing.host_contract import (
     ORDER,
     PROCEDURES,
     Host,
+    HostModes,
     Job,
     Mode,
     Move,
@@ -123,17 +123,8 @@ class Letters:
         return [self.embed_query(text) for text in texts]
 
 
-class HostFaults:
+class HostFaults(HostModes):
     """What every host must withstand."""
-
-    modes: ClassVar[tuple[Mode, ...]] = ("sync", "async")
-
-    @pytest.fixture(params=["sync", "async"])
-    def mode(self, request: pytest.FixtureRequest) -> Mode:
-        """Blocking, or on an event loop."""
-        if request.param not in self.modes:
-            pytest.skip(f"this host does not run {request.param}")
-        return request.param
 
     @pytest.fixture(autouse=True)
     def eager(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -470,6 +470,38 @@ class SandboxContract:
         sandbox.close()
         assert_alive(sandbox)
 
+    def test_closing_in_a_run_raises_nothing(self, sandbox: Sandbox) -> None:
+        """A run whose sandbox is closed under it ends well or says so; it writes once, and the next run works."""
+        calls: list[Value] = []
+
+        def call(asked: ToolCall) -> ToolResult:
+            calls.append(asked.arguments["city"])
+            sandbox.close()
+            return ToolResult("ok")
+
+        program = Program("def run(x): return [x, weather(x)]", tools=(WEATHER,))
+        execution = sandbox.run(program, {"x": "Oslo"}, call=call)
+        assert isinstance(execution, Returned) or failed(execution).kind in ("crash", "unavailable")
+        assert calls == ["Oslo"]
+        assert_alive(sandbox)
+
+    def test_closing_beside_runs_raises_nothing(self, sandbox: Sandbox) -> None:
+        """Runs of other threads get the right value, or a failure that is none of theirs."""
+        program = Program("def run(x): return x")
+
+        def one(number: int) -> Execution:
+            if number % 4 == 0:
+                sandbox.close()
+            return sandbox.run(program, {"x": number}, limits=Limits(seconds=10))
+
+        with ThreadPoolExecutor(4) as pool:
+            for number, execution in enumerate(pool.map(one, range(16))):
+                if isinstance(execution, Returned):
+                    assert execution.value == number
+                else:
+                    assert failed(execution).kind in ("crash", "unavailable")
+        assert_alive(sandbox)
+
     def test_is_a_sandbox(self, sandbox: Sandbox) -> None:
         """The protocol's members are all there."""
         assert isinstance(sandbox, Sandbox)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
 
 import pytest
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.tools import Tool
-from seglam_agents.sandboxes.base import Limits, Program, ToolCall, ToolResult
+from seglam_agents.records.values import Value
+from seglam_agents.sandboxes.base import Execution, Limits, Program, Returned, ToolCall, ToolResult
 from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.testing.e2b_server import E2BServer, Fault
 from seglam_agents.testing.sandbox_contract import CONTRACT_MODULE, WEATHER, assert_alive, failed, returned
 
+REPOSITORY = Path(__file__).parents[2]
 PAY = Tool(name="pay", parameters={"properties": {"amount": {"type": "integer"}}}, effect="write")
 ONE = Program("def run(): return 1")
 
@@ -206,6 +213,68 @@ def test_packages_are_importable(server: E2BServer) -> None:
     assert plain.check(program)
     assert "pandas" in failed(plain.run(program, {}, limits=limits)).reason
     plain.close()
+
+
+def test_eight_threads_on_a_machine_that_comes_and_goes_write_once(server: E2BServer) -> None:
+    """Expired and paused machines, lost connections and refusals: each write once and in order, nothing is raised."""
+    sandbox = opened(server, workers=4)
+    program = Program("def run(k): return [pay(10 * k + i) for i in range(3)]", tools=(PAY,))
+    faults = iter(["expire", "pause", "hang up", "server error", "broken lines", "rate limit"] * 8)
+
+    def told(k: int) -> tuple[list[Value], Execution]:
+        calls: list[Value] = []
+
+        def call(asked: ToolCall) -> ToolResult:
+            calls.append(asked.arguments["amount"])
+            match next(faults):
+                case "expire":
+                    server.expire()
+                case "pause":
+                    server.pause()
+                case fault:
+                    server.order(cast(Fault, fault), "/execute")
+            return ToolResult(len(calls))
+
+        return calls, sandbox.run(program, {"k": k}, call=call)
+
+    with ThreadPoolExecutor(8) as threads:
+        seen = dict(enumerate(threads.map(told, range(16))))
+    for k, (calls, execution) in seen.items():
+        assert calls == [10 * k + i for i in range(3)][: len(calls)]
+        if isinstance(execution, Returned):
+            assert execution.value == [1, 2, 3] and len(calls) == 3
+        else:
+            assert failed(execution).kind in ("unavailable", "crash")
+    sandbox.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_fork_is_told_that_the_client_does_not_work_there() -> None:
+    """After the first run a fork gets a failure at once, and leaves its parent's machine alone."""
+    script = """
+import os
+from seglam_agents.sandboxes.base import Failed, Program, Returned
+from seglam_agents.sandboxes.e2b import E2BSandbox
+from seglam_agents.testing.e2b_server import E2BServer
+server = E2BServer()
+server.start()
+made = [E2BSandbox(api_key=server.api_key, api_url=server.url, sandbox_url=server.url) for _ in "12"]
+one = Program("def run(): return 1")
+assert isinstance(made[0].run(one, {}), Returned)
+child = os.fork()
+if child == 0:
+    told = [sandbox.run(one, {}) for sandbox in made]
+    for sandbox in made:
+        sandbox.close()
+    print([(isinstance(each, Failed), each.kind, "spawn" in each.reason) for each in told], flush=True)
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+print(isinstance(made[0].run(one, {}), Returned), made[0].spent.machines, flush=True)
+made[0].close()
+server.stop()
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == [str([(True, "unavailable", True)] * 2), "True 1"], done.stderr
 
 
 @pytest.mark.live

@@ -10,24 +10,17 @@ from functools import partial
 
 import pytest
 
+from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
-from seglam_agents.sandboxes.base import Program, Sandbox, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import Limits, Program, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.e2b import E2BSandbox
-from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
 from seglam_agents.testing.e2b_server import E2BServer
 from seglam_agents.testing.sandbox_contract import assert_alive, failed, returned
 
 PAY = Tool(name="pay", parameters={"properties": {"x": {}}}, effect="write")
-
-
-@pytest.fixture(scope="module")
-def monty() -> Iterator[Sandbox]:
-    sandbox = MontySandbox(workers=2)
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +282,61 @@ def test_the_clock_of_cpython_stands_still(
     assert returned(box.run(Program(source), {}, now=now)) == expected
 
 
+OTHERWISE = (
+    "math.cbrt(x)",
+    "gamma(x)",
+    "math.lgamma(x)",
+    "math.erf(x)",
+    "math.erfc(x)",
+    "math.atanh(x)",
+    "math.exp2(x)",
+)
+
+
+@pytest.mark.parametrize("expression", (*OTHERWISE, "datetime.strptime('1/2/69', '%d/%m/%y').year"))
+def test_what_gives_other_numbers_is_refused(monty: Sandbox, expression: str) -> None:
+    """Where Monty's numbers are other ones than Python's the program does not run there, looked at or not."""
+    program = Program(
+        f"import math\nfrom datetime import datetime\nfrom math import gamma\ndef run(x): return {expression}"
+    )
+    assert [problem.line for problem in monty.check(program)] == [4]
+    assert failed(monty.run(program, {"x": 0.5})).kind == "syntax"
+
+
+_FLOATS = tuple(step / 7 for step in range(1, 400))
+_FUNCTIONS = (
+    "exp",
+    "log",
+    "log10",
+    "log2",
+    "sin",
+    "cos",
+    "tan",
+    "atan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "asinh",
+    "expm1",
+    "log1p",
+    "sqrt",
+)
+
+
+def test_the_rest_of_math_gives_the_same_digits(monty: Sandbox, process: Sandbox) -> None:
+    """Powers, roots, sums and the usual functions agree to the last digit."""
+    source = (
+        "import math\ndef run(xs): return [\n"
+        + "".join(f"    [math.{name}(x / 9) for x in xs],\n" for name in _FUNCTIONS)
+        + "    [[x ** (1 / 3), 1.0003 ** x, 2.0 ** x, x % 0.3, x // 0.3, round(x, 3), math.hypot(x, 3)] for x in xs],\n"
+        "    [[sum([x, 0.1, 1e9]), math.fsum([x, 0.1]), f'{x:.3g}', str(x / 1e5), math.pow(x, 1.7)] for x in xs]]"
+    )
+    seen = [
+        returned(box.run(Program(source), {"xs": list(_FLOATS)}, limits=Limits(seconds=5))) for box in (monty, process)
+    ]
+    assert seen[0] == seen[1]
+
+
 def test_zones_have_no_names_inside(sandbox: Sandbox) -> None:
     """A time zone is its offset in every sandbox."""
     moment = datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=1), "CET"))
@@ -328,6 +376,7 @@ def test_cpython_is_lazy_and_may_be(process: Sandbox) -> None:
         (("email",), "from email.mime.audio import MIMEAudio", "name it in `packages`"),
     ],
 )
+@pytest.mark.usefixtures("process")
 def test_a_submodule_is_named_or_the_reason_says_so(packages: tuple[str, ...], line: str, reason: str) -> None:
     """A package may be given by a submodule; the reason tells of one that was not loaded."""
     box = ProcessSandbox(workers=1, packages=packages)
@@ -336,6 +385,29 @@ def test_a_submodule_is_named_or_the_reason_says_so(packages: tuple[str, ...], l
         assert reason in failed(execution).reason if reason else returned(execution) == 1
     finally:
         box.close()
+
+
+def test_a_package_that_is_missing_is_named() -> None:
+    """The reason names the package and says what to do; nothing is blamed on the locks."""
+    box = ProcessSandbox(workers=1, packages=("no_such_package",))
+    with pytest.raises(SandboxError, match=r"no_such_package.*install it"):
+        box.run(Program("def run(): return 1"), {})
+    box.close()
+    server = E2BServer()
+    server.start()
+    remote = E2BSandbox(
+        api_key=server.api_key, api_url=server.url, sandbox_url=server.url, packages=("no_such_package",)
+    )
+    execution = failed(remote.run(Program("def run(): return 1"), {}))
+    assert "no_such_package" in execution.reason and "template" in execution.reason
+    remote.close()
+    server.stop()
+
+
+def test_a_tool_named_like_the_entry_is_refused(sandbox: Sandbox) -> None:
+    """A tool called `run` would be hidden by the function that is called."""
+    program = Program("def run(): return 1", tools=(Tool(name="run"),))
+    assert any("another name" in problem.message for problem in sandbox.check(program))
 
 
 def _noted(calls: list[ToolCall], asked: ToolCall) -> ToolResult:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
 from seglam_agents.sandboxes.turns import Turns
 from seglam_agents.sandboxes.watchdog import Watchdog
+from seglam_agents.testing.processes import children, descendants
 from seglam_agents.testing.sandbox_contract import CONTRACT_MODULE, WEATHER, assert_alive, failed, returned
-from tests.contracts.test_sandboxes import REPOSITORY, children, command, wait_until_gone
+from tests.contracts.test_sandboxes import REPOSITORY, command, wait_until_gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -97,8 +99,13 @@ def test_stopped_workers_cost_no_minute(sandbox: Sandbox, ending: str) -> None:
     """Workers that were stopped (not killed) in a run are killed soon, and the next run works."""
 
     def stopping(_: ToolCall) -> ToolResult:
-        for child in descendants(os.getpid()):
+        children = descendants(os.getpid())
+        for child in children:
             os.kill(child, signal.SIGSTOP)
+        # The signal is on its way when `kill` returns: a worker may still answer.
+        patience = time.monotonic() + 5
+        while not all(map(_is_stopped, children)) and time.monotonic() < patience:
+            pass
         if ending == "raises":
             raise ConnectionError("host")
         return ToolResult(1)
@@ -125,7 +132,7 @@ from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.testing.sandbox_contract import WEATHER
 from seglam_agents.sandboxes.base import ToolResult
-from tests.contracts.test_supervision import descendants
+from seglam_agents.testing.processes import descendants
 sandbox = {"MontySandbox" if kind == "monty" else "ProcessSandbox"}(workers=8)
 begun = threading.Barrier(9)
 def call(asked):
@@ -248,16 +255,8 @@ def test_the_watchdog_kills_only_what_is_late() -> None:
     watchdog.close()
 
 
-def descendants(process: int) -> list[int]:
-    """Return the processes under this one, its grandchildren included."""
-    found: list[int] = []
-    for child in children(process):
-        found += [child, *_below(child)]
-    return found
-
-
-def _below(process: int) -> list[int]:
+def _is_stopped(process: int) -> bool:
     try:
-        return descendants(process)
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "RSD"
     except OSError:
-        return []
+        return True  # It has ended.

@@ -47,6 +47,7 @@ REFUND = Tool(
 )
 KNOWN = "Refund order A-1"
 HALF = "Half refund order A-1"
+BOTH = "Pay back order A-1"
 PURE = "Add 2 and 3"
 NEW = "Split 84.5 coins among 4 people"
 SPLIT = """```python
@@ -63,6 +64,12 @@ STORED = {
     "half": (
         "Half refund order {order:id}",
         "def run(order):\n    done = refund(order)\n    deopt('half is for a person')\n",
+        (REFUND,),
+    ),
+    "pay": ("Pay back order {order:id}", "def run(order):\n    return refund(order)\n", (REFUND,)),
+    "pay too": (
+        "Pay back (order|purchase) {order:id}",
+        "def run(order):\n    done = refund(order)\n    return done\n",
         (REFUND,),
     ),
     "add": ("Add {a:number} and {b:number}", "def run(a, b):\n    return a + b\n", ()),
@@ -111,6 +118,9 @@ class World:
         )
         for name, (template, body, tools) in STORED.items():
             self.put(name, template, body, tools)
+        # One sample at admission is the same call as a dozen of them.
+        admission = self.cache._engine.learning.compiling.admission  # pyright: ignore[reportPrivateUsage]  # no setting
+        object.__setattr__(admission, "samples", 1)
         self.cache.lookup("warm up")
         self.faults.armed = True
 
@@ -189,6 +199,7 @@ def do(world: World, path: str, colour: Colour) -> Outcome | Learned:
 PATHS = {
     f"answer {KNOWN}": 1,
     f"answer {HALF}": 1,
+    f"answer {BOTH}": 1,
     f"answer {PURE}": 0,
     f"answer {NEW}": 0,
     f"lookup {KNOWN}": 1,
@@ -391,3 +402,25 @@ def test_a_result_that_has_a_plain_form_is_used(sandbox: MontySandbox, returned:
     outcome = cache.answer(KNOWN)
     assert isinstance(outcome, Hit) and outcome.answer == answer
     cache.close()
+
+
+def test_guards_that_are_code_hold_a_request_up_once(sandbox: MontySandbox) -> None:
+    """Twenty endless guards do not cost a request twenty limits: the rest is not asked, and nothing is served."""
+    world = World(Faults("clock", 10**9, "raises"), sandbox)
+    ends = "def match(request):\n    return {} if 'zebra' in request else None\n"
+    spins = "def match(request):\n    while 'zebra' in request:\n        pass\n    return None\n"
+    for number, code in enumerate((ends, *[spins] * 20)):
+        procedure = Procedure(
+            id=f"code {number:02}",
+            name="code",
+            scope=world.cache.scope,
+            guard=GuardSource(code=code),
+            body="def run():\n    return 1\n",
+            provenance=Provenance(compiler="test"),
+        )
+        world.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+    outcome = world.cache.lookup("a zebra")
+    assert isinstance(outcome, Miss)
+    assert len(outcome.stops) <= 6 and outcome.stops[-1].reason.startswith("not asked")
+    assert isinstance(world.cache.lookup(PURE), Hit)
+    world.cache.close()

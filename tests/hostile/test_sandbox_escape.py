@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -435,7 +436,8 @@ def test_the_next_program_finds_no_trace(sandbox: Sandbox) -> None:
     )
     attack(sandbox, poison)
     after = attack(sandbox, f"{WALK}\ndef run(): return [len('ab'), hasattr(loaded()['builtins'], 'SECRET')]")
-    assert SECRET not in repr(after) and "666" not in repr(after)
+    said = repr(replace(after, seconds=0.0))
+    assert SECRET not in said and "666" not in said
     assert value(attack(sandbox, "def run(): return [len('ab')]")) == [2]
 
 

@@ -537,7 +537,7 @@ PRICES = {"tea": 3, "milk": 2}
 COST = "What do {n:count} {item:noun} cost?"
 COST_BODY = "def run(n, item):\n    return n * price(item)\n"
 BUY = "Order {n:count} boxes of {item:choice(tea|milk|rice)}"
-BUY_BODY = 'def run(n, item):\n    done = order(item, n)\n    if n > 10:\n        deopt("too many")\n    return done\n'
+BUY_BODY = 'def run(n, item):\n    done = order(item, n)\n    if n > 3:\n        deopt("too many")\n    return done\n'
 
 
 def trace(text: str, answer: object, *steps: ToolStep) -> Trace:
@@ -595,11 +595,11 @@ class TestTools:
         learned = ask.learn(cache, text, trace=trace(text, "ok 2", ORDER_STEP))
         assert learned.status == "admitted", learned.reason
         assert written == []
-        outcome = ask.answer(cache, "Order 20 boxes of milk")
+        outcome = ask.answer(cache, "Order 4 boxes of milk")
         assert isinstance(outcome, Deopt) and "too many" in outcome.reason and outcome.answer == "ordered"
-        assert written == [("milk", 20)] and [step.result for step in outcome.steps] == ["ok 20"]
+        assert written == [("milk", 4)] and [step.result for step in outcome.steps] == ["ok 4"]
         (told,) = model.interpretations
-        assert "must not be repeated" in told[-1].content and "ok 20" in told[-1].content
+        assert "must not be repeated" in told[-1].content and "ok 4" in told[-1].content
 
     def test_a_failing_tool_is_an_error_in_the_body(self, ask: Driver, opened: Open) -> None:
         """A tool that raises ends the body as a deopt, with the error among the steps."""

@@ -417,7 +417,7 @@ def test_code_and_context(sandbox: MontySandbox) -> None:
 
 def strict(template: str, *, unread: tuple[str, ...] = (), seen: tuple[str, ...] = ()) -> TemplateGuard:
     """Build a guard that knows what its body reads and what was seen."""
-    return TemplateGuard(GuardSource(templates=(template,)), unread=unread, seen=seen)
+    return TemplateGuard(GuardSource(templates=(template,)), unread=unread, seen=[(text, {}) for text in seen])
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,8 @@ def _report(folder: Path, monkeypatch: pytest.MonkeyPatch, template: str) -> dic
             body='def run(order):\n    cancel_order(order_id=order)\n    return "Done."\n',
             tools=(use,),
             examples=(Example(text="Cancel order A-1012", answer="Done."),),
-            provenance=Provenance(compiler="test"),
+            # Whatever else writes is held to what its examples are like; what was made from runs holds itself.
+            provenance=Provenance(compiler="traces"),
         )
         cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
     return _run(monkeypatch, folder, "--store", location)

@@ -640,3 +640,13 @@ def run(cache: ReasoningCache, till: Till, text: str) -> Hit | Deopt:
         results.append(result)
         steps.append(ToolStep(tool=action.tool, arguments=dict(action.arguments), result=encode(result.value)))
     return cache.finish(plan, action, steps)
+
+
+def test_a_plan_that_its_host_stops_before_a_call(opened: Open) -> None:
+    """What `next_action` returned may be given to `finish` as it is: a call that was not made is a deopt."""
+    cache = opened(tools=Till().host())
+    buying(cache)
+    plan = planned(cache, "Buy 3 boxes of tea")
+    outcome = cache.finish(plan, cache.next_action(plan))
+    assert isinstance(outcome, Deopt) and (outcome.kind, outcome.reason) == ("host", "stopped before its call of price")
+    assert cache.stats().deopts == 1

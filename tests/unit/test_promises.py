@@ -40,7 +40,7 @@ EXPECTED = ["ok"]
 
 def run(n, item):
     done = order(item)
-    if n > 10:
+    if n > 3:
         deopt("too many")
     return done
 ```"""
@@ -96,7 +96,7 @@ def test_2_a_write_is_never_done_twice(opened: Any) -> None:
     step = ToolStep(tool="order", arguments={"item": "tea"}, result="ok")
     trace = Trace(request=Request(text=text), steps=(step,), answer="ok")
     assert cache.learn(text, trace=trace).status == "admitted"
-    outcomes = [cache.answer("Order 3 boxes of milk"), cache.answer("Order 20 boxes of rice")]
+    outcomes = [cache.answer("Order 3 boxes of milk"), cache.answer("Order 4 boxes of rice")]
     assert all(isinstance(outcome, Deopt) and len(outcome.steps) == 1 for outcome in outcomes)
     assert calls == ["milk", "rice"]
 

@@ -101,7 +101,7 @@ class TestPlaces:
     """Spans travel with tokens, and words that nobody accounted for are no part of a place."""
 
     def test_a_number_is_never_cut(self, opened: Open) -> None:
-        """ "In room 15 put 3 chairs" and "... 12 put 5": nothing of a number is taken for a word beside it."""
+        """Of "In room 15 put 3 chairs" and "... 12 put 5", nothing of a number is taken for a word beside it."""
         desk = opened(("put", "write", "room count"))
         for room, count in ((15, 3), (12, 5), (18, 4), (11, 6), (16, 7)):
             desk.saw(f"In room {room} put {count} chairs", "Done.", step("put", room=room, count=count))
@@ -243,7 +243,7 @@ class TestPredictions:
 class TestNames:
     """Names of tools and arguments that no code can use."""
 
-    @pytest.mark.parametrize("name", ["get-price", "shop.price", "list", "first", "date", "class"])
+    @pytest.mark.parametrize("name", ["get-price", "shop.price", "list", "first", "date", "class", "ﬁnd"])
     def test_a_tool_of_any_name(self, opened: Open, name: str) -> None:
         """It is called under its own name, whatever the body calls it."""
         desk = opened((name, "read", "code from"))

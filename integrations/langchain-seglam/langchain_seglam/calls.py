@@ -7,26 +7,10 @@ from dataclasses import dataclass, field
 
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-from langgraph.errors import GraphBubbleUp
-from seglam_agents.hosting import (
-    WRITE,
-    Driver,
-    Drivers,
-    Flow,
-    InDoubt,
-    Json,
-    Known,
-    Write,
-    adrive,
-    drive,
-    host,
-    is_json,
-    is_object,
-    once,
-    work,
-)
+from seglam_agents import hosting
+from seglam_agents.hosting import Flow, Write
 
-from langchain_seglam.kinds import Loose, ToolOutput, mapping_of
+from langchain_seglam.kinds import WAITS, Loose, ToolOutput, mapping_of
 from langchain_seglam.messages import about
 from langchain_seglam.recording import recorded
 from langchain_seglam.state import attempt_of
@@ -50,26 +34,24 @@ async def arecord_tool_call(request: ToolCallRequest, execute: AsyncExecute) -> 
 
 
 def carry_out(
-    request: ToolCallRequest, execute: Execute | AsyncExecute, write: Write | None, driver: Driver | None
+    request: ToolCallRequest, execute: Execute | AsyncExecute, write: Write | None, driver: hosting.Driver | None
 ) -> Flow[ToolOutput]:
     """Carry a call out and record it; a write of a procedure is noted before and after, and done once."""
     run: Callable[[ToolCallRequest], Loose] = execute
 
     def call() -> Flow[ToolOutput]:
-        return recorded(request, (yield from host(lambda: run(request), lambda: run(request))))
+        return recorded(request, (yield from hosting.host(lambda: run(request), lambda: run(request))))
 
-    def instead(told: Known | InDoubt) -> ToolOutput:
+    def instead(told: hosting.Known | hosting.InDoubt) -> ToolOutput:
         name, call_id = request.tool_call["name"], request.tool_call["id"]
-        if isinstance(told, InDoubt):
+        if isinstance(told, hosting.InDoubt):
             return ToolMessage(content=told.text, name=name, tool_call_id=call_id, status="error")
         return ToolMessage.model_validate({**told.document, "name": name, "tool_call_id": call_id})
 
     if driver is None:
         return (yield from call())
     attempt = attempt_of(request)
-    return (
-        yield from once(driver.journal, write, attempt, call, instead=instead, document=_kept, waits=(GraphBubbleUp,))
-    )
+    return (yield from hosting.once(driver.journal, write, attempt, call, instead=instead, document=_kept, waits=WAITS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +65,30 @@ class WriteOnce:
     """
 
     caches: Caches
-    _drivers: Drivers = field(default_factory=Drivers)
+    _drivers: hosting.Drivers = field(default_factory=hosting.Drivers)
 
     def wrap(self, request: ToolCallRequest, execute: Execute) -> ToolOutput:
         """Carry a call out, unless it is a write that was begun before."""
-        return drive(self._once(request, execute))
+        return hosting.drive(self._once(request, execute))
 
     async def awrap(self, request: ToolCallRequest, execute: AsyncExecute) -> ToolOutput:
         """Carry a call out, unless it is a write that was begun before. See `wrap`."""
-        return await adrive(self._once(request, execute))
+        return await hosting.adrive(self._once(request, execute))
 
     def _once(self, request: ToolCallRequest, execute: Execute | AsyncExecute) -> Flow[ToolOutput]:
-        cache = yield from work(lambda: cache_of(self.caches, runtime_of(request)))
+        cache = yield from hosting.work(lambda: cache_of(self.caches, runtime_of(request)))
         driver = self._drivers.of(cache) if cache is not None else None
         return (yield from carry_out(request, execute, _written(request), driver))
 
 
-def _kept(result: ToolOutput) -> tuple[dict[str, Json] | None, bool]:
+def _kept(result: ToolOutput) -> tuple[dict[str, hosting.Json] | None, bool]:
     """Return what the journal keeps of what a call came to, and whether the tool says that it failed."""
     if not isinstance(result, ToolMessage):
         return None, False
     kept = result.model_dump(include={"content", "artifact", "status", "response_metadata"})
-    if not is_json(kept.get("artifact")):
+    if not hosting.is_json(kept.get("artifact")):
         kept.pop("artifact")
-    return kept if is_object(kept) else None, result.status == "error"
+    return kept if hosting.is_object(kept) else None, result.status == "error"
 
 
 def _written(request: ToolCallRequest) -> Write | None:
@@ -119,6 +101,6 @@ def _written(request: ToolCallRequest) -> Write | None:
     for message in reversed(messages):
         if isinstance(message, AIMessage):
             known = any(call["id"] == request.tool_call.get("id") for call in message.tool_calls)
-            document = about(message).get(WRITE) if known else None
+            document = about(message).get(hosting.WRITE) if known else None
             return Write.model_validate(document) if document is not None else None
     return None

@@ -6,33 +6,16 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import InitVar, dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
-from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
-from seglam_agents import ReasoningCache, Trace
-from seglam_agents.hosting import (
-    Answered,
-    Drivers,
-    Flow,
-    Json,
-    Learning,
-    Misfit,
-    Price,
-    SavingsReport,
-    adrive,
-    answer_purely,
-    drive,
-    fit,
-    host,
-    json_of,
-    plain,
-    work,
-)
+from seglam_agents import ReasoningCache, Trace, hosting
+from seglam_agents.hosting import Answered, Json, Learning, Price, plain
 
-from langchain_seglam.events import emitted, span
-from langchain_seglam.kinds import Goto, Loose, loose, mapping_of
+from langchain_seglam.events import emitted
+from langchain_seglam.kinds import WAITS, Goto, Loose, loose, mapping_of
 from langchain_seglam.state import current_runtime, switch
 from langchain_seglam.tenancy import Caches, cache_of
 
@@ -83,11 +66,11 @@ def reasoning_cached(
 
         @functools.wraps(function)
         async def awaited(state: StateT, *args: P.args, **kwargs: P.kwargs) -> Loose:
-            return await adrive(cached.run(state, kind, lambda: function(state, *args, **kwargs)))
+            return await hosting.adrive(cached.run(state, kind, lambda: function(state, *args, **kwargs)))
 
         @functools.wraps(function)
         def blocking(state: StateT, *args: P.args, **kwargs: P.kwargs) -> Loose:
-            return drive(cached.run(state, kind, lambda: function(state, *args, **kwargs)))
+            return hosting.drive(cached.run(state, kind, lambda: function(state, *args, **kwargs)))
 
         wrapper = loose(awaited if inspect.iscoroutinefunction(function) else blocking)
         wrapper.seglam = cached
@@ -105,40 +88,34 @@ class CachedNode:
     context: ContextOf = ()
     learning: InitVar[Learning] = "inline"
     price: InitVar[Price | None] = None
-    drivers: Drivers = field(init=False)
+    drivers: hosting.Drivers = field(init=False)
 
     def __post_init__(self, learning: Learning, price: Price | None) -> None:
-        self.drivers = Drivers(price, learning)
+        self.drivers = hosting.Drivers(price, learning)
 
-    def savings(self, cache: ReasoningCache) -> SavingsReport:
+    def savings(self, cache: ReasoningCache) -> hosting.SavingsReport:
         """Return what was saved since this process began."""
         return self.drivers.savings(cache)
 
-    def run(self, state: object, kind: object, node: Callable[[], Loose]) -> Flow[Loose]:
+    def run(self, state: object, kind: object, node: Callable[[], Loose]) -> hosting.Flow[Loose]:
         """Answer, or run the node and learn."""
-        cache = yield from work(lambda: cache_of(self.caches, current_runtime()))
-        asked = yield from work(lambda: self._ask(cache, state, kind))
+        cache = yield from hosting.work(lambda: cache_of(self.caches, current_runtime()))
+        asked = yield from hosting.tried(
+            lambda: self._ask(cache, state, kind), Answered(), "the cache is broken; the node runs", waits=WAITS
+        )
         yield from emitted(asked.events)
         if asked.found:
             return as_update(asked.answer, kind)
-        result = yield from host(node, node)
+        result = yield from hosting.host(node, node)
         yield from self.drivers.learn(cache, _trace(asked, result, kind))
         return result
 
     def _ask(self, cache: ReasoningCache | None, state: object, kind: object) -> Answered:
-        """Return what the cache says. Never raises: without an answer the node runs."""
-        try:
-            text = self.text(state) if callable(self.text) else mapping_of(state).get(self.text)
-            if cache is None or not isinstance(text, str):
-                return Answered()
-            with span("seglam.lookup"):
-                driver, misfit = self.drivers.of(cache), _misfit(kind)
-                return answer_purely(driver, text, self._context(state), switch=switch(), misfit=misfit)
-        except GraphBubbleUp:
-            raise
-        except Exception:
-            logger.exception("the cache is broken; the node runs")
+        text = self.text(state) if callable(self.text) else mapping_of(state).get(self.text)
+        if cache is None or not isinstance(text, str):
             return Answered()
+        driver, misfit = self.drivers.of(cache), _misfit(kind)
+        return hosting.answer_purely(driver, text, self._context(state), switch=switch(), misfit=misfit)
 
     def _context(self, state: object) -> dict[str, Json]:
         if callable(self.context):
@@ -157,7 +134,7 @@ def as_answer(result: object) -> Json:
         command: Goto = loose(result)
         if command.graph is not None or command.resume is not None:
             raise ValueError("a command to another graph, or one that resumes, is no answer")
-        return {_COMMAND: {"goto": json_of(command.goto), "update": plain(command.update, given=True)}}
+        return {_COMMAND: {"goto": hosting.json_of(command.goto), "update": plain(command.update, given=True)}}
     if result is None:
         raise ValueError("the node returned nothing")
     return plain(result, given=True)
@@ -173,8 +150,8 @@ def as_update(answer: Json, kind: object) -> object:
         return _command(answer[_COMMAND], kind)
     if _is_command(kind):
         raise ValueError("the node returns a command, and the answer is none")
-    fitted = fit(answer, [dict[str, Any] if kind is None or kind is Any else kind])
-    if isinstance(fitted, Misfit):
+    fitted = hosting.fit(answer, [dict[str, Any] if kind is None or kind is Any else kind])
+    if isinstance(fitted, hosting.Misfit):
         raise ValueError(fitted.reason)
     return fitted
 
@@ -218,8 +195,8 @@ def _is_command(kind: object) -> bool:
 
 def _returned(function: Callable[..., object]) -> object:
     """Return the annotated result of a node; None where it does not say, or says it in names that are not there."""
-    try:
-        kind = get_type_hints(function).get("return")
-    except Exception:
-        return None
-    return None if kind in (dict, type(None)) else kind
+    told: dict[str, object] = {}
+    with suppress(Exception):
+        told = get_type_hints(function)
+    kind = told.get("return")
+    return None if kind is dict or kind is type(None) else kind

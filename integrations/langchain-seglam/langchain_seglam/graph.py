@@ -9,29 +9,16 @@ from typing import get_type_hints
 
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
-from langchain_core.tools import BaseTool
 from langgraph.types import Command
 from pydantic import BaseModel
-from seglam_agents import Trace
-from seglam_agents.hosting import Decision, Flow, Learning, Say, SayAnswer, Unclean, adrive, drive, host, new_id, work
-from typing_extensions import TypedDict, is_typeddict
+from seglam_agents import Trace, hosting
+from seglam_agents.hosting import Say, mapping
+from typing_extensions import TypedDict, Unpack, is_typeddict
 
-from langchain_seglam.graph_cache import NODE, GraphCache, SeglamState, graph_cache
-from langchain_seglam.kinds import (
-    Builder,
-    Canonicalise,
-    Loose,
-    Node,
-    State,
-    Text,
-    Typed,
-    Update,
-    loose,
-    mapping,
-    several,
-)
+from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache
+from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose, mapping_of
+from langchain_seglam.messages import answered, said
 from langchain_seglam.recording import asked_by
-from langchain_seglam.saying import answered, said
 from langchain_seglam.tenancy import Caches
 
 
@@ -41,12 +28,7 @@ def add_reasoning_cache(
     cache: Caches | GraphCache,
     *,
     goto: Callable[[AIMessage], str | Sequence[str]] | None = None,
-    text: Text | None = None,
-    context: Typed | None = None,
-    canonicalise: Canonicalise | None = None,
-    messages: str = "messages",
-    tools: Sequence[BaseTool] | None = None,
-    learning: Learning = "inline",
+    **options: Unpack[GraphOptions],
 ) -> Builder:
     """Rewire a builder so that stored procedures stand in for a node that asks a model, and return it.
 
@@ -59,12 +41,7 @@ def add_reasoning_cache(
         node: the name of the node that asks the model; its update has the messages' key.
         cache: a cache, one a tenant, or a `GraphCache`.
         goto: where to go after a message of a procedure, for a node that routes by returning a `Command`.
-        text: makes the request from the state; see `GraphCache`.
-        context: makes the typed context.
-        canonicalise: makes later turns self-contained.
-        messages: the key of the messages in the state.
-        tools: those that may be called now; without them, the ones that the cache was told.
-        learning: `inline`, `background` or `off`.
+        options: how the node uses the cache; see `GraphCache`.
 
     Raises:
         ValueError: there is no such node, or it routes by itself and `goto` is missing.
@@ -74,14 +51,12 @@ def add_reasoning_cache(
     spec = builder.nodes[node]
     if spec.ends and goto is None:
         raise ValueError(f"the node {node!r} routes by a Command: pass goto=, which says where a message leads")
-    shared = graph_cache(cache, f"{NODE}_{node}", messages, text, context, canonicalise, tools, learning)
+    shared = graph_cache(cache, f"{NODE}_{node}", options)
     original, schema = loose(spec.runnable), loose(spec.input_schema)
-    stood_in = _StoodIn(shared, original, schema, goto, messages)
+    stood_in = _StoodIn(shared, original, schema, goto, shared.messages or "messages")
     merged = _with_our_channels(schema)
     del builder.nodes[node]
-    builder.add_node(  # pyright: ignore[reportUnknownMemberType]
-        node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged
-    )
+    loose(builder).add_node(node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged)
     builder.nodes[node] = dataclasses.replace(spec, runnable=builder.nodes[node].runnable, input_schema=merged)
     return builder
 
@@ -98,36 +73,40 @@ class _StoodIn:
 
     def run(self, state: State, config: RunnableConfig) -> object:
         """Say the procedure's message, or run the node."""
-        return drive(self._step(state, config))
+        return hosting.drive(self._step(state, config))
 
     async def arun(self, state: State, config: RunnableConfig) -> object:
         """Say the procedure's message, or run the node. See `run`."""
-        return await adrive(self._step(state, config))
+        return await hosting.adrive(self._step(state, config))
 
-    def _step(self, state: State, config: RunnableConfig) -> Flow[object]:
+    def _step(self, state: State, config: RunnableConfig) -> hosting.Flow[object]:
         decision = yield from self.shared.decided(state, calls=True)
-        if isinstance(decision, (Say, SayAnswer)):
+        if isinstance(decision, (Say, hosting.SayAnswer)):
             return self._said(decision)
         given, node = self._input(state), self.original
-        result: object = yield from host(lambda: node.invoke(given, config), lambda: node.ainvoke(given, config))
-        update, trace = yield from work(lambda: self._concluded(decision, state, result))
+        result: object = yield from hosting.host(
+            lambda: node.invoke(given, config), lambda: node.ainvoke(given, config)
+        )
+        update, trace = yield from hosting.work(lambda: self._concluded(decision, state, result))
         if trace is not None:
             yield from self.shared.learn(trace)
         return update
 
-    def _said(self, decision: Say | SayAnswer) -> object:
+    def _said(self, decision: Say | hosting.SayAnswer) -> object:
         message = said(decision) if isinstance(decision, Say) else answered(decision)
         update = {**self.shared.update(decision), self.messages: [message]}
         return update if self.goto is None else Command(update=update, goto=loose(self.goto(message)))
 
-    def _concluded(self, decision: Decision, state: State, result: object) -> tuple[object, Trace | Unclean | None]:
+    def _concluded(
+        self, decision: hosting.Decision, state: State, result: object
+    ) -> tuple[object, Trace | hosting.Unclean | None]:
         """Return what the node returned together with our update, and what may be learnt from it."""
         made, plain = _update_of(result), loose(result)
         if made is None:
-            return [*(several(plain) or [result]), Command(update=self.shared.update(decision))], None
+            return [*(hosting.several(plain) or [result]), Command(update=self.shared.update(decision))], None
         final = _final_message(made.get(self.messages))
         if final is not None and final.id is None:
-            final.id = new_id("run")  # The trace and the state must name the message alike.
+            final.id = hosting.new_id("run")  # The trace and the state must name the message alike.
         ended = final is not None and not final.tool_calls
         trace = self.shared.trace(state, decision.turn, final) if ended else None
         proposed = asked_by(final) if final is not None else ()
@@ -150,13 +129,11 @@ def _update_of(result: object) -> Update | None:
         return {**mapping(plain)}
     if isinstance(result, BaseModel):
         return {key: getattr(result, key) for key in result.model_fields_set}
-    if dataclasses.is_dataclass(result) and not isinstance(result, type):
-        return {item.name: getattr(result, item.name) for item in dataclasses.fields(result)}
-    return None
+    return {**mapping_of(result)} if dataclasses.is_dataclass(result) else None
 
 
 def _final_message(messages: Loose) -> AIMessage | None:
-    last = next(reversed(several(messages)), messages)
+    last = next(reversed(hosting.several(messages)), messages)
     return last if isinstance(last, AIMessage) else None
 
 

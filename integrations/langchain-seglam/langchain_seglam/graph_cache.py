@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import InitVar, dataclass, field
 from typing import Annotated, Any, NotRequired
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import BaseTool
-from langgraph.errors import GraphBubbleUp
-from seglam_agents import ReasoningCache, Request, Trace
-from seglam_agents.hosting import (
-    Asked,
-    Decision,
-    Driver,
-    Drivers,
-    Event,
-    Flow,
-    Json,
-    Learning,
-    Pass,
-    Price,
-    Turn,
-    Unclean,
-    View,
-    digest,
-    new_id,
-    work,
-)
+from seglam_agents import ReasoningCache, Request, Trace, hosting
+from seglam_agents.hosting import Decision, Learning, Turn, Unclean
 from typing_extensions import TypedDict
 
-from langchain_seglam.events import emitted, span
-from langchain_seglam.kinds import Canonicalise, State, Text, Typed, Update
+from langchain_seglam.events import emitted
+from langchain_seglam.kinds import WAITS, Canonicalise, State, Text, Typed, Update
 from langchain_seglam.messages import after, is_first_turn, last_human, text_of, until
 from langchain_seglam.recording import carried_of, traced
 from langchain_seglam.state import (
@@ -48,8 +29,6 @@ from langchain_seglam.state import (
 )
 from langchain_seglam.tenancy import Caches, cache_of
 from langchain_seglam.tools import offered
-
-logger = logging.getLogger(__name__)
 
 NODE = "seglam_cache"
 
@@ -91,27 +70,27 @@ class GraphCache:
     canonicalise: Canonicalise | None = None
     learning: InitVar[Learning] = "inline"
     tools: Sequence[BaseTool] | None = None
-    price: InitVar[Price | None] = None
+    price: InitVar[hosting.Price | None] = None
     custom_stream: bool = False
     recorded: bool = False
-    drivers: Drivers = field(init=False)
+    drivers: hosting.Drivers = field(init=False)
 
-    def __post_init__(self, learning: Learning, price: Price | None) -> None:
-        self.drivers = Drivers(price, learning)
+    def __post_init__(self, learning: Learning, price: hosting.Price | None) -> None:
+        self.drivers = hosting.Drivers(price, learning)
 
     def cache(self) -> ReasoningCache | None:
         """Return the cache of the running graph's tenant."""
         return cache_of(self.caches, current_runtime())
 
-    def decided(self, state: State, *, calls: bool) -> Flow[Decision]:
+    def decided(self, state: State, *, calls: bool) -> hosting.Flow[Decision]:
         """Return what happens now, and emit it."""
-        decision = yield from work(lambda: self.decide(state, calls=calls))
+        decision = yield from hosting.work(lambda: self.decide(state, calls=calls))
         yield from emitted(decision.events, custom_stream=self.custom_stream)
         return decision
 
-    def learn(self, trace: Trace | Unclean) -> Flow[None]:
+    def learn(self, trace: Trace | Unclean) -> hosting.Flow[None]:
         """Learn from the turn of a graph."""
-        cache = yield from work(self.cache)
+        cache = yield from hosting.work(self.cache)
         yield from self.drivers.learn(cache, trace)
 
     def decide(self, state: State, *, calls: bool) -> Decision:
@@ -121,27 +100,12 @@ class GraphCache:
             state: that of the graph.
             calls: whether the graph can run tool calls that the cache asks for.
         """
-        turn = Turn(status="off")
-        try:
-            turn, begins = self._turn(state, calls=calls)
-            cache = self.cache()
-            if cache is None:
-                return Pass(turn.model_copy(update={"status": "off", "reason": "the tenant is not known"}))
-            driver, events = self.drivers.of(cache), ()
-            if begins:
-                turn, events = self._look_up(driver, turn, state)
-            if turn.plan is not None and turn.status == "running" and not turn.plan.pure and not calls:
-                reason = f"{turn.plan.procedure} calls tools, which this node cannot run"
-                return Pass(turn.model_copy(update={"status": "miss", "plan": None, "reason": reason}))
-            decision = driver.advance(turn, self._view(state, turn))
-            return replace(decision, events=(*events, *decision.events))
-        except GraphBubbleUp:
-            raise
-        except Exception:
-            logger.exception("the cache is broken; the node goes on")
-            return Pass(turn.model_copy(update={"status": "gave up", "learn": False}))
+        broken = hosting.Pass(Turn(status="gave up", learn=False))
+        return hosting.safely(
+            lambda: self._decided(state, calls), broken, "the cache is broken; the node goes on", waits=WAITS
+        )
 
-    def update(self, decision: Decision, *, ended: bool = False, proposed: tuple[Asked, ...] = ()) -> Update:
+    def update(self, decision: Decision, *, ended: bool = False, proposed: tuple[hosting.Asked, ...] = ()) -> Update:
         """Return the update of our own channel: with what the model asked for, and whether the turn has ended."""
         known = {"ended": ended, "proposed": (*decision.turn.proposed, *proposed)}
         return {TURN: write_turn(decision.turn.model_copy(update=known), self.name)}
@@ -150,11 +114,9 @@ class GraphCache:
         """Return what was done in the turn of a state, with the message that ends it. Never raises."""
         history = [*self.history(state), *([final] if final is not None else [])]
         last = next((message.id for message in reversed(history) if isinstance(message, AIMessage)), None)
-        try:
-            return traced(turn.model_copy(update={"author": last or ""}), history, trusting=not self.recorded)
-        except Exception:
-            logger.exception("a turn was not seen")
-            return Unclean("the turn cannot be read")
+        authored, trusting = turn.model_copy(update={"author": last or ""}), not self.recorded
+        unclean = Unclean("the turn cannot be read")
+        return hosting.safely(lambda: traced(authored, history, trusting=trusting), unclean, "a turn was not seen")
 
     def request(self, state: State) -> Request | None:
         """Return the request of a state; None where it does not stand for itself."""
@@ -165,29 +127,34 @@ class GraphCache:
         """Return the messages of a state; none for a graph without."""
         return (state.get(self.messages) or ()) if self.messages is not None else ()
 
-    def _turn(self, state: State, *, calls: bool) -> tuple[Turn, bool]:
+    def _decided(self, state: State, calls: bool) -> Decision:
+        turn, cache = self._turn(state, calls=calls), self.cache()
+        if cache is None:
+            return hosting.Pass(turn.model_copy(update={"status": "off", "reason": "the tenant is not known"}))
+        view = self._view(state, turn)
+        return self.drivers.of(cache).step(
+            turn, lambda: (self._text(state, turn), self._typed(state)), view, pure=not calls
+        )
+
+    def _turn(self, state: State, *, calls: bool) -> Turn:
         """Return the turn of a state, a new one where the person has spoken since."""
-        human, earlier = last_human(self.history(state)), has_turn(state, self.name)
-        key = (human.id or "") if human is not None else digest(self._text(state), self._typed(state))
+        history = self.history(state)
+        human, earlier = last_human(history), has_turn(state, self.name)
+        key = (human.id or "") if human is not None else hosting.digest(self._text(state), self._typed(state))
         known = read_turn(state, self.name) if earlier else Turn()
         # Where nothing is called there is nothing to go on with: every visit is a turn.
         if calls and self.messages is not None and earlier and known.message == key:
-            return known, False
-        asked = until(self.history(state), key) if human is not None else ()
+            return known
+        if any(isinstance(message, AIMessage) for message in after(history, key) or ()):
+            reason = "the turn began without the cache; does the state of the graph have SeglamState's channels?"
+            return Turn(status="off", message=key, reason=reason, learn=False)
+        asked = until(history, key) if human is not None else ()
         before = attempts(asked, known.message if known.ended else "") if asked else ()
         # An earlier turn of the thread is known by what it left, even where its messages were cut.
         alone = not earlier or (bool(asked) and len(before) < len(asked) - 1)
-        place = origin(before, current_runtime())
-        return Turn(key=new_id("turn"), origin=place, message=key, alone=alone), True
+        return Turn(key=hosting.new_id("turn"), origin=origin(before, current_runtime()), message=key, alone=alone)
 
-    def _look_up(self, driver: Driver, turn: Turn, state: State) -> tuple[Turn, tuple[Event, ...]]:
-        if any(isinstance(message, AIMessage) for message in after(self.history(state), turn.message) or ()):
-            reason = "the turn began without the cache; does the state of the graph have SeglamState's channels?"
-            return turn.model_copy(update={"status": "off", "reason": reason, "learn": False}), ()
-        with span("seglam.lookup"):
-            return driver.begin(turn, self._text(state, turn), self._typed(state), switch())
-
-    def _typed(self, state: State) -> dict[str, Json]:
+    def _typed(self, state: State) -> dict[str, hosting.Json]:
         return dict(self.context(state)) if self.context else {}
 
     def _text(self, state: State, turn: Turn | None = None) -> str | None:
@@ -203,26 +170,26 @@ class GraphCache:
             return text_of(human)
         return self.canonicalise(asked) if self.canonicalise else None
 
-    def _view(self, state: State, turn: Turn) -> View:
+    def _view(self, state: State, turn: Turn) -> hosting.View:
         tail = after(self.history(state), turn.message) if self.messages is not None else ()
         if tail is None and not turn.asked:
             tail = ()
         calls = carried_of(tail, trusting=not self.recorded) if tail is not None else None
         tools = self.tools
-        return View(calls, (lambda name: offered(tools, name)) if tools is not None else None, switch=switch())
+        return hosting.View(calls, (lambda name: offered(tools, name)) if tools is not None else None, switch=switch())
 
 
-def graph_cache(
-    cache: Caches | GraphCache,
-    name: str,
-    messages: str | None,
-    text: Text | None,
-    context: Typed | None,
-    canonicalise: Canonicalise | None,
-    tools: Sequence[BaseTool] | None,
-    learning: Learning = "inline",
-) -> GraphCache:
+class GraphOptions(TypedDict, total=False):
+    """How a node uses a cache: what `GraphCache` takes, for those that are given a bare cache."""
+
+    messages: str | None
+    text: Text | None
+    context: Typed | None
+    canonicalise: Canonicalise | None
+    learning: Learning
+    tools: Sequence[BaseTool] | None
+
+
+def graph_cache(cache: Caches | GraphCache, name: str, options: GraphOptions) -> GraphCache:
     """Return the cache of a node: the one that was given, or a new one with these options."""
-    if isinstance(cache, GraphCache):
-        return cache
-    return GraphCache(cache, name, messages, text, context, canonicalise, learning, tools)
+    return cache if isinstance(cache, GraphCache) else GraphCache(cache, name, **options)

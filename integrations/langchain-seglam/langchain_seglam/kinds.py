@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, TypeAlias
 
 from langchain.agents.middleware.types import ExtendedModelResponse, ModelRequest, ModelResponse
 from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.runnables import Runnable
+from langgraph.errors import GraphBubbleUp
 from langgraph.graph import StateGraph  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 from pydantic import BaseModel
-from seglam_agents.hosting import Json
+from seglam_agents.hosting import Json, mapping, several
 
 State: TypeAlias = Mapping[str, Any]
 Update: TypeAlias = dict[str, Any]
@@ -28,20 +29,13 @@ Response: TypeAlias = ModelResponse[Any]
 Responded: TypeAlias = ExtendedModelResponse[Any]
 ToolOutput: TypeAlias = ToolMessage | Goto
 
+WAITS: tuple[type[Exception], ...] = (GraphBubbleUp,)
+"""What the host raises to wait for somebody, or to hand over to another graph."""
+
 
 def loose(value: object) -> Any:
     """Return a value as one of any type, where the host's own type says less than nothing."""
     return value
-
-
-def mapping(value: object) -> State:
-    """Return a mapping as one; anything else as an empty one."""
-    return cast(State, value) if isinstance(value, Mapping) else {}
-
-
-def several(value: object) -> list[Any]:
-    """Return a list or a tuple as a list; anything else as an empty one."""
-    return [*cast("Sequence[Any]", value)] if isinstance(value, (list, tuple)) else []
 
 
 def schemas_of(response_format: object) -> Sequence[object]:
@@ -69,12 +63,3 @@ Canonicalise: TypeAlias = Callable[[Sequence[BaseMessage]], str | None]
 """Turns a later turn, given with the history before it, into a request that stands for itself; None where it cannot."""
 Text: TypeAlias = Callable[[State], str | None]
 Typed: TypeAlias = Callable[[State], Mapping[str, Json]]
-
-
-class HasServerInfo(Protocol):
-    """A `Runtime` or a `ToolRuntime` of LangGraph."""
-
-    @property
-    def server_info(self) -> object:
-        """What the server says about the run; `user` is who was authenticated."""
-        ...

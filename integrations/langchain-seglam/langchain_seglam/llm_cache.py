@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 
@@ -10,31 +9,11 @@ from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.load import loads
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, Generation
-from seglam_agents import ReasoningCache, Trace
-from seglam_agents.hosting import (
-    Drivers,
-    Kept,
-    Learning,
-    Price,
-    SavingsReport,
-    Say,
-    SayAnswer,
-    Turn,
-    Unclean,
-    View,
-    digest,
-    drive,
-    follow,
-    new_id,
-)
+from seglam_agents import ReasoningCache, Trace, hosting
 
-from langchain_seglam.kinds import several
-from langchain_seglam.messages import about, after, is_first_turn, last_human, text_of, until
+from langchain_seglam.messages import about, after, answered, is_first_turn, last_human, said, text_of, until
 from langchain_seglam.recording import asked_by, carried_of, traced
-from langchain_seglam.saying import answered, said
 from langchain_seglam.state import switch
-
-logger = logging.getLogger(__name__)
 
 MAX_EXACT = 1_024
 _REQUEST = "the request"
@@ -71,45 +50,35 @@ class SeglamLLMCache(BaseCache):
         cache: ReasoningCache | None = None,
         *,
         system_prompt: str = "",
-        learning: Learning = "off",
+        learning: hosting.Learning = "off",
         exact: int = MAX_EXACT,
-        price: Price | None = None,
+        price: hosting.Price | None = None,
     ) -> None:
         self._cache = cache
         self._system_prompt = system_prompt
-        self._exact = Kept[list[Generation]](exact)
-        self._drivers = Drivers(price, learning)
+        self._exact = hosting.Kept[list[Generation]](exact)
+        self._drivers = hosting.Drivers(price, learning)
         self.learner = self._drivers.learner
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """Return the generations for a call, or None where the model is to be asked. Never raises."""
-        try:
-            if switch() != "on":
-                return None
-            messages = _messages(prompt)
-            kept = self._exact.get(_key(prompt, llm_string, messages))
-            return [_fresh(found) for found in kept] if kept is not None else self._generated(messages, llm_string)
-        except Exception:
-            logger.exception("the cache is broken; the model goes on")
-            return None
+        return hosting.safely(lambda: self._found(prompt, llm_string), None, "the cache is broken; the model goes on")
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Keep a call, and learn from the conversation if it ended with it. Never raises."""
-        try:
+        with hosting.unharmed("a call could not be kept"):
             if switch() == "off":
                 return
             messages = _messages(prompt)
             self._exact.put(_key(prompt, llm_string, messages), [_fresh(item) for item in return_val])
             if not _SHAPED.search(llm_string):
-                drive(self._drivers.learn(self._cache, self._trace(messages, return_val)))
-        except Exception:
-            logger.exception("a call could not be kept")
+                hosting.drive(self._drivers.learn(self._cache, self._trace(messages, return_val)))
 
     def clear(self, **kwargs: object) -> None:
         """Forget the calls that were kept. Procedures stay: they are the cache's."""
         self._exact.clear()
 
-    def savings(self) -> SavingsReport:
+    def savings(self) -> hosting.SavingsReport:
         """Return what procedures saved since this process began.
 
         Raises:
@@ -119,24 +88,31 @@ class SeglamLLMCache(BaseCache):
             raise ValueError("no ReasoningCache was given, so there are no procedures to report on")
         return self._drivers.savings(self._cache)
 
+    def _found(self, prompt: str, llm_string: str) -> list[Generation] | None:
+        if switch() != "on":
+            return None
+        messages = _messages(prompt)
+        kept = self._exact.get(_key(prompt, llm_string, messages))
+        return [_fresh(found) for found in kept] if kept is not None else self._generated(messages, llm_string)
+
     def _generated(self, messages: Sequence[BaseMessage] | None, llm_string: str) -> list[Generation] | None:
         text, tail = self._asked(messages)
         if self._cache is None or text is None or _SHAPED.search(llm_string):
             return None
         driver = self._drivers.of(self._cache)
-        turn, _ = driver.begin(Turn(key=new_id("turn")), text, {})
+        turn, _ = driver.begin(hosting.Turn(key=hosting.new_id("turn")), text, {})
         if turn.plan is None or not all(_offered(use.name, llm_string) for use in turn.plan.tools):
             return None
         calls = [asked_by(message) for message in tail if isinstance(message, AIMessage)]
-        decision = follow(driver, turn, calls, View(carried_of(tail, trusting=True)))
-        if not isinstance(decision, (Say, SayAnswer)):
+        decision = hosting.follow(driver, turn, calls, hosting.View(carried_of(tail, trusting=True)))
+        if not isinstance(decision, (hosting.Say, hosting.SayAnswer)):
             return None
-        message = said(decision) if isinstance(decision, Say) else answered(decision)
+        message = said(decision) if isinstance(decision, hosting.Say) else answered(decision)
         return [ChatGeneration(message=_free(message))]
 
     def _trace(
         self, messages: Sequence[BaseMessage] | None, generations: Sequence[Generation]
-    ) -> Trace | Unclean | None:
+    ) -> Trace | hosting.Unclean | None:
         text, tail = self._asked(messages)
         generation = generations[0] if generations else None
         if self._cache is None or text is None or not isinstance(generation, ChatGeneration):
@@ -144,10 +120,10 @@ class SeglamLLMCache(BaseCache):
         final = generation.message
         if not isinstance(final, AIMessage) or final.tool_calls:
             return None
-        history = [*tail, final.model_copy(update={"id": final.id or new_id()})]
+        history = [*tail, final.model_copy(update={"id": final.id or hosting.new_id()})]
         if any(about(message) for message in history if isinstance(message, AIMessage)):
             return None
-        turn = Turn(status="miss", message=_REQUEST, text=text, author=history[-1].id or "")
+        turn = hosting.Turn(status="miss", message=_REQUEST, text=text, author=history[-1].id or "")
         return traced(turn, [HumanMessage(text, id=_REQUEST), *history], trusting=True)
 
     def _asked(self, messages: Sequence[BaseMessage] | None) -> tuple[str | None, Sequence[BaseMessage]]:
@@ -171,7 +147,7 @@ def _messages(prompt: str) -> list[BaseMessage] | None:
         found: object = loads(prompt, allowed_objects="messages")
     except Exception:
         return None
-    items = several(found)
+    items = hosting.several(found)
     messages = [item for item in items if isinstance(item, BaseMessage)]
     return messages if isinstance(found, list) and len(messages) == len(items) else None
 
@@ -179,13 +155,13 @@ def _messages(prompt: str) -> list[BaseMessage] | None:
 def _key(prompt: str, llm_string: str, messages: Sequence[BaseMessage] | None) -> str:
     """Return a key of a call. What a message cost, and where it came from, makes no other call of it."""
     if messages is None:
-        return digest(prompt, llm_string, length=64)
+        return hosting.digest(prompt, llm_string, length=64)
     bare: dict[str, object] = {"id": None, "response_metadata": {}, "usage_metadata": None}
     plain = [
         message.model_copy(update={key: value for key, value in bare.items() if hasattr(message, key)}).model_dump()
         for message in messages
     ]
-    return digest(plain, llm_string, length=64)
+    return hosting.digest(plain, llm_string, length=64)
 
 
 def _fresh(generation: Generation) -> Generation:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
-from seglam_agents import ToolResult
-from seglam_agents.hosting import Asked, Json, Usage, decode, is_array, is_json, is_object, new_id, parsed
+from seglam_agents import hosting
+from seglam_agents.hosting import Asked, Json, Say, SayAnswer, is_object, mapping, new_id, several
 
-from langchain_seglam.kinds import mapping, several
+from langchain_seglam.kinds import loose
 
 ABOUT = "seglam"
 """The key in the metadata of a message under which the cache says something."""
@@ -18,12 +17,12 @@ ABOUT = "seglam"
 
 def raw_content(message: BaseMessage) -> object:
     """Return the content of a message as the host has it."""
-    return message.content  # pyright: ignore[reportUnknownMemberType]  # a list of loose dictionaries
+    return loose(message).content
 
 
 def about(message: BaseMessage) -> Mapping[str, Json]:
     """Return what the cache says in the metadata of a message."""
-    said: object = message.response_metadata.get(ABOUT)  # pyright: ignore[reportUnknownMemberType]
+    said: object = mapping(loose(message).response_metadata).get(ABOUT)
     return said if is_object(said) else {}
 
 
@@ -43,38 +42,10 @@ def content_of(message: ToolMessage) -> str:
     return text if text is not None else json.dumps(raw_content(message), sort_keys=True, default=str)
 
 
-def seal_of(text: str) -> str:
-    """Return what tells whether a text is still the same."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-
-
-def result_of(message: ToolMessage, size: int | None = None, seal: str | None = None) -> ToolResult:
-    """Return a tool's result as a body and a trace see it: one function for both, so that replay equals recording.
-
-    The artifact wins where it is JSON; else the content, as JSON where it can be read so. A message that somebody
-    changed after the tool had answered (a redaction) counts as changed: its artifact is not looked at. A text put in
-    front of it (the notice of a reviewer) is left out.
-
-    Args:
-        message: the message as it stands in the history.
-        size: characters of the content when the tool answered; None where that was not recorded.
-        seal: `seal_of` that content.
-    """
-    text, unchanged = content_of(message), True
-    if seal is not None and seal_of(text) != seal:
-        tail = text[-size:] if size else ""
-        unchanged = seal_of(tail) == seal
-        text = tail if unchanged else text
-    if message.status == "error":
-        return ToolResult(error=text or "the tool failed")
+def shown(message: ToolMessage) -> hosting.Shown:
+    """Return a tool's result as it stands in the history."""
     artifact: object = message.artifact
-    if unchanged and artifact is not None and is_json(artifact):
-        return ToolResult(value=decode(artifact))
-    content = raw_content(message)
-    if unchanged and is_array(content) and all(isinstance(x, str) for x in content):
-        # LangChain takes a list of texts (or an empty one) for content as it is: joined, it would be one text.
-        return ToolResult(value=decode(content))
-    return ToolResult(value=decode(parsed(text)))
+    return hosting.Shown(content_of(message), raw_content(message), artifact, message.status == "error")
 
 
 def spoken(
@@ -90,12 +61,41 @@ def tool_call(asked: Asked) -> ToolCall:
     return ToolCall(name=asked.tool, args=dict(asked.arguments), id=asked.id, type="tool_call")
 
 
-def usage_of(message: AIMessage) -> Usage:
+def said(decision: Say, name: str | None = None) -> AIMessage:
+    """Return the next call of a procedure, in the place of the model's message."""
+    return spoken("", calls=[tool_call(decision.call)], about=decision.about, name=name)
+
+
+def answered(decision: SayAnswer, name: str | None = None) -> AIMessage:
+    """Return the answer of a procedure, in the place of the model's message."""
+    return spoken(hosting.render(decision.answer), about=decision.about, name=name)
+
+
+def given_back(decision: hosting.GiveBack) -> tuple[AIMessage, ToolMessage]:
+    """Return the model's call of a procedure and what came of it, put where they belong: after the steps."""
+    called, status = decision.called, "error" if decision.error else "success"
+    told = ToolMessage(decision.text, name=called.tool, tool_call_id=called.id, status=status, id=new_id())
+    return spoken(called.text, calls=[tool_call(called)], about=decision.about), told
+
+
+def begun(turn: hosting.Turn, asked: Asked, message: AIMessage) -> AIMessage:
+    """Return the first step of a procedure that the model called, in the place of that call."""
+    metadata: Mapping[str, object] = message.response_metadata
+    about = {"author": "model", "procedure": turn.plan.procedure if turn.plan else "", "step": 1}
+    return AIMessage(
+        content=turn.called.text if turn.called else "",
+        id=message.id,
+        name=message.name,
+        tool_calls=[tool_call(asked)],
+        usage_metadata=message.usage_metadata,
+        response_metadata={**metadata, ABOUT: about},
+    )
+
+
+def usage_of(message: AIMessage) -> hosting.Usage:
     """Return what a message says that it cost. What the cache says costs nothing."""
     reported = message.usage_metadata
-    if reported is None:
-        return Usage()
-    return Usage(input_tokens=reported.get("input_tokens", 0), output_tokens=reported.get("output_tokens", 0), calls=1)
+    return hosting.Usage(calls=1, **hosting.reported_counts({**reported})) if reported is not None else hosting.Usage()
 
 
 def last_human(messages: Sequence[BaseMessage]) -> HumanMessage | None:

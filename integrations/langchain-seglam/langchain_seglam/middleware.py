@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, NotRequired, TypeAlias
@@ -16,49 +15,16 @@ from langchain.agents.middleware.types import (
 )
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import BaseTool
-from langgraph.errors import GraphBubbleUp
 from langgraph.types import Command
-from seglam_agents import Learned, ReasoningCache, Trace
-from seglam_agents.hosting import (
-    Called,
-    Driver,
-    Drivers,
-    Entry,
-    Event,
-    Flow,
-    GiveBack,
-    HostedCache,
-    Json,
-    Learning,
-    Pass,
-    Price,
-    SavingsReport,
-    Say,
-    SayAnswer,
-    Turn,
-    Unclean,
-    View,
-    adrive,
-    digest,
-    drive,
-    find_entry,
-    fit,
-    host,
-    is_procedure_tool,
-    misfits,
-    nearest,
-    new_id,
-    plain,
-    tool_name,
-    work,
-)
+from seglam_agents import Learned, ReasoningCache, Trace, hosting
+from seglam_agents.hosting import Driver, Event, Flow, GiveBack, Pass, Say, SayAnswer, Turn, adrive, drive, tried, work
 
 from langchain_seglam.calls import AsyncExecute, Execute, carry_out
 from langchain_seglam.events import emitted, span
 from langchain_seglam.kinds import (
+    WAITS,
     AnyRuntime,
     Canonicalise,
-    HasServerInfo,
     Loose,
     ModelCall,
     Responded,
@@ -68,18 +34,15 @@ from langchain_seglam.kinds import (
     Update,
     schemas_of,
 )
-from langchain_seglam.messages import after, is_first_turn, text_of, until
+from langchain_seglam.messages import after, answered, begun, given_back, is_first_turn, said, text_of, until
 from langchain_seglam.recording import asked_by, carried_of, traced
-from langchain_seglam.saying import answered, begun, given_back, said
 from langchain_seglam.state import TURN, agent_name, attempts, merge_turns, origin, read_turn, switch, write_turn
 from langchain_seglam.tenancy import Caches, cache_of, runtime_of
 from langchain_seglam.tools import offered, procedure_tool
 
-logger = logging.getLogger(__name__)
-
 NAME = "SeglamMiddleware"
 
-Context: TypeAlias = Callable[[State, object], Mapping[str, Json]]
+Context: TypeAlias = Callable[[State, object], Mapping[str, hosting.Json]]
 """Makes the typed context of a request from the agent's state and its runtime context."""
 
 
@@ -96,7 +59,17 @@ class _Step:
 
     decision: GiveBack | Pass
     driver: Driver | None = None
-    offered: Mapping[str, Entry] | None = None
+    offered: Mapping[str, hosting.Entry] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What the end of a turn comes to."""
+
+    turn: Turn
+    cache: hosting.HostedCache
+    trace: Trace | hosting.Unclean
+    events: tuple[Event, ...]
 
 
 class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
@@ -136,11 +109,11 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         mode: Literal["steps", "jump"] = "steps",
         canonicalise: Canonicalise | None = None,
         context: Context | None = None,
-        learning: Learning = "inline",
+        learning: hosting.Learning = "inline",
         offer: int = 0,
         response_format: object = None,
         journal: bool = True,
-        price: Price | None = None,
+        price: hosting.Price | None = None,
         custom_stream: bool = False,
         name: str | None = None,
         on_learned: Callable[[Trace, Learned], None] | None = None,
@@ -156,7 +129,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         self._journal = journal
         self._custom_stream = custom_stream
         self._name = name or _name(cache)
-        self._drivers = Drivers(price, learning, on_learned)
+        self._drivers = hosting.Drivers(price, learning, on_learned)
         self.learner = self._drivers.learner
 
     @property
@@ -164,7 +137,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         """The name of this instance: of its nodes, and of its part of the state."""
         return self._name
 
-    def savings(self, cache: ReasoningCache | None = None) -> SavingsReport:
+    def savings(self, cache: ReasoningCache | None = None) -> hosting.SavingsReport:
         """Return what was saved since this process began.
 
         Raises:
@@ -192,7 +165,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         before = attempts(messages, earlier.message if earlier.ended else "")
         # Asked here, because what comes before the model may cut the history down to one message.
         alone = is_first_turn([*before, last])
-        turn = Turn(key=new_id("turn"), origin=origin(before, runtime), message=last.id, alone=alone)
+        turn = Turn(key=hosting.new_id("turn"), origin=origin(before, runtime), message=last.id, alone=alone)
         return {TURN: write_turn(turn, self.name)}
 
     def after_agent(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
@@ -226,13 +199,23 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
     # --- what happens, in both colours -------------------------------------------------------------------------------
 
     def _step(self, request: ModelCall, handler: Callable[[ModelCall], Loose]) -> Flow[Responded]:
+        turn = read_turn(_plain(request.state), self.name)
+        broken = (Pass(_left(turn, "gave up", "the cache is broken")), None)
         with span("seglam.step", **{"gen_ai.agent.name": agent_name() or ""}):
-            decided, events = yield from work(lambda: self._decide(request))
-        yield from self._emitted(events)
-        if not isinstance(decided, _Step):
-            return decided
-        asked, step = yield from work(lambda: self._asked(request, decided))
-        response: Response = yield from host(lambda: handler(asked), lambda: handler(asked))
+            decision, driver = yield from tried(
+                lambda: self._decided(request, turn), broken, "the cache is broken; the model goes on", waits=WAITS
+            )
+        yield from self._emitted(decision.events)
+        if isinstance(decision, (Say, SayAnswer)):
+            return self._said(decision, request.response_format)
+        step = _Step(decision, driver)
+        if self._offer and driver is not None and decision.turn.status == "miss" and decision.turn.text:
+            request, step = yield from tried(
+                lambda: self._offering(request, step, driver), (request, step), "no procedures can be offered as tools"
+            )
+        if isinstance(decision, GiveBack):
+            request = request.override(messages=[*request.messages, *given_back(decision)])
+        response: Response = yield from hosting.host(lambda: handler(request), lambda: handler(request))
         responded, events = yield from work(lambda: self._answered(step, response))
         yield from self._emitted(events)
         return responded
@@ -247,48 +230,36 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         return (yield from carry_out(prepared, handler, write, driver))
 
     def _end(self, state: State, runtime: AnyRuntime) -> Flow[Update | None]:
-        update, learnt, events = yield from work(lambda: self._ended(state, runtime))
-        yield from self._emitted(events)
-        if learnt is not None:
-            yield from self._drivers.learn(*learnt)
-        return update
+        ended = yield from tried(lambda: self._ended(state, runtime), None, "the end of a turn was not seen")
+        if ended is None:
+            return None
+        yield from self._emitted(ended.events)
+        yield from self._drivers.learn(ended.cache, ended.trace)
+        return {TURN: write_turn(ended.turn.model_copy(update={"ended": True}), self.name)}
 
-    def _decide(self, request: ModelCall) -> tuple[Responded | _Step, tuple[Event, ...]]:
-        """Return what the procedure says, or the step of the model. Never raises: the model goes on."""
-        turn = Turn(status="off")
-        try:
-            state = _plain(request.state)
-            turn = read_turn(state, self.name)
-            driver = self._driver(request.runtime)
-            if driver is None:
-                return _Step(Pass(_left(turn, "off", "the tenant is not known"))), ()
-            turn, events = self._begin(driver, turn, state, request.runtime)
-            tools = [tool for tool in request.tools if isinstance(tool, BaseTool)]
-            view = self._view(state, turn, tools, request.response_format)
-            decision = driver.advance(turn, view)
-            events = (*events, *decision.events)
-            if isinstance(decision, Say):
-                return self._updated(_response(said(decision, agent_name())), decision.turn), events
-            if isinstance(decision, SayAnswer):
-                structured = fit(decision.answer, schemas_of(request.response_format))
-                response = _response(answered(decision, agent_name()), structured=structured)
-                return self._updated(response, decision.turn), events
-            return _Step(decision, driver), events
-        except GraphBubbleUp:
-            raise
-        except Exception:
-            logger.exception("the cache is broken; the model goes on")
-            return _Step(Pass(_left(turn, "gave up", "the cache is broken"))), ()
+    def _decided(self, request: ModelCall, turn: Turn) -> tuple[hosting.Decision, Driver | None]:
+        """Return what happens now. The first step of a turn looks it up: by then the host has redacted it."""
+        state, driver = _plain(request.state), self._driver(request.runtime)
+        if driver is None:
+            return Pass(_left(turn, "off", "the tenant is not known")), None
+        tools = [tool for tool in request.tools if isinstance(tool, BaseTool)]
+        view = self._view(state, turn, tools, request.response_format)
+        return driver.step(turn, lambda: self._asked(state, turn, request.runtime), view), driver
 
-    def _begin(
-        self, driver: Driver, turn: Turn, state: State, runtime: AnyRuntime | None
-    ) -> tuple[Turn, tuple[Event, ...]]:
-        """Look the request up at the first step of a turn: by then the host has redacted it."""
-        if turn.status != "new":
-            return turn, ()
-        context = self._context(state, runtime.context if runtime is not None else None) if self._context else None
-        with span("seglam.lookup"):
-            return driver.begin(turn, self._text(state, turn), context or {}, switch())
+    def _said(self, decision: Say | SayAnswer, response_format: object) -> Responded:
+        """Return what a procedure says, in the place of the model's response."""
+        if isinstance(decision, Say):
+            return self._updated(_response(said(decision, agent_name())), decision.turn)
+        structured = hosting.fit(decision.answer, schemas_of(response_format))
+        return self._updated(_response(answered(decision, agent_name()), structured=structured), decision.turn)
+
+    def _asked(
+        self, state: State, turn: Turn, runtime: AnyRuntime | None
+    ) -> tuple[str | None, Mapping[str, hosting.Json]]:
+        """Return the request of a turn, and its typed context."""
+        if self._context is None:
+            return self._text(state, turn), {}
+        return self._text(state, turn), self._context(state, runtime.context if runtime is not None else None)
 
     def _text(self, state: State, turn: Turn) -> str | None:
         """Return the request of a turn, if it stands for itself."""
@@ -301,33 +272,24 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
 
     def _view(
         self, state: State, turn: Turn, tools: Sequence[BaseTool] | None = None, response_format: object = None
-    ) -> View:
+    ) -> hosting.View:
         tail = after(_messages(state), turn.message)
-        return View(
+        return hosting.View(
             carried_of(tail) if tail is not None else None,
             (lambda name: offered(tools, name)) if tools is not None else None,
-            misfits(schemas_of(response_format)),
+            hosting.misfits(schemas_of(response_format)),
             switch(),
         )
 
-    def _asked(self, request: ModelCall, step: _Step) -> tuple[ModelCall, _Step]:
-        """Return what the model is asked: with the outcome of a procedure it called, and with procedures as tools."""
-        if isinstance(step.decision, GiveBack):
-            request = request.override(messages=[*request.messages, *given_back(step.decision)])
-        turn, driver = step.decision.turn, step.driver
-        if not self._offer or driver is None or turn.status != "miss" or not turn.text:
-            return request, step
-        try:
-            tools = [tool for tool in request.tools if isinstance(tool, BaseTool)]
-            taken = {tool.name for tool in tools}
-            entries = nearest(driver.cache, turn.text, self._offer, available=taken)
-            known = {tool_name(entry.procedure): entry for entry in entries}
-            more = [procedure_tool(driver.cache, entry, tools=tools) for entry in entries]
-            tools_now = [*request.tools, *(tool for tool in more if tool.name not in taken)]
-            return request.override(tools=tools_now), replace(step, offered=known)
-        except Exception:
-            logger.exception("no procedures can be offered as tools")
-            return request, step
+    def _offering(self, request: ModelCall, step: _Step, driver: Driver) -> tuple[ModelCall, _Step]:
+        """Return what the model is asked with procedures as tools."""
+        tools = [tool for tool in request.tools if isinstance(tool, BaseTool)]
+        taken = {tool.name for tool in tools}
+        entries = hosting.nearest(driver.cache, step.decision.turn.text, self._offer, available=taken)
+        more = [procedure_tool(driver.cache, entry, tools=tools) for entry in entries]
+        tools_now = [*request.tools, *(tool for tool in more if tool.name not in taken)]
+        offered = {hosting.tool_name(entry.procedure): entry for entry in entries}
+        return request.override(tools=tools_now), replace(step, offered=offered)
 
     def _answered(self, step: _Step, response: Response) -> tuple[Responded, tuple[Event, ...]]:
         """Take in what the model said; a lone call of a procedure with tools becomes that procedure's first step."""
@@ -336,7 +298,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         index = next((i for i in reversed(range(len(result))) if isinstance(result[i], AIMessage)), None)
         message = result[index] if index is not None else None
         if index is not None and isinstance(message, AIMessage):
-            message = message if message.id is not None else message.model_copy(update={"id": new_id()})
+            message = message if message.id is not None else message.model_copy(update={"id": hosting.new_id()})
             called = self._called(turn, message, step)
             if called is None:
                 known = {"author": message.id or "", "proposed": (*turn.proposed, *asked_by(message))}
@@ -353,36 +315,21 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         calls = asked_by(message)
         if entry is None or step.driver is None or entry.procedure.pure or not calls:
             return None
-        try:
-            called = Called(**calls[0].model_dump(), text=text_of(message) or "")
-            found = step.driver.call(turn, entry.procedure.id, called)
-            if found is None:
-                return None  # The tool itself says what is wrong with the arguments.
-            turn, asked, events = found
-            return turn, begun(turn, asked, message), events
-        except Exception:
-            logger.exception("a procedure cannot be begun; its tool says so")
-            return None
+        called, driver = hosting.Called(**calls[0].model_dump(), text=text_of(message) or ""), step.driver
+        told = "a procedure cannot be begun; its tool says so"
+        found = hosting.safely(lambda: driver.call(turn, entry.procedure.id, called), None, told)
+        return (found[0], begun(found[0], found[1], message), found[2]) if found is not None else None
 
-    def _ended(
-        self, state: State, runtime: AnyRuntime
-    ) -> tuple[Update | None, tuple[HostedCache, Trace | Unclean] | None, tuple[Event, ...]]:
-        """Return what the end of a turn comes to. Never raises."""
-        try:
-            turn, events = read_turn(state, self.name), ()
-            driver = self._driver(runtime)
-            if driver is None:
-                return None, None, ()
-            if turn.status == "running":
-                ended = driver.abandon(turn, self._view(state, turn), "the host ended the run")
-                turn, events = ended.turn, ended.events
-            structured: object = state.get("structured_response")
-            trace = traced(turn, _messages(state), structured=plain(structured) if structured is not None else None)
-            update = {TURN: write_turn(turn.model_copy(update={"ended": True}), self.name)}
-            return update, (driver.cache, trace), events
-        except Exception:
-            logger.exception("the end of a turn was not seen")
-            return None, None, ()
+    def _ended(self, state: State, runtime: AnyRuntime) -> _Ended | None:
+        """Return what the end of a turn comes to."""
+        turn, driver = read_turn(state, self.name), self._driver(runtime)
+        if driver is None:
+            return None
+        ended = driver.abandon(turn, self._view(state, turn), "the host ended the run")
+        structured: object = state.get("structured_response")
+        answer = hosting.plain(structured) if structured is not None else None
+        trace = traced(ended.turn, _messages(state), structured=answer)
+        return _Ended(ended.turn, driver.cache, trace, ended.events)
 
     def _updated(self, response: Response, turn: Turn) -> Responded:
         return Responded(response, Command(update={TURN: write_turn(turn, self.name)}))
@@ -390,7 +337,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
     def _emitted(self, events: Iterable[Event]) -> Flow[None]:
         return emitted(events, custom_stream=self._custom_stream)
 
-    def _driver(self, runtime: HasServerInfo | None) -> Driver | None:
+    def _driver(self, runtime: object) -> Driver | None:
         cache = cache_of(self._caches, runtime)
         return self._drivers.of(cache) if cache is not None else None
 
@@ -409,40 +356,38 @@ class _Jumping(SeglamMiddleware):
         return await adrive(self._jump(_plain(state), runtime))
 
     def _jump(self, state: State, runtime: AnyRuntime) -> Flow[Update | None]:
-        update, events = yield from work(lambda: self._looked_up(state, runtime))
+        nothing: tuple[Update | None, tuple[Event, ...]] = (None, ())
+        update, events = yield from tried(
+            lambda: self._looked_up(state, runtime), nothing, "the cache is broken; the model goes on", waits=WAITS
+        )
         yield from self._emitted(events)
         return update
 
     def _looked_up(self, state: State, runtime: AnyRuntime) -> tuple[Update | None, tuple[Event, ...]]:
-        """Return the update that ends the run, or the one with what was looked up. Never raises."""
-        try:
-            turn = read_turn(state, self.name)
-            driver = self._driver(runtime)
-            if turn.status != "new" or driver is None:
-                return None, ()
-            turn, events = self._begin(driver, turn, state, runtime)
-            if turn.plan is None or not turn.plan.pure:
-                return {TURN: write_turn(turn, self.name)}, events
-            decision = driver.advance(turn, self._view(state, turn, None, self._response_format))
-            update: Update = {TURN: write_turn(decision.turn, self.name)}
-            if isinstance(decision, SayAnswer):
-                update |= {"messages": [answered(decision, agent_name())], "jump_to": "end"}
-                structured = fit(decision.answer, schemas_of(self._response_format))
-                if structured is not None or state.get("structured_response") is not None:
-                    # That of an earlier turn must not be taken for this one's.
-                    update["structured_response"] = structured
-            return update, (*events, *decision.events)
-        except Exception:
-            logger.exception("the cache is broken; the model goes on")
+        """Return the update that ends the run, or the one with what was looked up."""
+        turn, driver = read_turn(state, self.name), self._driver(runtime)
+        if turn.status != "new" or driver is None:
             return None, ()
+        turn, events = driver.begin(turn, *self._asked(state, turn, runtime), switch())
+        if turn.plan is None or not turn.plan.pure:
+            return {TURN: write_turn(turn, self.name)}, events
+        decision = driver.advance(turn, self._view(state, turn, None, self._response_format))
+        update: Update = {TURN: write_turn(decision.turn, self.name)}
+        if isinstance(decision, SayAnswer):
+            update |= {"messages": [answered(decision, agent_name())], "jump_to": "end"}
+            structured = hosting.fit(decision.answer, schemas_of(self._response_format))
+            if structured is not None or state.get("structured_response") is not None:
+                # That of an earlier turn must not be taken for this one's.
+                update["structured_response"] = structured
+        return update, (*events, *decision.events)
 
 
 def _prepared(request: ToolCallRequest, driver: Driver | None) -> ToolCallRequest | ToolMessage:
     """Give a call of a procedure its tool, found by name: the worker that offered it may have been another."""
     name = request.tool_call["name"]
-    if driver is None or request.tool is not None or not is_procedure_tool(name):
+    if driver is None or request.tool is not None or not hosting.is_procedure_tool(name):
         return request
-    entry = find_entry(driver.cache, name)
+    entry = hosting.find_entry(driver.cache, name)
     if entry is None:
         return request  # The host says that there is no such tool.
     if entry.procedure.pure:
@@ -472,4 +417,4 @@ def _name(caches: Caches) -> str:
     """Return a name that differs between tenants and is the same in every worker."""
     if not isinstance(caches, ReasoningCache) or caches.scope.tenant == "default":
         return NAME
-    return f"{NAME}_{digest(caches.scope.tenant, length=8)}"
+    return f"{NAME}_{hosting.digest(caches.scope.tenant, length=8)}"

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tools import BaseTool
 from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
 from seglam_agents import Trace
-from seglam_agents.hosting import Flow, Json, Learning, Say, SayAnswer, Turn, Unclean, adrive, drive, work
+from seglam_agents.hosting import Flow, Json, Say, SayAnswer, Turn, Unclean, adrive, drive, tried
+from typing_extensions import Unpack
 
-from langchain_seglam.graph_cache import NODE, GraphCache, graph_cache
-from langchain_seglam.kinds import Canonicalise, Goto, Loose, Node, State, Text, Typed, Update, mapping_of
-from langchain_seglam.messages import last_human
-from langchain_seglam.saying import answered, said
+from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, graph_cache
+from langchain_seglam.kinds import Goto, Loose, Node, State, Update, mapping_of
+from langchain_seglam.messages import answered, last_human, said
 from langchain_seglam.state import has_turn, read_turn, switch
 from langchain_seglam.tenancy import Caches
-
-logger = logging.getLogger(__name__)
-
 
 Route: TypeAlias = Literal["hit", "call", "miss"]
 Write: TypeAlias = Callable[[Json, State], Mapping[str, Loose]]
@@ -36,11 +31,7 @@ def cache_node(
     on_call: str | None = None,
     write: Write | None = None,
     name: str = NODE,
-    text: Text | None = None,
-    context: Typed | None = None,
-    canonicalise: Canonicalise | None = None,
-    messages: str | None = "messages",
-    tools: Sequence[BaseTool] | None = None,
+    **options: Unpack[GraphOptions],
 ) -> Node:
     """Make a node that looks a request up, and routes.
 
@@ -57,13 +48,9 @@ def cache_node(
         on_call: where to go with a tool call.
         write: makes the update from an answer; without it, an answer is a message.
         name: names this node's part of the state.
-        text: makes the request from the state; see `GraphCache`.
-        context: makes the typed context.
-        canonicalise: makes later turns self-contained.
-        messages: the key of the messages; None for a graph without.
-        tools: those that may be called now.
+        options: how the node uses the cache; see `GraphCache`.
     """
-    shared = graph_cache(cache, name, messages, text, context, canonicalise, tools)
+    shared = graph_cache(cache, name, options)
     calls = on_call is not None and shared.messages is not None
 
     def looked_up(state: State) -> Flow[Goto | Update]:
@@ -74,13 +61,7 @@ def cache_node(
             update |= _written(decision, state, write, shared.messages)
         return Command(update=update, goto=goto) if on_miss is not None and goto is not None else update
 
-    def look(state: State) -> Goto | Update:
-        return drive(looked_up(mapping_of(state)))
-
-    async def alook(state: State) -> Goto | Update:
-        return await adrive(looked_up(mapping_of(state)))
-
-    return RunnableLambda(look, alook, name=shared.name)
+    return _node(looked_up, shared.name)
 
 
 def route_of(state: State, name: str = NODE) -> Route:
@@ -94,11 +75,7 @@ def learn_node(
     *,
     answer: Callable[[State], Json] | None = None,
     name: str = NODE,
-    text: Text | None = None,
-    context: Typed | None = None,
-    canonicalise: Canonicalise | None = None,
-    messages: str | None = "messages",
-    learning: Learning = "inline",
+    **options: Unpack[GraphOptions],
 ) -> Node:
     """Return a node that learns from the turn of a graph where the model answered; it changes nothing of the state.
 
@@ -106,25 +83,29 @@ def learn_node(
         cache: a cache, one a tenant, or the `GraphCache` of the `cache_node` in front.
         answer: makes the answer from the state; without it, the last message is the answer, the messages the run.
         name: as for the `cache_node` in front; where there is none, every turn is learnt from.
-        text: makes the request from the state.
-        context: makes the typed context.
-        canonicalise: makes later turns self-contained.
-        messages: the key of the messages; None for a graph without.
-        learning: `inline`, `background` or `off`.
+        options: how the node uses the cache; see `GraphCache`.
     """
-    shared = graph_cache(cache, name, messages, text, context, canonicalise, None, learning)
+    shared = graph_cache(cache, name, options)
 
-    def learnt(state: State) -> Flow[Update]:
-        yield from shared.learn((yield from work(lambda: _trace_for(shared, state, answer))))
+    def learnt(state: State) -> Flow[Goto | Update]:
+        unclean = Unclean("the turn cannot be read")
+        trace = yield from tried(lambda: _trace_for(shared, state, answer), unclean, "a turn was not seen")
+        yield from shared.learn(trace)
         return {}
 
-    def learn(state: State) -> Update:
-        return drive(learnt(mapping_of(state)))
+    return _node(learnt, "seglam_learn")
 
-    async def alearn(state: State) -> Update:
-        return await adrive(learnt(mapping_of(state)))
 
-    return RunnableLambda(learn, alearn, name="seglam_learn")
+def _node(done: Callable[[State], Flow[Goto | Update]], name: str) -> Node:
+    """Return a node that drives a flow, in the colour in which it is run."""
+
+    def run(state: State) -> Goto | Update:
+        return drive(done(mapping_of(state)))
+
+    async def arun(state: State) -> Goto | Update:
+        return await adrive(done(mapping_of(state)))
+
+    return RunnableLambda(run, arun, name=name)
 
 
 def _written(decision: Say | SayAnswer, state: State, write: Write | None, messages: str | None) -> Mapping[str, Loose]:
@@ -136,15 +117,10 @@ def _written(decision: Say | SayAnswer, state: State, write: Write | None, messa
 
 
 def _trace_for(shared: GraphCache, state: State, answer: Callable[[State], Json] | None) -> Trace | Unclean:
-    """Return what may be learnt from the turn of a state. Never raises."""
-    try:
-        turn = read_turn(state, shared.name) if has_turn(state, shared.name) else _unseen(shared, state)
-        if answer is None:
-            return shared.trace(state, turn)
-        return Trace(request=turn.request, answer=answer(state)) if turn.teaches else Unclean(turn.reason)
-    except Exception:
-        logger.exception("a turn was not seen")
-        return Unclean("the turn cannot be read")
+    turn = read_turn(state, shared.name) if has_turn(state, shared.name) else _unseen(shared, state)
+    if answer is None:
+        return shared.trace(state, turn)
+    return Trace(request=turn.request, answer=answer(state)) if turn.teaches else Unclean(turn.reason)
 
 
 def _unseen(shared: GraphCache, state: State) -> Turn:

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
-from uuid import UUID
 
-from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
-from seglam_agents import ReasoningCache, Request, Trace
-from seglam_agents.hosting import Drivers, Json, Learning, ModelStep, Run, Runs, drive, encode, is_json
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage, convert_to_messages
+from langchain_core.tracers import BaseTracer, Run
+from seglam_agents import ReasoningCache, Request, ToolResult, ToolStep, Trace, hosting
+from seglam_agents.hosting import ModelStep, mapping, several
 
-from langchain_seglam.kinds import Loose, mapping, several
-from langchain_seglam.messages import about, is_first_turn, last_human, result_of, text_of, usage_of
+from langchain_seglam.kinds import Loose, State, loose
+from langchain_seglam.messages import about, is_first_turn, last_human, shown, text_of
 
 logger = logging.getLogger(__name__)
 
+MODELS = ("llm", "chat_model")
+STEPS = (*MODELS, "tool")
+
 Asked: TypeAlias = Callable[[object], Request | str | None]
 """Makes the request from what a run was given; None where it does not stand for itself."""
-Answered: TypeAlias = Callable[[object], Json]
+Answered: TypeAlias = Callable[[object], hosting.Json]
 """Makes the answer from what a run returned; None where it has none."""
 
 
-class TraceRecorder(BaseCallbackHandler):
+class TraceRecorder(BaseTracer):
     """Records the tool calls and model calls of every run that it is given to, in the order in which they began.
 
     `graph.invoke(given, {"callbacks": [TraceRecorder(cache)]})`, or `.with_config(callbacks=[...])`; blocking or not,
@@ -47,92 +48,88 @@ class TraceRecorder(BaseCallbackHandler):
         *,
         request: Asked | None = None,
         answer: Answered | None = None,
-        learning: Learning = "inline",
+        learning: hosting.Learning = "inline",
         keep: int = 100,
     ) -> None:
+        super().__init__(_schema_format="streaming_events")  # Inputs and outputs as they are, whatever they are.
         self.traces: list[Trace] = []
         self._cache = cache
         self._request = request or asked_of
         self._answer = answer or answered_by
         self._keep = keep
-        self._runs = Runs[UUID]()
         self._lock = threading.Lock()
-        self._drivers = Drivers(None, learning)
+        self._drivers = hosting.Drivers(None, learning)
         self.learner = self._drivers.learner
 
-    def on_chain_start(self, serialized: Loose, inputs: Loose, *, run_id: UUID, **more: Loose) -> None:
-        """Begin a run, where it is the outermost."""
-        self._runs.begin(run_id, more.get("parent_run_id"), inputs)
-
-    def on_chain_end(self, outputs: Loose, *, run_id: UUID, **more: Loose) -> None:
-        """End a run, and learn from it where it was clean."""
-        if (run := self._runs.end(run_id)) is None or (trace := self._trace(run, outputs)) is None:
+    def _persist_run(self, run: Run) -> None:
+        """Take in an outermost run that has ended. Never raises."""
+        known = _within(run)
+        for one in known:
+            self.order_map.pop(one.id, None)  # The tracer itself keeps it for as long as it lives.
+        trace = hosting.safely(lambda: self._traced(run, known), "it cannot be read", "a run could not be read")
+        if isinstance(trace, str):
+            logger.info("not learnt from: %s", trace)
             return
         with self._lock:
             self.traces = [*self.traces, trace][-self._keep :]
-        drive(self._drivers.learn(self._cache, trace))
+        hosting.drive(self._drivers.learn(self._cache, trace))
 
-    def on_chain_error(self, error: BaseException, *, run_id: UUID, **more: Loose) -> None:
-        """A run that raised, or that was interrupted, is not learnt from."""
-        self._runs.spoil(run_id, f"{type(error).__name__}: {error}")
-        self._runs.end(run_id)
+    def _traced(self, run: Run, known: Sequence[Run]) -> Trace | str:
+        """Return a run as a trace, or why it is no clean run."""
+        outputs: object = mapping(loose(run).outputs).get("output")
+        steps = [_step(one) for one in known if one.run_type in STEPS and not _retried(one)]
+        problems = [step for step in steps if isinstance(step, str)]
+        failed = [one.error for one in known if one.error is not None and not _retried(one)]
+        if run.run_type != "chain" or failed or problems:
+            return next(iter(problems), "it failed" if failed else "a step on its own is no run of an agent")
+        if "__interrupt__" in mapping(outputs) or _has_procedure(outputs):
+            return "it was interrupted, or a procedure answered"
+        asked, answer = self._request(mapping(loose(run).inputs).get("input")), self._answer(outputs)
+        if asked is None or answer is None:
+            return "it has no request, or no answer"
+        request = asked if isinstance(asked, Request) else Request(text=asked)
+        return Trace(request=request, steps=tuple(x for x in steps if not isinstance(x, str)), answer=answer)
 
-    def on_chat_model_start(self, serialized: Loose, messages: Loose, *, run_id: UUID, **more: Loose) -> None:
-        """Begin a model call."""
-        self._runs.begin(run_id, more.get("parent_run_id"), step=True)
 
-    def on_llm_start(self, serialized: Loose, prompts: Loose, *, run_id: UUID, **more: Loose) -> None:
-        """Begin a model call."""
-        self._runs.begin(run_id, more.get("parent_run_id"), step=True)
+def _within(run: Run) -> list[Run]:
+    """Return a run and all that ran within, in the order in which they began."""
+    found = [run]
+    for one in found:
+        found.extend(one.child_runs)
+    return sorted(found, key=lambda one: one.start_time)
 
-    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **more: Loose) -> None:
-        """End a model call."""
-        generation = response.generations[0][0] if response.generations and response.generations[0] else None
-        message = generation.message if isinstance(generation, ChatGeneration) else None
-        if isinstance(message, AIMessage):
-            self._runs.fill(run_id, ModelStep(text=text_of(message) or "", usage=usage_of(message)))
-        elif generation is not None:
-            self._runs.fill(run_id, ModelStep(text=generation.text))
 
-    def on_llm_error(self, error: BaseException, *, run_id: UUID, **more: Loose) -> None:
-        """Leave a failed model call out: the host may have retried it."""
-        self._runs.fill(run_id, None)
+def _retried(run: Run) -> bool:
+    """Tell whether a run is a model call that failed: the host may have made it again."""
+    return run.error is not None and run.run_type in MODELS
 
-    def on_tool_start(self, serialized: Loose, input_str: str, *, run_id: UUID, **more: Loose) -> None:
-        """Begin a tool call, with the arguments that the tool really gets."""
-        run, inputs = self._runs.begin(run_id, more.get("parent_run_id"), step=True), more.get("inputs")
-        if run is not None:
-            run.call(run_id, str(mapping(serialized).get("name")), inputs or {})
 
-    def on_tool_end(self, output: Loose, *, run_id: UUID, **more: Loose) -> None:
-        """End a tool call."""
-        if isinstance(output, ToolMessage):
-            result = result_of(output)
-            self._runs.returned(run_id, encode(result.value), result.error)
-        elif is_json(output):
-            self._runs.returned(run_id, output)
-        else:
-            self._runs.spoil(run_id, f"the result of a tool is a {type(output).__name__}")
+def _step(run: Run) -> ModelStep | ToolStep | str:
+    """Return a model call or a tool call as a step, or why it is none."""
+    inputs, outputs = mapping(loose(run).inputs), mapping(loose(run).outputs)
+    if run.end_time is None:
+        return f"{run.name} has no end"
+    return _model_step(outputs) if run.run_type in MODELS else _tool_step(run.name, inputs.get("input"), outputs)
 
-    def on_tool_error(self, error: BaseException, *, run_id: UUID, **more: Loose) -> None:
-        """A run with a tool that failed is not learnt from."""
-        self._runs.spoil(run_id, f"a tool raised {type(error).__name__}: {error}")
 
-    def _trace(self, run: Run[UUID], outputs: Loose) -> Trace | None:
-        try:
-            asked, answer = self._request(run.inputs), self._answer(outputs)
-        except Exception:
-            logger.exception("a run could not be read")
-            return None
-        if "__interrupt__" in mapping(outputs):
-            run.spoilt = "it was interrupted"
-        if _has_procedure(outputs):
-            run.spoilt = "a procedure answered"
-        trace = run.trace(asked, answer)
-        if isinstance(trace, Trace):
-            return trace
-        logger.info("not learnt from: %s", trace)
-        return None
+def _model_step(outputs: State) -> ModelStep:
+    replies = [reply for batch in several(outputs.get("generations")) for reply in several(batch)]
+    first = mapping(replies[0] if replies else None)
+    usage = mapping(mapping(mapping(first.get("message")).get("kwargs")).get("usage_metadata"))
+    counts = {name: usage.get(name, 0) for name in ("input_tokens", "output_tokens")} if usage else {}
+    return ModelStep(
+        text=str(first.get("text") or ""), usage=hosting.Usage(**counts, calls=1) if counts else hosting.Usage()
+    )
+
+
+def _tool_step(name: str, given: object, outputs: State) -> ToolStep | str:
+    arguments, output = mapping(given), outputs.get("output")
+    result = shown(output).result() if isinstance(output, ToolMessage) else ToolResult(error="its result is no JSON")
+    if not isinstance(output, ToolMessage) and hosting.is_json(output):
+        result = ToolResult(value=hosting.decode(output))
+    if result.error is not None or not hosting.is_object(arguments):
+        return f"{name} failed: {result.error or 'its arguments are no JSON'}"
+    return ToolStep(tool=name, arguments={**arguments}, result=hosting.encode(result.value))
 
 
 def asked_of(inputs: object) -> Request | str | None:
@@ -140,28 +137,19 @@ def asked_of(inputs: object) -> Request | str | None:
     if isinstance(inputs, str):
         return inputs
     items = several(inputs) or several(mapping(inputs).get("messages"))
-    known = [item for item in items if isinstance(item, BaseMessage)]
-    if len(items) == 1 and not known:
-        return _said_loosely(items[0])
+    known = convert_to_messages(items) if len(items) == 1 else [x for x in items if isinstance(x, BaseMessage)]
     human = last_human(known)
     return text_of(human) if human is not None and len(known) == len(items) and is_first_turn(known) else None
 
 
-def answered_by(outputs: object) -> Json:
+def answered_by(outputs: object) -> hosting.Json:
     """Return the answer of a run: the text of its last message, or an output that is JSON."""
     if "messages" in mapping(outputs):
         last = next(reversed(several(mapping(outputs)["messages"])), None)
         return text_of(last) if isinstance(last, AIMessage) and not last.tool_calls else None
     if isinstance(outputs, AIMessage):
         return text_of(outputs)
-    return outputs if is_json(outputs) else None
-
-
-def _said_loosely(item: Loose) -> str | None:
-    """Return what a person said in one of the shorter forms that the host takes for a message."""
-    said, pair = mapping(item), several(item)
-    role, text = pair if len(pair) == 2 else (said.get("role"), said.get("content"))
-    return text if role in ("user", "human") and isinstance(text, str) else None
+    return outputs if hosting.is_json(outputs) else None
 
 
 def _has_procedure(outputs: Loose) -> bool:

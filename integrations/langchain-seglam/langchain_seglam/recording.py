@@ -4,52 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-from seglam_agents import Trace
-from seglam_agents.hosting import (
-    Asked,
-    Carried,
-    Json,
-    Record,
-    Said,
-    Turn,
-    Unclean,
-    encode,
-    is_object,
-    trace_of,
-)
+from seglam_agents import Trace, hosting
+from seglam_agents.hosting import Asked, Carried, Executed, mapping
 
-from langchain_seglam.kinds import State, ToolOutput, mapping, several
+from langchain_seglam.kinds import State, ToolOutput
 from langchain_seglam.messages import (
     ABOUT,
     about,
     after,
     content_of,
     last_human,
-    result_of,
     results_by_call,
-    seal_of,
+    shown,
     text_of,
     usage_of,
 )
-
-
-class Executed(Record):
-    """One tool call as it was carried out. Its result stays where it is: in the message that has this as metadata.
-
-    The message is in the checkpoint, whoever edits or interrupts; other middleware sees it as it would be without us.
-    """
-
-    tool: str
-    arguments: dict[str, Json]
-    status: Literal["success", "error"] = "success"
-    size: int = 0
-    """Characters of the content when the tool answered."""
-    seal: str = ""
-    """Tells whether the content was changed since, by a redaction or by the notice of a reviewer."""
 
 
 def recorded(request: ToolCallRequest, result: ToolOutput) -> ToolOutput:
@@ -59,7 +31,7 @@ def recorded(request: ToolCallRequest, result: ToolOutput) -> ToolOutput:
     run is not learnt from, and a procedure that asked for the call gives up.
     """
     name, arguments = _executed(request)
-    if not is_object(arguments):
+    if not hosting.is_object(arguments):
         return result
     if isinstance(result, ToolMessage):
         return _marked(result, name, arguments)
@@ -70,7 +42,7 @@ def recorded(request: ToolCallRequest, result: ToolOutput) -> ToolOutput:
         _marked(message, name, arguments)
         if isinstance(message, ToolMessage) and message.tool_call_id == request.tool_call["id"]
         else message
-        for message in several(update["messages"])
+        for message in hosting.several(update["messages"])
     ]
     return replace(result, update={**update, "messages": told})
 
@@ -95,14 +67,14 @@ def asked_by(message: AIMessage) -> tuple[Asked, ...]:
     return tuple(
         Asked(id=call["id"], tool=call["name"], arguments=call["args"])
         for call in message.tool_calls
-        if call["id"] and is_object(call["args"])
+        if call["id"] and hosting.is_object(call["args"])
     )
 
 
-def said_by(messages: Iterable[BaseMessage]) -> list[Said]:
+def said_by(messages: Iterable[BaseMessage]) -> list[hosting.Said]:
     """Return what the agent said, whoever wrote it."""
     return [
-        Said(
+        hosting.Said(
             id=message.id or "",
             text=text_of(message),
             calls=asked_by(message),
@@ -115,8 +87,8 @@ def said_by(messages: Iterable[BaseMessage]) -> list[Said]:
 
 
 def traced(
-    turn: Turn, messages: Sequence[BaseMessage], *, structured: Json = None, trusting: bool = False
-) -> Trace | Unclean:
+    turn: hosting.Turn, messages: Sequence[BaseMessage], *, structured: hosting.Json = None, trusting: bool = False
+) -> Trace | hosting.Unclean:
     """Return what an agent did in a turn as a trace, or why it is no clean run.
 
     Args:
@@ -127,28 +99,23 @@ def traced(
     """
     tail = after(messages, turn.message)
     if tail is None:
-        return Unclean("the request is not in the history any more")
+        return hosting.Unclean("the request is not in the history any more")
     calls = carried_of(tail, trusting=trusting)
-    return trace_of(turn, said_by(tail), calls, structured=structured, interrupted=last_human(tail) is not None)
+    return hosting.trace_of(turn, said_by(tail), calls, structured=structured, interrupted=last_human(tail) is not None)
 
 
-def _marked(message: ToolMessage, tool: str, arguments: Mapping[str, Json]) -> ToolMessage:
-    content = content_of(message)
-    step = Executed(
-        tool=tool, arguments=dict(arguments), status=message.status, size=len(content), seal=seal_of(content)
-    )
+def _marked(message: ToolMessage, tool: str, arguments: Mapping[str, hosting.Json]) -> ToolMessage:
+    step = Executed.of(tool, dict(arguments), shown(message))
     metadata: State = message.response_metadata
     return message.model_copy(update={"response_metadata": {**metadata, ABOUT: step.model_dump(mode="json")}})
 
 
 def _carried(call_id: str, message: ToolMessage, asked: Asked | None) -> Carried:
     step = _step(message, asked)
-    if step is None:
-        said = content_of(message) or "nothing was recorded"
-        return Carried(id=call_id, tool=message.name or "", arguments={}, refused=said)
-    result = result_of(message, step.size, step.seal or None)
-    failed = result.error or (content_of(message) or "the tool failed" if step.status == "error" else None)
-    return Carried(id=call_id, tool=step.tool, arguments=step.arguments, result=encode(result.value), error=failed)
+    if step is not None:
+        return step.carried(call_id, shown(message))
+    said = content_of(message) or "nothing was recorded"
+    return Carried(id=call_id, tool=message.name or "", arguments={}, refused=said)
 
 
 def _step(message: ToolMessage, asked: Asked | None) -> Executed | None:

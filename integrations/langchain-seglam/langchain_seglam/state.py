@@ -10,9 +10,10 @@ from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.config import get_config
 from langgraph.runtime import ExecutionInfo, get_runtime
-from seglam_agents.hosting import Json, Switch, Turn, origin_of
+from seglam_agents import hosting
+from seglam_agents.hosting import Json, Switch, Turn, mapping, origin_of
 
-from langchain_seglam.kinds import AnyRuntime, State, loose, mapping
+from langchain_seglam.kinds import AnyRuntime, State, loose
 from langchain_seglam.messages import about, text_of
 from langchain_seglam.tenancy import runtime_of
 
@@ -74,25 +75,8 @@ def current_runtime() -> AnyRuntime | None:
 
 
 def attempts(messages: Sequence[BaseMessage], ended: str = "") -> Sequence[BaseMessage]:
-    """Return the history before a request, without what earlier attempts at the same request have left behind.
-
-    A graph whose worker died may be given its input again. What procedures did in between is in the journal; where the
-    model itself did something, it is history like any other.
-
-    Args:
-        messages: a history that ends with the request.
-        ended: the id of the last request that is known to have come to its end.
-    """
-    *earlier, last = messages
-    start = len(earlier)
-    for index in reversed(range(len(earlier))):
-        message = earlier[index]
-        if isinstance(message, AIMessage) and (not message.tool_calls or about(message).get("author") != "procedure"):
-            break
-        if isinstance(message, HumanMessage) and (message.id == ended or text_of(message) != text_of(last)):
-            break
-        start = index if isinstance(message, HumanMessage) else start
-    return earlier[:start]
+    """Return the history before a request, without what earlier attempts at the same request have left behind."""
+    return messages[: hosting.earlier_than_attempts([_heard(message) for message in messages], ended)]
 
 
 def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None) -> str:
@@ -113,6 +97,14 @@ def attempt_of(request: ToolCallRequest) -> str:
     began = info.node_first_attempt_time if info is not None else None
     task = info.task_id if info is not None else ""
     return f"{os.getpid()}/{task}/{began if began is not None else id(runtime)}"
+
+
+def _heard(message: BaseMessage) -> hosting.Heard:
+    if isinstance(message, HumanMessage):
+        return hosting.Heard("person", message.id or "", text_of(message))
+    if isinstance(message, AIMessage):
+        return hosting.Heard("agent", ours=bool(message.tool_calls) and about(message).get("author") == "procedure")
+    return hosting.Heard("other")
 
 
 def _configurable() -> State:

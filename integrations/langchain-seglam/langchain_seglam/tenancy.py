@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from langchain.agents.middleware.types import ToolCallRequest
 from seglam_agents import ReasoningCache
-from seglam_agents.hosting import OpenedCaches
+from seglam_agents.hosting import OpenedCaches, safely
 
-from langchain_seglam.kinds import HasServerInfo
-
-logger = logging.getLogger(__name__)
+from langchain_seglam.kinds import Loose, loose
 
 
 @dataclass(slots=True)
@@ -29,32 +26,28 @@ class TenantCaches(OpenedCaches[ReasoningCache]):
         tenant: names the tenant of a run, for example from `runtime.context` where only your own code fills it.
     """
 
-    tenant: Callable[[HasServerInfo], str | None] | None = None
+    tenant: Callable[[Loose], str | None] | None = None
 
-    def of(self, runtime: HasServerInfo | None) -> ReasoningCache | None:
+    def of(self, runtime: object) -> ReasoningCache | None:
         """Return the cache of a run's tenant. Never raises: without one the run goes on without a cache."""
-        try:
-            tenant = self._tenant(runtime)
-            return self.get(tenant) if tenant else None
-        except Exception:
-            logger.exception("the tenant's cache cannot be opened; the run goes on without")
-            return None
+        told = "the tenant's cache cannot be opened; the run goes on without"
+        return safely(lambda: self.get(tenant) if (tenant := self._tenant(runtime)) else None, None, told)
 
-    def _tenant(self, runtime: HasServerInfo | None) -> str | None:
+    def _tenant(self, runtime: object) -> str | None:
         if runtime is None or self.tenant is not None:
             return self.tenant(runtime) if runtime is not None and self.tenant is not None else None
-        identity = getattr(getattr(runtime.server_info, "user", None), "identity", None)
+        identity = getattr(getattr(loose(runtime).server_info, "user", None), "identity", None)
         return identity if isinstance(identity, str) and identity else None
 
 
 Caches: TypeAlias = ReasoningCache | TenantCaches
 
 
-def cache_of(caches: Caches, runtime: HasServerInfo | None) -> ReasoningCache | None:
+def cache_of(caches: Caches, runtime: object) -> ReasoningCache | None:
     """Return the cache for a run; None where its tenant is not known."""
     return caches.of(runtime) if isinstance(caches, TenantCaches) else caches
 
 
-def runtime_of(request: ToolCallRequest) -> HasServerInfo:
+def runtime_of(request: ToolCallRequest) -> object:
     """Return the runtime of a tool call; its type has parameters that LangGraph leaves open."""
-    return request.runtime  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return loose(request).runtime

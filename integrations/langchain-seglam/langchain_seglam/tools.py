@@ -7,35 +7,11 @@ from collections.abc import Mapping, Sequence
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
-from seglam_agents import Call, HostTool, Tool, ToolResult
-from seglam_agents.hosting import (
-    Asked,
-    Effect,
-    Embedder,
-    Entry,
-    Flow,
-    HostedCache,
-    Json,
-    Value,
-    adrive,
-    arguments_model,
-    described_procedure,
-    drive,
-    encode,
-    find_entry,
-    host,
-    is_object,
-    nearest,
-    new_id,
-    provenance_of,
-    run_blocking,
-    tool_name,
-    untitled,
-    used,
-)
+from seglam_agents import Call, HostTool, Tool, ToolResult, hosting
+from seglam_agents.hosting import Effect, HostedCache, Json
 
-from langchain_seglam.kinds import Loose, loose, mapping
-from langchain_seglam.messages import result_of, tool_call
+from langchain_seglam.kinds import Loose, loose
+from langchain_seglam.messages import shown, tool_call
 
 EFFECTS: Mapping[object, Effect] = {"pure": "pure", "read": "read", "write": "write"}
 
@@ -84,15 +60,15 @@ def offered(tools: Sequence[BaseTool], name: str) -> Tool | str | None:
 def parameters_of(tool: BaseTool) -> dict[str, Json]:
     """Return the JSON Schema of the arguments that a model may give, without those that the host injects."""
     schema: object = tool.tool_call_schema
-    if not mapping(schema):
+    if not hosting.mapping(schema):
         # Models of pydantic 1 have another method.
         schema = (getattr(schema, "model_json_schema", None) or loose(schema).schema)()
-    return untitled({key: value for key, value in mapping(schema).items() if key != "description"})
+    return hosting.untitled({key: value for key, value in hosting.mapping(schema).items() if key != "description"})
 
 
 def tool_by_name(cache: HostedCache, name: str, *, tools: Sequence[BaseTool] = ()) -> BaseTool | None:
     """Return the tool of a stored procedure by its name, on any worker that has the store; None where it is gone."""
-    entry = find_entry(cache, name)
+    entry = hosting.find_entry(cache, name)
     return procedure_tool(cache, entry, tools=tools) if entry is not None else None
 
 
@@ -102,7 +78,7 @@ def cache_tools(
     k: int = 8,
     *,
     tools: Sequence[BaseTool] = (),
-    embedder: Embedder | None = None,
+    embedder: hosting.Embedder | None = None,
 ) -> list[BaseTool]:
     """Return the stored procedures nearest to a query as tools with arguments; without a query, any `k` of them.
 
@@ -110,11 +86,11 @@ def cache_tools(
     LangChain tools, with callbacks and tracing, but not through the agent's middleware. `SeglamMiddleware(offer=...)`
     lets them go through it. Never raises: without a store there are no tools.
     """
-    entries = nearest(cache, query, k, available={tool.name for tool in tools}, embedder=embedder)
+    entries = hosting.nearest(cache, query, k, available={tool.name for tool in tools}, embedder=embedder)
     return [procedure_tool(cache, entry, tools=tools) for entry in entries]
 
 
-def procedure_tool(cache: HostedCache, entry: Entry, *, tools: Sequence[BaseTool] = ()) -> BaseTool:
+def procedure_tool(cache: HostedCache, entry: hosting.Entry, *, tools: Sequence[BaseTool] = ()) -> BaseTool:
     """Return a stored procedure as a tool.
 
     Its arguments are the procedure's parameters and no others. `metadata` says its effect and where it comes from.
@@ -123,38 +99,40 @@ def procedure_tool(cache: HostedCache, entry: Entry, *, tools: Sequence[BaseTool
     procedure = entry.procedure
     by_name = {tool.name: tool for tool in tools}
 
-    def said(config: RunnableConfig, arguments: Mapping[str, object]) -> Flow[tuple[str, dict[str, Json]]]:
+    def said(config: RunnableConfig, arguments: Mapping[str, object]) -> hosting.Flow[tuple[str, dict[str, Json]]]:
         # LangChain fills in what was left out as None.
         given = {name: value for name, value in arguments.items() if value is not None}
-        told = yield from used(cache, procedure, given, lambda call: _called(by_name.get(call.tool), call, config))
+        told = yield from hosting.used(
+            cache, procedure, given, lambda call: _called(by_name.get(call.tool), call, config)
+        )
         if told.error:
             raise ToolException(told.text)
         return told.text, {"answer": told.answer, "seglam": {"procedure": told.procedure}}
 
     def run(config: RunnableConfig, **arguments: object) -> tuple[str, dict[str, Json]]:
-        return drive(said(config, arguments))
+        return hosting.drive(said(config, arguments))
 
     async def arun(config: RunnableConfig, **arguments: object) -> tuple[str, dict[str, Json]]:
-        return await adrive(said(config, arguments))
+        return await hosting.adrive(said(config, arguments))
 
     # StructuredTool looks for a parameter of this type by the annotation, which `from __future__` made a text.
     run.__annotations__["config"] = RunnableConfig
     arun.__annotations__["config"] = RunnableConfig
     return StructuredTool(
-        name=tool_name(procedure),
-        description=described_procedure(procedure),
-        args_schema=arguments_model(procedure),
+        name=hosting.tool_name(procedure),
+        description=hosting.described_procedure(procedure),
+        args_schema=hosting.arguments_model(procedure),
         func=run,
         coroutine=arun,
         response_format="content_and_artifact",
         handle_tool_error=True,
-        metadata=provenance_of(entry),
+        metadata=hosting.provenance_of(entry),
     )
 
 
 def _host_tool(tool: BaseTool, effect: Effect | None) -> HostTool:
-    def function(**arguments: Value) -> Value:
-        result = _read(_invoke(tool, {name: encode(value) for name, value in arguments.items()}))
+    def function(**arguments: hosting.Value) -> hosting.Value:
+        result = _read(_invoke(tool, {name: hosting.encode(value) for name, value in arguments.items()}))
         if result.error is not None:
             raise RuntimeError(result.error)
         return result.value
@@ -165,29 +143,29 @@ def _host_tool(tool: BaseTool, effect: Effect | None) -> HostTool:
 def _invoke(tool: BaseTool, arguments: Mapping[str, Json]) -> object:
     call = _call(tool.name, arguments)
     if isinstance(tool, StructuredTool) and tool.func is None and tool.coroutine is not None:
-        return run_blocking(tool.ainvoke(call))
+        return hosting.run_blocking(tool.ainvoke(call))
     return tool.invoke(call)
 
 
 def _call(name: str, arguments: Mapping[str, Json]) -> Loose:
-    return tool_call(Asked(id=new_id(), tool=name, arguments=dict(arguments)))
+    return tool_call(hosting.Asked(id=hosting.new_id(), tool=name, arguments=dict(arguments)))
 
 
 def _read(output: object) -> ToolResult:
     if isinstance(output, ToolMessage):
-        return result_of(output)
+        return shown(output).result()
     return ToolResult(error=f"the tool returned a {type(output).__name__}, which only a graph can take")
 
 
-def _called(tool: BaseTool | None, action: Call, config: RunnableConfig) -> Flow[ToolResult]:
+def _called(tool: BaseTool | None, action: Call, config: RunnableConfig) -> hosting.Flow[ToolResult]:
     if tool is None:
         return ToolResult(error=f"tool {action.tool!r} is not available")
     call = _call(action.tool, action.arguments)
-    return _read((yield from host(lambda: tool.invoke(call, config), lambda: tool.ainvoke(call, config))))
+    return _read((yield from hosting.host(lambda: tool.invoke(call, config), lambda: tool.ainvoke(call, config))))
 
 
 def _about(tool: BaseTool, key: str) -> object:
     for place in (tool.metadata, getattr(tool, "extras", None)):
-        if is_object(place) and key in place:
+        if hosting.is_object(place) and key in place:
             return place[key]
     return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from lc_support import BUY, BUY_BODY, on, procedure, says
 from seglam_agents import ReasoningCache
+from seglam_agents.testing.langchain import ScriptedChat
 
 from langchain_seglam import SeglamMiddleware, host_tools
-from langchain_seglam.testing import ScriptedChat
 
 
 class Slow(SqliteSaver):
@@ -81,9 +80,5 @@ def main(folder: Path, mode: str, saved: int, again: str) -> None:
         else:
             with Slow.from_conn_string(str(folder / "checkpoints")) as saver:
                 result = graph(saver).invoke(given, on("1"))
-        print(result["messages"][-1].text)
-        print("\n".join(message.text for message in model.seen[-1]) if model.seen else "")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), sys.argv[4])
+        shown = [message.text for message in model.seen[-1]] if model.seen else []
+        (folder / "said").write_text("\n".join([result["messages"][-1].text, *shown]))

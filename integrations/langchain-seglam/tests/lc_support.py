@@ -13,9 +13,9 @@ from seglam_agents import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.procedure import GuardSource, Parameter, Procedure, Provenance, ToolUse
+from seglam_agents.testing.langchain import ScriptedChat
 
 from langchain_seglam import SeglamMiddleware, host_tools
-from langchain_seglam.testing import ScriptedChat
 
 PRICES = {"tea": 3, "milk": 2, "rice": 5}
 TOTAL = "What do {n:count} {item:noun} and {m:count} {other:noun} cost?"

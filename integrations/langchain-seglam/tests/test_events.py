@@ -9,10 +9,10 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from lc_support import Open, Runner, Shop, agent, procedure, says, seglam
 from seglam_agents import ReasoningCache
+from seglam_agents.testing.langchain import ScriptedChat
 
 from langchain_seglam import SeglamMiddleware
 from langchain_seglam import events as events_module
-from langchain_seglam.testing import ScriptedChat
 
 COST = "What do 2 tea and 3 milk cost?"
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
+import multiprocessing
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import killed_child
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
@@ -23,10 +23,14 @@ from seglam_agents.records.errors import SandboxError, StoreError
 from seglam_agents.sandboxes.base import Failed, Limits
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
-
-from langchain_seglam.testing import ScriptedChat
+from seglam_agents.testing.langchain import ScriptedChat
 
 ORDER = "Order 2 boxes of tea"
+FRESH = multiprocessing.get_context("forkserver")
+"""Makes processes from one that has loaded what they need, and done nothing."""
+FRESH.set_forkserver_preload(
+    ["langchain.agents", "langchain_seglam", "seglam_agents.cache", "seglam_agents.testing.langchain"]
+)
 
 
 def by_model() -> ScriptedChat:
@@ -366,17 +370,14 @@ class TestKilled:
 
         A process that ends within the write, a database of checkpoints, and a store on disk.
         """
-        child = Path(__file__).with_name("killed_child.py")
         for expected in (9, 0):
-            done = subprocess.run(
-                [sys.executable, str(child), str(tmp_path), run.mode, str(saved), again],
-                capture_output=True,
-                text=True,
-                timeout=100,
-            )
-            assert done.returncode == expected, done.stderr
+            process = FRESH.Process(target=killed_child.main, args=(tmp_path, run.mode, saved, again))
+            process.start()
+            process.join(100)
+            assert process.exitcode == expected
+        said = (tmp_path / "said").read_text()
         assert (tmp_path / "written").read_text() == "tea 2\n"
-        assert done.stdout.split("\n")[0] == "by model" and "not known whether" in done.stdout
+        assert said.split("\n")[0] == "by model" and "not known whether" in said
 
 
 def test_without_the_journal_a_resumed_write_is_the_hosts_matter(

@@ -17,6 +17,7 @@ from langgraph.types import Command, RetryPolicy, interrupt
 from lc_support import BUY, BUY_BODY, Open, Runner, Shop, on, procedure, says, wants
 from pydantic import BaseModel
 from seglam_agents import ReasoningCache
+from seglam_agents.testing.langchain import ScriptedChat
 from seglam_agents.testing.models import ScriptedModel, writes
 
 from langchain_seglam import (
@@ -31,7 +32,6 @@ from langchain_seglam import (
     record_tool_call,
     route_of,
 )
-from langchain_seglam.testing import ScriptedChat
 
 COST = "What do 2 tea and 3 milk cost?"
 ORDER = "Order 2 boxes of tea"

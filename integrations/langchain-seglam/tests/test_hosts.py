@@ -20,6 +20,7 @@ from lc_support import on
 from seglam_agents import HostTool
 from seglam_agents.testing.host_contract import Edit, Host, HostContract, Job, PersonSays, PlainTool, Ran, Reject, Says
 from seglam_agents.testing.host_faults import HostFaults
+from seglam_agents.testing.langchain import ScriptedChat
 
 from langchain_seglam import (
     GraphCache,
@@ -31,7 +32,6 @@ from langchain_seglam import (
     host_tools,
     learn_node,
 )
-from langchain_seglam.testing import ScriptedChat
 
 LATER = {"test_later_turns": "later turns are looked up when hosts carry what was said before"}
 

@@ -17,10 +17,10 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 from lc_support import Open, Runner, Shop, procedure, says, wants
 from seglam_agents import ReasoningCache
+from seglam_agents.testing.langchain import ScriptedChat
 from seglam_agents.testing.models import ScriptedModel, writes
 
 from langchain_seglam import SeglamLLMCache
-from langchain_seglam.testing import ScriptedChat
 
 COST = "What do 2 tea and 3 milk cost?"
 

@@ -16,8 +16,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from lc_support import BUY, Open, Runner, Shop, agent, on, procedure, says, seglam
 from seglam_agents import ReasoningCache
-
-from langchain_seglam.testing import ScriptedChat
+from seglam_agents.testing.langchain import ScriptedChat
 
 COST = "What do 2 tea and 3 milk cost?"
 

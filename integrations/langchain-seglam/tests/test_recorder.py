@@ -14,11 +14,11 @@ from langgraph.types import interrupt
 from lc_support import Open, Runner, Shop, agent, says, seglam, wants
 from seglam_agents import ReasoningCache, ToolStep
 from seglam_agents.records.trace import ModelStep
+from seglam_agents.testing.langchain import ScriptedChat
 from seglam_agents.testing.models import ScriptedModel, writes
 
 from langchain_seglam import TraceRecorder, host_tools
 from langchain_seglam.recorder import asked_of
-from langchain_seglam.testing import ScriptedChat
 
 ASKED = {"messages": [HumanMessage("Price of tea and rice?")]}
 
@@ -90,7 +90,7 @@ def test_what_is_no_clean_run(run: Runner, cache: ReasoningCache, shop: Shop) ->
     run(graph_of(run, wrong, shop), ASKED, config)
     run(agent(says_nothing(), Shop(), seglam(cache)), {"messages": [("user", "Add 1 and 2")]}, config)
     assert recorder.traces == []
-    assert not recorder._runs
+    assert not recorder.run_map and not recorder.order_map
 
 
 def says_nothing() -> ScriptedChat:

@@ -19,9 +19,9 @@ from lc_support import ADD, ADD_BODY, Open, Runner, Shop, agent, on, procedure, 
 from pydantic import BaseModel, Field
 from seglam_agents import Hit, ReasoningCache
 from seglam_agents.hosting import arguments_model, find_entry, tool_name
+from seglam_agents.testing.langchain import ScriptedChat
 
 from langchain_seglam import cache_tools, host_tools, procedure_tool, tool_by_name
-from langchain_seglam.testing import ScriptedChat
 
 
 def called(run: Runner, item: BaseTool, arguments: dict[str, Any]) -> Any:
@@ -237,7 +237,7 @@ class TestOffered:
         """An agent without tools of its own can call procedures."""
         model = ScriptedChat(script=[wants(("proc_add-0001", {"a": 1, "b": 2})), says("It is 3.")])
         graph = create_agent(model, [], middleware=[seglam(cache, offer=1)])
-        result = run.ask(graph, "Could you add one and two?")
+        result = run.ask(graph, "What is the sum of 1 and 2?")
         assert isinstance(result["messages"][-1], AIMessage) and result["messages"][2].content == "3"
 
 

@@ -11,9 +11,9 @@ from llama_index.core.tools import AsyncBaseTool, FunctionTool, ToolMetadata, To
 from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent, JsonPickleSerializer
 from seglam_agents import HostTool
 from seglam_agents.testing.host_contract import Approve, Crash, Edit, Job, PersonSays, PlainTool, Ran, Says
+from seglam_agents.testing.llama_index import ScriptedLLM
 
 from llama_index.tools.seglam import host_tools
-from llama_index.tools.seglam.testing import ScriptedLLM
 
 SERIALIZER = JsonPickleSerializer()
 

@@ -14,21 +14,22 @@ from seglam_agents import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.records.entry import AdmissionReport, Check, Entry
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.testing.llama_index import ScriptedLLM
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import StaticPool
 
 from llama_index.tools.seglam import host_tools
-from llama_index.tools.seglam.testing import ScriptedLLM
 
 Open = Callable[..., ReasoningCache]
 
-PRICES = {"tea": 3, "rice": 5, "salt": 1}
+PRICES = {"tea": 3, "rice": 5, "milk": 1, "salt": 1}
 CITIES = [
     ("austin", "texas", 900),
     ("dallas", "texas", 1300),
     ("columbus", "ohio", 800),
     ("albany", "new york", 90),
     ("portland", "maine", 60),
+    ("ames", "iowa", 66),
     ("o'brien", "o'land", 7),
 ]
 

@@ -48,15 +48,15 @@ def test_an_expression_is_learnt_and_runs_on_live_data(opened: Open, run: Runner
     data = frame()
     inner = PandasEngine(data, people)
     engine = SeglamQueryEngine(inner, opened(tools=query_tools(inner)))
-    for isle in ("tarn", "holm"):
+    for isle in ("tarn", "holm", "west fell"):
         run.query(engine, f"how many people live on {isle}")
-    response, said = run.query(engine, "how many people live on west fell")
-    assert said == "31" and inner.calls == 2
-    assert response.metadata["parameters"] == {"p1": "west fell"}
+    response, said = run.query(engine, "how many people live on ostra")
+    assert said == "9" and inner.calls == 3
+    assert response.metadata["parameters"] == {"p1": "ostra"}
     assert response.metadata["pandas_instruction_str"] == "df[df['isle'] == p1]['people'].sum()"
-    data.loc[2, "people"] = 32
-    assert run.query(engine, "how many people live on west fell")[1] == "32"
-    assert run.query(engine, "how many people live on atlantis")[1] == "0" and inner.calls == 3
+    data.loc[3, "people"] = 10
+    assert run.query(engine, "how many people live on ostra")[1] == "10"
+    assert run.query(engine, "how many people live on atlantis")[1] == "0" and inner.calls == 4
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from li_support import CITIES, Open, biggest_city, database, sql_engine
 from llama_index.core import SQLDatabase
 from llama_index.core.query_engine import CustomQueryEngine
+from seglam_agents.testing.llama_index import ScriptedLLM
 from sqlalchemy import event, text
 
 from llama_index.tools.seglam import SeglamQueryEngine, SqlSource, query_tools
-from llama_index.tools.seglam.testing import ScriptedLLM
 
 NASTY = [
     "texas'; DROP TABLE city; --",

@@ -11,10 +11,10 @@ from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from seglam_agents.models.base import Message, Model
 from seglam_agents.records.errors import ModelError
+from seglam_agents.testing.llama_index import ScriptedLLM
 
 from llama_index.tools.seglam import LlamaIndexModel
 from llama_index.tools.seglam.models import counts_of
-from llama_index.tools.seglam.testing import ScriptedLLM
 
 MESSAGES = [Message("system", "be short"), Message("user", "hi")]
 MODULE = """```python

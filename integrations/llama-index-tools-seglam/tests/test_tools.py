@@ -11,6 +11,7 @@ from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.objects import ObjectRetriever
 from llama_index.core.tools import FunctionTool
 from seglam_agents import ReasoningCache
+from seglam_agents.testing.llama_index import ScriptedLLM, call
 
 from llama_index.tools.seglam import (
     ProcedureToolRetriever,
@@ -20,7 +21,6 @@ from llama_index.tools.seglam import (
     procedure_tool,
     tool_name,
 )
-from llama_index.tools.seglam.testing import ScriptedLLM, call
 from llama_index.tools.seglam.tools import ToolError
 
 TOTAL_TOOL = "proc_total-1"

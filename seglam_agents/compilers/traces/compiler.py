@@ -22,6 +22,7 @@ from seglam_agents.compilers.traces.spans import Reading, readings
 from seglam_agents.compilers.traces.words import unaccounted
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
+from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.guards.normal import normalise
 from seglam_agents.records.errors import PredicateError, SeglamError, TemplateError
 from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
@@ -100,10 +101,12 @@ class TraceCompiler:
     Args:
         reads: right predictions before a way is gone that only reads.
         writes: the same for one that writes.
+        write_range: how far beyond the numbers seen others may lie where something is written.
     """
 
     reads: int = READS
     writes: int = WRITES
+    write_range: WriteRange = WRITE_RANGE
     scopes: dict[str, Skeletons] = field(default_factory=dict[str, Skeletons])
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -149,7 +152,7 @@ class TraceCompiler:
                 return "the run is not whole: a call of it has no result"
             reasons: list[str] = []
             for kind in known.learn(trace, tools, clock=task.clock):
-                drafted = _drafted(kind, trace, task, tools, (self.reads, self.writes))
+                drafted = _drafted(kind, trace, task, tools, (self.reads, self.writes), self.write_range)
                 if isinstance(drafted, Candidate):
                     return drafted
                 reasons.append(drafted)
@@ -165,12 +168,17 @@ def _clean(trace: Trace) -> bool:
 
 
 def _drafted(
-    kind: Kind, trace: Trace, task: CompileTask, tools: Mapping[str, Tool], needed: tuple[int, int]
+    kind: Kind,
+    trace: Trace,
+    task: CompileTask,
+    tools: Mapping[str, Tool],
+    needed: tuple[int, int],
+    within: WriteRange,
 ) -> Candidate | str:
     if kind.plan is None or kind.given_up:
         return kind.refusal or "predictions of this kind were wrong too often"
     try:
-        return _candidate(kind, kind.plan, trace, task, tools, needed)
+        return _candidate(kind, kind.plan, trace, task, tools, needed, within)
     except (Unguarded, _Unproven) as refusal:
         return str(refusal)
     except Unused as refusal:
@@ -184,7 +192,13 @@ class _Unproven(SeglamError):
 
 
 def _candidate(
-    kind: Kind, plan: Node, trace: Trace, task: CompileTask, tools: Mapping[str, Tool], needed: tuple[int, int]
+    kind: Kind,
+    plan: Node,
+    trace: Trace,
+    task: CompileTask,
+    tools: Mapping[str, Tool],
+    needed: tuple[int, int],
+    within: WriteRange,
 ) -> Candidate:
     reads = reading(tools.values())
     proven = without(plan, _proven(kind, plan, reads, needed))
@@ -203,7 +217,7 @@ def _candidate(
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
     left = unaccounted(said, proven, (case.trace for case in kind.cases))
     plan = narrowed(proven, names)
-    body = write(plan, names, _summary(kind.cases[0]), writes, said, spelled, accounted=not left)
+    body = write(plan, names, _summary(kind.cases[0]), writes, said, spelled, accounted=not left, within=within)
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = dict.fromkeys(call.tool for call in calls_of(proven))

@@ -28,6 +28,7 @@ from seglam_agents.compilers.traces.sight import (
     rows_of,
 )
 from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, literal, values, variable, within
+from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange, bounds
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.values import Value
 
@@ -317,7 +318,7 @@ def _confirmed(scene: Scene) -> Iterator[str]:
                 yield f"expect(tells({other}, {name}), {literal(f'{other} that does not say {name}')})"
 
 
-def places(plan: Node, writes: frozenset[str]) -> tuple[str, ...]:
+def places(plan: Node, writes: frozenset[str], within: WriteRange) -> tuple[str, ...]:
     """Return lines that hold the places that are used: to signs, sizes and units, and ids to their shapes."""
     codes = [term.code for term in terms_of(plan)]
     acts = any(call.tool in writes for call in calls_of(plan))
@@ -325,7 +326,7 @@ def places(plan: Node, writes: frozenset[str]) -> tuple[str, ...]:
     for name, family in plan.scene.families.items():
         seen = [view[name] for view in plan.scene.views]
         if family == "request" and any(re.search(rf"\b{name}\b", code) for code in codes):
-            found += _place(name, seen, acts=acts)
+            found += _place(name, seen, within if acts else WRITE_RANGE, acts=acts)
     return tuple(found)
 
 
@@ -338,16 +339,16 @@ def _days_of(plan: Node) -> Iterator[str]:
         yield f"expect(now.weekday() {sign} {SATURDAY}, {literal('a day of another sort')})"
 
 
-def _place(name: str, seen: Sequence[Value], *, acts: bool) -> Iterator[str]:
+def _place(name: str, seen: Sequence[Value], within: WriteRange, *, acts: bool) -> Iterator[str]:
     for kind, number in AMOUNTS.items():
         if all(isinstance(value, kind) for value in seen):
             unit = "currency" if number == "amount" else "unit"
             allowed = sorted({str(getattr(value, unit)) for value in seen})
             yield f"expect({name}.{unit} in {literal(allowed)}, {literal(f'another {unit} of {name}')})"
-            yield _sized(f"{name}.{number}", [float(getattr(value, number)) for value in seen])
+            yield _sized(f"{name}.{number}", [float(getattr(value, number)) for value in seen], within)
             return
     if all(is_number(value) for value in seen):
-        yield _sized(name, cast("Sequence[float]", seen))
+        yield _sized(name, cast("Sequence[float]", seen), within)
     elif acts and all(isinstance(value, str) and re.search(r"\d", value) for value in seen):
         texts = cast("Sequence[str]", seen)
         if all(" " not in text and len(text) <= 40 for text in texts) and not all(map(_DAY.match, texts)):
@@ -355,8 +356,8 @@ def _place(name: str, seen: Sequence[Value], *, acts: bool) -> Iterator[str]:
             yield f"expect(shape_of({name}) in {literal(shapes)}, {literal(f'{name} of another shape')})"
 
 
-def _sized(code: str, numbers: Sequence[float]) -> str:
-    low, high = cast("list[float]", _wide(numbers, FACTOR))
+def _sized(code: str, numbers: Sequence[float], within: WriteRange) -> str:
+    low, high = map(_short, bounds(numbers, within))
     return f"expect({literal(low)} <= {code} <= {literal(high)}, {literal(f'{code} of another size')})"
 
 

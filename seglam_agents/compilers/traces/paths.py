@@ -27,7 +27,7 @@ from seglam_agents.compilers.traces.plan import (
     terms_of,
 )
 from seglam_agents.compilers.traces.sight import Found, Sight, all_are, has_rows, rows_of, signature
-from seglam_agents.compilers.traces.terms import Family, Term, Unknown, Values, View
+from seglam_agents.compilers.traces.terms import Family, Term, Unknown, Values, View, constant
 from seglam_agents.compilers.traces.wish import Wish
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.record import Json
@@ -214,7 +214,9 @@ class _Weaver:
         found: dict[str, Term] = {}
         for key in given[0]:
             targets = tuple(decode(arguments[key]) for arguments in given)  # pyright: ignore[reportArgumentType]  # JSON
-            origin = explain(targets, seen)
+            fixed = known is not None and key in known.constants and len(set(map(repr, targets))) == 1
+            # Nothing may put it together: what else its words could come from is no explanation.
+            origin = constant(targets[0]) if fixed else explain(targets, seen)
             if isinstance(origin, Unexplained):
                 labels = [repr(target) for target in targets]
                 if _is_decision(targets):

@@ -6,12 +6,14 @@ import ast
 import builtins
 import keyword
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from seglam_agents.compilers.traces.holds import Holder, places
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test
 from seglam_agents.compilers.traces.terms import PRELUDE, Term, literal, used_functions
+from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 
 MAX_LINE = 110
 _BUILT_IN = frozenset(dir(builtins))
@@ -30,7 +32,7 @@ def callables(tools: Iterable[str], taken: Container[str]) -> dict[str, str]:
     for name in sorted(tools, key=lambda name: (not _usable(name, taken), name)):
         called, number = name, 2
         if not _usable(name, taken):
-            plain = re.sub(r"\W+", "_", name).strip("_") or "tool"
+            plain = re.sub(r"\W+", "_", unicodedata.normalize("NFKC", name)).strip("_") or "tool"
             called = wanted = plain if _usable(plain, taken) else f"tool_{plain}"
             while called in found.values():
                 called, number = f"{wanted}_{number}", number + 1
@@ -39,7 +41,9 @@ def callables(tools: Iterable[str], taken: Container[str]) -> dict[str, str]:
 
 
 def _usable(name: str, taken: Container[str]) -> bool:
-    return name.isidentifier() and not (keyword.iskeyword(name) or name in taken or name in _BUILT_IN)
+    # Python reads a name in its normal form, so that one in another form is none that code can write.
+    written = name.isidentifier() and unicodedata.normalize("NFKC", name) == name
+    return written and not (keyword.iskeyword(name) or name in taken or name in _BUILT_IN)
 
 
 def write(
@@ -51,6 +55,7 @@ def write(
     called: Mapping[str, str],
     *,
     accounted: bool = False,
+    within: WriteRange = WRITE_RANGE,
 ) -> str:
     """Return the module of a body.
 
@@ -62,12 +67,13 @@ def write(
         said: the words of the requests.
         called: what the body calls each tool.
         accounted: whether the plan does something about every word of the requests.
+        within: how far beyond the numbers seen others may lie where something is written.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
     holder = Holder.of(plan, writes, said, accounted=accounted)
-    first = [f"    {line}" for line in places(plan, writes)]
+    first = [f"    {line}" for line in places(plan, writes, within)]
     lines = _hoisted([*first, *_node(plan, holder, called, "    ")])
     if _reads_clock(lines):
         lines.insert(0, "    now = datetime.now()")

@@ -6,9 +6,8 @@ import random
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import cast
 
-import re2  # pyright: ignore[reportMissingTypeStubs]  # google-re2 ships none
+import re2
 
 from seglam_agents.guards.normal import normalise_literal
 from seglam_agents.guards.slots.base import Functions, Slot, make
@@ -80,7 +79,7 @@ def choice_slot(spelling: str) -> Slot:
     texts = sorted(known, key=len, reverse=True)
     return make(
         f"choice({'|'.join(options)})",
-        "|".join(cast(str, re2.escape(text)) + endings[text] for text in texts),  # pyright: ignore[reportUnknownMemberType]
+        "|".join(re2.escape(text) + endings[text] for text in texts),
         Functions(lambda raw: known.get(_key(raw)), str, lambda rng: rng.choice(options)),
         python="str",
         description=f"one of: {', '.join(options)}",

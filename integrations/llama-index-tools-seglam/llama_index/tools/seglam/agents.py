@@ -24,11 +24,11 @@ from llama_index.core.memory import BaseMemory
 from llama_index.core.tools import AsyncBaseTool
 from llama_index.core.workflow import Context, StopEvent, step
 from pydantic import BaseModel
-from seglam_agents import Learned, ReasoningCache, Trace
-from seglam_agents.hosting import Learner, Learning, Price, SavingsReport
+from seglam_agents import Learned, ReasoningCache, Trace, hosting
+from seglam_agents.hosting import Drivers, Learning, Price, SavingsReport
 
 from llama_index.tools.seglam.standin import Canonicalise, StandIn, drive, fitted, open_run
-from llama_index.tools.seglam.state import load, results
+from llama_index.tools.seglam.state import results
 
 if TYPE_CHECKING:
     _Agent = BaseWorkflowAgent
@@ -63,12 +63,12 @@ class SeglamAgentMixin(_Agent):
         cache: ReasoningCache,
         learning: Learning = "inline",
         canonicalise: Canonicalise | None = None,
-        learned: Callable[[ReasoningCache, Trace, Learned], None] | None = None,
+        learned: Callable[[Trace, Learned], None] | None = None,
         price: Price | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._stand_in = StandIn(cache, Learner(learning, learned), canonicalise, price)
+        self._stand_in = StandIn(cache, canonicalise, Drivers(price, learning, learned))
 
     @property
     def stand_in(self) -> StandIn:
@@ -208,7 +208,7 @@ async def _structured(
     agent: BaseWorkflowAgent, ctx: Context, ev: AgentOutput, output_cls: type[BaseModel] | None
 ) -> StopEvent | None:
     """End a hit with its structured response, as the host does after one more model call."""
-    turn = (await load(ctx.store)).part(agent.name).turn
+    turn = (await hosting.load_run(ctx.store)).part(agent.name).turn
     found = fitted(turn.answer, output_cls) if turn.status == "hit" and not ev.tool_calls else None
     if found is None:
         return None

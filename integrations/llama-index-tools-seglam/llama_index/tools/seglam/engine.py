@@ -17,8 +17,8 @@ from llama_index.core.base.response.schema import (
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from seglam_agents import Hit, Learned, Plan, ReasoningCache, Request, Tool, ToolStep, Trace
-from seglam_agents.hosting import Answering, Json, Learner, Learning, Sourced, Unfit
+from seglam_agents import Learned, Plan, ReasoningCache, Request, Tool, ToolStep, Trace
+from seglam_agents.hosting import Answering, Drivers, Flow, Learning, Unfit, adrive, drive, host, unharmed
 
 from llama_index.tools.seglam.sources import Served, Session, Source, source_of
 
@@ -58,7 +58,8 @@ class SeglamQueryEngine(BaseQueryEngine):
         self.inner = inner
         self.cache = cache
         self.source = source or source_of(inner)
-        self.learner: Learner[ReasoningCache] = Learner(learning, self._told)
+        self._drivers = Drivers(None, learning, self._told)
+        self.learner = self._drivers.learner
         self._answering = Answering(cache, gave_up)
         self._tell = learned
         self._streaming = _streams(inner) if streaming is None else streaming
@@ -96,31 +97,27 @@ class SeglamQueryEngine(BaseQueryEngine):
         return {"inner": self.inner}
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        question = query_bundle.query_str
-        if (found := self._answering.answer(question, self._tools(), self._session)) is not None:
-            hit = _served(found)
-            return _streamed(hit) if self._streaming else _plain(hit)
-        response = self.inner.query(query_bundle)
-        self._note(response)
-        if not isinstance(response, StreamingResponse):
-            self._learn(question, response)
-            return response
-        response.response_gen = self._tee(response.response_gen, question, response)
-        return response
+        return drive(self._answered(query_bundle, _streamed))
 
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        question = query_bundle.query_str
-        if (found := await self._answering.aanswer(question, self._tools(), self._session)) is not None:
-            hit = _served(found)
-            return _astreamed(hit) if self._streaming else _plain(hit)
-        response = await self.inner.aquery(query_bundle)
+        return await adrive(self._answered(query_bundle, _astreamed))
+
+    def _answered(self, query: QueryBundle, streamed: Callable[[Served], RESPONSE_TYPE]) -> Flow[RESPONSE_TYPE]:
+        """Answer by a procedure, or let the inner engine answer, and learn once its response is whole."""
+        question = query.query_str
+        found = yield from self._answering.answer(question, self._tools(), self._session)
+        if found is not None:
+            hit = found.value
+            hit.metadata["seglam"] = found.cited
+            return streamed(hit) if self._streaming else _plain(hit)
+        response = yield from host(lambda: self.inner.query(query), lambda: self.inner.aquery(query))
         self._note(response)
         if isinstance(response, AsyncStreamingResponse):
             response.response_gen = self._atee(response.response_gen, question, response)
         elif isinstance(response, StreamingResponse):
             response.response_gen = self._tee(response.response_gen, question, response)
         else:
-            await self._alearn(question, response)
+            yield from self._learn(question, response)
         return response
 
     def _tools(self) -> list[Tool]:
@@ -131,32 +128,24 @@ class SeglamQueryEngine(BaseQueryEngine):
             raise LookupError("this engine has no source that procedures can use")
         return self.source.session(self._answering.constants(plan))
 
-    def _learn(self, question: str, response: RESPONSE_TYPE) -> None:
-        if (trace := self._trace(question, response)) is not None:
-            self.learner.learn(self.cache, trace)
-
-    async def _alearn(self, question: str, response: RESPONSE_TYPE) -> None:
-        if (trace := self._trace(question, response)) is not None:
-            await self.learner.alearn(self.cache, trace)
+    def _learn(self, question: str, response: RESPONSE_TYPE) -> Flow[None]:
+        yield from self._drivers.learn(self.cache, self._trace(question, response))
 
     def _trace(self, question: str, response: RESPONSE_TYPE) -> Trace | None:
         """Return what the engine did as a trace. Never raises."""
         if self.learner.learning == "off" or self.source is None or isinstance(response, PydanticResponse):
             return None
-        try:
+        with unharmed("a response cannot be learnt from; it is not touched"):
             seen = self.source.seen(question, response.metadata or {})
-            if isinstance(seen, Unfit):
-                logger.info("not learnt from: %s", seen.reason)
-                if self._tell is not None:
-                    self._tell(question, None, Learned(status="deferred", reason=seen.reason))
-                return None
-            step = ToolStep(tool=seen.tool, arguments=dict(seen.arguments), result=seen.result)
-            return Trace(request=Request(text=question), steps=(step,), answer=seen.result)
-        except Exception:
-            logger.exception("a response cannot be learnt from; it is not touched")
-            return None
+            if not isinstance(seen, Unfit):
+                step = ToolStep(tool=seen.tool, arguments=dict(seen.arguments), result=seen.result)
+                return Trace(request=Request(text=question), steps=(step,), answer=seen.result)
+            logger.info("not learnt from: %s", seen.reason)
+            if self._tell is not None:
+                self._tell(question, None, Learned(status="deferred", reason=seen.reason))
+        return None
 
-    def _told(self, cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
+    def _told(self, trace: Trace, learned: Learned) -> None:
         if self._tell is not None:
             self._tell(trace.request.text, trace, learned)
 
@@ -169,14 +158,14 @@ class SeglamQueryEngine(BaseQueryEngine):
         self, tokens: Generator[str, None, None], question: str, response: RESPONSE_TYPE
     ) -> Generator[str, None, None]:
         yield from tokens
-        self._learn(question, response)
+        drive(self._learn(question, response))
 
     async def _atee(
         self, tokens: AsyncGenerator[str, None], question: str, response: RESPONSE_TYPE
     ) -> AsyncGenerator[str, None]:
         async for token in tokens:
             yield token
-        await self._alearn(question, response)
+        await adrive(self._learn(question, response))
 
 
 def _streams(engine: BaseQueryEngine) -> bool:
@@ -196,21 +185,3 @@ def _astreamed(hit: Served) -> AsyncStreamingResponse:
         yield hit.text
 
     return AsyncStreamingResponse(tokens(), source_nodes=hit.nodes, metadata=hit.metadata)
-
-
-def _served(found: Sourced[Served]) -> Served:
-    found.value.metadata["seglam"] = _citation(found.hit)
-    return found.value
-
-
-def _citation(hit: Hit) -> dict[str, Json]:
-    cited = hit.citation
-    return {
-        "hit": True,
-        "procedure": cited.key,
-        "name": cited.name,
-        "content_hash": cited.content_hash,
-        "clean_replays": cited.clean_replays,
-        "error_bound": cited.error_bound,
-        "arguments": dict(hit.arguments),
-    }

@@ -13,10 +13,9 @@ from llama_index.core.agent.workflow.workflow_events import AgentInput, AgentOut
 from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from pydantic import TypeAdapter
-from seglam_agents.hosting import Asked, Json, Say, SayAnswer, Spoken, new_id, render
+from seglam_agents.hosting import Asked, Json, RunStore, Say, SayAnswer, Spoken, new_id, render
 
 from llama_index.tools.seglam.models import usage_of
-from llama_index.tools.seglam.state import Store
 from llama_index.tools.seglam.values import selected
 
 HANDOFF = "handoff"
@@ -58,7 +57,7 @@ def spoken(output: AgentOutput) -> Spoken:
 
 
 async def say(
-    agent: BaseWorkflowAgent, ctx: AgentContext, store: Store, history: list[ChatMessage], said: Say
+    agent: BaseWorkflowAgent, ctx: AgentContext, store: RunStore, history: list[ChatMessage], said: Say
 ) -> AgentOutput:
     """Return a procedure's call as the agent's own step would, and leave the same behind."""
     call = said.call
@@ -75,7 +74,7 @@ async def say(
 
 
 async def say_answer(
-    agent: BaseWorkflowAgent, ctx: AgentContext, store: Store, history: list[ChatMessage], said: SayAnswer
+    agent: BaseWorkflowAgent, ctx: AgentContext, store: RunStore, history: list[ChatMessage], said: SayAnswer
 ) -> AgentOutput:
     """Return a procedure's answer as the agent's own step would, and leave the same behind."""
     text = render(said.answer)
@@ -86,7 +85,9 @@ async def say_answer(
     return _output(agent, ctx, history, message, [], said.about)
 
 
-async def _remember(agent: BaseWorkflowAgent, store: Store, message: ChatMessage, reasoning: BaseReasoningStep) -> None:
+async def _remember(
+    agent: BaseWorkflowAgent, store: RunStore, message: ChatMessage, reasoning: BaseReasoningStep
+) -> None:
     """Leave behind what the agent's own step would: the model may have to go on from here."""
     if isinstance(agent, FunctionAgent):
         so_far = _MESSAGES.validate_python(await store.get(agent.scratchpad_key, default=[]))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextvars
-import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import cast
+from contextvars import ContextVar
+from typing import TypeAlias
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse
 from llama_index.core.instrumentation.events.llm import LLMChatEndEvent
@@ -16,17 +14,16 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.event_handlers import BaseEventHandler
-from seglam_agents.hosting import Completion, Message, ModelError, Usage, counted
+from seglam_agents import hosting
+from seglam_agents.hosting import Message
 
 TAG = "seglam"
 """The tag of the events of a call that compiles: `compile`. Dashboards can tell them from those of the agent."""
-NAMES = ("input_tokens", "output_tokens")
-INPUT_KEYS = ("prompt_tokens", "input_tokens", "prompt_token_count")
-OUTPUT_KEYS = ("completion_tokens", "output_tokens", "candidates_token_count")
-LENGTH_REASONS = frozenset({"length", "max_tokens", "max_output_tokens"})
+
+Counts: TypeAlias = dict[str, int]
 
 
-class LlamaIndexModel:
+class LlamaIndexModel(hosting.WrappedModel[tuple[ChatResponse, Counts]]):
     """An LLM of LlamaIndex as a `Model`: `ReasoningCache(store, LlamaIndexModel(llm))`.
 
     Tokens are those that the events of the call report, retries within the LLM included; else those of the reply;
@@ -42,85 +39,42 @@ class LlamaIndexModel:
         named = self._llm.metadata.model_name
         return named if named and named != "unknown" else self._llm.class_name()
 
-    def __repr__(self) -> str:
-        # The LLM's own repr may show a key.
-        return f"LlamaIndexModel({self.name!r})"
+    def ask(self, messages: Sequence[Message]) -> tuple[ChatResponse, Counts]:
+        """Ask the LLM."""
+        with _counting() as seen:
+            return self._llm.chat(_converted(messages)), seen
 
-    def complete(self, messages: Sequence[Message]) -> Completion:
-        """Answer a chat.
+    async def aask(self, messages: Sequence[Message]) -> tuple[ChatResponse, Counts]:
+        """Ask the LLM without blocking the event loop."""
+        with _counting() as seen:
+            return await self._llm.achat(_converted(messages)), seen
 
-        Raises:
-            ModelError: the LLM raised, or gave no text.
-        """
-        with self._asking() as seen:
-            reply = self._llm.chat(_converted(messages))
-        return self._completion(messages, reply, seen)
-
-    async def acomplete(self, messages: Sequence[Message]) -> Completion:
-        """Answer a chat without blocking the event loop.
+    def read(self, reply: tuple[ChatResponse, Counts]) -> hosting.Reply:
+        """Return what a reply says.
 
         Raises:
-            ModelError: the LLM raised, or gave no text.
+            ModelError: it gave no text.
         """
-        with self._asking() as seen:
-            reply = await self._llm.achat(_converted(messages))
-        return self._completion(messages, reply, seen)
-
-    @contextmanager
-    def _asking(self) -> Generator[_Counts]:
-        """Tag a call of the LLM, count what its events report, and raise what it raises as an error of the model."""
-        seen = _Counts()
-        token = _COUNTS.set(seen)
-        _listen()
-        try:
-            with instrument_tags({TAG: "compile"}):
-                yield seen
-        except Exception as error:
-            raise ModelError(f"model {self.name!r} failed with {type(error).__name__}: {str(error)[:500]}") from error
-        finally:
-            _COUNTS.reset(token)
-            seen.seconds = time.perf_counter() - seen.started
-
-    def _completion(self, messages: Sequence[Message], reply: ChatResponse, seen: _Counts) -> Completion:
-        text = reply.message.content
+        response, seen = reply
+        text = response.message.content
         if not text:
-            raise ModelError(f"model {self.name!r} gave no text; pass a chat model")
-        reported = seen.total or counts_of(reply.raw) or counts_of(cast(object, reply.additional_kwargs))  # pyright: ignore[reportUnknownMemberType]
-        usage = counted(messages, text, reported=reported, names=NAMES, seconds=seen.seconds)
-        return Completion(text, usage, _truncated(reply))
+            raise hosting.ModelError(f"model {self.name!r} gave no text; pass a chat model")
+        beside = _mapping(response).get("additional_kwargs")
+        return hosting.Reply(text, seen or counts_of(response.raw) or counts_of(beside), _cut(response))
 
 
-def usage_of(raw: object) -> Usage:
+def usage_of(raw: object) -> hosting.Usage:
     """Return the usage that a raw reply reports; one call without tokens where it reports none."""
-    found = counts_of(raw)
-    return Usage(input_tokens=found.get(NAMES[0], 0), output_tokens=found.get(NAMES[1], 0), calls=1)
+    return hosting.Usage(calls=1, **counts_of(raw))
 
 
-def counts_of(raw: object) -> dict[str, int]:
+def counts_of(raw: object) -> Counts:
     """Return the token counts of a raw reply, whatever the provider calls them; empty where it has none."""
     document = _mapping(raw)
-    usage = _mapping(document.get("usage") or document.get("usage_metadata")) or document
-    counts = [
-        next((value for key in keys if isinstance(value := usage.get(key), int)), None)
-        for keys in (INPUT_KEYS, OUTPUT_KEYS)
-    ]
-    return {name: count for name, count in zip(NAMES, counts, strict=True) if count is not None and count >= 0}
+    return hosting.reported_counts(_mapping(document.get("usage") or document.get("usage_metadata")) or document)
 
 
-@dataclass(slots=True)
-class _Counts:
-    """What the events of one call report."""
-
-    total: dict[str, int] = field(default_factory=dict[str, int])
-    started: float = field(default_factory=time.perf_counter)
-    seconds: float = 0.0
-
-    def add(self, counts: Mapping[str, int]) -> None:
-        for name, count in counts.items():
-            self.total[name] = self.total.get(name, 0) + count
-
-
-_COUNTS: contextvars.ContextVar[_Counts | None] = contextvars.ContextVar("seglam_counts", default=None)
+_COUNTS: ContextVar[Counts | None] = ContextVar("seglam_counts", default=None)
 
 
 class _Listener(BaseEventHandler):
@@ -131,33 +85,36 @@ class _Listener(BaseEventHandler):
         return "SeglamTokenListener"
 
     def handle(self, event: BaseEvent, **kwargs: object) -> None:
-        counts = _COUNTS.get()
-        if counts is not None and isinstance(event, LLMChatEndEvent) and event.response is not None:
-            counts.add(counts_of(event.response.raw))
+        seen = _COUNTS.get()
+        if seen is not None and isinstance(event, LLMChatEndEvent) and event.response is not None:
+            for name, count in counts_of(event.response.raw).items():
+                seen[name] = seen.get(name, 0) + count
 
 
-def _listen() -> None:
-    root = get_dispatcher()
+@contextmanager
+def _counting() -> Generator[Counts]:
+    """Tag the events of a call of the LLM, and count what they report."""
+    root, seen = get_dispatcher(), Counts()
     if not any(isinstance(handler, _Listener) for handler in root.event_handlers):
         root.add_event_handler(_Listener())
+    token = _COUNTS.set(seen)
+    try:
+        with instrument_tags({TAG: "compile"}):
+            yield seen
+    finally:
+        _COUNTS.reset(token)
 
 
 def _converted(messages: Sequence[Message]) -> list[ChatMessage]:
     return [ChatMessage(role=message.role, content=message.content) for message in messages]
 
 
-def _truncated(reply: ChatResponse) -> bool:
+def _cut(reply: ChatResponse) -> bool:
     raw = _mapping(reply.raw)
-    choices = raw.get("choices")
-    listed = cast("Sequence[object]", choices) if isinstance(choices, (list, tuple)) else ()
-    first = _mapping(listed[0] if listed else None)
-    reasons = [place.get(name) for place in (raw, first) for name in ("finish_reason", "stop_reason", "done_reason")]
-    return any(isinstance(reason, str) and reason.lower() in LENGTH_REASONS for reason in reasons)
+    choices = hosting.several(raw.get("choices"))
+    return hosting.ended_by_length(raw, _mapping(choices[0] if choices else None))
 
 
 def _mapping(value: object) -> Mapping[str, object]:
-    if isinstance(value, Mapping):
-        return cast("Mapping[str, object]", value)
     dump = getattr(value, "model_dump", None)
-    found: object = dump() if callable(dump) else {}
-    return cast("Mapping[str, object]", found) if isinstance(found, Mapping) else {}
+    return hosting.mapping(dump()) if callable(dump) else hosting.mapping(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
@@ -11,20 +11,11 @@ from llama_index.core.question_gen.types import BaseQuestionGenerator, SubQuesti
 from llama_index.core.schema import QueryBundle
 from llama_index.core.tools import BaseTool
 from llama_index.core.tools.types import ToolMetadata
-from seglam_agents import HostTool, ReasoningCache, Trace
-from seglam_agents.hosting import (
-    Answering,
-    Choice,
-    ChoosingSession,
-    Chosen,
-    Learner,
-    Learning,
-    choosing_tool,
-    noted,
-    trace_of_choices,
-)
+from seglam_agents import HostTool, ReasoningCache, Tool, Trace, hosting
+from seglam_agents.hosting import Choice, Chosen, Flow, adrive, drive, host
 
 P = TypeVar("P", bound=PromptMixin)
+R = TypeVar("R")
 
 ROUTE = "route"
 ASK = "ask"
@@ -32,12 +23,12 @@ ASK = "ask"
 
 def routing_tool(choices: Sequence[ToolMetadata | BaseTool]) -> HostTool:
     """Return the tool by which procedures route requests among these choices, for `ReasoningCache(tools=...)`."""
-    return HostTool(choosing_tool(ROUTE, _choices(choices)), noted)
+    return HostTool(_tool(ROUTE, choices), hosting.noted)
 
 
 def asking_tool(tools: Sequence[ToolMetadata | BaseTool]) -> HostTool:
     """Return the tool by which procedures ask sub-questions of these tools, for `ReasoningCache(tools=...)`."""
-    return HostTool(choosing_tool(ASK, _choices(tools)), noted)
+    return HostTool(_tool(ASK, tools), hosting.noted)
 
 
 class _Choosing(Generic[P]):
@@ -45,10 +36,10 @@ class _Choosing(Generic[P]):
 
     tool: str
 
-    def __init__(self, inner: P, cache: ReasoningCache, *, learning: Learning = "inline") -> None:
+    def __init__(self, inner: P, cache: ReasoningCache, *, learning: hosting.Learning = "inline") -> None:
         self.inner = inner
-        self._answering = Answering(cache)
-        self._cache, self._learner = cache, Learner[ReasoningCache](learning)
+        self._cache, self._drivers = cache, hosting.Drivers(None, learning)
+        self._answering = hosting.Answering(cache)
 
     def _get_prompts(self) -> PromptDictType:
         return {}
@@ -59,25 +50,22 @@ class _Choosing(Generic[P]):
     def _get_prompt_modules(self) -> PromptMixinType:
         return {"inner": self.inner}
 
-    def _known(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> list[Chosen] | None:
-        known = _choices(choices)
-        session = ChoosingSession([choice.name for choice in known])
-        found = self._answering.answer(query.query_str, [choosing_tool(self.tool, known)], lambda _: session)
-        return found.value if found is not None else None
-
-    async def _aknown(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> list[Chosen] | None:
-        known = _choices(choices)
-        session = ChoosingSession([choice.name for choice in known])
-        found = await self._answering.aanswer(query.query_str, [choosing_tool(self.tool, known)], lambda _: session)
-        return found.value if found is not None else None
-
-    def _learn(self, trace: Trace | None) -> None:
-        if trace is not None:
-            self._learner.learn(self._cache, trace)
-
-    async def _alearn(self, trace: Trace | None) -> None:
-        if trace is not None:
-            await self._learner.alearn(self._cache, trace)
+    def _chosen(
+        self,
+        question: str,
+        choices: Sequence[ToolMetadata],
+        ask: Flow[R],
+        made_of: Callable[[R], Trace | None],
+        result_of: Callable[[Sequence[Chosen]], R],
+    ) -> Flow[R]:
+        """Choose by a procedure, or let the inner one ask the model, and learn."""
+        session = hosting.ChoosingSession([choice.name for choice in _choices(choices)])
+        found = yield from self._answering.answer(question, [_tool(self.tool, choices)], lambda _: session)
+        if found is not None:
+            return result_of(found.value)
+        result = yield from ask
+        yield from self._drivers.learn(self._cache, made_of(result))
+        return result
 
 
 class SeglamSelector(_Choosing[BaseSelector], BaseSelector):
@@ -95,18 +83,20 @@ class SeglamSelector(_Choosing[BaseSelector], BaseSelector):
     tool = ROUTE
 
     def _select(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> SelectorResult:
-        if (made := self._known(choices, query)) is not None:
-            return _selection(made, choices)
-        result = self.inner.select(choices, query)
-        self._learn(_routed(result, choices, query.query_str))
-        return result
+        return drive(self._selected(choices, query))
 
     async def _aselect(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> SelectorResult:
-        if (made := await self._aknown(choices, query)) is not None:
-            return _selection(made, choices)
-        result = await self.inner.aselect(choices, query)
-        await self._alearn(_routed(result, choices, query.query_str))
-        return result
+        return await adrive(self._selected(choices, query))
+
+    def _selected(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> Flow[SelectorResult]:
+        question, inner = query.query_str, self.inner
+        return self._chosen(
+            question,
+            choices,
+            host(lambda: inner.select(choices, query), lambda: inner.aselect(choices, query)),
+            lambda result: _routed(result, choices, question),
+            lambda made: _selection(made, choices),
+        )
 
 
 class SeglamQuestionGenerator(_Choosing[BaseQuestionGenerator], BaseQuestionGenerator):
@@ -122,19 +112,21 @@ class SeglamQuestionGenerator(_Choosing[BaseQuestionGenerator], BaseQuestionGene
 
     def generate(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> list[SubQuestion]:
         """Return the sub-questions of a question."""
-        if (made := self._known(tools, query)) is not None:
-            return _questions(made)
-        result = self.inner.generate(tools, query)
-        self._learn(_asked(result, query.query_str))
-        return result
+        return drive(self._generated(tools, query))
 
     async def agenerate(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> list[SubQuestion]:
         """Return the sub-questions of a question."""
-        if (made := await self._aknown(tools, query)) is not None:
-            return _questions(made)
-        result = await self.inner.agenerate(tools, query)
-        await self._alearn(_asked(result, query.query_str))
-        return result
+        return await adrive(self._generated(tools, query))
+
+    def _generated(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> Flow[list[SubQuestion]]:
+        question, inner = query.query_str, self.inner
+        return self._chosen(
+            question,
+            tools,
+            host(lambda: inner.generate(tools, query), lambda: inner.agenerate(tools, query)),
+            lambda result: _asked(result, question),
+            lambda made: [SubQuestion(sub_question=one.question, tool_name=one.name) for one in made],
+        )
 
 
 def _choices(choices: Sequence[ToolMetadata | BaseTool]) -> list[Choice]:
@@ -144,21 +136,21 @@ def _choices(choices: Sequence[ToolMetadata | BaseTool]) -> list[Choice]:
     return [Choice(name, choice.description) for name, choice in zip(unique, known, strict=True)]
 
 
+def _tool(name: str, choices: Sequence[ToolMetadata | BaseTool]) -> Tool:
+    return hosting.choosing_tool(name, _choices(choices), asks=name == ASK)
+
+
 def _routed(result: SelectorResult, choices: Sequence[ToolMetadata], question: str) -> Trace | None:
     names = [choice.name for choice in _choices(choices)]
     if not result.selections or any(not 0 <= one.index < len(names) for one in result.selections):
         return None
-    return trace_of_choices(question, ROUTE, [Chosen(names[one.index], question) for one in result.selections])
+    return hosting.trace_of_choices(question, ROUTE, [Chosen(names[one.index]) for one in result.selections])
 
 
 def _asked(result: Sequence[SubQuestion], question: str) -> Trace:
-    return trace_of_choices(question, ASK, [Chosen(one.tool_name, one.sub_question) for one in result])
+    return hosting.trace_of_choices(question, ASK, [Chosen(one.tool_name, one.sub_question) for one in result])
 
 
 def _selection(made: Sequence[Chosen], choices: Sequence[ToolMetadata]) -> SelectorResult:
     names, reason = [choice.name for choice in _choices(choices)], "chosen by a stored procedure"
     return SelectorResult(selections=[SingleSelection(index=names.index(x.name), reason=reason) for x in made])
-
-
-def _questions(made: Sequence[Chosen]) -> list[SubQuestion]:
-    return [SubQuestion(sub_question=chosen.question, tool_name=chosen.name) for chosen in made]

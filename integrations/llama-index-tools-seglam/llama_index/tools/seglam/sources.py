@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
-from llama_index.core.schema import MetadataMode, NodeWithScore, QueryBundle, TextNode
+from llama_index.core.schema import MetadataMode, NodeWithScore, TextNode
 from llama_index.core.utilities.sql_wrapper import SQLDatabase
-from seglam_agents import Call, HostTool, Tool, ToolResult, hosting
-from seglam_agents.hosting import (
-    MAX_ROWS,
-    UNFOUND,
-    Frame,
-    Json,
-    Reading,
-    Rows,
-    Seen,
-    Statements,
-    Unfit,
-    Value,
-    decode,
-    digest,
-    encoded,
-    found_nothing,
-    render,
-)
+from seglam_agents import Call, HostTool, ToolResult, hosting
+from seglam_agents.hosting import Json, Rows, Unfit, Value
 from sqlalchemy import text
 from sqlalchemy.pool import SingletonThreadPool
 
 R = TypeVar("R")
-
-RETRIEVE = "retrieve"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +42,7 @@ class Source(Protocol):
         """Begin a run of a procedure, of which these are the constant texts."""
         ...
 
-    def seen(self, question: str, metadata: Mapping[str, object]) -> Seen | Unfit:
+    def seen(self, question: str, metadata: Mapping[str, object]) -> hosting.Seen | Unfit:
         """Return what an engine did, from the metadata of its response."""
         ...
 
@@ -86,7 +68,7 @@ def query_tools(engine: BaseQueryEngine) -> list[HostTool]:
     return list(source.tools) if source is not None else []
 
 
-class SqlSource(Statements):
+class SqlSource(hosting.Statements):
     """A database that procedures read by statements with bound parameters. See `Statements` for what may run.
 
     Args:
@@ -97,12 +79,11 @@ class SqlSource(Statements):
     """
 
     def __init__(
-        self, database: SQLDatabase, *, markdown: bool = False, cites: bool = False, max_rows: int = MAX_ROWS
+        self, database: SQLDatabase, *, markdown: bool = False, cites: bool = False, max_rows: int = hosting.MAX_ROWS
     ) -> None:
         names, schema = _schema(database)
-        super().__init__(str(database.dialect), names, schema)
+        super().__init__(str(database.dialect), names, schema, markdown=markdown)
         self.database = database
-        self.markdown = markdown
         self.cites = cites
         self.max_rows = max_rows
 
@@ -113,8 +94,7 @@ class SqlSource(Statements):
 
     def session(self, constants: frozenset[str]) -> Session:
         """Begin a run of a procedure, of which these are the constant texts."""
-        reading = self.reading(constants)
-        return _Session(reading, lambda answer: self._served(reading, answer))
+        return _Session(self.reading(constants), self.cites)
 
     def execute(self, statement: str, parameters: Mapping[str, Value]) -> Rows:
         """Run a statement that may run; the driver binds the parameters."""
@@ -144,21 +124,8 @@ class SqlSource(Statements):
             return statement
         return self.database._add_schema_prefix(statement)  # pyright: ignore[reportPrivateUsage]  # no other way
 
-    def _served(self, reading: Reading[Rows], answer: Json) -> Served | Unfit:
-        if not reading.ran:
-            return Served(render(answer), {})
-        last, result = reading.ran[-1], reading.ran[-1].result
-        if result.nothing:
-            return UNFOUND
-        about: dict[str, object] = {"sql_query": last.program, "result": result.rows, "col_keys": result.columns}
-        body = str(result.rows)
-        plain = _markdown(result) if self.markdown else body
-        words = plain if answer == self.json(result) else render(answer)
-        nodes = [NodeWithScore(node=_row_node(body, about))] if self.cites else []
-        return Served(words, {**about, "parameters": encoded(last.parameters)}, nodes)
 
-
-class FrameSource(Frame):
+class FrameSource(hosting.Frame):
     """A data frame that procedures read.
 
     Args:
@@ -175,60 +142,47 @@ class FrameSource(Frame):
 
     def session(self, constants: frozenset[str]) -> Session:
         """Begin a run of a procedure, of which these are the constant texts."""
-        reading = Reading(self, constants)
-        return _Session(reading, lambda answer: _framed(reading, answer))
+        return _Session(hosting.Reading(self, constants))
 
 
-class RetrieverSource:
-    """A retriever that procedures call: `retrieve(query)` returns texts with scores, and code computes on them.
-
-    Nothing is learnt from what an engine says on its own: reading is the model's work. A procedure comes from
-    `cache.learn` or `cache.observe` with a trace whose answer code can compute.
-    """
+class RetrieverSource(hosting.Passages[NodeWithScore]):
+    """A retriever of LlamaIndex that procedures call. See `Passages`."""
 
     def __init__(self, retriever: BaseRetriever) -> None:
         self.retriever = retriever
-        self.tool = Tool(
-            name=RETRIEVE,
-            description="Return the passages nearest to a query, as objects with id, text, score and metadata.",
-            parameters={"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
-            effect="read",
-        )
 
     @property
     def tools(self) -> Sequence[HostTool]:
         """What to declare to the cache."""
-        return (HostTool(self.tool, self._direct),)
+        return (HostTool(self.tool, self.direct),)
 
     def session(self, constants: frozenset[str]) -> Session:
         """Begin a run of a procedure."""
-        return _Retrieving(self.retriever)
+        return _Retrieving(self)
 
-    def seen(self, question: str, metadata: Mapping[str, object]) -> Seen | Unfit:
-        """Return that there is nothing to learn: what was retrieved had to be read."""
-        return Unfit("what a retriever finds has to be read; code cannot")
+    def retrieve(self, query: str) -> Sequence[NodeWithScore]:
+        """Return the nodes nearest to a query."""
+        return self.retriever.retrieve(query)
 
-    def _direct(self, query: Value) -> Value:
-        return decode(nodes_json(self.retriever.retrieve(str(query))))
+    async def aretrieve(self, query: str) -> Sequence[NodeWithScore]:
+        """Return the nodes nearest to a query without blocking the event loop."""
+        return await self.retriever.aretrieve(query)
+
+    def json(self, found: NodeWithScore) -> dict[str, Json]:
+        """Return a node as procedures get it."""
+        text = found.node.get_content(metadata_mode=MetadataMode.NONE)
+        return {"id": found.node_id, "text": text, "score": found.score, "metadata": _metadata(found)}
 
 
-def nodes_json(nodes: Sequence[NodeWithScore]) -> Json:
-    """Return retrieved nodes as a procedure sees them."""
-    return [
-        {
-            "id": node.node_id,
-            "text": node.node.get_content(metadata_mode=MetadataMode.NONE),
-            "score": node.score,
-            "metadata": _metadata(node),
-        }
-        for node in nodes
-    ]
+class _Retrieving(hosting.Retrieving[NodeWithScore]):
+    def served(self, answer: Json) -> Served | Unfit:
+        return Served(hosting.render(answer), {node.node_id: _metadata(node) for node in self.found}, self.found)
 
 
 @dataclass(frozen=True, slots=True)
 class _Session(Generic[R]):
-    reading: Reading[R]
-    serve: Callable[[Json], Served | Unfit]
+    reading: hosting.Reading[R]
+    cites: bool = False
 
     def call(self, action: Call) -> ToolResult:
         return self.reading.call(action)
@@ -237,42 +191,12 @@ class _Session(Generic[R]):
         return await self.reading.acall(action)
 
     def served(self, answer: Json) -> Served | Unfit:
-        return self.serve(answer)
-
-
-@dataclass(slots=True)
-class _Retrieving:
-    retriever: BaseRetriever
-    nodes: list[NodeWithScore] = field(default_factory=list[NodeWithScore])
-
-    def call(self, action: Call) -> ToolResult:
-        return self._result(self.retriever.retrieve(_query(action)))
-
-    async def acall(self, action: Call) -> ToolResult:
-        return self._result(await self.retriever.aretrieve(_query(action)))
-
-    def served(self, answer: Json) -> Served | Unfit:
-        return Served(render(answer), {node.node_id: _metadata(node) for node in self.nodes}, self.nodes)
-
-    def _result(self, nodes: list[NodeWithScore]) -> ToolResult:
-        self.nodes += nodes
-        return ToolResult(value=decode(nodes_json(nodes)))
-
-
-def _query(action: Call) -> QueryBundle:
-    if action.tool != RETRIEVE:
-        raise ValueError(f"{action.tool} is no tool of this engine")
-    return QueryBundle(str(action.arguments.get("query")))
-
-
-def _framed(reading: Reading[str], answer: Json) -> Served | Unfit:
-    if not reading.ran:
-        return Served(render(answer), {})
-    last = reading.ran[-1]
-    if found_nothing(last.result):
-        return UNFOUND
-    about: dict[str, object] = {"pandas_instruction_str": last.program, "raw_pandas_output": last.result}
-    return Served(render(answer), {**about, "parameters": encoded(last.parameters)})
+        told = self.reading.told(answer)
+        if isinstance(told, Unfit):
+            return told
+        about = {key: value for key, value in told.metadata.items() if key != "parameters"}
+        nodes = [NodeWithScore(node=_row_node(str(about.get("result")), about))] if self.cites and about else []
+        return Served(told.text, dict(told.metadata), nodes)
 
 
 def _schema(database: SQLDatabase) -> tuple[frozenset[str], str]:
@@ -282,13 +206,7 @@ def _schema(database: SQLDatabase) -> tuple[frozenset[str], str]:
         key: [[str(column.name), str(column.type)] for column in table.columns] for key, table in tables.items()
     }
     columns = {str(column.name) for table in tables.values() for column in table.columns}
-    return frozenset(columns | {str(table.name) for table in tables.values()}), digest(shapes)
-
-
-def _markdown(rows: Rows) -> str:
-    """Return what `markdown_response=True` shows."""
-    lines = [f"| {' | '.join(rows.columns)} |", f"|{'|'.join(['---'] * len(rows.columns))}|"]
-    return "\n".join([*lines, *(f"| {' | '.join(str(item) for item in row)} |" for row in rows.rows)])
+    return frozenset(columns | {str(table.name) for table in tables.values()}), hosting.digest(shapes)
 
 
 def _row_node(body: str, about: Mapping[str, object]) -> TextNode:
@@ -303,6 +221,6 @@ def _row_node(body: str, about: Mapping[str, object]) -> TextNode:
 
 def _metadata(node: NodeWithScore) -> Json:
     try:
-        return encoded(node.node.metadata)  # pyright: ignore[reportUnknownMemberType]
+        return hosting.encoded(getattr(node.node, "metadata", {}))
     except ValueError:
         return {}

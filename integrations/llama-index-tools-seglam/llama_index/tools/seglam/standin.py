@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 from llama_index.core.agent.workflow.agent_context import AgentContext
@@ -16,32 +17,11 @@ from llama_index.core.tools import AsyncBaseTool
 from llama_index.core.tools.types import ToolOutput
 from llama_index.core.workflow import Context, StartEvent
 from pydantic import BaseModel
-from seglam_agents import Learned, ReasoningCache, Tool, Trace
-from seglam_agents.hosting import (
-    Driver,
-    Drivers,
-    Go,
-    InDoubt,
-    Json,
-    Known,
-    Learner,
-    Misfit,
-    Part,
-    Price,
-    SavingsReport,
-    Say,
-    SayAnswer,
-    Turn,
-    View,
-    Write,
-    fit,
-    new_id,
-    offering,
-    origin_of,
-)
+from seglam_agents import ReasoningCache, Tool, hosting
+from seglam_agents.hosting import Json, Part, Ran, RunStore, Turn, adrive, load_run, save_run, unharmed
 
 from llama_index.tools.seglam.messages import HANDOFF, instructions_of, request_of, say, say_answer, spoken
-from llama_index.tools.seglam.state import Ran, Store, done, load, lowered, raised, save
+from llama_index.tools.seglam.state import done, lowered, raised
 from llama_index.tools.seglam.values import NOT_DONE, described
 
 logger = logging.getLogger(__name__)
@@ -56,76 +36,66 @@ class StandIn:
 
     Args:
         cache: whose procedures; opened with `tools=host_tools(...)` of the agent's tools.
-        learner: learns from clean runs.
         canonicalise: turns a conversation of several turns into one self-contained request, or None. Without it, only
             the first turn of a conversation is looked up.
-        price: what the model costs.
+        drivers: look up, count and learn.
     """
 
     cache: ReasoningCache
-    learner: Learner[ReasoningCache] = field(default_factory=Learner[ReasoningCache])
     canonicalise: Canonicalise | None = None
-    price: Price | None = None
-    _drivers: Drivers = field(init=False)
+    drivers: hosting.Drivers = field(default_factory=hosting.Drivers)
 
-    def __post_init__(self) -> None:
-        told = self.learner.learned
-
-        def learned(cache: ReasoningCache, trace: Trace, came: Learned) -> None:
-            self._drivers.of(self.cache).accounting.learned(trace, came)
-            if told is not None:
-                told(cache, trace, came)
-
-        self._drivers = Drivers(self.price)
-        self.learner.learned = learned
-
-    def savings(self) -> SavingsReport:
+    def savings(self) -> hosting.SavingsReport:
         """Return what hits have saved."""
-        return self._drivers.of(self.cache).accounting.report()
+        return self.drivers.savings(self.cache)
 
     async def speak(
         self, agent: BaseWorkflowAgent, ctx: AgentContext, history: list[ChatMessage], tools: Sequence[AsyncBaseTool]
     ) -> AgentOutput | None:
         """Return what the procedure says next; None where the model speaks. Never raises."""
-        store: Store = ctx.store
+        store: RunStore = ctx.store
         try:
             ran = await self._at_step(agent, store, history)
             part = ran.part(agent.name)
             if part.turn.status != "running":
-                await save(store, ran)
+                await save_run(store, ran)
                 return None
-            view = View(part.calls(await done(store)), _offered(tools), _misfit(agent.output_cls))
+            view = hosting.View(
+                part.calls(await done(store)),
+                _offered(tools),
+                hosting.misfits([agent.output_cls] if agent.output_cls else ()),
+            )
             decision = await asyncio.to_thread(self._driver(part).advance, part.turn, view)
-            if isinstance(decision, Say):
+            if isinstance(decision, hosting.Say):
                 output, part = await say(agent, ctx, store, history, decision), part.asks(decision)
             else:
-                answers = isinstance(decision, SayAnswer)
+                answers = isinstance(decision, hosting.SayAnswer)
                 output = await say_answer(agent, ctx, store, history, decision) if answers else None
                 part = part.model_copy(update={"turn": decision.turn})
             ran = ran.with_part(agent.name, part)
-            await save(store, ran if output is None else await raised(store, ran))
+            await save_run(store, ran if output is None else await raised(store, ran))
             return output
         except Exception:
             logger.exception("the cache is broken; the model goes on")
             await _close(store, agent.name, "the cache is broken")
             return None
 
-    async def listen(self, agent: BaseWorkflowAgent, store: Store, output: AgentOutput) -> None:
+    async def listen(self, agent: BaseWorkflowAgent, store: RunStore, output: AgentOutput) -> None:
         """Note what the model said. Never raises."""
         try:
-            ran = await load(store)
+            ran = await load_run(store)
             part = ran.part(agent.name)
             if not part.turn.teaches:
                 return
-            await save(store, ran.with_part(agent.name, part.speaks(spoken(output))))
+            await save_run(store, ran.with_part(agent.name, part.speaks(spoken(output))))
         except Exception:
             logger.exception("a step cannot be noted; the run is not learnt from")
             await _close(store, agent.name, "a step could not be noted")
 
-    async def end(self, agent: BaseWorkflowAgent, store: Store, output: AgentOutput) -> None:
+    async def end(self, agent: BaseWorkflowAgent, store: RunStore, output: AgentOutput) -> None:
         """Note that an agent's part has come to its end, and learn from it where nobody else will. Never raises."""
-        try:
-            ran = await load(store)
+        with unharmed("a run cannot be learnt from; it is not touched"):
+            ran = await load_run(store)
             part, calls = ran.part(agent.name), await done(store)
             handed = (
                 any(call.tool == HANDOFF for call in part.said[-1].calls) if output.tool_calls and part.said else False
@@ -135,66 +105,51 @@ class StandIn:
             ran = ran.with_part(agent.name, part)
             if not handed:
                 ran = (await lowered(store, ran)).ended()
-            await save(store, ran)
+            await save_run(store, ran)
             if handed or not ran.driven:
                 await self.learn(agent, store, None)
-        except Exception:
-            logger.exception("a run cannot be learnt from; it is not touched")
 
-    async def learn(self, agent: BaseWorkflowAgent, store: Store, structured: Json) -> None:
+    async def learn(self, agent: BaseWorkflowAgent, store: RunStore, structured: Json) -> None:
         """Learn from a part that has come to its end. Never raises."""
-        try:
-            ran = await load(store)
+        with unharmed("a run cannot be learnt from; it is not touched"):
+            ran = await load_run(store)
             part = ran.part(agent.name)
             if part.trace is None:
                 return
-            await save(store, ran.with_part(agent.name, Part(instructions=part.instructions)))
+            await save_run(store, ran.with_part(agent.name, Part(instructions=part.instructions)))
             trace = part.trace if structured is None else part.trace.model_copy(update={"answer": structured})
-            await self.learner.alearn(self._told(part.instructions) or self.cache, trace)
-        except Exception:
-            logger.exception("a run cannot be learnt from; it is not touched")
+            await adrive(self.drivers.learn(self._driver(part).cache, trace))
 
     async def carry_out(self, agent: BaseWorkflowAgent, ctx: Context, call: ToolCall, run: CallTool) -> ToolCallResult:
         """Carry a call out; a write of a procedure is noted before and after, and not made twice."""
         try:
-            part = (await load(ctx.store)).part(agent.name)
+            part = (await load_run(ctx.store)).part(agent.name)
             write, journal = part.turn.write(call.tool_id), self._driver(part).journal if part.turn.plan else None
         except Exception:
             logger.exception("a call cannot be looked at")
             write, journal = None, None
         if write is None or journal is None:
             return await run(ctx, call)
-        # Nothing in LlamaIndex runs a call twice within one attempt, except after a wait, which withdraws it.
-        attempt = new_id("attempt")
-        begun = await asyncio.to_thread(journal.begin, write, attempt)
-        if not isinstance(begun, Go):
-            return _instead(ctx, call, begun)
-        result = await self._run(ctx, call, run, write, lambda: journal.withdraw(write, attempt))
-        document = _document(result)
-        await asyncio.to_thread(journal.end, write, attempt, document, failed=result.tool_output.is_error)
-        return result
 
-    async def _run(
-        self, ctx: Context, call: ToolCall, run: CallTool, write: Write, withdraw: Callable[[], None]
-    ) -> ToolCallResult:
-        with offering(write):
-            try:
-                return await run(ctx, call)
-            except Exception:
-                # Errors of tools are results here: the tool waits for a person, and is run from its start again.
-                await asyncio.to_thread(withdraw)
-                raise
+        def carried() -> hosting.Flow[ToolCallResult]:
+            return (yield from hosting.host(_nowhere, lambda: run(ctx, call)))
 
-    async def _at_step(self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage]) -> Ran:
+        # Nothing in LlamaIndex runs a call twice within one attempt, except after a wait, which withdraws it: errors of
+        # tools are results here, so that what is raised is the wait of a tool for a person.
+        attempt, instead = hosting.new_id("attempt"), partial(_instead, ctx, call)
+        kept = hosting.once(journal, write, attempt, carried, instead=instead, document=_document, waits=(Exception,))
+        return await adrive(kept)
+
+    async def _at_step(self, agent: BaseWorkflowAgent, store: RunStore, history: Sequence[ChatMessage]) -> Ran:
         """Return the run as it is known at this step; a new turn is looked up."""
-        ran = await load(store)
+        ran = await load_run(store)
         if not ran.opened and await store.get("num_iterations", default=0) == 0:
             ran = (await lowered(store, ran)).begun()
         if not ran.live or agent.name in ran.parts:
             return ran
         return ran.with_part(agent.name, await self._begin(agent, store, history, ran))
 
-    async def _begin(self, agent: BaseWorkflowAgent, store: Store, history: Sequence[ChatMessage], ran: Ran) -> Part:
+    async def _begin(self, agent: BaseWorkflowAgent, store: RunStore, history: Sequence[ChatMessage], ran: Ran) -> Part:
         made = await done(store)
         before = [part.instructions for part in ran.parts.values()]
         told = "\n".join([*before, *(ran.told if made else ()), instructions_of(history)]).strip()
@@ -202,8 +157,8 @@ class StandIn:
         if cache is None:
             logger.warning("the instructions of %s are new at every run: nothing can be served under them", agent.name)
             return Part(turn=Turn(status="off", reason="the instructions are new at every run"))
-        origin = origin_of(ran.conversation, str(ran.finished), ran.request_id)
-        turn = Turn(key=new_id("turn"), origin=f"{origin}/{len(ran.parts)}")
+        origin = hosting.origin_of(ran.conversation, str(ran.finished), ran.request_id)
+        turn = Turn(key=hosting.new_id("turn"), origin=f"{origin}/{len(ran.parts)}")
         text = await self._text(store, history)
         if any(call.carried.tool != HANDOFF for call in made):
             text = None  # What another agent found out is not in the text.
@@ -211,22 +166,21 @@ class StandIn:
         turn, _ = await asyncio.to_thread(self._driver(part).begin, turn, text, {}, ran.switch)
         return part.model_copy(update={"turn": turn})
 
-    async def _text(self, store: Store, history: Sequence[ChatMessage]) -> str | None:
+    async def _text(self, store: RunStore, history: Sequence[ChatMessage]) -> str | None:
         if self.canonicalise is not None:
             return self.canonicalise([message for message in history if message.role.value != "system"]) or None
         if await store.get("state", default=None):
             return None  # It may decide, and is not in the text.
         return request_of(history, str(await store.get("user_msg_str", default="")))
 
-    def _driver(self, part: Part) -> Driver:
-        driver = self._drivers.of(self.cache)
-        return replace(driver, cache=self._told(part.instructions) or self.cache)
+    def _driver(self, part: Part) -> hosting.Driver:
+        return self.drivers.of(self._told(part.instructions) or self.cache)
 
     def _told(self, instructions: str) -> ReasoningCache | None:
         return self.cache.told(instructions) if instructions else self.cache
 
 
-async def open_run(store: Store, event: StartEvent, told: Sequence[str] = ()) -> None:
+async def open_run(store: RunStore, event: StartEvent, told: Sequence[str] = ()) -> None:
     """Note what a run was begun with: `run(..., request_id=..., seglam="off")`. Never raises.
 
     Args:
@@ -234,32 +188,22 @@ async def open_run(store: Store, event: StartEvent, told: Sequence[str] = ()) ->
         event: the beginning.
         told: the instructions of agents that have no cache, and may hand a request over.
     """
-    try:
+    with unharmed("what a run was begun with cannot be noted"):
         request_id, switch = event.get("request_id", default=None), event.get("seglam", default="on")
         known = {"request_id": str(request_id) if request_id else None, "opened": True, "told": tuple(told)}
-        ran = (await lowered(store, await load(store))).begun().model_copy(update=known)
-        await save(store, ran.model_copy(update={"switch": switch if switch in ("off", "refresh") else "on"}))
-    except Exception:
-        logger.exception("what a run was begun with cannot be noted")
+        ran = (await lowered(store, await load_run(store))).begun().model_copy(update=known)
+        await save_run(store, ran.model_copy(update={"switch": switch if switch in ("off", "refresh") else "on"}))
 
 
-async def drive(store: Store) -> None:
+async def drive(store: RunStore) -> None:
     """Note that the run's own steps are ours, and learn."""
-    await save(store, (await load(store)).model_copy(update={"driven": True}))
+    await save_run(store, (await load_run(store)).model_copy(update={"driven": True}))
 
 
 def fitted(answer: Json, output_cls: type[BaseModel] | None) -> BaseModel | None:
     """Return an answer as an object of a class, or None where it does not fit."""
-    found = fit(answer, [output_cls]) if output_cls is not None else None
+    found = hosting.fit(answer, [output_cls]) if output_cls is not None else None
     return found if isinstance(found, BaseModel) else None
-
-
-def _misfit(output_cls: type[BaseModel] | None) -> Callable[[Json], str | None] | None:
-    def misfit(answer: Json) -> str | None:
-        found = fit(answer, [output_cls])
-        return found.reason if isinstance(found, Misfit) else None
-
-    return misfit if output_cls is not None else None
 
 
 def _offered(tools: Sequence[AsyncBaseTool]) -> Callable[[str], Tool | str | None]:
@@ -276,26 +220,29 @@ def _offered(tools: Sequence[AsyncBaseTool]) -> Callable[[str], Tool | str | Non
     return signature
 
 
-async def _close(store: Store, name: str, reason: str) -> None:
+async def _close(store: RunStore, name: str, reason: str) -> None:
     """Leave the rest of a part to the model. Never raises."""
-    try:
+    with unharmed("the run cannot be written"):
         part = Part(turn=Turn(status="off", reason=reason, learn=False))
-        await save(store, (await load(store)).with_part(name, part))
-    except Exception:
-        logger.exception("the run cannot be written")
+        await save_run(store, (await load_run(store)).with_part(name, part))
 
 
-def _document(result: ToolCallResult) -> dict[str, Json] | None:
+def _nowhere() -> ToolCallResult:
+    raise RuntimeError("agents of LlamaIndex run on an event loop")
+
+
+def _document(result: ToolCallResult) -> tuple[dict[str, Json] | None, bool]:
+    failed = result.tool_output.is_error
     try:
-        return ToolCallResult.model_validate(result).model_dump(mode="json")
+        return ToolCallResult.model_validate(result).model_dump(mode="json"), failed
     except ValueError:
-        return None
+        return None, failed
 
 
-def _instead(ctx: Context, call: ToolCall, begun: Known | InDoubt) -> ToolCallResult:
+def _instead(ctx: Context, call: ToolCall, begun: hosting.Known | hosting.InDoubt) -> ToolCallResult:
     """Return what is said of a call that is not carried out again, as the host's own step would."""
     ctx.write_event_to_stream(call.model_copy())
-    if isinstance(begun, Known):
+    if isinstance(begun, hosting.Known):
         result = ToolCallResult.model_validate({**begun.document, "tool_id": call.tool_id})
     else:
         output = ToolOutput(

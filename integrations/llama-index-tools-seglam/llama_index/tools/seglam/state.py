@@ -2,92 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from llama_index.core.agent.workflow.workflow_events import ToolCallResult
-from pydantic import Field, TypeAdapter, ValidationError
-from seglam_agents.hosting import Done, Part, Record, Switch, new_id
+from pydantic import TypeAdapter
+from seglam_agents.hosting import Done, Ran, RunStore
 
 from llama_index.tools.seglam.values import done_of
-
-KEY = "seglam"
 
 _CALLS: TypeAdapter[list[ToolCallResult]] = TypeAdapter(list[ToolCallResult])
 
 
-class Store(Protocol):
-    """The store of a run."""
-
-    async def get(self, path: str, default: object = ...) -> object:
-        """Return a value."""
-        ...
-
-    async def set(self, path: str, value: object) -> None:
-        """Keep a value."""
-        ...
-
-
-class Ran(Record):
-    """A conversation, and the run of agents that goes on in it."""
-
-    conversation: str = Field(default_factory=lambda: new_id("conversation"))
-    finished: int = 0
-    """Runs that came to their end."""
-    request_id: str | None = None
-    switch: Switch = "on"
-    opened: bool = False
-    """Whether the run told us that it began, as those do whose steps are ours."""
-    driven: bool = False
-    """Whether the run's own steps are ours, and learn."""
-    live: bool = False
-    told: tuple[str, ...] = ()
-    """The instructions of agents that have no cache, and may hand a request over."""
-    free: int = 0
-    """Steps that cost nothing, by which the limit of iterations was raised."""
-    parts: dict[str, Part] = Field(default_factory=dict[str, Part])
-
-    def begun(self) -> Ran:
-        """Return it with a new run."""
-        return Ran(conversation=self.conversation, finished=self.finished, live=True)
-
-    def ended(self) -> Ran:
-        """Return it with the run at its end."""
-        return self.model_copy(update={"finished": self.finished + 1, "live": False, "opened": False})
-
-    def part(self, agent: str) -> Part:
-        """Return an agent's part; one that is not looked at where there is none."""
-        return self.parts.get(agent, Part())
-
-    def with_part(self, agent: str, part: Part) -> Ran:
-        """Return it with an agent's part changed."""
-        return self.model_copy(update={"parts": {**self.parts, agent: part}})
-
-
-async def load(store: Store) -> Ran:
-    """Return what is known of a run."""
-    document = await store.get(KEY, default=None)
-    try:
-        return Ran.model_validate(document) if document is not None else Ran()
-    except ValidationError:
-        return Ran()  # Of another version: the run goes on without the cache.
-
-
-async def save(store: Store, ran: Ran) -> None:
-    """Keep what is known of a run."""
-    await store.set(KEY, ran.model_dump(mode="json"))
-
-
-async def results(store: Store) -> list[ToolCallResult]:
+async def results(store: RunStore) -> list[ToolCallResult]:
     """Return the calls of the run, in the order in which they ended."""
     return _CALLS.validate_python(await store.get("current_tool_calls", default=[]))
 
 
-async def done(store: Store) -> list[Done]:
+async def done(store: RunStore) -> list[Done]:
     """Return the calls of the run as plain data."""
     return [done_of(result) for result in await results(store)]
 
 
-async def raised(store: Store, ran: Ran) -> Ran:
+async def raised(store: RunStore, ran: Ran) -> Ran:
     """Raise the limit of iterations by a step that cost nothing."""
     limit = await store.get("max_iterations", default=None)
     if not isinstance(limit, int):
@@ -96,7 +30,7 @@ async def raised(store: Store, ran: Ran) -> Ran:
     return ran.model_copy(update={"free": ran.free + 1})
 
 
-async def lowered(store: Store, ran: Ran) -> Ran:
+async def lowered(store: RunStore, ran: Ran) -> Ran:
     """Put the limit of iterations back."""
     limit = await store.get("max_iterations", default=None)
     if ran.free and isinstance(limit, int):

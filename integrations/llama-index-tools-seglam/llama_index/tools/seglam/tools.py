@@ -12,27 +12,8 @@ from llama_index.core.schema import QueryBundle, QueryType
 from llama_index.core.tools import BaseTool, FunctionTool, ToolMetadata
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 from llama_index.core.tools.types import ToolOutput, adapt_to_async_tool
-from seglam_agents import Call, Final, GiveUp, HostTool, Plan, ReasoningCache, ToolResult, ToolStep
-from seglam_agents.hosting import (
-    Effect,
-    Embedder,
-    Entry,
-    Json,
-    Procedure,
-    Value,
-    arguments_model,
-    arun_plan,
-    described_procedure,
-    encoded,
-    find_entry,
-    nearest,
-    planned,
-    render,
-    run_plan,
-    serving,
-    told,
-    tool_name,
-)
+from seglam_agents import Call, HostTool, ReasoningCache, ToolResult, hosting
+from seglam_agents.hosting import Json, tool_name
 
 from llama_index.tools.seglam.values import described, tool_result
 
@@ -43,7 +24,7 @@ class ToolError(RuntimeError):
 
 def host_tools(
     tools: Sequence[BaseTool | Callable[..., Any]],
-    effects: Mapping[str, Effect] | None = None,
+    effects: Mapping[str, hosting.Effect] | None = None,
     *,
     idempotent: Collection[str] = (),
 ) -> list[HostTool]:
@@ -75,7 +56,7 @@ def cache_tools(
     k: int = 8,
     *,
     tools: Sequence[BaseTool] = (),
-    embedder: Embedder | None = None,
+    embedder: hosting.Embedder | None = None,
 ) -> list[FunctionTool]:
     """Return the procedures nearest to a query as tools; those with most hits without a query.
 
@@ -86,12 +67,12 @@ def cache_tools(
         tools: what procedures may call. Those that call other tools are left out.
         embedder: that of the cache, where it is not the default.
     """
-    near = nearest(cache, query, k, available=_names(tools), embedder=embedder)
+    near = hosting.nearest(cache, query, k, available=_names(tools), embedder=embedder)
     return [procedure_tool(cache, entry, tools=tools) for entry in near]
 
 
 def procedure_tool(
-    cache: ReasoningCache, entry: Entry, *, tools: Sequence[BaseTool] = (), metadata: ToolMetadata | None = None
+    cache: ReasoningCache, entry: hosting.Entry, *, tools: Sequence[BaseTool] = (), metadata: ToolMetadata | None = None
 ) -> FunctionTool:
     """Return a stored procedure as a tool.
 
@@ -101,19 +82,24 @@ def procedure_tool(
     procedure = entry.procedure
     by_name = {tool.metadata.get_name(): tool for tool in tools}
 
+    def used(arguments: Mapping[str, object]) -> hosting.Flow[Json]:
+        said = yield from hosting.used(cache, procedure, arguments, lambda call: _result(by_name.get(call.tool), call))
+        if said.error:
+            raise ToolError(said.text)
+        return said.answer
+
     def run(**arguments: object) -> Json:
-        plan = _planned(cache, procedure, arguments)
-        return _answer(cache, plan, *run_plan(cache, plan, lambda call: _result(by_name.get(call.tool), call)))
+        return hosting.drive(used(arguments))
 
     async def arun(**arguments: object) -> Json:
-        plan = await asyncio.to_thread(_planned, cache, procedure, arguments)
-        came = await arun_plan(cache, plan, lambda call: _aresult(by_name.get(call.tool), call))
-        return await asyncio.to_thread(_answer, cache, plan, *came)
+        return await hosting.adrive(used(arguments))
 
     about = metadata or ToolMetadata(
-        name=tool_name(procedure), description=described_procedure(procedure), fn_schema=arguments_model(procedure)
+        name=tool_name(procedure),
+        description=hosting.described_procedure(procedure),
+        fn_schema=hosting.arguments_model(procedure),
     )
-    return FunctionTool(fn=run, async_fn=arun, metadata=about, callback=render, async_callback=_arender)
+    return FunctionTool(fn=run, async_fn=arun, metadata=about, callback=hosting.render, async_callback=_arender)
 
 
 class ProcedureToolRetriever(ObjectRetriever[BaseTool]):
@@ -136,7 +122,7 @@ class ProcedureToolRetriever(ObjectRetriever[BaseTool]):
         k: int = 3,
         *,
         tools: Sequence[BaseTool] = (),
-        embedder: Embedder | None = None,
+        embedder: hosting.Embedder | None = None,
         also: ObjectRetriever[BaseTool] | None = None,
     ) -> None:
         self.cache = cache
@@ -157,7 +143,7 @@ class ProcedureToolRetriever(ObjectRetriever[BaseTool]):
 
     def _retrieve(self, query: QueryType) -> Sequence[BaseTool]:
         text = query.query_str if isinstance(query, QueryBundle) else query
-        entry = find_entry(self.cache, text, _names(self.tools))
+        entry = hosting.find_entry(self.cache, text, _names(self.tools))
         if entry is not None:
             return [procedure_tool(self.cache, entry, tools=self.tools)]
         return cache_tools(self.cache, text, self.k, tools=self.tools, embedder=self.embedder)
@@ -187,7 +173,7 @@ class SeglamToolSpec(BaseToolSpec):
         metadata = func_to_metadata_mapping or {}
         return [
             procedure_tool(self.cache, entry, tools=self.tools, metadata=metadata.get(tool_name(entry.procedure)))
-            for entry in serving(self.cache, _names(self.tools))
+            for entry in hosting.serving(self.cache, _names(self.tools))
             if not wanted or wanted & {tool_name(entry.procedure), entry.procedure.name}
         ]
 
@@ -197,12 +183,13 @@ def _names(tools: Sequence[BaseTool]) -> set[str]:
 
 
 async def _arender(answer: Json) -> str:
-    return render(answer)
+    return hosting.render(answer)
 
 
-def _host_tool(tool: BaseTool, effect: Effect | None, idempotent: bool) -> HostTool:
-    def function(**arguments: Value) -> Value:
-        result = _result(tool, Call(tool.metadata.get_name(), {name: encoded(x) for name, x in arguments.items()}))
+def _host_tool(tool: BaseTool, effect: hosting.Effect | None, idempotent: bool) -> HostTool:
+    def function(**arguments: hosting.Value) -> hosting.Value:
+        call = Call(tool.metadata.get_name(), {name: hosting.encoded(x) for name, x in arguments.items()})
+        result = hosting.drive(_result(tool, call))
         if result.error is not None:
             raise RuntimeError(result.error)
         return result.value
@@ -210,29 +197,10 @@ def _host_tool(tool: BaseTool, effect: Effect | None, idempotent: bool) -> HostT
     return HostTool(described(tool, effect, idempotent=idempotent), function)
 
 
-def _result(tool: BaseTool | None, action: Call) -> ToolResult:
+def _result(tool: BaseTool | None, action: Call) -> hosting.Flow[ToolResult]:
     if tool is None:
         return ToolResult(error=f"tool {action.tool!r} is not available")
     run: Callable[..., ToolOutput] = getattr(tool, "call", tool)
-    return tool_result(run(**action.arguments))
-
-
-async def _aresult(tool: BaseTool | None, action: Call) -> ToolResult:
-    if tool is None:
-        return ToolResult(error=f"tool {action.tool!r} is not available")
-    run: Callable[..., Awaitable[ToolOutput]] = adapt_to_async_tool(tool).acall
-    return tool_result(await run(**action.arguments))
-
-
-def _planned(cache: ReasoningCache, procedure: Procedure, arguments: Mapping[str, object]) -> Plan:
-    plan = planned(cache, procedure, arguments)
-    if not isinstance(plan, Plan):
-        raise ToolError(plan.reason)
-    return plan
-
-
-def _answer(cache: ReasoningCache, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Json:
-    said = told(cache, plan, action, steps)
-    if said.error:
-        raise ToolError(said.text)
-    return said.answer
+    arun: Callable[..., Awaitable[ToolOutput]] = adapt_to_async_tool(tool).acall
+    given = action.arguments
+    return tool_result((yield from hosting.host(lambda: run(**given), lambda: arun(**given))))

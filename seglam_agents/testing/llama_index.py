@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from llama_index.core.base.llms.types import (
@@ -14,11 +14,10 @@ from llama_index.core.base.llms.types import (
     ChatResponse,
     ChatResponseAsyncGen,
     ChatResponseGen,
-    CompletionResponse,
     LLMMetadata,
     ToolCallBlock,
 )
-from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.callbacks import llm_chat_callback
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from pydantic import PrivateAttr
 
@@ -76,36 +75,19 @@ class ScriptedLLM(MockFunctionCallingLLM):
 
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: object) -> ChatResponseGen:
-        """Give the next reply, word by word."""
+        """Give the next reply, in one piece."""
         response = self._next(messages)
-
-        def words() -> Generator[ChatResponse, None, None]:
-            yield from _pieces(response)
-
-        return words()
+        return (piece for piece in (response,))
 
     @llm_chat_callback()
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: object) -> ChatResponseAsyncGen:
-        """Give the next reply, word by word."""
+        """Give the next reply, in one piece."""
         response = self._next(messages)
 
-        async def words() -> AsyncGenerator[ChatResponse, None]:
-            for piece in _pieces(response):
-                yield piece
+        async def pieces() -> ChatResponseAsyncGen:
+            yield response
 
-        return words()
-
-    @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: object) -> CompletionResponse:
-        """Give the next reply as text."""
-        response = self._next([ChatMessage(role="user", content=prompt)])
-        return CompletionResponse(text=response.message.content or "", raw=response.raw)
-
-    @llm_completion_callback()
-    async def acomplete(self, prompt: str, formatted: bool = False, **kwargs: object) -> CompletionResponse:
-        """Give the next reply as text."""
-        response = self._next([ChatMessage(role="user", content=prompt)])
-        return CompletionResponse(text=response.message.content or "", raw=response.raw)
+        return pieces()
 
     def _next(self, messages: Sequence[ChatMessage]) -> ChatResponse:
         with self._lock:
@@ -117,7 +99,10 @@ class ScriptedLLM(MockFunctionCallingLLM):
             reply = self._replies[number - 1]
         else:
             raise RuntimeError(f"the script has {len(self._replies)} replies and was asked for one more")
-        return ChatResponse(message=_message(reply), raw={"usage": dict(self._usage)} if self._usage else None)
+        message = _message(reply)
+        return ChatResponse(
+            message=message, delta=message.content, raw={"usage": dict(self._usage)} if self._usage else None
+        )
 
 
 def call(tool: str, call_id: str = "call", /, **arguments: object) -> ToolCallBlock:
@@ -131,17 +116,3 @@ def _message(reply: Reply) -> ChatMessage:
     if isinstance(reply, ToolCallBlock):
         return ChatMessage(role="assistant", blocks=[reply])
     return reply
-
-
-def _pieces(response: ChatResponse) -> Generator[ChatResponse, None, None]:
-    text = response.message.content or ""
-    if not text:
-        yield response
-        return
-    said = ""
-    for word in text.split(" "):
-        delta = word if not said else f" {word}"
-        said += delta
-        whole = said == text
-        message = response.message if whole else ChatMessage(role="assistant", content=said)
-        yield ChatResponse(message=message, delta=delta, raw=response.raw if whole else None)
