@@ -255,3 +255,64 @@ class TestNames:
         assert [(each.tool, dict(each.arguments)) for each in outcome.steps] == [
             (name, {"code": "K-9", "from": "shop"})
         ]
+
+
+class TestEchoes:
+    """A request that comes again word for word stands for itself, and for nothing else."""
+
+    HOURS: Json = {"open": "9:00", "note": "none"}
+
+    def _again(self, desk: Desk, text: str, answer: str, *steps: ToolStep, times: int = 4) -> None:
+        for hour in range(times):
+            desk.saw(text, answer, *steps, at=datetime(2026, 5, 1, 9 + hour))
+
+    def test_a_read_is_served_in_the_same_words(self, opened: Open) -> None:
+        """Plain traffic of one question: served, read again each time, and no other day is meant by it."""
+        desk = opened(("hours", "read", "day"))
+        asked = "When do you open on Sunday?"
+        self._again(desk, asked, "We open at 9:00.", step("hours", self.HOURS, day="Sunday"))
+        assert desk.answer(asked, self.HOURS) == "We open at 9:00."
+        assert desk.answer("When do you open on Monday?", self.HOURS) is None
+
+    @pytest.mark.parametrize("found", [{"open": "9:00", "note": "closed for a holiday"}, {"open": "shut"}, [], None])
+    def test_another_result_is_not_what_was_seen(self, opened: Open, found: Json) -> None:
+        """Nothing tells which part of a result mattered: all of it is held to what was seen."""
+        desk = opened(("hours", "read", "day"))
+        asked = "When do you open on Sunday?"
+        self._again(desk, asked, "We open at 9:00.", step("hours", self.HOURS, day="Sunday"))
+        assert desk.answer(asked, found) is None
+
+    def test_a_run_that_is_told_twice_came_once(self, opened: Open) -> None:
+        """The same run with the same time of recording is no second one."""
+        desk = opened(("hours", "read", "day"))
+        asked = "When do you open on Sunday?"
+        for _ in range(4):
+            desk.saw(asked, "We open at 9:00.", step("hours", self.HOURS, day="Sunday"))
+        assert desk.answer(asked, self.HOURS) is None
+
+    @pytest.mark.parametrize(
+        ("asked", "answer"),
+        [("Do you open on Sunday?", "Yes, at 9:00."), ("When do you open today?", "We open at 9:00.")],
+    )
+    def test_what_the_hour_may_change_is_no_echo(self, opened: Open, asked: str, answer: str) -> None:
+        """A judgement, and a request that speaks of now, may be answered otherwise in an hour."""
+        desk = opened(("hours", "read", "day"))
+        self._again(desk, asked, answer, step("hours", self.HOURS))
+        assert desk.answer(asked, self.HOURS) is None
+
+    def test_a_write_is_never_an_echo(self, opened: Open) -> None:
+        """The same order again may be a mistake: what was written three times is not written from memory."""
+        desk = opened(("restart", "write", "server"))
+        self._again(desk, "Restart the staging server", "Done.", step("restart", server="staging"))
+        assert not isinstance(desk.asked("Restart the staging server"), Hit) and desk.writes == []
+
+    def test_other_requests_of_the_kind_take_over(self, opened: Open) -> None:
+        """Once the kind foretells other requests, its procedure replaces the echo under the same name."""
+        desk = opened(("hours", "read", "day"))
+        days = ["Sunday", "Sunday", "Sunday", "Monday", "Tuesday"]
+        for hour, day in enumerate(days):
+            run = step("hours", {"open": f"{hour // 3 + 7}:00", "note": "none"}, day=day)
+            at = datetime(2026, 5, 1, 9 + hour)
+            desk.saw(f"When do you open on {day}?", f"We open at {hour // 3 + 7}:00.", run, at=at)
+        assert desk.answer("When do you open on Friday?", {"open": "8:00", "note": "none"}) == "We open at 8:00."
+        assert len(desk.cache.procedures()) == 1
