@@ -257,10 +257,11 @@ class TestNames:
         ]
 
 
+HOURS: Json = {"open": "9:00", "note": "none"}
+
+
 class TestEchoes:
     """A request that comes again word for word stands for itself, and for nothing else."""
-
-    HOURS: Json = {"open": "9:00", "note": "none"}
 
     def _again(self, desk: Desk, text: str, answer: str, *steps: ToolStep, times: int = 4) -> None:
         for hour in range(times):
@@ -270,16 +271,16 @@ class TestEchoes:
         """Plain traffic of one question: served, read again each time, and no other day is meant by it."""
         desk = opened(("hours", "read", "day"))
         asked = "When do you open on Sunday?"
-        self._again(desk, asked, "We open at 9:00.", step("hours", self.HOURS, day="Sunday"))
-        assert desk.answer(asked, self.HOURS) == "We open at 9:00."
-        assert desk.answer("When do you open on Monday?", self.HOURS) is None
+        self._again(desk, asked, "We open at 9:00.", step("hours", HOURS, day="Sunday"))
+        assert desk.answer(asked, HOURS) == "We open at 9:00."
+        assert desk.answer("When do you open on Monday?", HOURS) is None
 
     @pytest.mark.parametrize("found", [{"open": "9:00", "note": "closed for a holiday"}, {"open": "shut"}, [], None])
     def test_another_result_is_not_what_was_seen(self, opened: Open, found: Json) -> None:
         """Nothing tells which part of a result mattered: all of it is held to what was seen."""
         desk = opened(("hours", "read", "day"))
         asked = "When do you open on Sunday?"
-        self._again(desk, asked, "We open at 9:00.", step("hours", self.HOURS, day="Sunday"))
+        self._again(desk, asked, "We open at 9:00.", step("hours", HOURS, day="Sunday"))
         assert desk.answer(asked, found) is None
 
     def test_a_run_that_is_told_twice_came_once(self, opened: Open) -> None:
@@ -287,8 +288,8 @@ class TestEchoes:
         desk = opened(("hours", "read", "day"))
         asked = "When do you open on Sunday?"
         for _ in range(4):
-            desk.saw(asked, "We open at 9:00.", step("hours", self.HOURS, day="Sunday"))
-        assert desk.answer(asked, self.HOURS) is None
+            desk.saw(asked, "We open at 9:00.", step("hours", HOURS, day="Sunday"))
+        assert desk.answer(asked, HOURS) is None
 
     @pytest.mark.parametrize(
         ("asked", "answer"),
@@ -297,8 +298,8 @@ class TestEchoes:
     def test_what_the_hour_may_change_is_no_echo(self, opened: Open, asked: str, answer: str) -> None:
         """A judgement, and a request that speaks of now, may be answered otherwise in an hour."""
         desk = opened(("hours", "read", "day"))
-        self._again(desk, asked, answer, step("hours", self.HOURS))
-        assert desk.answer(asked, self.HOURS) is None
+        self._again(desk, asked, answer, step("hours", HOURS))
+        assert desk.answer(asked, HOURS) is None
 
     def test_a_write_is_never_an_echo(self, opened: Open) -> None:
         """The same order again may be a mistake: what was written three times is not written from memory."""
