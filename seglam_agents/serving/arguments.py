@@ -44,7 +44,7 @@ def unfit(tool: Tool, arguments: Mapping[str, Json]) -> str | None:
 
 @lru_cache(maxsize=1_024)
 def _validator(schema: str) -> _Validator:
-    document = cast("dict[str, object]", json.loads(schema))
+    document: dict[str, object] = json.loads(schema)
     Draft202012Validator.check_schema(document)
     return cast(_Validator, Draft202012Validator(document))
 
