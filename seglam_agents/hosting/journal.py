@@ -201,7 +201,8 @@ def _kind(write: Write) -> str:
 
 
 def _begun(notes: Mapping[str, Mapping[str, Json]]) -> bool:
-    return any(note.get("state") in ("begun", "done", "failed") for note in notes.values())
+    # A note that cannot be read says that the write was begun, if nothing else.
+    return any(note.get("state") != "withdrawn" for note in notes.values())
 
 
 def _known(note: Mapping[str, Json]) -> Known | InDoubt:
