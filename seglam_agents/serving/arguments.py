@@ -60,7 +60,7 @@ def whole(tool: Tool, arguments: Mapping[str, Value]) -> Mapping[str, Value]:
 
 @lru_cache(maxsize=1_024)
 def _validator(schema: str) -> _Validator:
-    document = cast("dict[str, object]", json.loads(schema))
+    document: dict[str, object] = json.loads(schema)
     kind = validators.validator_for(document, default=Draft202012Validator)
     kind.check_schema(document)
     extend = cast("Callable[..., Callable[..., _Validator]]", validators.extend)  # pyright: ignore[reportUnknownMemberType]  # it has no types
@@ -82,12 +82,16 @@ _FORMATS = FormatChecker(formats=("date", "email", "ipv4", "ipv6", "uuid"))
 
 @_FORMATS.checks("date-time", raises=ValueError)
 def _is_datetime(text: object) -> bool:
-    return not isinstance(text, str) or isinstance(datetime.fromisoformat(text), datetime)
+    if isinstance(text, str):
+        datetime.fromisoformat(text)
+    return True
 
 
 @_FORMATS.checks("time", raises=ValueError)
 def _is_time(text: object) -> bool:
-    return not isinstance(text, str) or isinstance(time.fromisoformat(text), time)
+    if isinstance(text, str):
+        time.fromisoformat(text)
+    return True
 
 
 def _plain(value: Json) -> Json:
