@@ -29,7 +29,7 @@ from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import ClockError, StoreError
+from seglam_agents.records.errors import ClockError, StoreError, said
 from seglam_agents.records.exchange import exchanged
 from seglam_agents.records.outcome import (
     Action,
@@ -255,7 +255,7 @@ class ReasoningCache:
             return self._engine.lookup.bind(self.scope, procedure, arguments)
         except Exception as error:
             logger.exception("a procedure cannot be bound")
-            return Refused(kind="broken", reason=f"the cache is broken: {type(error).__name__}: {error}")
+            return Refused(kind="broken", reason=f"the cache is broken: {said(error)}")
 
     def next_action(self, plan: Plan, recorded: Sequence[ToolResult] = ()) -> Action:
         """Return the next tool call of a plan, its answer, or that it gives up.
@@ -267,7 +267,7 @@ class ReasoningCache:
             return self._engine.lookup.next_action(self.scope, plan, recorded)
         except Exception as error:
             logger.exception("a plan cannot go on")
-            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken")
+            return GiveUp(f"the cache is broken: {said(error)}", kind="broken")
 
     def finish(self, plan: Plan, action: Action, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
         """Count what a plan came to, and return it as an outcome with its citation. Call it once.
@@ -509,7 +509,7 @@ def _carried_out(item: HostTool, call: ToolCall) -> ToolResult:
         returned = item.function(**call.arguments)
     except (Exception, asyncio.CancelledError, SystemExit) as error:
         # What a tool raises is its own failure, and it may have acted: the step must not be lost.
-        return ToolResult(error=f"{type(error).__name__}: {error}")
+        return ToolResult(error=said(error))
     if inspect.iscoroutine(returned):
         returned.close()
         return ToolResult(error=f"{call.tool} was not carried out: its function returned a coroutine")

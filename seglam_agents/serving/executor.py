@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from seglam_agents.records.errors import said
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
 from seglam_agents.records.record import Json
@@ -95,7 +96,7 @@ class Executor:
                 raise
             # From the first call on, nothing may hide from the model what was done.
             logger.exception("a body broke after it had called tools; the model takes over")
-            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken"), tuple(steps)
+            return GiveUp(f"the cache is broken: {said(error)}", kind="broken"), tuple(steps)
 
 
 def _action(execution: Execution, loaded: Loaded) -> Action:

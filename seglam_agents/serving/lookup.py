@@ -10,6 +10,7 @@ from datetime import datetime
 
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import NormalText, normalise
+from seglam_agents.records.errors import said
 from seglam_agents.records.outcome import (
     Action,
     Call,
@@ -319,7 +320,7 @@ class Lookup:
                 raise
             # From the first call on, nothing may hide from the model what was done.
             logger.exception("a body broke after tools were called; the model takes over")
-            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken")
+            return GiveUp(f"the cache is broken: {said(error)}", kind="broken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +385,7 @@ def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
 
 
 def _broken(error: Exception) -> Miss:
-    return Miss(kind="broken", reason=f"the cache is broken: {type(error).__name__}: {error}")
+    return Miss(kind="broken", reason=f"the cache is broken: {said(error)}")
 
 
 def _conflict(accepting: list[_Accepting], reason: str, timing: Timing) -> Miss:
