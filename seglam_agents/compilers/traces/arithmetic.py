@@ -30,9 +30,9 @@ def formulas(targets: Numbers, sight: Sight) -> list[Term]:
     found = [*_operations(targets, numbers), *_percentages(targets, numbers)]
     if not found:
         found = list(_with_constants(targets, numbers))
-    found += _with_offset(targets, numbers)
+    found += _with_offset(targets, numbers, sight)
     if not found and len(set(targets)) >= MIN_DEEP:
-        found = list(_deeper(targets, numbers[:MAX_DEEP]))
+        found = list(_deeper(targets, numbers[:MAX_DEEP], _combined(sight, numbers)))
     return _inequivalent(found, sight)
 
 
@@ -45,32 +45,37 @@ def steady(target: float, sight: Sight) -> list[Term]:
 
 def _distinct(sight: Sight, views: int) -> list[Found]:
     """Return numbers with different values, the plainest first, those of the clock left out."""
-    return rivals(a for a in sight.numbers if a[0].family != "clock" and len(a[1]) == views)[:MAX_NUMBERS]
+    found = rivals(a for a in sight.numbers if a[0].family != "clock" and len(a[1]) == views)[:MAX_NUMBERS]
+    return [(term, tuple(_numbers(seen))) for term, seen in found]
+
+
+def _combined(sight: Sight, numbers: Sequence[Found]) -> list[tuple[float, Term, Numbers]]:
+    """Return the plainest numbers, two by one operation; they are the same for every value that is looked at."""
+    if not sight.combined:
+        sight.combined.extend(sorted(_inner(numbers[:MAX_DEEP]), key=lambda each: each[0]))
+    return sight.combined
 
 
 def _operations(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
-    for (left, a), (right, b) in product(numbers, repeat=2):
+    for left, right in product(numbers, repeat=2):
         for operator in "+-*/":
-            if left.code == right.code or (operator in "+*" and left.code > right.code) or _idle(operator, a, b):
-                continue
-            yield from _fitting(targets, operation(operator, left, right), operator, a, b)
+            if left[0].code != right[0].code and not (operator in "+*" and left[0].code > right[0].code):
+                yield from _fitting(targets, operator, left, right)
 
 
 def _with_constants(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
-    for (left, a), number in product(numbers, SMALL):
+    for left, number in product(numbers, SMALL):
         for operator in "+-*/":
-            b: tuple[Value, ...] = (number,) * len(targets)
-            if not _idle(operator, a, b):
-                yield from _fitting(targets, operation(operator, left, constant(number)), operator, a, b)
+            yield from _fitting(targets, operator, left, (constant(number), (number,) * len(targets)))
 
 
-def _with_offset(targets: Numbers, numbers: Sequence[Found]) -> list[Term]:
+def _with_offset(targets: Numbers, numbers: Sequence[Found], sight: Sight) -> list[Term]:
     """Return a number or a formula of two that is always off by the same: a fee, what a full shelf holds."""
     if len(set(targets)) < MIN_OFFSET:
         return []
     found: list[Term] = []
     atoms = [(_number(seen[0]), term, tuple(_numbers(seen))) for term, seen in numbers]
-    for _, term, values in [*atoms, *_inner(numbers[:MAX_DEEP])]:
+    for _, term, values in [*atoms, *_combined(sight, numbers)]:
         added = [target - value for target, value in zip(targets, values, strict=True)]
         taken = [target + value for target, value in zip(targets, values, strict=True)]
         if len(set(values)) >= MIN_OFFSET and _steady(added) and abs(added[0]) > 1e-9 and _plain(added[0]):
@@ -98,27 +103,29 @@ def _percentages(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
     for (base, a), (percent, b) in product(numbers, repeat=2):
         if base.code == percent.code:
             continue
-        rest = operation("-", hundred, percent)
-        more = operation("+", hundred, percent)
-        for factor, sign in ((percent, 0), (rest, -1), (more, 1)):
-            pairs = zip(_numbers(a), _numbers(b), strict=True)
-            results = [x * (y if sign == 0 else 100 + sign * y) / 100 for x, y in pairs]
-            if _alike(results, targets):
+        for sign in (0, -1, 1):
+            pairs = zip(_numbers(a), _numbers(b), targets, strict=True)
+            parts = ((x * (y if sign == 0 else 100 + sign * y) / 100, target) for x, y, target in pairs)
+            if all(_close(part, target) for part, target in parts):
+                factor = operation("+" if sign > 0 else "-", hundred, percent) if sign else percent
+                pairs = zip(_numbers(a), _numbers(b), strict=True)
+                results = [x * (y if sign == 0 else 100 + sign * y) / 100 for x, y in pairs]
                 yield _rounded(operation("/", operation("*", base, factor), hundred), results, targets)
 
 
-def _fitting(targets: Numbers, term: Term, operator: str, a: Sequence[Value], b: Sequence[Value]) -> Iterator[Term]:
+def _fitting(targets: Numbers, operator: str, left: Found, right: Found) -> Iterator[Term]:
+    """Yield an operation where it gives the targets and changes something; it is written down for nothing less."""
+    a, b = left[1], right[1]
     first = _result(operator, _number(a[0]), _number(b[0]))
-    if first is None or not _close(first, targets[0]):
+    if first is None or not _close(first, targets[0]) or _idle(operator, a, b):
         return
     results = [_result(operator, x, y) for x, y in zip(_numbers(a), _numbers(b), strict=True)]
     if all(result is not None for result in results) and _alike(cast("list[float]", results), targets):
-        yield _rounded(term, cast("list[float]", results), targets)
+        yield _rounded(operation(operator, left[0], right[0]), cast("list[float]", results), targets)
 
 
-def _deeper(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
+def _deeper(targets: Numbers, numbers: Sequence[Found], inner: Sequence[tuple[float, Term, Numbers]]) -> Iterator[Term]:
     """Yield formulas of two operations: what the outer one needs is looked up among the inner ones."""
-    inner = sorted(_inner(numbers), key=lambda each: each[0])
     keys = [each[0] for each in inner]
     for (term, values), operator in product(numbers, "+-*/"):
         for turned in (False, True):
@@ -155,8 +162,7 @@ def _outer(
     if term.sources <= within.sources and term.code in within.code:
         return
     left, right = ((term, values), (within, results)) if turned else ((within, results), (term, values))
-    if not _idle(operator, left[1], right[1]):
-        yield from _fitting(targets, operation(operator, left[0], right[0]), operator, left[1], right[1])
+    yield from _fitting(targets, operator, left, right)
 
 
 def _needed(operator: str, target: float, value: float, *, turned: bool) -> float | None:

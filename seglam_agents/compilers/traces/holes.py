@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias, TypeGuard, cast
 
 from seglam_agents.compilers.traces.arithmetic import formulas, steady
@@ -29,6 +30,8 @@ MAX_RIVALS = 20
 """Explanations that must agree; where more fit, another run has to come first."""
 MAX_PIECES = 12
 """Places of one text."""
+MAX_COMPUTED = 8
+"""Different numbers of texts for which formulas are looked for in one place of a plan."""
 DATED = re.compile(
     r"(?<!\d)(19|20)\d\d(?!\d)|\bQ[1-4]\b|\b(January|February|March|April|May|June|July|August|September|October"
     r"|November|December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b"
@@ -195,9 +198,11 @@ def _text(targets: tuple[str, ...], sight: Sight) -> Origin:
         return settle(found, sight) if found else Unexplained(_undated(targets, sight))
     if found:
         return settle(found, sight)
-    pieces = _pieces(targets, sight.texts, sight, 0, computing=False)
+    pieces = _Weaving(sight, computing=False).pieces(targets, sight.texts)
     if pieces is None:
-        pieces = _pieces(targets, sight.texts, sight, 0, computing=True)
+        pieces = _Weaving(sight, computing=True).pieces(targets, sight.texts)
+    if len(sight.computed) > MAX_COMPUTED:
+        return Unexplained(f"{shown(targets)} hold too many numbers to look for what explains each")
     if pieces is None or not any(_is_term(piece) for piece in pieces):
         return Unexplained(_undated(targets, sight))
     wrong = next((piece for piece in pieces if isinstance(piece, Unexplained)), None)
@@ -218,30 +223,49 @@ def _is_term(piece: Term | str | Unexplained) -> TypeGuard[Term]:
 _Pieces: TypeAlias = "list[Term | str | Unexplained]"
 
 
-def _pieces(
-    rests: tuple[str, ...], pool: Sequence[Found], sight: Sight, depth: int, *, computing: bool
-) -> _Pieces | None:
-    if all(rest == rests[0] for rest in rests):
-        return _literal(rests[0], sight)
-    if depth > MAX_PIECES:
+@dataclass(slots=True)
+class _Weaving:
+    """Looks for the literal words and places that texts are put together from, and for no rest of them twice."""
+
+    sight: Sight
+    computing: bool
+    """Whether numbers may be formulas."""
+    given_up: dict[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
+    """Rests that nothing explains, with the places that stood before them."""
+
+    def pieces(self, rests: tuple[str, ...], pool: Sequence[Found], depth: int = 0) -> _Pieces | None:
+        """Return the pieces of texts, or None."""
+        if all(rest == rests[0] for rest in rests):
+            return _literal(rests[0], self.sight)
+        if depth > MAX_PIECES or depth >= self.given_up.get(rests, depth + 1):
+            return None
+        fitting = [a for a in pool if str(a[1][0]) in rests[0]] if depth == 0 else pool
+        prefix = _common_prefix(rests)
+        for at in _beginnings(prefix, rests[0]):
+            before = _literal(prefix[:at], self.sight)
+            for length, place in (
+                self._places(tuple(rest[at:] for rest in rests), fitting) if before is not None else ()
+            ):
+                tail = tuple(rest[at + taken :] for rest, taken in zip(rests, length, strict=True))
+                following = self.pieces(tail, fitting, depth + 1)
+                if following is not None:
+                    return [*(before or ()), place(), *following]
+        self.given_up[rests] = depth
         return None
-    fitting = [a for a in pool if str(a[1][0]) in rests[0]] if depth == 0 else pool
-    prefix = _common_prefix(rests)
-    for at in _beginnings(prefix, rests[0]):
-        for matching in _matching(tuple(rest[at:] for rest in rests), fitting):
-            lengths = [len(str(value)) for value in matching[0][1]]
-            tail = tuple(rest[at + n :] for rest, n in zip(rests, lengths, strict=True))
-            following = _pieces(tail, fitting, sight, depth + 1, computing=computing)
-            before = _literal(prefix[:at], sight)
-            if following is not None and before is not None:
-                return [*before, _place(matching, sight), *following]
-        if computing and (computed := _numbers_at(tuple(rest[at:] for rest in rests), sight)):
-            tail = tuple(rest[at + len(text) :] for rest, text in zip(rests, computed[0], strict=True))
-            following = _pieces(tail, fitting, sight, depth + 1, computing=computing)
-            before = _literal(prefix[:at], sight)
-            if following is not None and before is not None:
-                return [*before, computed[1], *following]
-    return None
+
+    def _places(
+        self, rests: tuple[str, ...], fitting: Sequence[Found]
+    ) -> Iterator[tuple[list[int], Callable[[], Term | Unexplained]]]:
+        """Yield what the texts may begin with: how long it is in each, and what says it."""
+        for matching in _matching(rests, fitting):
+            yield [len(str(value)) for value in matching[0][1]], partial(_place, matching, self.sight)
+        if self.computing and (computed := _numbers_at(rests, self.sight)):
+            texts, origin = computed
+            yield [len(text) for text in texts], partial(_as_it_is, origin)
+
+
+def _as_it_is(origin: Term | Unexplained) -> Term | Unexplained:
+    return origin
 
 
 def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
@@ -259,7 +283,15 @@ def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
 
 
 def _computed(texts: Sequence[str], sight: Sight) -> list[Term]:
-    """Return formulas for numbers that a text spells, in that spelling."""
+    """Return formulas for numbers that a text spells, in that spelling; none where too many were looked for."""
+    key = tuple(texts)
+    if key not in sight.computed:
+        within = len(sight.computed) < MAX_COMPUTED
+        sight.computed[key] = _formulas_of(texts, sight) if within else []
+    return sight.computed[key]
+
+
+def _formulas_of(texts: Sequence[str], sight: Sight) -> list[Term]:
     numbers = tuple(float(text.replace(",", "")) for text in texts)
     found = [*formulas(numbers, sight), *counted(numbers, sight)]
     grouped = any("," in text for text in texts)
