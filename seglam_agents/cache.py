@@ -55,7 +55,7 @@ from seglam_agents.records.request import (
 )
 from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
-from seglam_agents.sandboxes.base import HostModule, Limits, Sandbox, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import REMOTE, HostModule, Limits, Sandbox, ToolCall, ToolResult, names
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
 from seglam_agents.serving.clock import checked_clock
@@ -79,7 +79,8 @@ class ReasoningCache:
         policy: when a kind is compiled: `eager` at its first miss, `economic` when interpreting it has cost as much,
             or an object with `compile_now`.
         sandbox: what bodies run in; Monty by default.
-        second_sandbox: the second opinion at admission; `auto` takes a jailed CPython where the machine has one.
+        second_sandbox: the second opinion at admission; `auto` takes a jailed CPython where the machine has one,
+            and none where `sandbox` is remote alone: then no body runs on this machine.
         embedder: finds near procedures at a miss; a bundled static one by default. It decides nothing.
         near: cosine above which two requests may be of one kind; belongs to the embedder.
         tools: what bodies may call.
@@ -497,6 +498,11 @@ class ReasoningCache:
     def _second(self, second: Sandbox | Literal["auto"] | None) -> tuple[Sandbox | None, str]:
         if second != "auto":
             return second, "switched off"
+        if REMOTE.issuperset(names(self.sandbox)):
+            return (
+                None,
+                "the only sandbox is remote, so no body runs on this machine: pass second_sandbox= to allow one",
+            )
         opened = second_sandbox((HostModule("slots", exports()),))
         if not isinstance(opened, ProcessSandbox):
             return None, opened.reason

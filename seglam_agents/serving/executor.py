@@ -45,6 +45,8 @@ class Executor:
         now: datetime | None = None,
     ) -> Action:
         """Run the body over the recorded results, up to the first call that has none."""
+        if loaded.missing:
+            return GiveUp(loaded.missing, kind="unavailable")
         execution = self.sandbox.run(
             loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
         )
@@ -67,6 +69,8 @@ class Executor:
         now: datetime | None = None,
     ) -> tuple[Action, tuple[ToolStep, ...]]:
         """Run the body to its end with live tools, and return the steps as executed."""
+        if loaded.missing:
+            return GiveUp(loaded.missing, kind="unavailable"), ()
         steps: list[ToolStep] = []
         problems: list[str] = []
 
