@@ -7,7 +7,6 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 from seglam_agents.cache import ReasoningCache
 from seglam_agents.cli.errors import CommandError
@@ -70,9 +69,9 @@ def context_from(text: str | None) -> dict[str, Json]:
         CommandError: the text is no JSON object.
     """
     try:
-        document: object = json.loads(text) if text else {}
+        document: Json = json.loads(text) if text else {}
     except ValueError as error:
         raise CommandError(f'--context is no JSON ({error}); write it like \'{{"currency": "EUR"}}\'') from None
     if not isinstance(document, dict):
         raise CommandError('--context must be a JSON object, like \'{"currency": "EUR"}\'')
-    return cast("dict[str, Json]", document)
+    return document

@@ -31,7 +31,8 @@ def plain(value: object) -> Json:
         case None | bool() | int() | float() | str():
             return value
         case BaseModel():
-            return cast(Json, value.model_dump(mode="json"))
+            dumped: Json = value.model_dump(mode="json")
+            return dumped
         case Mapping():
             return {str(key): plain(item) for key, item in cast("Mapping[object, object]", value).items()}
         case os.PathLike():

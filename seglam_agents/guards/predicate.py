@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from seglam_agents.records.errors import PredicateError
 from seglam_agents.records.values import Money, Quantity, Value
@@ -65,15 +65,25 @@ _BINARY: dict[type[ast.operator], Callable[[float, float], object]] = {
     ast.FloorDiv: lambda left, right: left // right,
     ast.Mod: operator.mod,
 }
-_COMPARE: dict[type[ast.cmpop], Callable[[object, object], object]] = {
+
+
+def _within(item: object, items: Sequence[object]) -> bool:
+    return item in items
+
+
+def _without(item: object, items: Sequence[object]) -> bool:
+    return item not in items
+
+
+_COMPARE: dict[type[ast.cmpop], Callable[..., object]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
-    ast.Lt: cast(Callable[[object, object], object], operator.lt),
-    ast.LtE: cast(Callable[[object, object], object], operator.le),
-    ast.Gt: cast(Callable[[object, object], object], operator.gt),
-    ast.GtE: cast(Callable[[object, object], object], operator.ge),
-    ast.In: lambda item, items: item in cast(tuple[object, ...], items),
-    ast.NotIn: lambda item, items: item not in cast(tuple[object, ...], items),
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.In: _within,
+    ast.NotIn: _without,
     ast.Is: operator.is_,
     ast.IsNot: operator.is_not,
 }

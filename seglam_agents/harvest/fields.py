@@ -6,7 +6,6 @@ import ast
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import cast
 
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.record import Json
@@ -46,7 +45,8 @@ def from_json(document: str) -> Json:
         ValueError: it is no JSON, or nested too deeply.
     """
     try:
-        return cast(Json, json.loads(document, parse_constant=str))
+        read: Json = json.loads(document, parse_constant=str)
+        return read
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 from seglam_agents.records.record import Json
 
@@ -58,4 +58,4 @@ class Piles:
 
     def _pieces(self, kind: str, key: str) -> list[dict[str, Json]]:
         found = self._database.execute("SELECT piece FROM piece WHERE kind = ? AND key = ? ORDER BY n", (kind, key))
-        return [cast("dict[str, Json]", json.loads(piece)) for (piece,) in found]
+        return [json.loads(piece) for (piece,) in found]

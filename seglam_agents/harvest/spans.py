@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from seglam_agents.harvest.fields import UnreadableRun, first, nanoseconds, rows, table, text
 from seglam_agents.records.record import Json
@@ -183,7 +183,7 @@ def _nested(parts: dict[str, Json]) -> Json:
 def _listed(tree: Json) -> Json:
     if not isinstance(tree, dict):
         return tree
-    values = {key: _listed(value) for key, value in tree.items()}
+    values: dict[str, Json] = {key: _listed(value) for key, value in tree.items()}
     if values and all(key.isdecimal() for key in values):
-        return cast(Json, [values[key] for key in sorted(values, key=int)])
-    return cast(Json, values)
+        return [values[key] for key in sorted(values, key=int)]
+    return values

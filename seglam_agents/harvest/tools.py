@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from pydantic import ValidationError
 
@@ -131,11 +130,11 @@ def _mcp_tool(fields: dict[str, Json]) -> Tool:
 
 
 def _built(fields: dict[str, Json], schema: Json, effect: Effect, *, idempotent: bool) -> Tool:
-    document = {
+    document: dict[str, object] = {
         "name": first((fields.get("name"),)),
         "description": text(fields.get("description")),
         "parameters": schema if schema is not None else {},
         "effect": effect,
         "idempotent": idempotent,
     }
-    return Tool.model_validate(cast("dict[str, object]", document))
+    return Tool.model_validate(document)

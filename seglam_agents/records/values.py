@@ -89,6 +89,16 @@ def tidy(value: Value) -> Value:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
+def endless_number(value: Value) -> float | None:
+    """Return a number within a value that is infinite or none at all, which JSON does not have; None if none is."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else value
+    if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
+        return None
+    items = cast("Sequence[Value]", list(value.values()) if isinstance(value, Mapping) else value)
+    return next((found for item in items if (found := endless_number(item)) is not None), None)
+
+
 def same(left: object, right: object, *, tolerance: float = 1e-6) -> bool:
     """Tell whether two answers are the same, up to the noise of floating point and the spelling of a number."""
     first, second = as_number(left), as_number(right)

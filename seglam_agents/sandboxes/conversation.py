@@ -63,10 +63,10 @@ class Conversation:
         line = bytes(self._input[:end])
         del self._input[: end + 1]
         try:
-            frame = json.loads(line)
+            frame: Json = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise BrokenError("crash", f"the process of the program sent no JSON: {error}") from error
-        return cast("dict[str, Json]", frame) if isinstance(frame, dict) else {}
+        return frame if isinstance(frame, dict) else {}
 
     def _read(self) -> bytes:
         try:

@@ -348,12 +348,12 @@ class _Output:
             raise _InterpreterLostError("crash", f"the remote interpreter failed: {error.name}: {error.value}"[:500])
         parts = "".join(self._parts).split(MARK)
         try:
-            document = json.loads(parts[1]) if len(parts) == 3 else None
+            document: Json = json.loads(parts[1]) if len(parts) == 3 else None
         except (ValueError, RecursionError) as broken:
             raise BrokenError("crash", "the remote process sent no JSON") from broken
         if not isinstance(document, dict):
             raise BrokenError("crash", "the remote process of the program died")
-        return cast("dict[str, Json]", document)
+        return document
 
 
 _LOST: Final = (e2b.TimeoutException, e2b.NotFoundException, e2b.SandboxNotFoundException, httpx.TransportError)

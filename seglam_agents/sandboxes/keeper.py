@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
@@ -128,7 +128,8 @@ class Keeper:
 
 
 def _document(packet: bytes) -> dict[str, Json]:
-    return cast("dict[str, Json]", json.loads(packet or b"{}"))
+    document: dict[str, Json] = json.loads(packet or b"{}")
+    return document
 
 
 def _number(document: dict[str, Json]) -> int:

@@ -11,7 +11,7 @@ from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep
-from seglam_agents.records.values import Value, decode, encode, tidy
+from seglam_agents.records.values import Value, decode, encode, endless_number, tidy
 from seglam_agents.sandboxes.base import (
     Execution,
     Failed,
@@ -114,8 +114,9 @@ def _action(execution: Execution, loaded: Loaded) -> Action:
 
 
 def _final(value: Value, seconds: float) -> Action:
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return GiveUp(f"value: the answer is {value}, which is not a number", seconds, "value")
+    endless = endless_number(value)
+    if endless is not None:
+        return GiveUp(f"value: the answer holds {endless}, which is not a number", seconds, "value")
     return Final(encode(tidy(value)), seconds)
 
 

@@ -16,6 +16,7 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
 from seglam_agents.sandboxes.base import Limits, Offering, Program, Sandbox, ToolCall, offers
+from seglam_agents.serving.arguments import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +32,11 @@ class Loaded:
     """That of the procedure, computed once."""
 
     def meant(self, call: ToolCall) -> ToolCall:
-        """Return a call of the body by the tool's own name."""
+        """Return a call of the body by the tool's own name, with whole numbers where it takes no others."""
         names = {use.called: use.name for use in self.procedure.tools if use.called}
-        return ToolCall(names[call.tool], call.arguments) if call.tool in names else call
+        tool = next((tool for tool in self.program.tools if tool.name == call.tool), None)
+        arguments = whole(tool, call.arguments) if tool else call.arguments
+        return ToolCall(names.get(call.tool, call.tool), arguments)
 
     @property
     def reads(self) -> frozenset[str]:

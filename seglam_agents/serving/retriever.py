@@ -13,7 +13,6 @@ from seglam_agents.guards.index import GuardIndex
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.guards.normal import NormalText
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Limits, Sandbox
@@ -204,9 +203,9 @@ class Retriever:
                 write_range=self._write_range,
             )
             served = Served(loaded, entry)
-        except SeglamError as error:
-            # One procedure that cannot serve must not take the others down.
-            logger.warning("procedure %s does not serve: %s", procedure.key, error)
+        except Exception as error:
+            # One procedure that cannot serve must not take the others down, whatever is wrong with it.
+            logger.warning("procedure %s does not serve: %s: %s", procedure.key, type(error).__name__, error)
             return
         reason = self.hindrance(entry)
         if reason:

@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +23,7 @@ from typing import Final, Literal, TypeAlias, cast
 from seglam_agents.records.record import Json
 
 Fault: TypeAlias = Literal["rate limit", "expired", "paused", "hang up", "broken lines", "no answer", "server error"]
-_GONE: Final = {"message": "The sandbox was not found", "code": 502}
+_GONE: Final[dict[str, Json]] = {"message": "The sandbox was not found", "code": 502}
 _INTERPRETER: Final = """
 import contextlib, io, json, sys, traceback
 names = {"__name__": "__main__"}
@@ -205,7 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
             case ["contexts"]:
                 if self._routed():
                     made = self._stand_in.new_context(self._number)
-                    self._json(200 if made else 502, made or cast(Json, _GONE))
+                    self._json(200 if made else 502, made or _GONE)
             case ["execute"]:
                 if self._routed():
                     self._execute(body)
@@ -233,21 +233,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> dict[str, Json]:
         length = int(self.headers.get("Content-Length") or 0)
-        document = json.loads(self.rfile.read(length) or b"{}")
-        return cast("dict[str, Json]", document)
+        document: dict[str, Json] = json.loads(self.rfile.read(length) or b"{}")
+        return document
 
-    def _controlled(self, status: int, act: object) -> None:
+    def _controlled(self, status: int, act: Callable[[], Json]) -> None:
         if self.headers.get("X-API-Key") != self._stand_in.api_key:
             self._json(401, {"code": 401, "message": "Invalid API key"})
             return
-        found = act()  # pyright: ignore[reportCallIssue, reportUnknownVariableType]
-        self._json(status if found else 404, cast(Json, found) or {"code": 404, "message": "not found"})
+        found = act()
+        self._json(status if found else 404, found or {"code": 404, "message": "not found"})
 
     def _routed(self) -> bool:
         """Tell whether the machine that the request is for answers; if not, the proxy does."""
         if self._stand_in.running(self._number):
             return True
-        self._json(502, cast(Json, _GONE))
+        self._json(502, _GONE)
         return False
 
     def _execute(self, body: dict[str, Json]) -> None:
@@ -286,10 +286,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(500, {"code": 500, "message": "internal"})
             case "expired":
                 self._stand_in.expire()
-                self._json(502, cast(Json, _GONE))
+                self._json(502, _GONE)
             case "paused":
                 self._stand_in.pause()
-                self._json(502, cast(Json, _GONE))
+                self._json(502, _GONE)
             case "hang up":
                 self.close_connection = True
             case "broken lines":

@@ -123,7 +123,7 @@ class Told:
         """Tell whether two closings of one run say the same facts, and nothing else."""
         if not (isinstance(ours, str) and isinstance(theirs, str)):
             return False
-        if any(_POLAR.fullmatch(word) for text in (ours, theirs) for word in re.findall(r"[\w'’]+\??", text)):
+        if judges(ours) or judges(theirs):
             return False
         facts = self._facts(ours), self._facts(theirs)
         if not (facts[0] <= facts[1] or facts[1] <= facts[0]) or not (self.wrote or (facts[0] and facts[1])):
@@ -157,6 +157,13 @@ class Told:
         calls = (part for step in self.calls for part in (step.tool, *step.arguments, *_keys(step.result)))
         named = " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part) for part in calls)
         return frozenset(re.findall(r"[^\W\d_]+", f"{self.asked} {named}".casefold()))
+
+
+def judges(answer: Json) -> bool:
+    """Tell whether an answer refuses, excepts or judges: another day it may say the contrary."""
+    return isinstance(answer, bool) or (
+        isinstance(answer, str) and any(_POLAR.fullmatch(word) for word in re.findall(r"[\w'’]+\??", answer))
+    )
 
 
 _FIGURE = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?!\w)")

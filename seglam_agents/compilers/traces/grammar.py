@@ -115,16 +115,19 @@ def _days(sight: Sight) -> Iterator[Found]:
             yield atom
         for reader in _READERS.get(_shape(atom), ()):
             yield from (day for now in nows for day in derive(reader, atom, now))
-    for atom in sight.pools["path"]:
-        if all_are(atom, str) and all(ISO.fullmatch(str(value)) for value in atom[1]):
-            yield from derive("moment_of", atom)
+    yield from (day for atom in sight.pools["path"] if _dated(atom) for day in derive("moment_of", atom))
+
+
+def _dated(atom: Found) -> bool:
+    return all_are(atom, str) and all(ISO.fullmatch(str(value)) for value in atom[1])
 
 
 def _moved(sight: Sight) -> Iterator[Found]:
     spans = [atom for atom in sight.pools["place"] if all_are(atom, SPANS)]
     clocks = [atom for atom in sight.pools["place"] if all_are(atom, CLOCKS)]
-    days = [*sight.pools["day"], *sight.pools["clock"][:4]]
-    for day in days:
+    found = [day for row in sight.pools["row"] if _dated(row) for day in derive("moment_of", row)]
+    days = [*sight.pools["day"], *found, *sight.pools["clock"][:4]]
+    for day in days if spans or clocks else ():
         yield from (each for span in spans for name in ("later", "earlier") for each in derive(name, day, span))
         yield from (each for clock in clocks for each in derive("at", day, clock))
 
@@ -416,12 +419,6 @@ GRAMMAR: tuple[Rule, ...] = (
         _days,
     ),
     Rule(
-        "moved",
-        "a day moved by a length of time, or at a time of day",
-        "`later(moment_of(start), span)`",
-        _moved,
-    ),
-    Rule(
         "filter",
         "rows by a key: equal to a place or to a value seen, on one side of a day, above or below a number",
         "`having(rows, 'status', 'open')`",
@@ -432,6 +429,12 @@ GRAMMAR: tuple[Rule, ...] = (
         "the only row, the first, the last, that with the smallest or largest value of a key",
         "`lowest(rows, 'due')['id']`",
         _rows,
+    ),
+    Rule(
+        "moved",
+        "a day moved by a length of time, or at a time of day",
+        "`later(moment_of(start), span)`",
+        _moved,
     ),
     Rule(
         "element",

@@ -80,6 +80,8 @@ class Kind:
     """The runs that were predicted rightly."""
     silence: str = ""
     """Why the last prediction said nothing."""
+    echoed: bool = False
+    """Whether all its runs are of one request: then nothing unseen can come, and each that was foretold counts."""
 
     @property
     def given_up(self) -> bool:
@@ -140,8 +142,9 @@ class Kind:
     def _hold_out(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
         """Predict the runs that came too early to be foretold from all the other ones.
 
-        One of the runs is what any plan is made from, and counts for nothing. Where the other runs say something else,
-        or a prediction was wrong before, nothing is counted.
+        Two of the runs are what any plan is made from, and count for nothing, so that no kind serves earlier than with
+        runs that came in the best order. Where the other runs say something else, or a prediction was wrong before,
+        nothing is counted.
         """
         if self.plan is None or self.wrongs or not 3 <= len(self.cases) <= MAX_HELD_OUT:
             return
@@ -168,8 +171,8 @@ class Kind:
         return found
 
     def _count(self, found: Sequence[tuple[Case, str, bool]]) -> None:
-        """Credit predictions; one of the runs is what any plan is made from, and counts for nothing."""
-        for case, way, new in found[: max(0, len(self.cases) - 1 - len(self.foretold))]:
+        """Credit predictions; two of the runs are what any plan is made from, and count for nothing."""
+        for case, way, new in found[: max(0, len(self.cases) - 2 - len(self.foretold))]:
             self._credit(case, way, new)
 
     def _weave(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
@@ -183,7 +186,7 @@ class Kind:
 
     def _plan(self, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> Node | None:
         """Return the plan of some runs; None where there is none, and why in `refusal` where they are all."""
-        timed = any(_TIMED & set(case.reading.text.casefold().split()) for case in cases)
+        timed = any(timely(case.reading.text) for case in cases)
         runs = [
             Run(
                 case.arguments,
@@ -212,9 +215,10 @@ class Kind:
             wording.names = merged(cases) if len(cases) > 1 else cases[0].names
             self.cases = [Case(case.trace, case.reading, wording.names) for case in cases]
 
-    @staticmethod
-    def _unseen(case: Case, others: Sequence[Case], reads: frozenset[str]) -> bool:
+    def _unseen(self, case: Case, others: Sequence[Case], reads: frozenset[str]) -> bool:
         """Tell whether a run brought something that the others had not: where it wrote, in its request."""
+        if self.echoed:
+            return True
         asked = any(
             all(repr(other.arguments.get(name)) != repr(value) for other in others)
             for name, value in case.arguments.items()
@@ -313,6 +317,11 @@ class Kind:
         if len(by_kind) != len(kinds) or sorted(kinds.values()) != sorted(named.values()):
             return None
         return tuple(by_kind[named[name]] for name in theirs.names)
+
+
+def timely(text: str) -> bool:
+    """Tell whether a request speaks of a time that goes by."""
+    return not _TIMED.isdisjoint(text.casefold().split())
 
 
 def _in_time(cases: Sequence[Case]) -> list[Case]:
