@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias, TypeGuard, cast
 
 from seglam_agents.compilers.traces.arithmetic import formulas, steady
@@ -30,8 +29,6 @@ MAX_RIVALS = 20
 """Explanations that must agree; where more fit, another run has to come first."""
 MAX_PIECES = 12
 """Places of one text."""
-MAX_COMPUTED = 8
-"""Different numbers of texts for which formulas are looked for in one place of a plan."""
 DATED = re.compile(
     r"(?<!\d)(19|20)\d\d(?!\d)|\bQ[1-4]\b|\b(January|February|March|April|May|June|July|August|September|October"
     r"|November|December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b"
@@ -198,11 +195,9 @@ def _text(targets: tuple[str, ...], sight: Sight) -> Origin:
         return settle(found, sight) if found else Unexplained(_undated(targets, sight))
     if found:
         return settle(found, sight)
-    pieces = _Weaving(sight, computing=False).pieces(targets, sight.texts)
+    pieces = _Puzzle(targets, sight, computing=False).solved()
     if pieces is None:
-        pieces = _Weaving(sight, computing=True).pieces(targets, sight.texts)
-    if len(sight.computed) > MAX_COMPUTED:
-        return Unexplained(f"{shown(targets)} hold too many numbers to look for what explains each")
+        pieces = _Puzzle(targets, sight, computing=True).solved()
     if pieces is None or not any(_is_term(piece) for piece in pieces):
         return Unexplained(_undated(targets, sight))
     wrong = next((piece for piece in pieces if isinstance(piece, Unexplained)), None)
@@ -221,51 +216,62 @@ def _is_term(piece: Term | str | Unexplained) -> TypeGuard[Term]:
 
 
 _Pieces: TypeAlias = "list[Term | str | Unexplained]"
+_Spelt: TypeAlias = tuple[tuple[str, ...], Found]
 
 
-@dataclass(slots=True)
-class _Weaving:
-    """Looks for the literal words and places that texts are put together from, and for no rest of them twice."""
+class _Puzzle:
+    """Texts to be laid out as literal words and places in turn; rests that were tried once are known."""
 
-    sight: Sight
-    computing: bool
-    """Whether numbers may be formulas."""
-    given_up: dict[tuple[str, ...], int] = field(default_factory=dict[tuple[str, ...], int])
-    """Rests that nothing explains, with the places that stood before them."""
+    __slots__ = ("computing", "known", "pool", "sight", "targets")
 
-    def pieces(self, rests: tuple[str, ...], pool: Sequence[Found], depth: int = 0) -> _Pieces | None:
-        """Return the pieces of texts, or None."""
+    def __init__(self, targets: tuple[str, ...], sight: Sight, *, computing: bool) -> None:
+        self.targets = targets
+        self.sight = sight
+        self.computing = computing
+        self.pool = [(texts, atom) for texts, atom in _spelt(sight) if texts[0] in targets[0]]
+        self.known: dict[tuple[str, ...], _Pieces | None] = {}
+
+    def solved(self) -> _Pieces | None:
+        """Return the pieces; None where there are none."""
+        return self._laid(self.targets, 0)
+
+    def _laid(self, rests: tuple[str, ...], depth: int) -> _Pieces | None:
+        if rests not in self.known:
+            self.known[rests] = self._tried(rests, depth)
+        return self.known[rests]
+
+    def _tried(self, rests: tuple[str, ...], depth: int) -> _Pieces | None:
         if all(rest == rests[0] for rest in rests):
             return _literal(rests[0], self.sight)
-        if depth > MAX_PIECES or depth >= self.given_up.get(rests, depth + 1):
+        if depth > MAX_PIECES:
             return None
-        fitting = [a for a in pool if str(a[1][0]) in rests[0]] if depth == 0 else pool
         prefix = _common_prefix(rests)
         for at in _beginnings(prefix, rests[0]):
             before = _literal(prefix[:at], self.sight)
-            for length, place in (
-                self._places(tuple(rest[at:] for rest in rests), fitting) if before is not None else ()
-            ):
-                tail = tuple(rest[at + taken :] for rest, taken in zip(rests, length, strict=True))
-                following = self.pieces(tail, fitting, depth + 1)
+            if before is None:
+                continue
+            beginning = tuple(rest[at:] for rest in rests)
+            for matching in _matching(beginning, self.pool):
+                texts = [str(value) for value in matching[0][1]]
+                following = self._after(beginning, texts, depth)
                 if following is not None:
-                    return [*(before or ()), place(), *following]
-        self.given_up[rests] = depth
+                    return [*before, _place(matching, self.sight), *following]
+            if self.computing and (computed := _numbers_at(beginning, self.sight)):
+                following = self._after(beginning, computed[0], depth)
+                if following is not None:
+                    return [*before, computed[1], *following]
         return None
 
-    def _places(
-        self, rests: tuple[str, ...], fitting: Sequence[Found]
-    ) -> Iterator[tuple[list[int], Callable[[], Term | Unexplained]]]:
-        """Yield what the texts may begin with: how long it is in each, and what says it."""
-        for matching in _matching(rests, fitting):
-            yield [len(str(value)) for value in matching[0][1]], partial(_place, matching, self.sight)
-        if self.computing and (computed := _numbers_at(rests, self.sight)):
-            texts, origin = computed
-            yield [len(text) for text in texts], partial(_as_it_is, origin)
+    def _after(self, rests: Sequence[str], texts: Sequence[str], depth: int) -> _Pieces | None:
+        return self._laid(tuple(rest[len(text) :] for rest, text in zip(rests, texts, strict=True)), depth + 1)
 
 
-def _as_it_is(origin: Term | Unexplained) -> Term | Unexplained:
-    return origin
+def _spelt(sight: Sight) -> list[_Spelt]:
+    """Return what can be seen as texts, made once for a sight."""
+    known = cast("dict[str, list[_Spelt]]", sight.memo.setdefault("spelt", {}))
+    if "spelt" not in known:
+        known["spelt"] = [(tuple(str(value) for value in atom[1]), atom) for atom in sight.texts]
+    return known["spelt"]
 
 
 def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
@@ -283,15 +289,15 @@ def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
 
 
 def _computed(texts: Sequence[str], sight: Sight) -> list[Term]:
-    """Return formulas for numbers that a text spells, in that spelling; none where too many were looked for."""
+    """Return formulas for numbers that a text spells, in that spelling."""
+    known = cast("dict[tuple[str, ...], list[Term]]", sight.memo.setdefault("computed", {}))
     key = tuple(texts)
-    if key not in sight.computed:
-        within = len(sight.computed) < MAX_COMPUTED
-        sight.computed[key] = _formulas_of(texts, sight) if within else []
-    return sight.computed[key]
+    if key not in known:
+        known[key] = _computed_anew(texts, sight)
+    return known[key]
 
 
-def _formulas_of(texts: Sequence[str], sight: Sight) -> list[Term]:
+def _computed_anew(texts: Sequence[str], sight: Sight) -> list[Term]:
     numbers = tuple(float(text.replace(",", "")) for text in texts)
     found = [*formulas(numbers, sight), *counted(numbers, sight)]
     grouped = any("," in text for text in texts)
@@ -375,14 +381,13 @@ def _begins(text: str, at: int) -> bool:
     return not (at > 0 and text[at - 1].isalnum() and text[at : at + 1].isalnum())
 
 
-def _matching(rests: tuple[str, ...], pool: Sequence[Found]) -> Iterator[list[Found]]:
+def _matching(rests: tuple[str, ...], pool: Sequence[_Spelt]) -> Iterator[list[Found]]:
     """Yield the terms that all the texts begin with, those with the same values together, longest first."""
-    found: dict[tuple[object, ...], list[Found]] = {}
-    for atom in pool:
-        texts = [str(value) for value in atom[1]]
-        if all(map(str.startswith, rests, texts)) and all(map(_ends, rests, texts)):
-            found.setdefault(tuple(texts), []).append(atom)
-    yield from sorted(found.values(), key=lambda group: -sum(len(str(value)) for value in group[0][1]))
+    found: dict[tuple[str, ...], list[Found]] = {}
+    for texts, atom in pool:
+        if rests[0].startswith(texts[0]) and all(map(str.startswith, rests, texts)) and all(map(_ends, rests, texts)):
+            found.setdefault(texts, []).append(atom)
+    yield from (found[texts] for texts in sorted(found, key=lambda texts: -sum(map(len, texts))))
 
 
 def _ends(rest: str, text: str) -> bool:

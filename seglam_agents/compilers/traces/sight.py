@@ -54,14 +54,8 @@ class Sight:
     wish: Wish | None = None
     pools: dict[str, list[Found]] = field(default_factory=dict[str, "list[Found]"], compare=False, repr=False)
     """Terms by the row of the grammar that made them; filled by `grammar.sight`."""
-    computed: dict[tuple[str, ...], list[Term]] = field(
-        default_factory=dict[tuple[str, ...], "list[Term]"], compare=False, repr=False
-    )
-    """The formulas that were found for numbers of texts."""
-    combined: list[tuple[float, Term, tuple[float, ...]]] = field(
-        default_factory=list[tuple[float, Term, tuple[float, ...]]], compare=False, repr=False
-    )
-    """Two numbers by one operation, with the values: the first one alone in front; filled by `arithmetic`."""
+    memo: dict[str, object] = field(default_factory=dict[str, object], compare=False, repr=False)
+    """What was computed from it once and is looked up afterwards, by the module that computes it."""
 
     @cached_property
     def scalars(self) -> list[Found]:
