@@ -540,6 +540,7 @@ class TestFailOpen:
         """The model answers when nothing can be run, neither at admission nor at a hit."""
         store = MemoryStore()
         broken = Broken(SandboxError("no worker"))
+        broken.name = "monty"  # What was admitted in another sandbox would not be asked of it at all.
         model = ScriptedModel(writes(GOOD, answer="ANSWER: 21.13"))
         assert ask.answer(opened(model, store, sandbox=broken), SPLIT).answer == 21.13
         ask.answer(opened(ScriptedModel(writes(GOOD)), store), SPLIT)

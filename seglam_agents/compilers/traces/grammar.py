@@ -20,6 +20,7 @@ from seglam_agents.compilers.traces.sight import (
     SPANS,
     Found,
     Maker,
+    Row,
     Sight,
     all_are,
     column_values,
@@ -159,7 +160,7 @@ def _filtered(rows: Found, wanted: Sequence[Found], days: Sequence[Found]) -> It
                 yield from derive("having", rows, (named(key), (key,) * len(rows[1])), atom)
                 if texts and all_are(atom, str):
                     yield from derive("having_same", rows, (named(key), (key,) * len(rows[1])), atom)
-        alike = bool(derive("common", rows, options=(key,))) and len(column) > len(rows[1])
+        alike = _one_each(rows, key) and len(column) > len(rows[1])
         if not (dated or alike) and (members := _members(column)):
             yield from (e for value in members for e in derive("having", rows, options=(key, value)))
             if len(members) > 2:
@@ -171,6 +172,11 @@ def _filtered(rows: Found, wanted: Sequence[Found], days: Sequence[Found]) -> It
             for atom in wanted:
                 if numeric(atom) and atom[0].family == "request":
                     yield from (e for name in _SIDES for e in derive(name, rows, _key(rows, key), atom))
+
+
+def _one_each(rows: Found, key: str) -> bool:
+    """Tell whether the rows of each view say the same under a key: it names what was asked for."""
+    return all(len({repr(row[key]) for row in found}) <= 1 for found in cast("Sequence[Sequence[Row]]", rows[1]))
 
 
 def _key(rows: Found, key: str) -> Found:

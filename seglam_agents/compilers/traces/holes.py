@@ -195,9 +195,9 @@ def _text(targets: tuple[str, ...], sight: Sight) -> Origin:
         return settle(found, sight) if found else Unexplained(_undated(targets, sight))
     if found:
         return settle(found, sight)
-    pieces = _pieces(targets, sight.texts, sight, 0, computing=False)
+    pieces = _Puzzle(targets, sight, computing=False).solved()
     if pieces is None:
-        pieces = _pieces(targets, sight.texts, sight, 0, computing=True)
+        pieces = _Puzzle(targets, sight, computing=True).solved()
     if pieces is None or not any(_is_term(piece) for piece in pieces):
         return Unexplained(_undated(targets, sight))
     wrong = next((piece for piece in pieces if isinstance(piece, Unexplained)), None)
@@ -216,32 +216,62 @@ def _is_term(piece: Term | str | Unexplained) -> TypeGuard[Term]:
 
 
 _Pieces: TypeAlias = "list[Term | str | Unexplained]"
+_Spelt: TypeAlias = tuple[tuple[str, ...], Found]
 
 
-def _pieces(
-    rests: tuple[str, ...], pool: Sequence[Found], sight: Sight, depth: int, *, computing: bool
-) -> _Pieces | None:
-    if all(rest == rests[0] for rest in rests):
-        return _literal(rests[0], sight)
-    if depth > MAX_PIECES:
+class _Puzzle:
+    """Texts to be laid out as literal words and places in turn; rests that were tried once are known."""
+
+    __slots__ = ("computing", "known", "pool", "sight", "targets")
+
+    def __init__(self, targets: tuple[str, ...], sight: Sight, *, computing: bool) -> None:
+        self.targets = targets
+        self.sight = sight
+        self.computing = computing
+        self.pool = [(texts, atom) for texts, atom in _spelt(sight) if texts[0] in targets[0]]
+        self.known: dict[tuple[str, ...], _Pieces | None] = {}
+
+    def solved(self) -> _Pieces | None:
+        """Return the pieces; None where there are none."""
+        return self._laid(self.targets, 0)
+
+    def _laid(self, rests: tuple[str, ...], depth: int) -> _Pieces | None:
+        if rests not in self.known:
+            self.known[rests] = self._tried(rests, depth)
+        return self.known[rests]
+
+    def _tried(self, rests: tuple[str, ...], depth: int) -> _Pieces | None:
+        if all(rest == rests[0] for rest in rests):
+            return _literal(rests[0], self.sight)
+        if depth > MAX_PIECES:
+            return None
+        prefix = _common_prefix(rests)
+        for at in _beginnings(prefix, rests[0]):
+            before = _literal(prefix[:at], self.sight)
+            if before is None:
+                continue
+            beginning = tuple(rest[at:] for rest in rests)
+            for matching in _matching(beginning, self.pool):
+                texts = [str(value) for value in matching[0][1]]
+                following = self._after(beginning, texts, depth)
+                if following is not None:
+                    return [*before, _place(matching, self.sight), *following]
+            if self.computing and (computed := _numbers_at(beginning, self.sight)):
+                following = self._after(beginning, computed[0], depth)
+                if following is not None:
+                    return [*before, computed[1], *following]
         return None
-    fitting = [a for a in pool if str(a[1][0]) in rests[0]] if depth == 0 else pool
-    prefix = _common_prefix(rests)
-    for at in _beginnings(prefix, rests[0]):
-        for matching in _matching(tuple(rest[at:] for rest in rests), fitting):
-            lengths = [len(str(value)) for value in matching[0][1]]
-            tail = tuple(rest[at + n :] for rest, n in zip(rests, lengths, strict=True))
-            following = _pieces(tail, fitting, sight, depth + 1, computing=computing)
-            before = _literal(prefix[:at], sight)
-            if following is not None and before is not None:
-                return [*before, _place(matching, sight), *following]
-        if computing and (computed := _numbers_at(tuple(rest[at:] for rest in rests), sight)):
-            tail = tuple(rest[at + len(text) :] for rest, text in zip(rests, computed[0], strict=True))
-            following = _pieces(tail, fitting, sight, depth + 1, computing=computing)
-            before = _literal(prefix[:at], sight)
-            if following is not None and before is not None:
-                return [*before, computed[1], *following]
-    return None
+
+    def _after(self, rests: Sequence[str], texts: Sequence[str], depth: int) -> _Pieces | None:
+        return self._laid(tuple(rest[len(text) :] for rest, text in zip(rests, texts, strict=True)), depth + 1)
+
+
+def _spelt(sight: Sight) -> list[_Spelt]:
+    """Return what can be seen as texts, made once for a sight."""
+    known = cast("dict[str, list[_Spelt]]", sight.memo.setdefault("spelt", {}))
+    if "spelt" not in known:
+        known["spelt"] = [(tuple(str(value) for value in atom[1]), atom) for atom in sight.texts]
+    return known["spelt"]
 
 
 def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
@@ -260,6 +290,14 @@ def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
 
 def _computed(texts: Sequence[str], sight: Sight) -> list[Term]:
     """Return formulas for numbers that a text spells, in that spelling."""
+    known = cast("dict[tuple[str, ...], list[Term]]", sight.memo.setdefault("computed", {}))
+    key = tuple(texts)
+    if key not in known:
+        known[key] = _computed_anew(texts, sight)
+    return known[key]
+
+
+def _computed_anew(texts: Sequence[str], sight: Sight) -> list[Term]:
     numbers = tuple(float(text.replace(",", "")) for text in texts)
     found = [*formulas(numbers, sight), *counted(numbers, sight)]
     grouped = any("," in text for text in texts)
@@ -343,14 +381,13 @@ def _begins(text: str, at: int) -> bool:
     return not (at > 0 and text[at - 1].isalnum() and text[at : at + 1].isalnum())
 
 
-def _matching(rests: tuple[str, ...], pool: Sequence[Found]) -> Iterator[list[Found]]:
+def _matching(rests: tuple[str, ...], pool: Sequence[_Spelt]) -> Iterator[list[Found]]:
     """Yield the terms that all the texts begin with, those with the same values together, longest first."""
-    found: dict[tuple[object, ...], list[Found]] = {}
-    for atom in pool:
-        texts = [str(value) for value in atom[1]]
-        if all(map(str.startswith, rests, texts)) and all(map(_ends, rests, texts)):
-            found.setdefault(tuple(texts), []).append(atom)
-    yield from sorted(found.values(), key=lambda group: -sum(len(str(value)) for value in group[0][1]))
+    found: dict[tuple[str, ...], list[Found]] = {}
+    for texts, atom in pool:
+        if rests[0].startswith(texts[0]) and all(map(str.startswith, rests, texts)) and all(map(_ends, rests, texts)):
+            found.setdefault(texts, []).append(atom)
+    yield from (found[texts] for texts in sorted(found, key=lambda texts: -sum(map(len, texts))))
 
 
 def _ends(rest: str, text: str) -> bool:

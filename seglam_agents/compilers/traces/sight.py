@@ -54,6 +54,8 @@ class Sight:
     wish: Wish | None = None
     pools: dict[str, list[Found]] = field(default_factory=dict[str, "list[Found]"], compare=False, repr=False)
     """Terms by the row of the grammar that made them; filled by `grammar.sight`."""
+    memo: dict[str, object] = field(default_factory=dict[str, object], compare=False, repr=False)
+    """What was computed from it once and is looked up afterwards, by the module that computes it."""
 
     @cached_property
     def scalars(self) -> list[Found]:
