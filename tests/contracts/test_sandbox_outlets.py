@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from seglam_agents.records.errors import SandboxError
-from seglam_agents.sandboxes.base import Failed, Program, Returned, Sandbox
+from seglam_agents.sandboxes.base import Failed, Limits, Program, Returned, Sandbox
 from seglam_agents.sandboxes.conversation import BrokenError, read_frame
 from seglam_agents.sandboxes.dialect import CPYTHON, look
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
 
+PATIENT = Limits(seconds=30)
+"""What ends a run here is never a machine that is busy."""
 SHARED = "x = ['a'] * 2\n    for _ in range(22):\n        x = [x, x]\n    deopt(x)"
 """Kilobytes in memory, and 80 MB of text on paper."""
 
@@ -35,8 +37,8 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
 
 def ended(sandbox: Sandbox, body: str) -> Failed:
     """Return how a run ends; the next one has to work."""
-    execution = sandbox.run(Program(f"def run():\n    {body}\n", "run"), {})
-    after = sandbox.run(Program("def run():\n    return 1\n", "run"), {})
+    execution = sandbox.run(Program(f"def run():\n    {body}\n", "run"), {}, limits=PATIENT)
+    after = sandbox.run(Program("def run():\n    return 1\n", "run"), {}, limits=PATIENT)
     assert isinstance(after, Returned) and after.value == 1
     assert isinstance(execution, Failed)
     return execution
@@ -130,7 +132,7 @@ class TestScarceHost:
                 sandbox.run(program, {})
         sandbox.close()
         assert children() <= before
-        again = sandbox.run(program, {})
+        again = sandbox.run(program, {}, limits=PATIENT)
         sandbox.close()
         assert isinstance(again, Returned) and again.value == 7
 
