@@ -17,9 +17,9 @@ from rich.segment import Segment
 from seglam_agents.records.record import Json
 
 
-def console(*, stderr: bool = False) -> Console:
+def console() -> Console:
     """Return a console that takes text as it is: no bracket is markup, and nothing steers the terminal."""
-    made = Console(markup=False, highlight=False, emoji=False, stderr=stderr)
+    made = Console(markup=False, highlight=False, emoji=False)
     made.push_render_hook(_Tame())
     return made
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,6 @@ PATIENT = Limits(seconds=30)
 """What ends a run here is never a machine that is busy."""
 SHARED = "x = ['a'] * 2\n    for _ in range(22):\n        x = [x, x]\n    deopt(x)"
 """Kilobytes in memory, and 80 MB of text on paper."""
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = second_sandbox()
-    if isinstance(sandbox, Unavailable):
-        pytest.skip(sandbox.reason)
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture(params=["monty", "process"])
