@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, cast
 
 import typer
@@ -15,6 +15,7 @@ from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook,
 from rich.segment import Segment
 
 from seglam_agents.records.record import Json
+from seglam_agents.records.shapes import is_mapping
 
 
 def console() -> Console:
@@ -63,8 +64,8 @@ def plain(value: object) -> Json:
         case BaseModel():
             dumped: Json = value.model_dump(mode="json")
             return dumped
-        case Mapping():
-            return {str(key): plain(item) for key, item in cast("Mapping[object, object]", value).items()}
+        case _ if is_mapping(value):
+            return {str(key): plain(item) for key, item in value.items()}
         case os.PathLike():
             return os.fspath(cast("os.PathLike[str]", value))
         case Iterable():

@@ -13,6 +13,7 @@ from datetime import time as clock_time
 from typing import Final, cast
 
 from seglam_agents.records.errors import NotAValueError
+from seglam_agents.records.shapes import is_listing
 from seglam_agents.records.values import Money, Quantity, Value
 
 MAX_DEPTH: Final = 60
@@ -130,8 +131,8 @@ class _Checker:
             case float() | datetime() | date() | clock_time() | timedelta():
                 self._spend(20)
                 return value
-            case list() | tuple():
-                return self._items(cast("Sequence[object]", value), depth)
+            case _ if is_listing(value):
+                return self._items(value, depth)
             case dict():
                 return self._entries(cast("dict[object, object]", value), depth)
             case _:

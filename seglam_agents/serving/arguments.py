@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, time
 from fractions import Fraction
 from functools import lru_cache
@@ -15,6 +15,7 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry
 
 from seglam_agents.records.record import Json
+from seglam_agents.records.shapes import is_document, is_list, is_mapping, is_sequence
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Money, Quantity, Value
 
@@ -119,14 +120,12 @@ def _whole(value: object, schema: object, root: Mapping[str, Json], depth: int) 
         return int(value) if value.is_integer() and _is_integer(known, root) else value
     if depth > _DEEPEST or isinstance(value, (str, Money, Quantity)):
         return value
-    if isinstance(value, Mapping):
-        fields = cast("Mapping[str, object]", value)
+    if is_mapping(value):
         schemas = known.get("properties")
-        of = cast("dict[str, object]", schemas if isinstance(schemas, dict) else {})
-        return {name: _whole(item, of.get(name), root, depth + 1) for name, item in fields.items()}
-    if isinstance(value, Sequence):
-        items = cast("Sequence[object]", value)
-        return [_whole(item, known.get("items"), root, depth + 1) for item in items]
+        of = schemas if is_document(schemas) else {}
+        return {name: _whole(item, of.get(str(name)), root, depth + 1) for name, item in value.items()}
+    if is_sequence(value):
+        return [_whole(item, known.get("items"), root, depth + 1) for item in value]
     return value
 
 
@@ -136,23 +135,23 @@ _DEEPEST = 60
 def _is_integer(schema: Mapping[str, object], root: Mapping[str, Json]) -> bool:
     """Tell whether of numbers a schema takes integers alone."""
     kinds = schema.get("type")
-    named = cast("list[object]", kinds if isinstance(kinds, list) else [kinds])
+    named = kinds if is_list(kinds) else [kinds]
     for union in ("anyOf", "oneOf"):
-        if isinstance(schemas := schema.get(union), list):
-            named = [*named, *(_resolved(item, root).get("type") for item in cast("list[object]", schemas))]
+        if is_list(schemas := schema.get(union)):
+            named = [*named, *(_resolved(item, root).get("type") for item in schemas)]
     return "integer" in named and "number" not in named
 
 
 def _resolved(schema: object, root: Mapping[str, Json]) -> Mapping[str, object]:
     """Return a schema, or the one in the same document that it refers to."""
     for _ in range(_DEEPEST):
-        if not isinstance(schema, dict):
+        if not is_document(schema):
             return {}
-        found = cast("dict[str, object]", schema)
-        reference = found.get("$ref")
+        reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#/"):
-            return found
-        schema = root
+            return schema
+        found: object = root
         for part in reference[2:].split("/"):
-            schema = cast("dict[str, object]", schema).get(part) if isinstance(schema, dict) else None
+            found = found.get(part) if is_document(found) else None
+        schema = found
     return {}
