@@ -29,7 +29,7 @@ from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import ClockError, StoreError
+from seglam_agents.records.errors import ClockError, StoreError, said
 from seglam_agents.records.exchange import exchanged
 from seglam_agents.records.outcome import (
     Action,
@@ -55,7 +55,7 @@ from seglam_agents.records.request import (
 )
 from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
-from seglam_agents.sandboxes.base import HostModule, Limits, Sandbox, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import REMOTE, HostModule, Limits, Sandbox, ToolCall, ToolResult, names
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
 from seglam_agents.serving.clock import checked_clock
@@ -79,7 +79,8 @@ class ReasoningCache:
         policy: when a kind is compiled: `eager` at its first miss, `economic` when interpreting it has cost as much,
             or an object with `compile_now`.
         sandbox: what bodies run in; Monty by default.
-        second_sandbox: the second opinion at admission; `auto` takes a jailed CPython where the machine has one.
+        second_sandbox: the second opinion at admission; `auto` takes a jailed CPython where the machine has one,
+            and none where `sandbox` is remote alone: then no body runs on this machine.
         embedder: finds near procedures at a miss; a bundled static one by default. It decides nothing.
         near: cosine above which two requests may be of one kind; belongs to the embedder.
         tools: what bodies may call.
@@ -255,7 +256,7 @@ class ReasoningCache:
             return self._engine.lookup.bind(self.scope, procedure, arguments)
         except Exception as error:
             logger.exception("a procedure cannot be bound")
-            return Refused(kind="broken", reason=f"the cache is broken: {type(error).__name__}: {error}")
+            return Refused(kind="broken", reason=f"the cache is broken: {said(error)}")
 
     def next_action(self, plan: Plan, recorded: Sequence[ToolResult] = ()) -> Action:
         """Return the next tool call of a plan, its answer, or that it gives up.
@@ -267,7 +268,7 @@ class ReasoningCache:
             return self._engine.lookup.next_action(self.scope, plan, recorded)
         except Exception as error:
             logger.exception("a plan cannot go on")
-            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken")
+            return GiveUp(f"the cache is broken: {said(error)}", kind="broken")
 
     def finish(self, plan: Plan, action: Action, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
         """Count what a plan came to, and return it as an outcome with its citation. Call it once.
@@ -497,6 +498,11 @@ class ReasoningCache:
     def _second(self, second: Sandbox | Literal["auto"] | None) -> tuple[Sandbox | None, str]:
         if second != "auto":
             return second, "switched off"
+        if REMOTE.issuperset(names(self.sandbox)):
+            return (
+                None,
+                "the only sandbox is remote, so no body runs on this machine: pass second_sandbox= to allow one",
+            )
         opened = second_sandbox((HostModule("slots", exports()),))
         if not isinstance(opened, ProcessSandbox):
             return None, opened.reason
@@ -509,7 +515,7 @@ def _carried_out(item: HostTool, call: ToolCall) -> ToolResult:
         returned = item.function(**call.arguments)
     except (Exception, asyncio.CancelledError, SystemExit) as error:
         # What a tool raises is its own failure, and it may have acted: the step must not be lost.
-        return ToolResult(error=f"{type(error).__name__}: {error}")
+        return ToolResult(error=said(error))
     if inspect.iscoroutine(returned):
         returned.close()
         return ToolResult(error=f"{call.tool} was not carried out: its function returned a coroutine")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
 
 from seglam_agents.models.base import Completion, Message, Model
-from seglam_agents.records.errors import ModelError, SeglamError
-from seglam_agents.records.usage import Ledger, Purpose
+from seglam_agents.records.errors import ModelError, SeglamError, said
+from seglam_agents.records.usage import Ledger, Purpose, Usage
 
 T = TypeVar("T")
 
@@ -157,12 +157,16 @@ def _completion(reply: object) -> Completion:
     """Return what a model gave, if it is a reply at all: anybody may write one."""
     if not isinstance(reply, Completion):
         raise ModelError(f"the model returned a {type(reply).__name__}: `complete` must return a `Completion`")
+    text, usage = cast("tuple[object, object]", (reply.text, reply.usage))
+    if not isinstance(text, str) or not isinstance(usage, Usage):
+        held = f"a {type(text).__name__} and a {type(usage).__name__}"
+        raise ModelError(f"the model returned a `Completion` of {held}: it must hold a text and a `Usage`")
     return reply
 
 
 def _model_error(error: Exception) -> Exception:
     """Return an error of ours; what a model raises besides is told as one."""
-    return error if isinstance(error, SeglamError) else ModelError(f"the model failed: {type(error).__name__}: {error}")
+    return error if isinstance(error, SeglamError) else ModelError(f"the model failed: {said(error)}")
 
 
 def _wait(future: Future[None], seconds: float) -> None:

@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+# How long an example takes says something of the machine, not of the code.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
+
 SECRETS = re.compile(r"(?i).*_(API_KEY|TOKEN|PROXY)$|^(LANGCHAIN|LANGSMITH|OPENAI|ANTHROPIC|QDRANT|SEGLAM)_")
 KEPT = "SEGLAM_DATA"
 

@@ -6,7 +6,7 @@ The letters are those of the design: (a) static, (b) replay, (c) samples in two 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -37,12 +37,13 @@ from seglam_agents.admission.source import (
     check_units,
 )
 from seglam_agents.admission.widening import check_subject, check_widening
+from seglam_agents.admission.witness import Witness
 from seglam_agents.compilers.base import Candidate
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.records.entry import AdmissionReport, Check
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.tools import Tool
-from seglam_agents.sandboxes.base import Sandbox
+from seglam_agents.sandboxes.base import Sandbox, names, offers
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded, load
 
@@ -77,11 +78,50 @@ class Admission:
     def examine(
         self, candidate: Candidate, *, tools: Mapping[str, Tool], others: Sequence[Loaded] = ()
     ) -> AdmissionReport:
-        """Try a candidate against every check, and report all of them."""
+        """Try a candidate against every check, and report all of them.
+
+        Where its body breaks in its sandbox, the other ones that can run it are tried: the first may lack what only a
+        run shows. `AdmissionReport.sandbox` says where it was tried.
+
+        Raises:
+            SandboxError: a sandbox is away.
+        """
+        report, broke = self._tried(candidate, tools, others)
+        if report.admitted or not broke:
+            return report
+        for name in self._elsewhere(candidate, tools):
+            procedure = candidate.procedure.model_copy(update={"sandbox": name})
+            second, _ = self._tried(replace(candidate, procedure=procedure), tools, others)
+            if second.admitted:
+                return second
+        return report
+
+    def _elsewhere(self, candidate: Candidate, tools: Mapping[str, Tool]) -> Iterator[str]:
+        """Return the sandboxes after the one that a candidate was tried in that can run it, too."""
+        offered, home = names(self.executor.sandbox), candidate.procedure.home
+        for name in offered[offered.index(home) + 1 :] if home in offered else ():
+            loaded = self.loaded(
+                replace(candidate, procedure=candidate.procedure.model_copy(update={"sandbox": name})), tools
+            )
+            if not loaded.missing:
+                yield name
+
+    def _tried(
+        self, candidate: Candidate, tools: Mapping[str, Tool], others: Sequence[Loaded]
+    ) -> tuple[AdmissionReport, bool]:
+        """Return the report of one sandbox, and whether a program broke in it."""
+        witness = Witness(self.executor.sandbox)
+        witnessed = replace(self, executor=replace(self.executor, sandbox=witness))
+        report = witnessed._report(candidate, tools=tools, others=others)
+        return report.model_copy(update={"sandbox": candidate.procedure.home}), witness.broke
+
+    def _report(self, candidate: Candidate, *, tools: Mapping[str, Tool], others: Sequence[Loaded]) -> AdmissionReport:
         try:
             loaded = self.loaded(candidate, tools)
         except SeglamError as error:
             return AdmissionReport(checks=(Check(name="loading", verdict="failed", evidence=str(error)),))
+        if loaded.missing and not offers(self.executor.sandbox, candidate.procedure.home):
+            return AdmissionReport(checks=(Check(name="loading", verdict="failed", evidence=loaded.missing),))
         if self.now is not None:
             loaded = replace(loaded, program=replace(loaded.program, clock=True))
         case = self._case(candidate, loaded, others, tools)

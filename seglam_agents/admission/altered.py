@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from seglam_agents.admission.case import Case, verdict
@@ -45,9 +45,9 @@ class _Did:
     calls: tuple[tuple[str, Mapping[str, Json]], ...]
     answer: Json
 
-    def says(self, value: str) -> bool:
-        """Tell whether an argument or the answer says a value."""
-        told = [str(leaf) for leaf in leaves([[dict(arguments) for _, arguments in self.calls], self.answer])]
+    def says(self, value: str, after: int) -> bool:
+        """Tell whether the answer says a value, or an argument after so many calls: those before knew nothing of it."""
+        told = [str(leaf) for leaf in leaves([[dict(given) for _, given in self.calls[after:]], self.answer])]
         return any(re.search(rf"(?<![\w.]){re.escape(value)}(?![\w]|\.\d)", text) for text in told)
 
 
@@ -69,18 +69,25 @@ def _stuck(case: Case, known: Known, name: str, steps: list[ToolStep]) -> str | 
     done = _run(case, known, steps)
     if done is None or known.trace is None:
         return None
-    for old, new in zip(known.trace.calls, steps, strict=True):
+    for index, (old, new) in enumerate(zip(known.trace.calls, steps, strict=True)):
         if old.result == new.result:
             continue
+        after = _until(done.calls, new.tool, sum(step.tool == new.tool for step in steps[: index + 1]))
         gone = {str(leaf) for leaf in leaves(old.result)} - {str(leaf) for leaf in leaves(new.result)}
         for value in sorted(gone):
             elsewhere = value.casefold() in known.request.text.casefold() or _said_by_others(value, steps, new)
-            if _telling(value) and not elsewhere and done.says(value):
+            if _telling(value) and not elsewhere and done.says(value, after):
                 return (
                     f"for {known.request.text!r}, {name} still says {value!r}, which the result says no more: "
                     "read it from the result, or `deopt`"
                 )
     return None
+
+
+def _until(calls: Sequence[tuple[str, Mapping[str, Json]]], tool: str, count: int) -> int:
+    """Return how many calls a body had made when it had called a tool so many times."""
+    made = [index for index, (name, _) in enumerate(calls, 1) if name == tool]
+    return made[count - 1] if count <= len(made) else len(calls)
 
 
 def _telling(value: str) -> bool:

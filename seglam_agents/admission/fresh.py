@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,13 @@ from dataclasses import dataclass, replace
 
 from seglam_agents.admission.case import Case, arguments_of, verdict
 from seglam_agents.admission.mutations import ignored, mutations
+from seglam_agents.admission.witness import Witness
 from seglam_agents.guards import wordings
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.sampling import Sample, samples
 from seglam_agents.records.entry import Check
+from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.outcome import Final, GiveUp
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value, same
@@ -141,17 +144,21 @@ def check_second(case: Case, runs: Sequence[Run]) -> Check:
     if not runs:
         return Check(name="second sandbox", verdict="skipped", evidence="no samples")
     program = replace(case.loaded.program, sandbox="")
-    if case.candidate.procedure.sandbox == case.second.name:
-        return Check(name="second sandbox", verdict="skipped", evidence=f"it runs in {case.second.name} itself")
+    ours = case.candidate.procedure.home
+    if ours == case.second.name:
+        return Check(name="second sandbox", verdict="skipped", evidence=f"it runs in {ours} itself")
     if lacks := case.second.check(program):
         lacking = f"{case.second.name} lacks what it needs: {lacks[0].message}"
         return Check(name="second sandbox", verdict="skipped", evidence=lacking)
-    other = Executor(case.second, case.executor.limits)
-    loaded, ours = replace(case.loaded, program=program), case.candidate.procedure.sandbox or case.executor.sandbox.name
+    other = Executor(Witness(case.second), case.executor.limits)
+    loaded = replace(case.loaded, program=program, missing="")
     problems: list[str] = []
-    for run in runs:
-        theirs = other.next_action(loaded, run.sample.arguments, now=case.clock())
-        if _outcome(theirs) != _outcome(run.action) and not _alike(theirs, run.action):
+    try:
+        answers = [other.next_action(loaded, run.sample.arguments, now=case.clock()) for run in runs]
+    except SandboxError as error:
+        return Check(name="second sandbox", verdict="skipped", evidence=str(error))
+    for run, theirs in zip(runs, answers, strict=True):
+        if not _alike(_outcome(theirs), _outcome(run.action)):
             problems.append(
                 f"for {run.sample.text!r}: {ours} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}: "
                 "write it more plainly, without what interpreters do differently (order of sets, formatting of floats)"
@@ -187,7 +194,7 @@ def check_budget(case: Case, runs: Sequence[Run]) -> Check:
     if seconds > case.budget_seconds:
         # A busy machine slows everything down: what counts is the best of a few, beside a body that does nothing.
         seconds = _best(case, case.loaded.program, case.loaded.call_arguments(slowest.sample.arguments))
-        nothing = _best(case, Program("def run():\n    return 0\n", "run"), {})
+        nothing = _best(case, Program("def run():\n    return 0\n", sandbox=case.loaded.program.sandbox), {})
         if seconds > max(case.budget_seconds, TIMES_NOTHING * nothing):
             problem = f"takes {seconds:.3f} s, the budget is {case.budget_seconds} s: compute it with fewer steps"
             return verdict("time budget", [problem], len(runs))
@@ -236,12 +243,19 @@ def _same_arguments(guard: TemplateGuard, judgement: Accepted, sample: Sample) -
     return True
 
 
-def _outcome(action: object) -> object:
+def _outcome(action: object) -> Json:
     return action.answer if isinstance(action, Final) else type(action).__name__
 
 
-def _alike(left: object, right: object) -> bool:
-    return isinstance(left, Final) and isinstance(right, Final) and same(left.answer, right.answer)
+def _alike(left: Json, right: Json) -> bool:
+    """Tell whether two interpreters mean the same: texts to the letter, floats but for their last digits."""
+    if isinstance(left, float) and isinstance(right, float):
+        return left == right or math.isclose(left, right, rel_tol=1e-9, abs_tol=1e-12)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(_alike(ours, theirs) for ours, theirs in zip(left, right, strict=True))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_alike(value, right[key]) for key, value in left.items())
+    return type(left) is type(right) and left == right
 
 
 def _kind(answer: Json) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from seglam_agents.compilers.base import Known
-from seglam_agents.compilers.traces.closings import likeness
+from seglam_agents.compilers.traces.closings import Told, likeness
 from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.guards.guard import Accepted
 from seglam_agents.records.values import decode, encode, tidy
@@ -76,7 +76,8 @@ def rerun(
     match execution:
         case Returned(value=value):
             answer = encode(tidy(value))
-            alike = likeness(answer, known.answer)
+            told = Told(known.request.text, known.trace.calls, frozenset(reads)) if known.trace else None
+            alike = likeness(answer, known.answer, told)
             if alike == "same":
                 return Rerun("same")
             return Rerun(alike, f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}")

@@ -21,7 +21,7 @@ def check_dialect(case: Case) -> Check:
     """The program uses only what the sandbox has: no clock, randomness, imports or names that were not declared."""
     programs = [case.loaded.program]
     if case.candidate.procedure.guard.code:
-        programs.append(Program(case.candidate.procedure.guard.code, "match"))
+        programs.append(Program(case.candidate.procedure.guard.code, "match", sandbox=case.loaded.program.sandbox))
     problems = [
         f"line {problem.line}: {problem.message}"
         for program in programs

@@ -24,12 +24,13 @@ def list_view(entries: Sequence[Entry]) -> RenderableType:
     """Return the procedures as a table."""
     if not entries:
         return Text("No procedures yet. `seglam ask REQUEST --model MODEL` lets the model write the first one.")
-    table = plain_table("procedure", "status", "answers", "hits", "saved tokens", "error bound")
+    table = plain_table("procedure", "status", "sandbox", "answers", "hits", "saved tokens", "error bound")
     for entry in entries:
         procedure, done = entry.procedure, entry.statistics
         kind = procedure.description or next(iter(procedure.guard.templates), "(guard in code)")
         bound = bound_line(error_bound(entry.report))
-        table.add_row(procedure.key, entry.status, kind, str(done.hits), f"{done.saved_tokens:,}", bound)
+        saved = f"{done.saved_tokens:,}"
+        table.add_row(procedure.key, entry.status, procedure.home, kind, str(done.hits), saved, bound)
     return table
 
 
@@ -42,6 +43,7 @@ def list_document(entry: Entry) -> dict[str, Json]:
         "name": procedure.name,
         "description": procedure.description,
         "status": entry.status,
+        "sandbox": procedure.home,
         "templates": list(procedure.guard.templates),
         "statistics": plain(entry.statistics),
         "clean_replays": entry.report.clean_replays,
@@ -72,7 +74,7 @@ def entry_view(entry: Entry) -> RenderableType:
         ("Guard", guard_view(procedure)),
         ("Parameters", _parameters(procedure.parameters)),
         ("Source", Syntax(procedure.body.strip(), "python", background_color="default")),
-        ("Sandbox", Text(f"{procedure.sandbox}: the default one lacks what it needs") if procedure.sandbox else None),
+        ("Sandbox", Text(procedure.home)),
         ("Wordings", _wordings(entry)),
         ("Admission", _report(entry.report)),
         ("Provenance", _provenance(procedure)),

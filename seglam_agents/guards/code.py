@@ -34,13 +34,14 @@ class CodeGuard:
         sandbox: Sandbox,
         *,
         context: Iterable[Parameter] = (),
+        home: str = "",
         limits: Limits,
         notation: Notation | None = None,
         seen: Iterable[tuple[str, Mapping[str, Json]]] = (),
         command: bool = False,
         within: WriteRange | None = None,
     ) -> None:
-        self._program = Program(code, entry="match")
+        self._program = Program(code, entry="match", sandbox=home)
         self._sandbox = sandbox
         self._notation = notation
         self._limits = replace(limits, seconds=min(limits.seconds, MAX_SECONDS))

@@ -349,6 +349,8 @@ def _check_context_names(context: Mapping[str, str], slots: Mapping[str, Slot]) 
 
 def context_value(kind: str, value: Value) -> Value:
     """Return a value that did not come from the text as a slot or a JSON type takes it; None where it is none."""
+    if kind in ("number", "integer") and isinstance(value, float) and value.is_integer():
+        value = int(value)  # As a text is read: a body that writes it down must write 1100, not 1100.0.
     if kind in JSON_TYPES:
         right = isinstance(value, JSON_TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
         return value if right else None

@@ -30,7 +30,7 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
-from seglam_agents.hosting.parts import Done, Part, Ran, RunStore, Spoken, load_run, save_run
+from seglam_agents.hosting.parts import AgentRun, Done, Part, RunStore, Spoken, load_run, save_run
 from seglam_agents.hosting.passages import Passages, Retrieving
 from seglam_agents.hosting.procedures import (
     Told,
@@ -101,6 +101,7 @@ __all__ = [
     "UNKNOWN",
     "WRITE",
     "Accounting",
+    "AgentRun",
     "Answered",
     "Answering",
     "Asked",
@@ -142,7 +143,6 @@ __all__ = [
     "Price",
     "Procedure",
     "ProcedureSavings",
-    "Ran",
     "Reading",
     "Record",
     "Reply",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.safety import safely, unharmed
 from seglam_agents.records.outcome import Learned
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ModelStep, Trace
 from seglam_agents.records.usage import Usage
 from seglam_agents.stores.base import NoteStore
-
-logger = logging.getLogger(__name__)
 
 NOTE = "hosting.baseline"
 
@@ -103,18 +101,17 @@ class Accounting:
         procedure_id = learned.procedure.rpartition("@")[0]
         with self._lock:
             self._baselines[procedure_id] = trace.usage
-        try:
+        with unharmed("what a run had cost could not be stored"):
             if isinstance(self.cache.store, NoteStore):
                 self.cache.store.put_note(self.cache.scope, NOTE, procedure_id, _counts(trace.usage))
-        except Exception:
-            logger.exception("what a run had cost could not be stored")
 
     def baseline(self, procedure_id: str) -> Usage | None:
         """Return what one run of the model costs that a procedure stands for; None where none was seen."""
         with self._lock:
             if procedure_id in self._baselines:
                 return self._baselines[procedure_id]
-        stored = self._stored()  # Outside of the lock: a store that hangs holds up one request.
+        # Outside of the lock: a store that hangs holds up one request.
+        stored = safely(self._stored, dict[str, Usage](), "what runs had cost cannot be read")
         with self._lock:
             self._baselines = {**stored, **self._baselines}
             return self._baselines.get(procedure_id)
@@ -154,14 +151,10 @@ class Accounting:
         return Saved(usage, self.price.of(usage), self.price.currency)
 
     def _stored(self) -> dict[str, Usage]:
-        try:
-            if not isinstance(self.cache.store, NoteStore):
-                return {}
-            notes = self.cache.store.notes(self.cache.scope, NOTE)
-            return {key: Usage.model_validate(note) for key, note in notes.items()}
-        except Exception:
-            logger.exception("what runs had cost cannot be read")
+        if not isinstance(self.cache.store, NoteStore):
             return {}
+        notes = self.cache.store.notes(self.cache.scope, NOTE)
+        return {key: Usage.model_validate(note) for key, note in notes.items()}
 
 
 def _counts(usage: Usage) -> dict[str, Json]:

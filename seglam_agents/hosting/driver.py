@@ -13,6 +13,7 @@ from seglam_agents.hosting.journal import Journal
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
 from seglam_agents.hosting.running import MAX_CALLS
+from seglam_agents.hosting.safety import safely
 from seglam_agents.hosting.traces import Unclean
 from seglam_agents.hosting.turn import (
     Asked,
@@ -213,11 +214,8 @@ class Driver:
         return outcome, (Event("seglam.deopt", {**about, "reason": action.reason}),)
 
     def _counted(self, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Hit | Deopt | None:
-        try:
-            return self.cache.finish(plan, action, steps)
-        except Exception:
-            logger.exception("an outcome could not be counted")  # The answer is there; the run goes on.
-            return None
+        # The answer is there; the run goes on.
+        return safely(lambda: self.cache.finish(plan, action, steps), None, "an outcome could not be counted")
 
 
 @dataclass(slots=True)

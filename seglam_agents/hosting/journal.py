@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -11,11 +10,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from seglam_agents.flow import Flow, work
+from seglam_agents.hosting.safety import safely, unharmed
 from seglam_agents.records.record import Json, Record, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import NoteStore, ProcedureStore
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -93,12 +91,10 @@ class Journal:
         """
         if not isinstance(self.store, NoteStore):
             return Go()
-        try:
-            with self._locks[int(write.key[:8], 16) % len(self._locks)]:
-                return self._begin(self.store, write, digest(attempt))
-        except Exception:
-            logger.exception("a write could not be noted before it began")
-            return Go()
+        store = self.store
+        with self._locks[int(write.key[:8], 16) % len(self._locks)]:
+            told = "a write could not be noted before it began"
+            return safely(lambda: self._begin(store, write, digest(attempt)), Go(), told)
 
     def end(self, write: Write, attempt: str, document: Mapping[str, Json] | None, *, failed: bool = False) -> None:
         """Note what a write came to. Never raises.
@@ -140,10 +136,8 @@ class Journal:
     def _note(self, write: Write, attempt: str, note: dict[str, Json]) -> None:
         if not isinstance(self.store, NoteStore):
             return
-        try:
+        with unharmed("what a write came to could not be noted; taken up again, it is in doubt"):
             self.store.put_note(self.scope, _kind(write), f"{write.call}.{digest(attempt)}", note)
-        except Exception:
-            logger.exception("what a write came to could not be noted; taken up again, it is in doubt")
 
 
 def once(
@@ -207,7 +201,8 @@ def _kind(write: Write) -> str:
 
 
 def _begun(notes: Mapping[str, Mapping[str, Json]]) -> bool:
-    return any(note.get("state") in ("begun", "done", "failed") for note in notes.values())
+    # A note that cannot be read says that the write was begun, if nothing else.
+    return any(note.get("state") != "withdrawn" for note in notes.values())
 
 
 def _known(note: Mapping[str, Json]) -> Known | InDoubt:

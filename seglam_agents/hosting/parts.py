@@ -121,7 +121,7 @@ class Part(Record):
         return [Said(x.id, x.text, x.calls, x.usage, x.unreadable) for x in self.said]
 
 
-class Ran(Record):
+class AgentRun(Record):
     """A conversation, and the run of agents that goes on in it."""
 
     conversation: str = Field(default_factory=lambda: new_id("conversation"))
@@ -140,11 +140,11 @@ class Ran(Record):
     """Steps that cost nothing, by which the limit of iterations was raised."""
     parts: dict[str, Part] = Field(default_factory=dict[str, Part])
 
-    def begun(self) -> Ran:
+    def begun(self) -> AgentRun:
         """Return it with a new run."""
-        return Ran(conversation=self.conversation, finished=self.finished, live=True)
+        return AgentRun(conversation=self.conversation, finished=self.finished, live=True)
 
-    def ended(self) -> Ran:
+    def ended(self) -> AgentRun:
         """Return it with the run at its end."""
         return self.model_copy(update={"finished": self.finished + 1, "live": False, "opened": False})
 
@@ -152,7 +152,7 @@ class Ran(Record):
         """Return an agent's part; one that is not looked at where there is none."""
         return self.parts.get(agent, Part())
 
-    def with_part(self, agent: str, part: Part) -> Ran:
+    def with_part(self, agent: str, part: Part) -> AgentRun:
         """Return it with an agent's part changed."""
         return self.model_copy(update={"parts": {**self.parts, agent: part}})
 
@@ -169,15 +169,15 @@ class RunStore(Protocol):
         ...
 
 
-async def load_run(store: RunStore) -> Ran:
+async def load_run(store: RunStore) -> AgentRun:
     """Return what is known of a run; what another version has kept is not, and the run goes on without the cache."""
     document = await store.get(KEY, default=None)
     try:
-        return Ran.model_validate(document) if document is not None else Ran()
+        return AgentRun.model_validate(document) if document is not None else AgentRun()
     except ValidationError:
-        return Ran()
+        return AgentRun()
 
 
-async def save_run(store: RunStore, ran: Ran) -> None:
+async def save_run(store: RunStore, ran: AgentRun) -> None:
     """Keep what is known of a run."""
     await store.set(KEY, ran.model_dump(mode="json"))

@@ -25,6 +25,7 @@ from seglam_agents.embedders.base import Embedder
 from seglam_agents.flow import Flow, work
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.running import running
+from seglam_agents.hosting.safety import safely, unharmed
 from seglam_agents.hosting.values import render
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import Call, Final, GiveUp, Plan, Refused
@@ -85,11 +86,11 @@ def find_entry(cache: HostedCache, name: str, available: set[str] | None = None)
     """Return the serving procedure with this tool name; None where there is none, or the store is gone."""
     if not is_procedure_tool(name):
         return None
-    try:
-        return next((entry for entry in serving(cache, available) if tool_name(entry.procedure) == name), None)
-    except Exception:
-        logger.exception("the procedures of the cache cannot be read")
-        return None
+    return safely(
+        lambda: next((entry for entry in serving(cache, available) if tool_name(entry.procedure) == name), None),
+        None,
+        "the procedures of the cache cannot be read",
+    )
 
 
 def nearest(
@@ -211,10 +212,8 @@ def used(
 
 def told(cache: HostedCache, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Told:
     """Count what a run of a procedure came to, and say it to the model. Never raises."""
-    try:
+    with unharmed("an outcome could not be counted"):
         cache.finish(plan, action, steps)
-    except Exception:
-        logger.exception("an outcome could not be counted")
     if isinstance(action, Final):
         return Told(render(action.answer), action.answer, procedure=plan.procedure)
     done = "; ".join(f"{step.tool}({dict(step.arguments)}) -> {step.error or step.result}" for step in steps)

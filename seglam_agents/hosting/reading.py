@@ -44,7 +44,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran(Generic[R]):
+class ProgramRun(Generic[R]):
     """One program as it was run."""
 
     program: str
@@ -80,7 +80,7 @@ class Programs(ABC, Generic[R]):
         """Return a result as procedures get it."""
 
     @abstractmethod
-    def told(self, last: Ran[R], answer: Json) -> Read | Unfit:
+    def told(self, last: ProgramRun[R], answer: Json) -> Read | Unfit:
         """Return what a host is told of a run whose last program this was."""
 
     async def arun(self, program: str, parameters: Mapping[str, Value]) -> R:
@@ -99,7 +99,7 @@ class Reading(Generic[R]):
 
     source: Programs[R]
     constants: frozenset[str]
-    ran: list[Ran[R]] = field(default_factory=list["Ran[R]"])
+    ran: list[ProgramRun[R]] = field(default_factory=list["ProgramRun[R]"])
 
     def call(self, action: Call) -> ToolResult:
         """Run the program of a call."""
@@ -112,7 +112,7 @@ class Reading(Generic[R]):
         return self._result(program, parameters, await self.source.arun(program, parameters))
 
     @property
-    def last(self) -> Ran[R] | None:
+    def last(self) -> ProgramRun[R] | None:
         """The last program that was run; None where none was."""
         return self.ran[-1] if self.ran else None
 
@@ -121,7 +121,7 @@ class Reading(Generic[R]):
         return self.source.told(self.last, answer) if self.last is not None else Read(render(answer))
 
     def _result(self, program: str, parameters: Mapping[str, Value], result: R) -> ToolResult:
-        self.ran.append(Ran(program, parameters, result))
+        self.ran.append(ProgramRun(program, parameters, result))
         return ToolResult(value=decode(self.source.json(result)))
 
 
@@ -199,7 +199,7 @@ class Statements(Programs[Rows]):
         """
         return encoded(result.rows)
 
-    def told(self, last: Ran[Rows], answer: Json) -> Read | Unfit:
+    def told(self, last: ProgramRun[Rows], answer: Json) -> Read | Unfit:
         """Return the rows, or the answer that was made of them, with the statement."""
         rows = last.result
         if rows.nothing:
@@ -288,7 +288,7 @@ class Frame(Programs[str]):
         """Return a result as procedures get it."""
         return result
 
-    def told(self, last: Ran[str], answer: Json) -> Read | Unfit:
+    def told(self, last: ProgramRun[str], answer: Json) -> Read | Unfit:
         """Return the answer, with the expression."""
         if found_nothing(last.result):
             return UNFOUND

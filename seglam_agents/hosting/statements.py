@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, cast
 
 from seglam_agents.guards.slots.exports import find_all
 from seglam_agents.hosting.answering import Unfit
+from seglam_agents.records.shapes import is_listing
 
 Kind: TypeAlias = Literal["word", "string", "quoted", "number", "parameter", "mark"]
 
@@ -161,13 +162,11 @@ class Asked:
     def of(cls, question: str) -> Asked:
         """Read a question."""
         numbers = {float(match[0].replace(",", "")) for match in _DIGITS.finditer(question)}
-        for value, _, _ in cast("list[tuple[object, int, int]]", find_all("number", question)):
-            if isinstance(value, (int, float)):
-                numbers.add(float(value))
+        numbers |= {float(value) for value in _spelt("number", question) if isinstance(value, (int, float))}
         days = {
             value.isoformat()
             for kind in ("date", "monthday")
-            for value, _, _ in cast("list[tuple[object, int, int]]", find_all(kind, question))
+            for value in _spelt(kind, question)
             if isinstance(value, date)
         }
         return cls(_folded(question), frozenset(numbers), frozenset(days))
@@ -182,6 +181,11 @@ class Asked:
         """Tell whether words stand in the question as whole words."""
         wanted = _folded(text)
         return bool(wanted) and bool(re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", self.text))
+
+
+def _spelt(kind: str, question: str) -> list[object]:
+    """Return the values of a kind that a question spells."""
+    return [place[0] for place in find_all(kind, question) if is_listing(place)]
 
 
 def _value(found: Sequence[Token], number: int, asked: Asked, strings: frozenset[int]) -> str | int | float | None:

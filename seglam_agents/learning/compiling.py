@@ -81,6 +81,8 @@ class Compiling:
             if isinstance(result, Compiled) and self.second_opinion and _unproven(known, result.candidate):
                 result, answer, extra = yield from self._confirm(compiler, task, known, result)
                 usage += extra
+            if isinstance(result, Compiled):
+                result = replace(result, candidate=self._placed(result.candidate, result.report))
             if isinstance(result, Compiled) and self.attacker and result.candidate.procedure.provenance.model:
                 result = yield from self._attacked(compiler, task, result)
                 usage += result.usage
@@ -102,7 +104,7 @@ class Compiling:
         """Store what was admitted, and remember what was refused."""
         match result:
             case Compiled(candidate=made, report=report, attempts=attempts):
-                candidate = self._grown(self._placed(made))
+                candidate = self._grown(self._placed(made, report))
                 if candidate.parent and _says_the_same(candidate.parent, candidate.procedure):
                     return Learned(status="deferred", reason=f"{candidate.parent.key} says it already", usage=usage)
                 entry = self._store(candidate, report, vector)
@@ -121,7 +123,11 @@ class Compiling:
                 said = as_answer(answer) if answer else None
                 return Learned(status="not crystallizable", reason=reason, answer=said, usage=usage)
 
-    def _placed(self, candidate: Candidate) -> Candidate:
+    def _placed(self, candidate: Candidate, report: AdmissionReport | None = None) -> Candidate:
+        """Return a candidate with the sandbox in which it was admitted, or is to be."""
+        if report and report.sandbox:
+            tried = candidate.procedure.model_copy(update={"sandbox": report.sandbox})
+            return replace(candidate, procedure=tried)
         sandbox, clock = self.admission.executor.sandbox, self.admission.now is not None
         return replace(candidate, procedure=placed(candidate.procedure, sandbox, tools=self.tools, clock=clock))
 
@@ -225,7 +231,7 @@ def _says_the_same(parent: Procedure, made: Procedure) -> bool:
 
 def _attack(compiled: Compiled, evidence: str, cases: int) -> Compiled:
     check = Check(name="attacker", verdict="passed", evidence=evidence, cases=cases)
-    return replace(compiled, report=AdmissionReport(checks=(*compiled.report.checks, check)))
+    return replace(compiled, report=compiled.report.model_copy(update={"checks": (*compiled.report.checks, check)}))
 
 
 def _unproven(known: Known, candidate: Candidate) -> bool:
@@ -238,4 +244,4 @@ def _unproven(known: Known, candidate: Candidate) -> bool:
 
 def _opinion(compiled: Compiled, evidence: str) -> Compiled:
     check = Check(name="second opinion", verdict="passed", evidence=evidence, cases=1)
-    return replace(compiled, report=AdmissionReport(checks=(*compiled.report.checks, check)))
+    return replace(compiled, report=compiled.report.model_copy(update={"checks": (*compiled.report.checks, check)}))

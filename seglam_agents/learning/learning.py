@@ -17,7 +17,7 @@ from seglam_agents.learning.policy import Policy, Spending
 from seglam_agents.learning.shadows import Shadows
 from seglam_agents.learning.tasks import Tasks
 from seglam_agents.learning.tracebook import TraceBook
-from seglam_agents.records.errors import ModelError, RecordingError
+from seglam_agents.records.errors import ModelError, RecordingError, said
 from seglam_agents.records.outcome import Deopt, Hit, Learned, LearnedKind, Miss
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request, Scope
@@ -228,4 +228,4 @@ def _unclean(trace: Trace) -> str | None:
 
 
 def _failed(error: Exception) -> Learned:
-    return Learned(status="failed", reason=f"{type(error).__name__}: {error}")
+    return Learned(status="failed", reason=said(error))

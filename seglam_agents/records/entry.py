@@ -81,6 +81,8 @@ class AdmissionReport(Record):
     """Every check of one candidate, with its evidence."""
 
     checks: tuple[Check, ...] = ()
+    sandbox: str = ""
+    """The name of the sandbox in which it was tried; empty in older reports, and where it was not run."""
 
     @property
     def admitted(self) -> bool:

@@ -83,3 +83,11 @@ class ModelError(SeglamError):
 
 class RecordingError(ModelError):
     """A recorded model was asked something it does not hold."""
+
+
+def said(error: BaseException) -> str:
+    """Return the type and the words of an error of others, which may have none. Never raises."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:
+        return type(error).__name__

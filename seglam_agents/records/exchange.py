@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -17,6 +17,7 @@ from uuid import UUID
 
 from seglam_agents.records.errors import NotAValueError
 from seglam_agents.records.record import Json
+from seglam_agents.records.shapes import is_mapping, is_sequence, is_set
 from seglam_agents.records.values import Money, Quantity, Value, encode
 
 MAX_DEPTH = 60
@@ -79,15 +80,14 @@ class _Exchange:
 
     def _several(self, value: object, depth: int) -> Value:
         match value:
-            case Mapping():
-                entries = cast("Mapping[object, object]", value)
-                return {_text(str(key)): self.value(item, depth + 1) for key, item in entries.items()}
-            case Set():
-                return self._sorted(cast("Set[object]", value), depth)
+            case _ if is_mapping(value):
+                return {_text(str(key)): self.value(item, depth + 1) for key, item in value.items()}
+            case _ if is_set(value):
+                return self._sorted(value, depth)
             case bytes() | bytearray() | memoryview():
                 raise NotAValueError("bytes are no value: return text")
-            case Sequence():
-                return [self.value(item, depth + 1) for item in cast("Sequence[object]", value)]
+            case _ if is_sequence(value):
+                return [self.value(item, depth + 1) for item in value]
             case _:
                 raise NotAValueError(
                     f"a {type(value).__name__} is no value: return numbers, text, dates, lists or dicts"

@@ -105,9 +105,10 @@ HitKind: TypeAlias = Literal["guard", "called"]
 """`guard`: a guard accepted the text. `called`: the procedure was called by name, with arguments."""
 RecognisedKind: TypeAlias = Literal["ride", "call"]
 """`ride`: in the call that would have answered. `call`: in a short call of its own."""
-MissKind: TypeAlias = Literal["unknown", "declined", "conflict", "not tried", "broken"]
+MissKind: TypeAlias = Literal["unknown", "declined", "conflict", "not tried", "sandbox", "broken"]
 """`unknown`: nothing stored is like the request. `declined`: guards were asked and none accepted. `conflict`: several
-accepted and disagreed. `not tried`: the request was not looked up. `broken`: the cache is broken."""
+accepted and disagreed. `not tried`: the request was not looked up. `sandbox`: a procedure accepts it whose
+sandbox is not here. `broken`: the cache is broken."""
 RefusedKind: TypeAlias = Literal["empty", "too long", "not text", "no such procedure", "arguments", "broken"]
 
 

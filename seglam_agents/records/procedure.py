@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from seglam_agents.records.record import Json, Migration, Record, VersionedRecord, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Effect, Tool
+
+FIRST_SANDBOX: Final = "monty"
+"""The sandbox of records that name none: it was the only default when they were written."""
 
 
 class Parameter(Record):
@@ -163,13 +166,14 @@ class Procedure(VersionedRecord):
     instructions: str = ""
     """Digest of the instructions that the agent had when this was learnt; empty where it had none."""
     sandbox: str = ""
-    """The sandbox that its body needs; empty for the default one."""
+    """The name of the sandbox that it was admitted in; empty in older records, which were for Monty. See `home`."""
 
     @property
     def content_hash(self) -> str:
         """SHA-256 over everything that decides an answer: guard, body, parameters, tools, closing and sandbox."""
         # What version 1 did not have counts only where it is used: hashes that were written down stay true.
-        later = [part for part in (self._closing_part, self.sandbox) if part]
+        elsewhere = "" if self.home == FIRST_SANDBOX else self.home
+        later = [part for part in (self._closing_part, elsewhere) if part]
         return digest(
             self.guard.model_dump(mode="json"),
             self.body,
@@ -178,6 +182,11 @@ class Procedure(VersionedRecord):
             *later,
             length=64,
         )
+
+    @property
+    def home(self) -> str:
+        """The name of the one sandbox that it runs in: two interpreters that differ must not take turns."""
+        return self.sandbox or FIRST_SANDBOX
 
     @property
     def conditions(self) -> Conditions:

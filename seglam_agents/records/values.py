@@ -12,6 +12,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeAlias, cast
 
 from seglam_agents.records.record import Json
+from seglam_agents.records.shapes import is_listing
 
 
 class Money(NamedTuple):
@@ -89,14 +90,23 @@ def tidy(value: Value) -> Value:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
+def endless_number(value: Value) -> float | None:
+    """Return a number within a value that is infinite or none at all, which JSON does not have; None if none is."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else value
+    if isinstance(value, str) or not isinstance(value, (Mapping, Sequence)):
+        return None
+    items = cast("Sequence[Value]", list(value.values()) if isinstance(value, Mapping) else value)
+    return next((found for item in items if (found := endless_number(item)) is not None), None)
+
+
 def same(left: object, right: object, *, tolerance: float = 1e-6) -> bool:
     """Tell whether two answers are the same, up to the noise of floating point and the spelling of a number."""
     first, second = as_number(left), as_number(right)
     if first is not None and second is not None and not (math.isnan(first) or math.isnan(second)):
         return math.isclose(first, second, rel_tol=tolerance, abs_tol=tolerance)
-    if isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
-        ours, theirs = cast(Sequence[object], left), cast(Sequence[object], right)
-        return len(ours) == len(theirs) and all(same(a, b) for a, b in zip(ours, theirs, strict=True))
+    if is_listing(left) and is_listing(right):
+        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
     if isinstance(left, str) and isinstance(right, str):
         return " ".join(left.split()).casefold() == " ".join(right.split()).casefold()
     return left == right

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
@@ -104,7 +104,7 @@ class Choice:
     """Which of several sandboxes a program is for."""
 
     sandbox: str | None
-    """Its name; empty for the default one, None where none can run the program."""
+    """Its name; None where none can run the program."""
     lacking: Mapping[str, Sequence[Problem]]
     """What the ones before it lack, by name."""
 
@@ -180,6 +180,15 @@ class Sandbox(Protocol):
         ...
 
 
+REMOTE: Final = frozenset({"e2b"})
+"""The names of the sandboxes that run programs on another machine than the user's."""
+
+
 def offers(sandbox: Sandbox, name: str) -> bool:
     """Tell whether a program for the sandbox of that name can run in this one."""
-    return not name or name in (sandbox.offered if isinstance(sandbox, Offering) else (sandbox.name,))
+    return name in names(sandbox)
+
+
+def names(sandbox: Sandbox) -> tuple[str, ...]:
+    """Return the names of all that a sandbox is, the default first."""
+    return sandbox.offered if isinstance(sandbox, Offering) else (sandbox.name,)

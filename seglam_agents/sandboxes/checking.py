@@ -13,9 +13,12 @@ from datetime import time as clock_time
 from typing import Final, cast
 
 from seglam_agents.records.errors import NotAValueError
+from seglam_agents.records.shapes import is_listing
 from seglam_agents.records.values import Money, Quantity, Value
 
 MAX_DEPTH: Final = 60
+MAX_VALUES: Final = 100_000
+"""Values that a value may be made of: each costs its host more than its size on paper."""
 MAX_INTEGER_BITS: Final = 14_000
 """Just below the 4300 digits at which Python refuses to write an integer down."""
 TOO_DEEP: Final = f"the value is nested more than {MAX_DEPTH} levels deep, or contains itself"
@@ -111,8 +114,12 @@ class _Checker:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._left = max_bytes
+        self._values = MAX_VALUES
 
     def value(self, value: object, depth: int) -> Value:
+        self._values -= 1
+        if self._values < 0:
+            raise TooLargeError(f"the value is made of more than {MAX_VALUES:,} values")
         if value is None or value is True or value is False:
             self._spend(4)
             return value
@@ -124,8 +131,8 @@ class _Checker:
             case float() | datetime() | date() | clock_time() | timedelta():
                 self._spend(20)
                 return value
-            case list() | tuple():
-                return self._items(cast("Sequence[object]", value), depth)
+            case _ if is_listing(value):
+                return self._items(value, depth)
             case dict():
                 return self._entries(cast("dict[object, object]", value), depth)
             case _:

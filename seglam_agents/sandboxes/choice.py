@@ -43,7 +43,7 @@ class SandboxChoice:
         for sandbox in self._by_name.values():
             problems = sandbox.check(program)
             if not problems:
-                return Choice("" if sandbox is self._default else sandbox.name, lacking)
+                return Choice(sandbox.name, lacking)
             lacking[sandbox.name] = problems
         return Choice(None, lacking)
 

@@ -8,6 +8,7 @@ program that forges these can change what comes of its own run, and nothing else
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Mapping
 from typing import Final, cast
@@ -16,9 +17,13 @@ from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import Execution, Failed, FailureKind, Limits
+from seglam_agents.sandboxes.checking import MAX_VALUES
 from seglam_agents.sandboxes.exchange import Answered, HostSide, Raised, Stop
 
 _FRAME_OVERHEAD: Final = 65_536
+_MAX_PARTS: Final = 2 * MAX_VALUES
+"""Commas and brackets of a frame; an empty list in a list has two of them."""
+_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _KINDS: Final = ("error", "limit", "syntax", "value")
 
 
@@ -63,7 +68,7 @@ class Conversation:
         line = bytes(self._input[:end])
         del self._input[: end + 1]
         try:
-            frame: Json = json.loads(line)
+            frame = read_frame(line)
         except (ValueError, RecursionError) as error:
             raise BrokenError("crash", f"the process of the program sent no JSON: {error}") from error
         return frame if isinstance(frame, dict) else {}
@@ -96,6 +101,23 @@ class BrokenError(SandboxError):
     def __init__(self, kind: FailureKind, reason: str) -> None:
         self.kind: FailureKind = kind
         super().__init__(reason)
+
+
+def read_frame(line: bytes) -> Json:
+    """Return the document of a line.
+
+    Raises:
+        BrokenError: it is made of so many values that reading it would cost its host too much.
+        ValueError: it is no JSON.
+    """
+    if _parts(line) > _MAX_PARTS and _parts(_TEXT.sub(b"", line)) > _MAX_PARTS:
+        raise BrokenError("limit", f"the value is made of more than {MAX_VALUES:,} values")
+    document: Json = json.loads(line)
+    return document
+
+
+def _parts(line: bytes) -> int:
+    return sum(map(line.count, (b",", b"[", b"{")))
 
 
 def ending(frame: Mapping[str, Json], host: HostSide) -> Execution | None:

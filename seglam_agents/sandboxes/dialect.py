@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
 from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
@@ -91,9 +94,19 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
         ]
     if dialect.small:
         problems += differences(program.source, tools)
+    else:
+        problems += _modules_as_values(nodes, names, dialect)
     if program.clock:
         problems = [problem for problem in problems if not problem.message.endswith(_NO_CLOCK)]
     return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
+
+
+def _modules_as_values(nodes: Sequence[ast.AST], names: _Names, dialect: Dialect) -> Iterator[Problem]:
+    """Refuse a module that is handed around: what is then done with it cannot be seen."""
+    owners = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
+        if isinstance(node, ast.Name) and id(node) not in owners and names.dotted(node) in dialect.modules:
+            yield Problem(node.lineno, f"the module {node.id} is no value here: write {node.id}.name(...)")
 
 
 class _Names:
@@ -148,6 +161,8 @@ def _messages(node: ast.AST, names: _Names, dialect: Dialect, modules: Sequence[
             yield from _call(node, names, dialect)
         case ast.ClassDef() if dialect.small:
             yield from _class(node)
+        case ast.MatchClass(kwd_attrs=attributes) if hidden := [x for x in attributes if x.startswith("__")]:
+            yield f"the attribute {hidden[0]} cannot be used: double-underscore attributes do not exist here"
         case _:
             if message := dialect.syntax.get(type(node).__name__):
                 yield message
@@ -166,6 +181,8 @@ def _from(node: ast.ImportFrom, dialect: Dialect, modules: Sequence[str]) -> Ite
     for alias in node.names:
         if alias.name == "*":
             yield "import * is not possible: name what you import"
+        elif not dialect.small:
+            yield from _hidden(node.module or "", alias.name, dialect)
         if advice := dialect.missing.get(f"{node.module}.{alias.name}"):
             yield f"{node.module}.{alias.name} does not exist here: {advice}"
 
@@ -176,10 +193,27 @@ def _attribute(node: ast.Attribute, names: _Names, dialect: Dialect) -> Iterator
     dotted = names.dotted(node)
     if advice := dialect.missing.get(dotted):
         yield f"{dotted} does not exist here: {advice}"
+    if not dialect.small:
+        yield from _hidden(names.dotted(node.value), node.attr, dialect)
     if advice := dialect.methods.get(node.attr):
         yield f".{node.attr} does not exist here: {advice}"
     if dialect.small:
         yield from _method_of_type(node, names)
+
+
+def _hidden(module: str, name: str, dialect: Dialect) -> Iterator[str]:
+    """Refuse what a module of the standard library does not offer: others that it has imported, its own machinery."""
+    known = module in dialect.modules and module != "slots" and f"{module}.{name}" not in dialect.modules
+    if known and name not in _offered(module):
+        yield f"{module}.{name} does not exist here: use only what the module offers"
+
+
+@lru_cache(maxsize=64)
+def _offered(module: str) -> frozenset[str]:
+    loaded = importlib.import_module(module)
+    listed: Sequence[str] | None = getattr(loaded, "__all__", None)
+    names = listed if listed is not None else [name for name in dir(loaded) if not name.startswith("_")]
+    return frozenset(name for name in names if not isinstance(getattr(loaded, name, None), ModuleType))
 
 
 def _method_of_type(node: ast.Attribute, names: _Names) -> Iterator[str]:
@@ -378,6 +412,15 @@ COMMON: Final = Dialect(ALLOWED_MODULES, _SYNTAX, _MISSING, _MISSING_METHODS, _M
 """What every sandbox understands."""
 
 _ASYNC: Final = ("AsyncFunctionDef", "Await", "AsyncFor", "AsyncWith")
+_COMPUTED: Final[Mapping[str, str]] = dict.fromkeys(
+    ("operator.attrgetter", "operator.methodcaller", "string.Formatter", "typing.get_type_hints", "typing.ForwardRef"),
+    "attributes and code are not made up at run time",
+)
+_INSIDES: Final = (
+    *("mro", "gi_frame", "gi_code", "gi_yieldfrom", "cr_frame", "cr_code", "ag_frame", "ag_code", "f_globals"),
+    *("f_builtins", "f_locals", "f_back", "f_code", "tb_frame", "tb_next", "co_code", "co_consts"),
+)
+
 _LACKS_IN_CPYTHON: Final = (
     *("eval", "exec", "compile", "__import__", "globals", "vars", "open", "input", "breakpoint", "exit", "quit"),
     *("help", "id", "hash", "aiter", "anext"),
@@ -390,8 +433,11 @@ CPYTHON: Final = Dialect(
         *("textwrap", "unicodedata"),
     ),
     {node: _SYNTAX[node] for node in _ASYNC},
-    {name: advice for name, advice in _MISSING.items() if advice == _NO_CLOCK},
-    {},
+    {**{name: advice for name, advice in _MISSING.items() if advice == _NO_CLOCK}, **_COMPUTED},
+    {
+        **dict.fromkeys(_INSIDES, "the insides of an interpreter are none of a program's business"),
+        "samples": _NO_RANDOMNESS,
+    },
     {name: _MISSING_BUILTINS[name] for name in _LACKS_IN_CPYTHON},
     small=False,
 )

@@ -24,7 +24,7 @@ from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
-from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, reply
+from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, read_frame, reply
 from seglam_agents.sandboxes.dialect import CPYTHON, look
 from seglam_agents.sandboxes.exchange import CLOSED, HostSide, Stop, given
 from seglam_agents.sandboxes.remote import MARK, setup_code, task_of
@@ -348,7 +348,7 @@ class _Output:
             raise _InterpreterLostError("crash", f"the remote interpreter failed: {error.name}: {error.value}"[:500])
         parts = "".join(self._parts).split(MARK)
         try:
-            document: Json = json.loads(parts[1]) if len(parts) == 3 else None
+            document = read_frame(parts[1].encode()) if len(parts) == 3 else None
         except (ValueError, RecursionError) as broken:
             raise BrokenError("crash", "the remote process sent no JSON") from broken
         if not isinstance(document, dict):

@@ -269,7 +269,14 @@ def given(arguments: Mapping[str, Value]) -> dict[str, Value] | Failed:
 
 
 def _reason(args: Sequence[object], kwargs: Mapping[str, object]) -> str:
-    return _cut(str(args[0] if args else kwargs.get("reason", "no reason given")))
+    given = args[0] if args else kwargs.get("reason", "no reason given")
+    if isinstance(given, str):
+        return _cut(given)
+    try:
+        # Measured before it is written down: what shares its parts is small in memory, and endless on paper.
+        return _cut(str(checked(given, MAX_REASON)))
+    except NotAValueError as error:
+        return f"a reason that cannot be told: {error}"
 
 
 def _message(error: BaseException) -> str:

@@ -59,7 +59,10 @@ class Keeper:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._broken = False
-        self._control, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        try:
+            self._control, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise SandboxError(f"the worker of the process sandbox cannot be reached: {error}") from error
         with theirs:
             self._popen = _popen(theirs)
         self._greet(packages)

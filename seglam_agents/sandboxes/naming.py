@@ -13,7 +13,8 @@ def imports(nodes: Iterable[ast.AST]) -> dict[str, str]:
         match node:
             case ast.Import():
                 for alias in node.names:
-                    found[alias.asname or alias.name.partition(".")[0]] = alias.name
+                    top = alias.name.partition(".")[0]
+                    found[alias.asname or top] = alias.name if alias.asname else top
             case ast.ImportFrom():
                 for alias in node.names:
                     found[alias.asname or alias.name] = f"{node.module}.{alias.name}"

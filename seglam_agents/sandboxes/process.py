@@ -205,8 +205,10 @@ class _Pool:
         """End the worker; its children die with it."""
         with self._lock:
             self.closed = True
-        self._spares.close()
-        self._keeper.close()
+        try:
+            self._spares.close()
+        finally:
+            self._keeper.close()
 
     def forget(self) -> None:
         """Close this process's copies of what belongs to the one that forked it."""

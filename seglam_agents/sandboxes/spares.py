@@ -153,8 +153,12 @@ class Spares(Generic[K, T]):
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="seglam-spares", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="seglam-spares", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                raise SandboxError(f"a thread for the sandbox cannot be started: {error}") from error
+            self._thread = thread
 
     def _work(self) -> None:
         while True:

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from seglam_agents.records.errors import said
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep
-from seglam_agents.records.values import Value, decode, encode, tidy
+from seglam_agents.records.values import Value, decode, encode, endless_number, tidy
 from seglam_agents.sandboxes.base import (
     Execution,
     Failed,
@@ -44,6 +45,8 @@ class Executor:
         now: datetime | None = None,
     ) -> Action:
         """Run the body over the recorded results, up to the first call that has none."""
+        if loaded.missing:
+            return GiveUp(loaded.missing, kind="unavailable")
         execution = self.sandbox.run(
             loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
         )
@@ -66,6 +69,8 @@ class Executor:
         now: datetime | None = None,
     ) -> tuple[Action, tuple[ToolStep, ...]]:
         """Run the body to its end with live tools, and return the steps as executed."""
+        if loaded.missing:
+            return GiveUp(loaded.missing, kind="unavailable"), ()
         steps: list[ToolStep] = []
         problems: list[str] = []
 
@@ -95,7 +100,7 @@ class Executor:
                 raise
             # From the first call on, nothing may hide from the model what was done.
             logger.exception("a body broke after it had called tools; the model takes over")
-            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken"), tuple(steps)
+            return GiveUp(f"the cache is broken: {said(error)}", kind="broken"), tuple(steps)
 
 
 def _action(execution: Execution, loaded: Loaded) -> Action:
@@ -114,8 +119,9 @@ def _action(execution: Execution, loaded: Loaded) -> Action:
 
 
 def _final(value: Value, seconds: float) -> Action:
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return GiveUp(f"value: the answer is {value}, which is not a number", seconds, "value")
+    endless = endless_number(value)
+    if endless is not None:
+        return GiveUp(f"value: the answer holds {endless}, which is not a number", seconds, "value")
     return Final(encode(tidy(value)), seconds)
 
 

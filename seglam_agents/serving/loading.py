@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
 from seglam_agents.guards.locales import notation
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.records.errors import SandboxError, StaleError
-from seglam_agents.records.procedure import Parameter, Procedure, ToolUse
+from seglam_agents.records.procedure import FIRST_SANDBOX, Parameter, Procedure, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
-from seglam_agents.sandboxes.base import Limits, Offering, Program, Sandbox, ToolCall, offers
+from seglam_agents.sandboxes.base import Limits, Offering, Program, Sandbox, ToolCall, names, offers
+from seglam_agents.serving.arguments import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,15 @@ class Loaded:
     """Names of the arguments that `run` takes."""
     content_hash: str
     """That of the procedure, computed once."""
+    missing: str = ""
+    """Why it cannot run here, where the sandbox that it was admitted in is not there or lacks what it needs."""
 
     def meant(self, call: ToolCall) -> ToolCall:
-        """Return a call of the body by the tool's own name."""
+        """Return a call of the body by the tool's own name, with whole numbers where it takes no others."""
         names = {use.called: use.name for use in self.procedure.tools if use.called}
-        return ToolCall(names[call.tool], call.arguments) if call.tool in names else call
+        tool = next((tool for tool in self.program.tools if tool.name == call.tool), None)
+        arguments = whole(tool, call.arguments) if tool else call.arguments
+        return ToolCall(names.get(call.tool, call.tool), arguments)
 
     @property
     def reads(self) -> frozenset[str]:
@@ -66,12 +71,9 @@ def load(
 
     Raises:
         StaleError: a tool of it is gone.
-        SandboxError: the sandbox that it needs is not there.
         TemplateError: its guard cannot be read.
         PredicateError: its predicate cannot be read.
     """
-    if not offers(sandbox, procedure.sandbox):
-        raise SandboxError(f"it needs the sandbox {procedure.sandbox!r}: open the cache with SandboxChoice(…)")
     used = tuple(_named(use, _current(use.name, tools)) for use in procedure.tools)
     context = [parameter for parameter in procedure.parameters if parameter.source == "context"]
     looks_at = names_read(procedure.body)
@@ -84,6 +86,7 @@ def load(
             procedure.guard.code,
             sandbox,
             context=context,
+            home=procedure.home,
             limits=limits,
             notation=written,
             seen=seen,
@@ -103,17 +106,37 @@ def load(
             within=within,
         )
     )
-    program = Program(procedure.body, "run", used, sandbox=procedure.sandbox)
-    return Loaded(procedure, guard, program, arguments, procedure.content_hash)
+    program = Program(procedure.body, "run", used, sandbox=procedure.home)
+    return Loaded(procedure, guard, program, arguments, procedure.content_hash, missing(program, sandbox))
 
 
 def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], clock: bool) -> Procedure:
-    """Return a procedure with the sandbox that its body needs, where several are offered and the default cannot."""
-    if procedure.sandbox or not isinstance(sandbox, Offering):
+    """Return a procedure with the name of the sandbox that it is to be admitted in: the first that can run its body."""
+    if procedure.sandbox:
         return procedure
+    if not isinstance(sandbox, Offering):
+        return procedure.model_copy(update={"sandbox": sandbox.name})
     used = tuple(_named(use, tools[use.name]) for use in procedure.tools if use.name in tools)
     choice = sandbox.choose(Program(procedure.body, "run", used, clock=clock))
-    return procedure.model_copy(update={"sandbox": choice.sandbox}) if choice.sandbox else procedure
+    return procedure.model_copy(update={"sandbox": choice.sandbox or sandbox.offered[0]})
+
+
+def missing(program: Program, sandbox: Sandbox) -> str:
+    """Return why a program cannot run here: its sandbox is not there, lacks what it needs, or is broken."""
+    try:
+        return _lacking(program, sandbox)
+    except SandboxError as error:
+        return str(error)
+
+
+def _lacking(program: Program, sandbox: Sandbox) -> str:
+    if not offers(sandbox, program.sandbox):
+        here = ", ".join(names(sandbox))
+        return f"it was admitted in the sandbox {program.sandbox!r} and runs in no other; this cache has {here}"
+    if program.sandbox == FIRST_SANDBOX:
+        return ""  # Looking would start its worker; what Monty understands does not depend on how it was made.
+    problems = sandbox.check(replace(program, clock=True))
+    return f"the sandbox {program.sandbox!r} lacks what it needs: {problems[0].message}" if problems else ""
 
 
 def _is_command(procedure: Procedure) -> bool:

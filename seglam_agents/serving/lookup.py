@@ -10,6 +10,7 @@ from datetime import datetime
 
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import NormalText, normalise
+from seglam_agents.records.errors import said
 from seglam_agents.records.outcome import (
     Action,
     Call,
@@ -212,6 +213,10 @@ class Lookup:
         asked = time.perf_counter()
         timing = Timing(normalise=normalised - started, index=indexed - normalised, guards=asked - indexed)
         if not accepting:
+            if absent := self._absent(request, text):
+                stops = (*absent, *stops)
+                reason = f"{absent[0].procedure} would answer, but {absent[0].reason}"
+                return Miss(kind="sandbox", reason=reason, stops=stops, timing=timing)
             if stops:
                 return Miss(kind="declined", reason="no guard accepts the request", stops=stops, timing=timing)
             return Miss(kind="unknown", reason="no stored procedure is like the request", timing=timing)
@@ -234,7 +239,7 @@ class Lookup:
             for loaded, judgement in judgements
             if isinstance(judgement, Declined)
         )
-        stops = (*self._shadows(request, text), *stops)
+        stops = (*self._absent(request, text), *self._shadows(request, text), *stops)
         verdict = {0: "miss: no guard accepts", 1: "one guard accepts"}.get(
             len(accepted), f"{len(accepted)} guards accept: a hit only if their answers agree"
         )
@@ -269,6 +274,16 @@ class Lookup:
                 key = served.loaded.procedure.key
                 stops.append(Stop(procedure=key, stage=judgement.stage, reason=judgement.reason))
         return accepting, tuple(stops)
+
+    def _absent(self, request: Request, text: NormalText) -> tuple[Stop, ...]:
+        """Return the procedures that would accept, but whose sandbox is not here."""
+        return tuple(
+            Stop(procedure=served.loaded.procedure.key, stage="sandbox", reason=served.loaded.missing)
+            for served in self.retriever.absent(request.scope)
+            # A guard that is code would have to run there too.
+            if isinstance(served.loaded.guard, TemplateGuard)
+            and isinstance(served.loaded.guard.match(text, request.context), Accepted)
+        )
 
     def _shadows(self, request: Request, text: NormalText) -> tuple[Stop, ...]:
         """Return the procedures that would accept, but run in shadow."""
@@ -319,7 +334,7 @@ class Lookup:
                 raise
             # From the first call on, nothing may hide from the model what was done.
             logger.exception("a body broke after tools were called; the model takes over")
-            return GiveUp(f"the cache is broken: {type(error).__name__}: {error}", kind="broken")
+            return GiveUp(f"the cache is broken: {said(error)}", kind="broken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +399,7 @@ def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
 
 
 def _broken(error: Exception) -> Miss:
-    return Miss(kind="broken", reason=f"the cache is broken: {type(error).__name__}: {error}")
+    return Miss(kind="broken", reason=f"the cache is broken: {said(error)}")
 
 
 def _conflict(accepting: list[_Accepting], reason: str, timing: Timing) -> Miss:

@@ -13,7 +13,6 @@ from seglam_agents.guards.index import GuardIndex
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.guards.normal import NormalText
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Limits, Sandbox
@@ -50,6 +49,8 @@ class _Shelf:
     served: dict[str, Served] = field(default_factory=dict[str, Served])
     shadows: dict[str, Served] = field(default_factory=dict[str, Served])
     """Those that run beside the model and serve nothing."""
+    absent: dict[str, Served] = field(default_factory=dict[str, Served])
+    """Those whose sandbox is not here: they serve nothing, and a miss names them."""
     index: GuardIndex = field(default_factory=GuardIndex)
     coded: dict[str, Served] = field(default_factory=dict[str, Served])
     """Those whose guard is code and cannot be indexed."""
@@ -119,6 +120,10 @@ class Retriever:
         """Return every procedure of a scope that runs beside the model and serves nothing."""
         return list(self._fresh(scope).shadows.values())
 
+    def absent(self, scope: Scope) -> list[Served]:
+        """Return every procedure of a scope that cannot run here, because its sandbox is not there."""
+        return list(self._fresh(scope).absent.values())
+
     def served(self, scope: Scope, procedure_id: str) -> Served | None:
         """Return a procedure that may answer."""
         return self._fresh(scope).served.get(procedure_id)
@@ -186,7 +191,7 @@ class Retriever:
                 if key in place:
                     place[key] = replace(place[key], entry=entry)
             return
-        for place in (shelf.served, shelf.shadows, shelf.coded):
+        for place in (shelf.served, shelf.shadows, shelf.coded, shelf.absent):
             place.pop(key, None)
         shelf.index.remove(key)
         if entry.status in ("active", "shadow"):
@@ -204,9 +209,13 @@ class Retriever:
                 write_range=self._write_range,
             )
             served = Served(loaded, entry)
-        except SeglamError as error:
-            # One procedure that cannot serve must not take the others down.
-            logger.warning("procedure %s does not serve: %s", procedure.key, error)
+        except Exception as error:
+            # One procedure that cannot serve must not take the others down, whatever is wrong with it.
+            logger.warning("procedure %s does not serve: %s: %s", procedure.key, type(error).__name__, error)
+            return
+        if loaded.missing:
+            logger.warning("procedure %s does not serve: %s", procedure.key, loaded.missing)
+            shelf.absent[procedure.id] = served
             return
         reason = self.hindrance(entry)
         if reason:

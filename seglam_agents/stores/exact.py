@@ -66,7 +66,9 @@ class ExactSearch:
 
 def _update(shelf: _Shelf, rows: Sequence[tuple[str, int, bytes]]) -> None:
     for name, revision, numbers in rows:
-        shelf.rows[name] = _unit(np.frombuffer(numbers, dtype=np.float32))
+        vector = np.frombuffer(numbers, dtype=np.float32)
+        if np.isfinite(vector).all():  # Else the disk damaged it.
+            shelf.rows[name] = _unit(vector)
         shelf.revision = max(shelf.revision, revision)
         shelf.matrix = None
 

@@ -117,13 +117,14 @@ def readable_entries(payloads: Iterable[Mapping[str, object] | None], scope: Sco
 
 
 def readable_notes(payloads: Iterable[Mapping[str, object] | None], scope: Scope) -> dict[str, dict[str, Json]]:
-    """Return the notes that can be read, by key; a bad one is logged."""
+    """Return the notes by key; one that cannot be read is logged, and empty: that it was written must not be lost."""
     notes: dict[str, dict[str, Json]] = {}
     for payload in payloads:
         fields = payload or {}
         try:
             if (fields["tenant"], fields["agent"]) != (scope.tenant, scope.agent):
                 raise ValueError("it was filed under a scope that is not its own")
+            notes[str(fields["key"])] = {}
             document = json.loads(str(fields["document"]))
             if not isinstance(document, dict):
                 raise ValueError(f"it is {type(document).__name__}, no object")

@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 from urllib.request import pathname2url
@@ -126,6 +127,8 @@ class Sqlite:
             check_same_thread=False,
         )
         try:
+            # A damaged row must be read as such, and not end the reading of the others.
+            connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA schema_version").fetchone()
         except BaseException:

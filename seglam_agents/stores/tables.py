@@ -6,6 +6,7 @@ of the database: by it the Qdrant shard sees what it lacks.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from array import array
 from collections.abc import Sequence
@@ -197,8 +198,10 @@ def _payload(row: tuple[Any, ...]) -> Payload:
 def _row(row: tuple[Any, ...]) -> Row:
     written, tenant, agent, identifier, entry, check, is_current, vector = row
     payload = _payload((identifier, entry, check))
-    numbers = array("f", vector).tolist() if vector else None
-    return Row(written, Scope(tenant=tenant, agent=agent), payload, bool(is_current), numbers)
+    numbers = array("f", vector).tolist() if vector else []
+    if not all(map(math.isfinite, numbers)):
+        numbers = []  # The disk damaged it.
+    return Row(written, Scope(tenant=tenant, agent=agent), payload, bool(is_current), numbers or None)
 
 
 _TABLES = """
@@ -231,6 +234,8 @@ CREATE VIEW current AS
     JOIN procedures
     ON procedures.scope = heads.scope AND procedures.id = heads.id AND procedures.version = heads.version;
 """
+# Of a vector that was damaged, its procedure is not found as a neighbour; the others are.
+_WHOLE = "typeof(vector) = 'blob' AND length(vector) = 4 * (SELECT value FROM meta WHERE key = 'length')"
 _CURRENT = (
     "SELECT procedures.id, entry, checksum FROM scopes JOIN heads ON heads.scope = scopes.number JOIN procedures ON "
     "procedures.scope = heads.scope AND procedures.id = heads.id AND procedures.version = heads.version "
@@ -241,7 +246,8 @@ _VERSIONS = (
     "WHERE tenant = ? AND agent = ? AND procedures.id = ?"
 )
 _WRITTEN = (
-    "SELECT procedures.written, tenant, agent, procedures.id, entry, checksum, heads.version IS NOT NULL, vector "
+    "SELECT procedures.written, tenant, agent, procedures.id, entry, checksum, heads.version IS NOT NULL, "  # noqa: S608  # of constants alone
+    f"CASE WHEN {_WHOLE} THEN vector END "
     "FROM procedures JOIN scopes ON scopes.number = procedures.scope "
     "LEFT JOIN heads ON heads.scope = procedures.scope AND heads.id = procedures.id "
     "AND heads.version = procedures.version AND heads.revision = procedures.revision "
@@ -255,8 +261,8 @@ _PUT_VERSION = (
 _PUT_HEAD = "INSERT OR REPLACE INTO heads (scope, id, version, revision) VALUES (?, ?, ?, ?)"
 _PUT_VECTOR = "INSERT OR REPLACE INTO vectors (scope, id, revision, vector) VALUES (?, ?, ?, ?)"
 _GET_VECTORS = (
-    "SELECT id, vectors.revision, vector FROM vectors JOIN scopes ON scopes.number = vectors.scope "
-    "WHERE tenant = ? AND agent = ? AND vectors.revision > ? ORDER BY vectors.revision"
+    "SELECT id, vectors.revision, vector FROM vectors JOIN scopes ON scopes.number = vectors.scope "  # noqa: S608  # of constants alone
+    f"WHERE tenant = ? AND agent = ? AND vectors.revision > ? AND {_WHOLE} ORDER BY vectors.revision"
 )
 _PUT_NOTE = "INSERT OR REPLACE INTO notes (scope, kind, key, document) VALUES (?, ?, ?, ?)"
 _GET_NOTES = (

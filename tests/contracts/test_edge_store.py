@@ -30,6 +30,26 @@ from seglam_agents.testing.store_contract import SCOPE, entry
 REPOSITORY = Path(__file__).parents[2]
 
 
+_DAMAGED = "cast(x'fffe41' as text)"
+HARM = {
+    "entry that is no text": "UPDATE procedures SET entry = x'00ff' WHERE id = 'b' AND version = 2",
+    "entry that is no UTF-8": f"UPDATE procedures SET entry = {_DAMAGED} WHERE id = 'b' AND version = 2",
+    "entry that is cut short": "UPDATE procedures SET entry = substr(entry, 1, 40) WHERE id = 'b' AND version = 2",
+    "checksum": "UPDATE procedures SET checksum = 'x' WHERE id = 'b' AND version = 2",
+    "id": f"UPDATE procedures SET id = {_DAMAGED} WHERE id = 'b' AND version = 2",
+    "id of a head": f"UPDATE heads SET id = {_DAMAGED} WHERE id = 'b'",
+    "version of a head": "UPDATE heads SET version = 9 WHERE id = 'b'",
+    "vector that is cut short": "UPDATE vectors SET vector = substr(vector, 1, 7) WHERE id = 'b'",
+    "vector of another length": "UPDATE vectors SET vector = substr(vector, 1, 4) WHERE id = 'b'",
+    "vector without numbers": "UPDATE vectors SET vector = x'0000c07f0000c07f' WHERE id = 'b'",
+    "vector that is a text": "UPDATE vectors SET vector = 'vector' WHERE id = 'b'",
+    "vector under another id": f"UPDATE vectors SET id = {_DAMAGED} WHERE id = 'b'",
+    "note": f"UPDATE notes SET document = {_DAMAGED} WHERE key = 'b'",
+    "key of a note": f"UPDATE notes SET key = {_DAMAGED} WHERE key = 'b'",
+}
+"""What may become of one row, as SQL."""
+
+
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Callable[[], EdgeStore]]:
     """Open the same folder again and again, and close everything in the end."""
@@ -343,18 +363,41 @@ class TestDamage:
             assert [one.procedure.id for one in store.changes(SCOPE).entries] == list("acdef")
             assert found(store, [1.0, 0.0]) == list("acdef")
 
+    @pytest.mark.parametrize("harm", HARM)
+    def test_a_damaged_row_stops_nothing(self, tmp_path: Path, harm: str) -> None:
+        """Whatever became of one row, the others are served, found, remembered and added to, with a shard or without.
+
+        Of a damaged vector the procedure is no neighbour any more; of a damaged text it does not serve.
+        """
+        filled(tmp_path, "abc")
+        with closing(EdgeStore(tmp_path)) as store:
+            for key in "ab":
+                store.put_note(SCOPE, "kind", key, {"n": key})
+        with closing(sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)) as connection:
+            assert connection.execute(HARM[harm]).rowcount == 1
+        for folder in (tmp_path, shutil.copytree(tmp_path, tmp_path / "other", ignore=shutil.ignore_patterns("shard"))):
+            with closing(EdgeStore(folder)) as store:
+                assert {one.procedure.id for one in store.changes(SCOPE).entries} >= {"a", "c"}
+                assert set(found(store, [1.0, 0.0])) >= {"a", "c"}
+                assert store.notes(SCOPE, "kind")["a"] == {"n": "a"}
+                store.put(entry("d"), expected_revision=0, vector=[0.0, 1.0])
+                assert found(store, [0.0, 1.0])[0] == "d"
+            with closing(EdgeStore(folder)) as owner, closing(EdgeStore(folder)) as other:
+                for each in (owner, other):
+                    assert set(found(each, [1.0, 0.0])) >= {"a", "c", "d"}
+
     @pytest.mark.parametrize("text", ["{", "[]", "nothing", "[" * 100_000])
     def test_an_unreadable_note_hides_no_other(
         self, tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """One note that cannot be read is a warning; the others are read."""
+        """One note that cannot be read is a warning, and empty: it was written. The others are read."""
         with closing(EdgeStore(tmp_path)) as store:
             for key in "abc":
                 store.put_note(SCOPE, "kind", key, {"n": key})
             with closing(sqlite3.connect(tmp_path / "store.sqlite", isolation_level=None)) as connection:
                 connection.execute("UPDATE notes SET document = ? WHERE key = 'b'", [text])
             with caplog.at_level(logging.WARNING, logger="seglam_agents.stores"):
-                assert store.notes(SCOPE, "kind") == {"a": {"n": "a"}, "c": {"n": "c"}}
+                assert store.notes(SCOPE, "kind") == {"a": {"n": "a"}, "b": {}, "c": {"n": "c"}}
             assert "'b'" in caplog.text
 
     def test_an_unreadable_kind_or_run_stops_no_learning(

@@ -16,20 +16,11 @@ from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Limits, Program, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.e2b import E2BSandbox
-from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
+from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.testing.e2b_server import E2BServer
 from seglam_agents.testing.sandbox_contract import assert_alive, failed, returned
 
 PAY = Tool(name="pay", parameters={"properties": {"x": {}}}, effect="write")
-
-
-@pytest.fixture(scope="module")
-def process() -> Iterator[Sandbox]:
-    sandbox = second_sandbox()
-    if isinstance(sandbox, Unavailable):
-        pytest.skip(sandbox.reason)
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,7 @@ from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import load
 from seglam_agents.stores.memory import MemoryStore
+from seglam_agents.testing.faults import Faults
 from seglam_agents.testing.models import ScriptedModel, asks_for_code, writes
 
 SPLIT = "Split a $84.50 bill among 4 people"
@@ -211,6 +212,29 @@ class TestLearning:
             tried += [number] if compiled else []
         assert tried == [1, 3, 7, 15]
         assert cache.stats().not_crystallizable == 4
+
+    def test_a_learnable_miss_is_looked_up_once(self, ask: Driver, opened: Open, sandbox: MontySandbox) -> None:
+        """Learning takes the look as it is: guards that are code run no oftener than for a look-up alone."""
+
+        def runs(drive: Callable[[ReasoningCache], Outcome]) -> int:
+            counted = Faults("sandbox", 0, "raises")
+            cache = opened(ScriptedModel(writes(DECLINE)), sandbox=counted.around("sandbox", sandbox))
+            guard = GuardSource(code="def match(request):\n    return None\n")
+            procedure = Procedure(
+                id="coded",
+                name="coded",
+                scope=cache.scope,
+                guard=guard,
+                body="def run():\n    return 1\n",
+                provenance=Provenance(compiler="test"),
+            )
+            cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0, vector=None)
+            assert isinstance(drive(cache), Miss)
+            return counted.calls
+
+        asked = "What is the nicest colour?"
+        looked = runs(lambda cache: ask.lookup(cache, asked))
+        assert looked > 0 and runs(lambda cache: ask.answer(cache, asked)) == looked
 
     def test_a_refusal_survives_a_restart(self, ask: Driver, opened: Open) -> None:
         """Another cache on the same store does not ask for the code of a refused kind at once."""
@@ -534,6 +558,7 @@ class TestFailOpen:
         """The model answers when nothing can be run, neither at admission nor at a hit."""
         store = MemoryStore()
         broken = Broken(SandboxError("no worker"))
+        broken.name = "monty"  # What was admitted in another sandbox would not be asked of it at all.
         model = ScriptedModel(writes(GOOD, answer="ANSWER: 21.13"))
         assert ask.answer(opened(model, store, sandbox=broken), SPLIT).answer == 21.13
         ask.answer(opened(ScriptedModel(writes(GOOD)), store), SPLIT)

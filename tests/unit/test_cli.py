@@ -328,3 +328,25 @@ def test_the_reference_is_current() -> None:
 def test_every_command_and_option_has_a_help_text() -> None:
     """The reference has no gaps."""
     assert "None" not in reference.reference()
+
+
+class TestTerminals:
+    """What a body says reaches a terminal as text that can be seen, never as an order."""
+
+    @pytest.mark.parametrize("way", ["return", "deopt", "raise ValueError"])
+    def test_nothing_steers_the_terminal(self, tmp_path: Path, way: str) -> None:
+        """Escapes clear screens and write clipboards; marks of direction turn a line around."""
+        said = "'\\x1b[2J\\x1b]52;c;ZXZpbA==\\x07 \\u202e\\x9b31m ok'"
+        body = f"def run(total, n):\n    {way}({said})\n"
+        path = tmp_path / "hostile"
+        opened = EdgeStore(path)
+        hostile = entry()
+        opened.put(
+            hostile.model_copy(update={"procedure": hostile.procedure.model_copy(update={"body": body})}),
+            expected_revision=0,
+        )
+        opened.close()
+        for more in ([], ["--json"]):
+            result = CliRunner().invoke(app, ["ask", ASKED, *more, "--store", str(path)])
+            assert "ok" in result.output
+            assert not set(result.output) & set("\x1b\x07\x9b\u202e")

@@ -58,6 +58,7 @@ from seglam_agents.hosting import (
     tool_name,
 )
 from seglam_agents.records.errors import StoreError
+from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
@@ -544,6 +545,23 @@ class TestNamedRequests:
         shop.crash = "writing"
         with pytest.raises(Crash):
             cache.answer(ORDER, request_id="r1")
+        outcome = cache.lookup(ORDER, request_id="r1")
+        assert isinstance(outcome, Deopt) and shop.written == [("tea", 2)]
+        assert "not known whether" in (outcome.steps[-1].error or "")
+
+    def test_a_note_of_a_write_that_was_damaged(
+        self, cache: ReasoningCache, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """That there is one says that the write was begun: it is in doubt, and not made again."""
+        assert isinstance(cache.lookup(ORDER, request_id="r1"), Hit)
+        store = cache.store
+        assert isinstance(store, MemoryStore)
+        known = store.notes
+
+        def damaged(scope: Scope, kind: str) -> dict[str, dict[str, Json]]:
+            return {key: {} for key in known(scope, kind)}
+
+        monkeypatch.setattr(store, "notes", damaged)
         outcome = cache.lookup(ORDER, request_id="r1")
         assert isinstance(outcome, Deopt) and shop.written == [("tea", 2)]
         assert "not known whether" in (outcome.steps[-1].error or "")

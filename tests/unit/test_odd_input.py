@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +12,14 @@ import pytest
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
+from seglam_agents.models.base import Completion, Message
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.outcome import Deopt, Hit, Learned, Miss, Refused
+from seglam_agents.records.errors import ModelError
+from seglam_agents.records.outcome import Deopt, Hit, Learned, Miss, Outcome, Refused
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
+from seglam_agents.records.usage import Usage
 from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 
@@ -141,3 +144,72 @@ def test_a_hit_of_a_tool(opened: Open) -> None:
     stored(cache)
     outcome = cache.lookup("Limit Petrel")
     assert isinstance(outcome, Hit) and outcome.answer == "Petrel limited"
+
+
+class Wordless(Exception):
+    """An error that cannot even be told."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_an_error_without_words_hides_no_write(opened: Open) -> None:
+    """A tool that acted and raised it has acted: the step is told."""
+    done: list[str] = []
+
+    def limit(boat: str) -> None:
+        done.append(boat)
+        raise Wordless
+
+    cache = opened(limit)
+    stored(cache)
+    outcome = cache.answer("Limit Aurora")
+    assert isinstance(outcome, Deopt) and done == ["Aurora"] and outcome.steps[0].error == "Wordless"
+
+
+class OddModel:
+    """A model whose first replies are odd; then it answers."""
+
+    name = "odd"
+
+    def __init__(self, odd: object, times: int) -> None:
+        self.odd, self.left = odd, times
+
+    def complete(self, messages: Sequence[Message]) -> Any:
+        self.left -= 1
+        if self.left < 0:
+            return Completion("ANSWER: 7", Usage())
+        if isinstance(self.odd, Exception):
+            raise self.odd
+        return self.odd
+
+    async def acomplete(self, messages: Sequence[Message]) -> Any:
+        return self.complete(messages)
+
+
+ODD_REPLIES = {
+    "our error": ModelError("rate limit"),
+    "another error": KeyError("key"),
+    "the end of a generator": StopIteration(),
+    "no words": Wordless(),
+    "nothing": None,
+    "a text": "ANSWER: 7",
+    "no text": Completion(None, Usage()),  # type: ignore[arg-type]
+    "no usage": Completion("ANSWER: 7", None),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", ODD_REPLIES)
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_whatever_a_model_does_in_compiling_the_request_is_answered(opened: Open, name: str, colour: str) -> None:
+    """Compiling fails and says so; interpreting answers. A model that never answers is a `ModelError`, no other."""
+
+    def ask(times: int) -> Outcome:
+        cache = opened(model=OddModel(ODD_REPLIES[name], times))
+        return asyncio.run(cache.aanswer("Sum it up")) if colour == "async" else cache.answer("Sum it up")
+
+    outcome = ask(1)
+    assert isinstance(outcome, Miss) and outcome.answer == 7 and outcome.answered_by == "model"
+    assert outcome.learned is not None and outcome.learned.status == "failed"
+    with pytest.raises(ModelError):
+        ask(99)

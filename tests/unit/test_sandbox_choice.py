@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,10 @@ from seglam_agents.guards.code import MAX_STRIKES, CodeGuard
 from seglam_agents.guards.guard import Declined
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.exports import exports
+from seglam_agents.records.entry import Check
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.outcome import Hit, Miss
-from seglam_agents.sandboxes.base import HostModule, Limits, Program, Returned, offers
+from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Program, Returned, Sandbox, offers
 from seglam_agents.sandboxes.choice import SandboxChoice
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
@@ -39,7 +41,7 @@ def choice() -> Iterator[SandboxChoice]:
 def test_the_default_is_chosen_where_it_can(choice: SandboxChoice) -> None:
     """What Monty can run, Monty runs."""
     chosen = choice.choose(PLAIN)
-    assert (chosen.sandbox, chosen.reason) == ("", "")
+    assert (chosen.sandbox, chosen.reason) == ("monty", "")
     assert choice.name == "monty"
     assert choice.offered == ("monty", "process")
 
@@ -64,7 +66,7 @@ def test_nothing_is_chosen_for_what_none_can_run(choice: SandboxChoice) -> None:
 
 def test_a_sandbox_that_is_not_there_is_an_error_that_says_so(choice: SandboxChoice) -> None:
     """A program for another sandbox never falls back to one in which it might mean something else."""
-    assert offers(choice, "process") and offers(choice, "") and not offers(choice, "e2b")
+    assert offers(choice, "process") and not offers(choice, "e2b")
     with pytest.raises(SandboxError, match="e2b"):
         choice.run(Program("def run(): return 1", sandbox="e2b"), {})
 
@@ -101,7 +103,10 @@ def test_the_choice_is_written_into_the_procedure(choice: SandboxChoice) -> None
         (entry,) = cache.procedures()
         assert entry.procedure.sandbox == "process"
     with ReasoningCache(store, sandbox=MontySandbox(modules=SLOTS), **options) as cache:  # type: ignore[arg-type]
-        assert isinstance(cache.lookup("mean of 10 and 20"), Miss)
+        missed = cache.lookup("mean of 10 and 20")
+        assert isinstance(missed, Miss) and missed.kind == "sandbox", missed
+        assert "'process'" in missed.reason and "has monty" in missed.reason
+        assert any(stop.stage == "sandbox" for stop in cache.explain("mean of 10 and 20").stops)
 
 
 def test_a_guard_that_never_ends_is_asked_a_few_times_only() -> None:
@@ -128,3 +133,184 @@ def test_the_process_sandbox_runs_packages_that_it_was_given() -> None:
     execution = sandbox.run(program, {"xs": [3, 1, 2]}, limits=Limits(seconds=5, memory_bytes=256 * 2**20))
     sandbox.close()
     assert isinstance(execution, Returned) and execution.value == 2.0
+
+
+FIRST_SEEN = """NAME = "first_seen"
+TEMPLATES = ["which is first of {a:number}"]
+EXPECTED = ["4"]
+
+def run(a):
+    return ", ".join(dict.fromkeys([f"{int(a)}"]))
+"""
+ALONE: dict[str, Any] = {"second_sandbox": None, "second_opinion": False}
+
+
+def learnt(store: MemoryStore, sandbox: Sandbox, source: str, request: str, **options: Any) -> ReasoningCache:
+    """Return an open cache that has learnt one procedure."""
+    cache = ReasoningCache(
+        store, ScriptedModel(writes(f"```python\n{source}```")), sandbox=sandbox, **(ALONE | options)
+    )
+    cache.answer(request)
+    return cache
+
+
+def process(**options: Any) -> ProcessSandbox:
+    sandbox = ProcessSandbox(**options)
+    try:
+        sandbox.start()
+    except SandboxError as error:
+        pytest.skip(str(error))
+    return sandbox
+
+
+def test_a_body_runs_only_where_it_was_admitted() -> None:
+    """Admitted in the process sandbox, which was the default: another default is a miss with the reason, no answer."""
+    store, sandbox = MemoryStore(), process(modules=SLOTS)
+    with learnt(store, sandbox, FIRST_SEEN, "which is first of 4") as cache:
+        assert isinstance(cache.lookup("which is first of 9"), Hit)
+        assert [entry.procedure.sandbox for entry in cache.procedures()] == ["process"]
+    with ReasoningCache(store, **ALONE) as cache:
+        missed = cache.lookup("which is first of 9")
+        assert isinstance(missed, Miss) and (missed.kind, missed.answer) == ("sandbox", None)
+    for several in (SandboxChoice(MontySandbox(), sandbox), SandboxChoice(sandbox, MontySandbox())):
+        with ReasoningCache(store, sandbox=several, **ALONE) as cache:
+            assert isinstance(cache.lookup("which is first of 9"), Hit)
+        several.close()
+
+
+def test_the_name_of_the_default_is_recorded_too() -> None:
+    """What Monty admitted runs in Monty, also where the process sandbox is the default of a later cache."""
+    store, sandbox = MemoryStore(), process()
+    with learnt(store, MontySandbox(), FIRST_SEEN, "which is first of 4") as cache:
+        assert [entry.procedure.sandbox for entry in cache.procedures()] == ["monty"]
+    with ReasoningCache(store, sandbox=sandbox, **ALONE) as cache:
+        missed = cache.lookup("which is first of 9")
+        assert isinstance(missed, Miss) and missed.kind == "sandbox"
+    sandbox.close()
+
+
+def test_a_record_without_a_name_means_monty() -> None:
+    """Hashes that were written down stay true, and such a record serves in Monty alone."""
+    store = MemoryStore()
+    with learnt(store, MontySandbox(), FIRST_SEEN, "which is first of 4") as cache:
+        (entry,) = cache.procedures()
+    older = entry.procedure.model_copy(update={"sandbox": ""})
+    assert (older.home, older.content_hash) == ("monty", entry.procedure.content_hash)
+    assert entry.procedure.model_copy(update={"sandbox": "process"}).content_hash != older.content_hash
+
+
+def test_a_package_that_is_not_there_is_a_miss_that_names_it() -> None:
+    """The sandbox has the right name, and was opened without what the body imports."""
+    source = FIRST_SEEN.replace("def run", "import numpy\n\ndef run").replace("int(a)", "int(numpy.floor(a))")
+    store, sandbox = MemoryStore(), process(packages=("numpy",))
+    roomy = Limits(seconds=5, memory_bytes=256 * 2**20)
+    with learnt(store, sandbox, source, "which is first of 4", limits=roomy) as cache:
+        assert isinstance(cache.lookup("which is first of 9"), Hit)
+    sandbox.close()
+    with ReasoningCache(store, sandbox=process(), **ALONE) as cache:
+        missed = cache.lookup("which is first of 9")
+        assert isinstance(missed, Miss) and missed.kind == "sandbox"
+        assert "numpy" in missed.reason
+
+
+def verdict_of_second(cache: ReasoningCache, request: str) -> Check:
+    outcome = cache.answer(request)
+    assert isinstance(outcome, Miss) and outcome.learned and outcome.learned.report
+    report = outcome.learned.report
+    return next(check for check in report.checks if check.name == "second sandbox")
+
+
+def test_a_sandbox_is_never_its_own_second_opinion() -> None:
+    """Two sandboxes of one name are one interpreter: the check is skipped, and says so."""
+    sandbox, second = process(), process()
+    model = ScriptedModel(writes(f"```python\n{FIRST_SEEN}```"))
+    with ReasoningCache(None, model, sandbox=sandbox, second_sandbox=second, second_opinion=False) as cache:
+        check = verdict_of_second(cache, "which is first of 4")
+    assert (check.verdict, check.evidence) == ("skipped", "it runs in process itself")
+    sandbox.close()
+    second.close()
+
+
+class Remote(MontySandbox):
+    """A sandbox that says it is E2B."""
+
+    @property
+    def name(self) -> str:
+        return "e2b"
+
+
+def test_a_cache_of_a_remote_sandbox_alone_runs_nothing_here() -> None:
+    """The second sandbox of `auto` would be this machine's: there is none, and the report says why."""
+    sandbox = Remote()
+    with ReasoningCache(
+        None, ScriptedModel(writes(f"```python\n{FIRST_SEEN}```")), sandbox=sandbox, second_opinion=False
+    ) as cache:
+        check = verdict_of_second(cache, "which is first of 4")
+    assert check.verdict == "skipped" and "remote" in check.evidence
+    sandbox.close()
+
+
+class Spelling(MontySandbox):
+    """A sandbox whose interpreter spells whole numbers otherwise."""
+
+    @property
+    def name(self) -> str:
+        return "spelling"
+
+    def run(self, *args: Any, **options: Any) -> Execution:
+        execution = super().run(*args, **options)
+        if isinstance(execution, Returned):
+            return Returned(f"{execution.value}.0", execution.seconds)
+        return execution
+
+
+def test_a_number_spelled_otherwise_is_a_difference() -> None:
+    """The text "4" beside "4.0" is what the second opinion is for."""
+    second = Spelling()
+    model = ScriptedModel(writes(f"```python\n{FIRST_SEEN}```"))
+    with ReasoningCache(None, model, second_sandbox=second, second_opinion=False, repairs=0) as cache:
+        check = verdict_of_second(cache, "which is first of 4")
+    assert check.verdict == "failed" and ".0" in check.evidence
+    second.close()
+
+
+BREAKS = """NAME = "twelfth"
+TEMPLATES = ["what is a twelfth of {a:number}"]
+EXPECTED = ["1.5"]
+
+def run(a):
+    ratio = getattr(a / 12, "as_integer_ratio")()
+    return f"{ratio[0] / ratio[1]:g}"
+"""
+
+
+def test_what_only_a_run_shows_chooses_another_sandbox_too() -> None:
+    """The look takes the body, Monty breaks at it: the next sandbox that is offered admits it and serves it."""
+    sandbox = SandboxChoice(MontySandbox(modules=SLOTS), process(modules=SLOTS))
+    assert sandbox.choose(Program(BREAKS)).sandbox == "monty"
+    with learnt(MemoryStore(), sandbox, BREAKS, "what is a twelfth of 18") as cache:
+        hit = cache.lookup("what is a twelfth of 30")
+        assert isinstance(hit, Hit) and hit.answer == "2.5"
+        assert [entry.procedure.sandbox for entry in cache.procedures()] == ["process"]
+    sandbox.close()
+
+
+class Away(MontySandbox):
+    """A sandbox that cannot be reached."""
+
+    runs = 0
+
+    def run(self, *args: Any, **options: Any) -> Execution:
+        self.runs += 1
+        return Failed("unavailable", "nobody answers")
+
+
+def test_a_sandbox_that_is_away_ends_the_admission() -> None:
+    """The first run that finds nobody is the last one, and the model's answer is returned."""
+    sandbox = Away()
+    model = ScriptedModel(writes(f"```python\n{FIRST_SEEN}```"))
+    with ReasoningCache(None, model, sandbox=sandbox, **ALONE) as cache:
+        outcome = cache.answer("which is first of 4")
+    assert isinstance(outcome, Miss) and outcome.answered_by == "model" and outcome.answer is not None
+    assert outcome.learned and outcome.learned.status == "failed" and "nobody answers" in outcome.learned.reason
+    assert sandbox.runs == 1

@@ -255,3 +255,177 @@ class TestNames:
         assert [(each.tool, dict(each.arguments)) for each in outcome.steps] == [
             (name, {"code": "K-9", "from": "shop"})
         ]
+
+
+class TestWishes:
+    """A choice that no word of a request asks for is no rival; one that a word may ask for is."""
+
+    @staticmethod
+    def _orders(*kinds: str) -> list[Json]:
+        return [{"id": f"o-{place}", "kind": kind, "total": 10 + place} for place, kind in enumerate(kinds)]
+
+    def _counted(self, desk: Desk, request: str) -> None:
+        """Let runs count rows that never had a certain kind beside the others."""
+        runs = (("Ann", "abb"), ("Ben", "ab"), ("Cem", "aabb"), ("Dan", "a"), ("Eva", "bbbab"))
+        for name, kinds in runs:
+            rows = self._orders(*kinds)
+            run = step("orders", rows, name=name)
+            desk.saw(request.format(name), f"{name} has {len(rows)} orders.", run)
+
+    def test_what_no_word_asks_for_does_not_block(self, opened: Open) -> None:
+        """Nobody said that some rows do not count: they all do, as many as there are."""
+        desk = opened(("orders", "read", "name"))
+        self._counted(desk, "How many orders does {} have?")
+        told = desk.answer("How many orders does Fay have?", self._orders("a", "b", "b", "a"))
+        assert told == "Fay has 4 orders."
+
+    def test_the_end_that_is_asked_for(self, opened: Open) -> None:
+        """The smallest order was the first in every run: elsewhere it is still the smallest, or nothing is said."""
+        desk = opened(("orders", "read", "name"))
+        for name, totals in (("Ann", (3, 8)), ("Ben", (5, 9, 7)), ("Cem", (2, 6)), ("Dan", (4, 9, 8))):
+            rows: Json = [{"id": f"{name}-{total}", "total": total} for total in totals]
+            desk.saw(f"Smallest order of {name}?", f"It is {name}-{totals[0]}.", step("orders", rows, name=name))
+        rows = [{"id": "Fay-8", "total": 8}, {"id": "Fay-3", "total": 3}]
+        assert desk.answer("Smallest order of Fay?", rows) in (None, "It is Fay-3.")
+
+    def test_a_roundabout_explanation_of_few_values_tells_nothing(self, opened: Open) -> None:
+        """Two answers alone, which only the largest number of chosen rows gives: it may give them by accident."""
+        desk = opened(("orders", "read", "name"))
+        for name, kinds, said in (("Ann", "abb", 12), ("Ben", "ba", 10), ("Cem", "aab", 12), ("Dan", "ba", 10)):
+            desk.saw(f"Score of {name}?", said, step("orders", self._orders(*kinds), name=name))
+        assert desk.answer("Score of Fay?", self._orders("a", "a", "a", "b")) is None
+
+    def test_chosen_rows_that_were_never_missing(self, opened: Open) -> None:
+        """All runs found open ones: what is said where there are none was never seen."""
+        desk = opened(("orders", "read", "name"))
+        for name, kinds in (("Ann", "open sent open"), ("Ben", "sent open"), ("Cem", "open open sent sent")):
+            rows = self._orders(*kinds.split())
+            chosen = kinds.split().count("open")
+            desk.saw(f"How many open orders has {name}?", f"{chosen} are open.", step("orders", rows, name=name))
+        assert desk.answer("How many open orders has Eva?", self._orders("open", "sent")) in (None, "1 are open.")
+        assert desk.answer("How many open orders has Fay?", self._orders("sent", "sent")) is None
+
+
+class TestClosings:
+    """Closings that restate the same facts are one claim; one that refuses or judges is another."""
+
+    def _saw(self, desk: Desk, *answers: str) -> list[str]:
+        tickets = ("T-1", "T-2", "T-3", "T-4", "T-5", "T-6")
+        return [
+            desk.saw(f"Close ticket {ticket}", answer.format(ticket), step("close", ticket=ticket))
+            for ticket, answer in zip(tickets, answers, strict=False)
+        ]
+
+    def test_other_words_for_the_same_are_one_claim(self, opened: Open) -> None:
+        """Of "Done." and "Ticket T-2 is closed." neither claims what the other does not."""
+        desk = opened(("close", "write", "ticket"))
+        self._saw(desk, "Done.", "Ticket {} is closed.", "Done.", "Done.", "Ticket {} is closed.")
+        assert isinstance(desk.asked("Close ticket T-9"), Hit)
+        assert desk.writes == [("close", {"ticket": "T-9"})]
+
+    def test_what_refuses_is_no_other_phrasing(self, opened: Open) -> None:
+        """Runs that say "Nothing was closed." stand for something that nothing seen tells: nothing is served."""
+        desk = opened(("close", "write", "ticket"))
+        self._saw(desk, "Done.", "Nothing was closed.", "Done.", "Nothing was closed.", "Done.")
+        assert not isinstance(desk.asked("Close ticket T-9"), Hit) and desk.writes == []
+
+
+class TestDays:
+    """A sort of day that no run was on is a value outside what was seen."""
+
+    def test_what_writes_keeps_to_working_days(self, opened: Open) -> None:
+        """Learnt on working days alone, nothing is written on a Saturday."""
+        desk = opened(("do", "write", "code"))
+        for day, code in ((4, "K-1"), (5, "K-2"), (6, "K-3"), (7, "K-4"), (8, "K-5")):
+            desk.saw(f"Do it for {code}", "Done.", step("do", code=code), at=datetime(2026, 5, day, 9))
+        desk.now = datetime(2026, 5, 16, 9)
+        assert not isinstance(desk.asked("Do it for K-7"), Hit) and desk.writes == []
+        desk.now = datetime(2026, 5, 18, 9)
+        assert isinstance(desk.asked("Do it for K-7"), Hit)
+
+    def test_what_reads_does_not(self, opened: Open) -> None:
+        """A price is a price on any day."""
+        desk = opened(("price", "read", "code"))
+        for day, code in ((4, "K-1"), (5, "K-2"), (6, "K-3"), (7, "K-4")):
+            run = step("price", {"price": 3 * day}, code=code)
+            desk.saw(f"Price of {code}", 3 * day, run, at=datetime(2026, 5, day, 9))
+        desk.now = datetime(2026, 5, 16, 9)
+        assert desk.answer("Price of K-7", {"price": 14}) == 14
+
+
+class TestWordings:
+    """Other words for the same wish pool their runs, and serve after predictions of their own."""
+
+    @pytest.mark.parametrize(("other", "joins"), [("Shut ticket {}", True), ("Never close ticket {}", False)])
+    def test_wordings_pool_their_runs(self, opened: Open, other: str, joins: bool) -> None:
+        """Each needs what the other saw; words that say not, when or how many keep them apart."""
+        desk = opened(("close", "write", "ticket"))
+        words = ("Close ticket {}", other)
+        for place, wording in enumerate((0, 1, 0, 1, 0, 1, 0)):
+            ticket = f"T-{place}"
+            run = step("close", ticket=ticket)
+            desk.saw(words[wording].format(ticket), f"{ticket} is closed.", run)
+        assert isinstance(desk.asked("Close ticket T-9"), Hit)
+        assert isinstance(desk.asked(other.format("T-8")), Hit) is joins
+
+
+HOURS: Json = {"open": "9:00", "note": "none"}
+
+
+class TestEchoes:
+    """A request that comes again word for word stands for itself, and for nothing else."""
+
+    def _again(self, desk: Desk, text: str, answer: str, *steps: ToolStep, times: int = 4) -> None:
+        for hour in range(times):
+            desk.saw(text, answer, *steps, at=datetime(2026, 5, 1, 9 + hour))
+
+    def test_a_read_is_served_in_the_same_words(self, opened: Open) -> None:
+        """Plain traffic of one question: served, read again each time, and no other day is meant by it."""
+        desk = opened(("hours", "read", "day"))
+        asked = "When do you open on Sunday?"
+        self._again(desk, asked, "We open at 9:00.", step("hours", HOURS, day="Sunday"))
+        assert desk.answer(asked, HOURS) == "We open at 9:00."
+        assert desk.answer("When do you open on Monday?", HOURS) is None
+
+    @pytest.mark.parametrize("found", [{"open": "9:00", "note": "closed for a holiday"}, {"open": "shut"}, [], None])
+    def test_another_result_is_not_what_was_seen(self, opened: Open, found: Json) -> None:
+        """Nothing tells which part of a result mattered: all of it is held to what was seen."""
+        desk = opened(("hours", "read", "day"))
+        asked = "When do you open on Sunday?"
+        self._again(desk, asked, "We open at 9:00.", step("hours", HOURS, day="Sunday"))
+        assert desk.answer(asked, found) is None
+
+    def test_a_run_that_is_told_twice_came_once(self, opened: Open) -> None:
+        """The same run with the same time of recording is no second one."""
+        desk = opened(("hours", "read", "day"))
+        asked = "When do you open on Sunday?"
+        for _ in range(4):
+            desk.saw(asked, "We open at 9:00.", step("hours", HOURS, day="Sunday"))
+        assert desk.answer(asked, HOURS) is None
+
+    @pytest.mark.parametrize(
+        ("asked", "answer"),
+        [("Do you open on Sunday?", "Yes, at 9:00."), ("When do you open today?", "We open at 9:00.")],
+    )
+    def test_what_the_hour_may_change_is_no_echo(self, opened: Open, asked: str, answer: str) -> None:
+        """A judgement, and a request that speaks of now, may be answered otherwise in an hour."""
+        desk = opened(("hours", "read", "day"))
+        self._again(desk, asked, answer, step("hours", HOURS))
+        assert desk.answer(asked, HOURS) is None
+
+    def test_a_write_is_never_an_echo(self, opened: Open) -> None:
+        """The same order again may be a mistake: what was written three times is not written from memory."""
+        desk = opened(("restart", "write", "server"))
+        self._again(desk, "Restart the staging server", "Done.", step("restart", server="staging"))
+        assert not isinstance(desk.asked("Restart the staging server"), Hit) and desk.writes == []
+
+    def test_other_requests_of_the_kind_take_over(self, opened: Open) -> None:
+        """Once the kind foretells other requests, its procedure replaces the echo under the same name."""
+        desk = opened(("hours", "read", "day"))
+        days = ["Sunday", "Sunday", "Sunday", "Monday", "Tuesday"]
+        for hour, day in enumerate(days):
+            run = step("hours", {"open": f"{hour // 3 + 7}:00", "note": "none"}, day=day)
+            at = datetime(2026, 5, 1, 9 + hour)
+            desk.saw(f"When do you open on {day}?", f"We open at {hour // 3 + 7}:00.", run, at=at)
+        assert desk.answer("When do you open on Friday?", {"open": "8:00", "note": "none"}) == "We open at 8:00."
+        assert len(desk.cache.procedures()) == 1

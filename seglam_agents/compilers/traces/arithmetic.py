@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import cast
 
@@ -26,34 +27,104 @@ Numbers = tuple[float, ...]
 
 def formulas(targets: Numbers, sight: Sight) -> list[Term]:
     """Return every formula of one operation that fits, else every one of two."""
-    numbers = _distinct(sight, len(targets))
-    found = [*_operations(targets, numbers), *_percentages(targets, numbers)]
+    known = cast("dict[Numbers, list[Term]]", sight.memo.setdefault("formulas", {}))
+    if targets not in known:
+        known[targets] = _formulas(targets, sight)
+    return known[targets]
+
+
+def _formulas(targets: Numbers, sight: Sight) -> list[Term]:
+    numbers = _distinct(sight)
+    found = [*_looked_up(targets, _plain_ones(sight)), *_percentages(targets, sight)]
     if not found:
         found = list(_with_constants(targets, numbers))
-    found += _with_offset(targets, numbers)
+    found += _with_offset(targets, sight)
     if not found and len(set(targets)) >= MIN_DEEP:
-        found = list(_deeper(targets, numbers[:MAX_DEEP]))
+        found = list(_deeper(targets, sight))
     return _inequivalent(found, sight)
 
 
 def steady(target: float, sight: Sight) -> list[Term]:
     """Return formulas of numbers that varied and gave the same in every view: no constant, unless by chance."""
     targets = (target,) * len(sight.views)
-    varied = [atom for atom in _distinct(sight, len(targets)) if len(set(atom[1])) > 1]
-    return _inequivalent(list(_operations(targets, varied)), sight)
+    varied = [each for each in _plain_ones(sight).each if all(len(set(atom[1])) > 1 for atom in each.parts)]
+    return _inequivalent(list(_looked_up(targets, Table(varied))), sight)
 
 
-def _distinct(sight: Sight, views: int) -> list[Found]:
+def _distinct(sight: Sight) -> list[Found]:
     """Return numbers with different values, the plainest first, those of the clock left out."""
-    return rivals(a for a in sight.numbers if a[0].family != "clock" and len(a[1]) == views)[:MAX_NUMBERS]
+    known = cast("dict[str, list[Found]]", sight.memo.setdefault("numbers", {}))
+    if "distinct" not in known:
+        known["distinct"] = rivals(a for a in sight.numbers if a[0].family != "clock")[:MAX_NUMBERS]
+    return known["distinct"]
 
 
-def _operations(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
-    for (left, a), (right, b) in product(numbers, repeat=2):
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """One operation on two numbers, with what it gave in each view."""
+
+    first: float
+    operator: str
+    left: Found
+    right: Found
+    results: Numbers
+
+    @property
+    def parts(self) -> tuple[Found, Found]:
+        return self.left, self.right
+
+    @property
+    def term(self) -> Term:
+        return operation(self.operator, self.left[0], self.right[0])
+
+
+class Table:
+    """Formulas in the order of what they gave in the first view: what fits a target is looked up, not tried."""
+
+    __slots__ = ("each", "keys")
+
+    def __init__(self, pairs: Sequence[_Pair]) -> None:
+        self.each = sorted(pairs, key=lambda pair: pair.first)
+        self.keys = [pair.first for pair in self.each]
+
+    def near(self, target: float, slack: float) -> Iterator[_Pair]:
+        """Yield what gave nearly this."""
+        for index in range(bisect_left(self.keys, target - slack), len(self.each)):
+            if self.keys[index] > target + slack:
+                return
+            yield self.each[index]
+
+
+def _plain_ones(sight: Sight) -> Table:
+    """Return every operation on two numbers, made once for a sight."""
+    tables = cast("dict[str, Table]", sight.memo.setdefault("tables", {}))
+    if "plain" not in tables:
+        tables["plain"] = Table(list(_pairs(_distinct(sight))))
+    return tables["plain"]
+
+
+def _pairs(numbers: Sequence[Found]) -> Iterator[_Pair]:
+    columns = [_numbers(seen) for _, seen in numbers]
+    for (one, a), (other, b) in product(enumerate(columns), repeat=2):
+        left, right = numbers[one], numbers[other]
         for operator in "+-*/":
-            if left.code == right.code or (operator in "+*" and left.code > right.code) or _idle(operator, a, b):
+            if one == other or (operator in "+*" and left[0].code > right[0].code) or _idle(operator, a, b):
                 continue
-            yield from _fitting(targets, operation(operator, left, right), operator, a, b)
+            results = [_result(operator, x, y) for x, y in zip(a, b, strict=True)]
+            if all(result is not None for result in results):
+                values = tuple(cast("list[float]", results))
+                yield _Pair(values[0], operator, left, right, values)
+
+
+def _looked_up(targets: Numbers, table: Table) -> Iterator[Term]:
+    for pair in table.near(targets[0], _slack(targets[0])):
+        if _alike(pair.results, targets):
+            yield _rounded(pair.term, pair.results, targets)
+
+
+def _slack(target: float) -> float:
+    """Return how far a result may be from a target that it is rounded to."""
+    return 0.006 + 1e-9 * abs(target)
 
 
 def _with_constants(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
@@ -61,16 +132,16 @@ def _with_constants(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term
         for operator in "+-*/":
             b: tuple[Value, ...] = (number,) * len(targets)
             if not _idle(operator, a, b):
-                yield from _fitting(targets, operation(operator, left, constant(number)), operator, a, b)
+                yield from _fitting(targets, operator, left, constant(number), a, b)
 
 
-def _with_offset(targets: Numbers, numbers: Sequence[Found]) -> list[Term]:
+def _with_offset(targets: Numbers, sight: Sight) -> list[Term]:
     """Return a number or a formula of two that is always off by the same: a fee, what a full shelf holds."""
     if len(set(targets)) < MIN_OFFSET:
         return []
     found: list[Term] = []
-    atoms = [(_number(seen[0]), term, tuple(_numbers(seen))) for term, seen in numbers]
-    for _, term, values in [*atoms, *_inner(numbers[:MAX_DEEP])]:
+    atoms = [(_number(seen[0]), term, tuple(_numbers(seen))) for term, seen in _distinct(sight)]
+    for _, term, values in [*atoms, *_inner(sight)]:
         added = [target - value for target, value in zip(targets, values, strict=True)]
         taken = [target + value for target, value in zip(targets, values, strict=True)]
         if len(set(values)) >= MIN_OFFSET and _steady(added) and abs(added[0]) > 1e-9 and _plain(added[0]):
@@ -93,34 +164,41 @@ def _tidy(value: float) -> float:
     return int(value) if value == int(value) else round(value, 2)
 
 
-def _percentages(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
+def _percentages(targets: Numbers, sight: Sight) -> Iterator[Term]:
     hundred = constant(100)
-    for (base, a), (percent, b) in product(numbers, repeat=2):
-        if base.code == percent.code:
+    columns = [(term, _numbers(seen)) for term, seen in _distinct(sight)]
+    for (base, a), (percent, b) in product(columns, repeat=2):
+        if base is percent:
             continue
-        rest = operation("-", hundred, percent)
-        more = operation("+", hundred, percent)
-        for factor, sign in ((percent, 0), (rest, -1), (more, 1)):
-            pairs = zip(_numbers(a), _numbers(b), strict=True)
-            results = [x * (y if sign == 0 else 100 + sign * y) / 100 for x, y in pairs]
+        for sign in (0, -1, 1):
+            if not _close(_share(a[0], b[0], sign), targets[0]):
+                continue
+            results = [_share(x, y, sign) for x, y in zip(a, b, strict=True)]
             if _alike(results, targets):
+                factor = operation("+" if sign > 0 else "-", hundred, percent) if sign else percent
                 yield _rounded(operation("/", operation("*", base, factor), hundred), results, targets)
 
 
-def _fitting(targets: Numbers, term: Term, operator: str, a: Sequence[Value], b: Sequence[Value]) -> Iterator[Term]:
+def _share(base: float, percent: float, sign: int) -> float:
+    return base * (percent if sign == 0 else 100 + sign * percent) / 100
+
+
+def _fitting(
+    targets: Numbers, operator: str, left: Term, right: Term, a: Sequence[Value], b: Sequence[Value]
+) -> Iterator[Term]:
     first = _result(operator, _number(a[0]), _number(b[0]))
     if first is None or not _close(first, targets[0]):
         return
     results = [_result(operator, x, y) for x, y in zip(_numbers(a), _numbers(b), strict=True)]
     if all(result is not None for result in results) and _alike(cast("list[float]", results), targets):
-        yield _rounded(term, cast("list[float]", results), targets)
+        yield _rounded(operation(operator, left, right), cast("list[float]", results), targets)
 
 
-def _deeper(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
+def _deeper(targets: Numbers, sight: Sight) -> Iterator[Term]:
     """Yield formulas of two operations: what the outer one needs is looked up among the inner ones."""
-    inner = sorted(_inner(numbers), key=lambda each: each[0])
+    inner = sorted(_inner(sight), key=lambda each: each[0])
     keys = [each[0] for each in inner]
-    for (term, values), operator in product(numbers, "+-*/"):
+    for (term, values), operator in product(_distinct(sight)[:MAX_DEEP], "+-*/"):
         for turned in (False, True):
             wanted = _needed(operator, targets[0], _number(values[0]), turned=turned)
             if wanted is None or (turned and operator in "+*"):
@@ -132,19 +210,15 @@ def _deeper(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
                 yield from _outer(targets, operator, (term, values), inner[index], turned=turned)
 
 
-def _inner(numbers: Sequence[Found]) -> Iterator[tuple[float, Term, Numbers]]:
-    seen: set[tuple[object, ...]] = set()
-    for (left, a), (right, b) in product(numbers, repeat=2):
-        for operator in "+-*/":
-            if left.code == right.code or (operator in "+*" and left.code > right.code) or _idle(operator, a, b):
-                continue
-            results = [_result(operator, x, y) for x, y in zip(_numbers(a), _numbers(b), strict=True)]
-            if any(result is None for result in results):
-                continue
-            values = tuple(cast("list[float]", results))
-            if (key := signature(values)) not in seen:
-                seen.add(key)
-                yield values[0], operation(operator, left, right), values
+def _inner(sight: Sight) -> list[tuple[float, Term, Numbers]]:
+    """Return the operations on the plainest numbers, one for what gave the same; made once for a sight."""
+    known = cast("dict[str, list[tuple[float, Term, Numbers]]]", sight.memo.setdefault("inner", {}))
+    if "inner" not in known:
+        found: dict[tuple[object, ...], _Pair] = {}
+        for pair in _pairs(_distinct(sight)[:MAX_DEEP]):
+            found.setdefault(signature(pair.results), pair)
+        known["inner"] = [(pair.first, pair.term, pair.results) for pair in found.values()]
+    return known["inner"]
 
 
 def _outer(
@@ -156,7 +230,7 @@ def _outer(
         return
     left, right = ((term, values), (within, results)) if turned else ((within, results), (term, values))
     if not _idle(operator, left[1], right[1]):
-        yield from _fitting(targets, operation(operator, left[0], right[0]), operator, left[1], right[1])
+        yield from _fitting(targets, operator, left[0], right[0], left[1], right[1])
 
 
 def _needed(operator: str, target: float, value: float, *, turned: bool) -> float | None:

@@ -8,12 +8,13 @@ something else are a decision of the run, to be explained like a branch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from seglam_agents.compilers.traces.spans import leaves
 from seglam_agents.records.record import Json
+from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import same
 
 Likeness: TypeAlias = Literal["same", "differs", "unclear"]
@@ -86,6 +87,116 @@ _FUNCTION = frozenset(
 """Words that carry no claim."""
 
 
+_POLAR = re.compile(
+    r"yes|no|not|none|never|nothing|nobody|neither|nor|cannot|\w+n['’]t|without|unless|except|but|however|although|though"
+    r"|only|already|still|yet|too|enough|unable|fail\w*|error\w*|sorry|unfortunately|instead|partly|partially|some|least"
+    r"|ok(ay)?|fine|warn\w*|over|above|under|below|more|less|fewer|may|might|must|should|need\w*|please|\w+\?",
+    re.IGNORECASE,
+)
+"""Words that refuse, except or judge: a closing with one of them claims something of its own."""
+_DONE = frozenset(("done", "all", "sent", "noted", "moved", "set", "made", "updated", "changed", "created", "saved"))
+"""Words that say that what was asked for is done."""
+STEM_SHARED = 4
+"""Letters that two words have to share to be forms of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a closing tells of.
+
+    Args:
+        asked: the request.
+        calls: the calls of the run with their results.
+        reads: the tools that change nothing.
+    """
+
+    asked: str
+    calls: tuple[ToolStep, ...]
+    reads: frozenset[str] = frozenset()
+
+    @property
+    def wrote(self) -> bool:
+        """Whether something was changed."""
+        return any(step.tool not in self.reads for step in self.calls)
+
+    def restates(self, ours: Json, theirs: Json) -> bool:
+        """Tell whether two closings of one run say the same facts, and nothing else."""
+        if not (isinstance(ours, str) and isinstance(theirs, str)):
+            return False
+        if judges(ours) or judges(theirs):
+            return False
+        facts = self._facts(ours), self._facts(theirs)
+        if not (facts[0] <= facts[1] or facts[1] <= facts[0]) or not (self.wrote or (facts[0] and facts[1])):
+            return False
+        said = self._words()
+        plain = self._plain(ours, said), self._plain(theirs, said)
+        return all(plain) if self.wrote else any(plain)
+
+    def _facts(self, text: str) -> set[str]:
+        """Return the numbers and the values of results in a text that the request does not say."""
+        asked = set(_TOKEN.findall(self.asked.casefold()))
+        values = {
+            str(leaf) for step in self.calls for leaf in leaves(step.result) if leaf not in (None, "", True, False)
+        }
+        found = {value for value in values if len(value) <= MAX_FACT and _mentions(text, value)}
+        longest = {value for value in found if not any(value != other and value in other for other in found)}
+        numbers = {
+            n.replace(",", "").rstrip("0").rstrip(".") if "." in n else n.replace(",", "")
+            for n in _FIGURE.findall(text)
+        }
+        told = {value.casefold() for value in longest | numbers}
+        return {value for value in told if not set(_TOKEN.findall(value)) <= asked}
+
+    def _plain(self, text: str, said: frozenset[str]) -> bool:
+        """Tell whether a closing has no other words than those of the request, the calls and the keys of results."""
+        values = [self.asked, *(step.arguments for step in self.calls), *(step.result for step in self.calls)]
+        found = re.findall(r"[^\W\d_]+", phrasing(text, [*values, *self.asked.split()]).casefold())
+        return all(word in _FUNCTION or word in _DONE or is_form(word, said) for word in found)
+
+    def _words(self) -> frozenset[str]:
+        calls = (part for step in self.calls for part in (step.tool, *step.arguments, *_keys(step.result)))
+        named = " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part) for part in calls)
+        return frozenset(re.findall(r"[^\W\d_]+", f"{self.asked} {named}".casefold()))
+
+
+def judges(answer: Json) -> bool:
+    """Tell whether an answer refuses, excepts or judges: another day it may say the contrary."""
+    return isinstance(answer, bool) or (
+        isinstance(answer, str) and any(_POLAR.fullmatch(word) for word in re.findall(r"[\w'’]+\??", answer))
+    )
+
+
+_FIGURE = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?!\w)")
+
+
+def _mentions(text: str, value: str) -> bool:
+    return value in text and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+
+
+def _keys(document: Json) -> Iterator[str]:
+    if isinstance(document, dict):
+        for key, inner in document.items():
+            yield key
+            yield from _keys(inner)
+    elif isinstance(document, list):
+        for inner in document[:1]:
+            yield from _keys(inner)
+
+
+def is_form(word: str, said: Iterable[str]) -> bool:
+    """Tell whether a word, or another form of it, was said."""
+    return word in said or any(
+        len(word) >= STEM_SHARED and other[:STEM_SHARED] == word[:STEM_SHARED] and _endings(word, other)
+        for other in said
+    )
+
+
+def _endings(word: str, other: str) -> bool:
+    """Tell whether two words differ in their endings alone."""
+    shared = next((i for i, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), min(len(word), len(other)))
+    return len(word) - shared <= 3 and len(other) - shared <= 3
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What a closing says, without its phrasing."""
@@ -126,9 +237,15 @@ def claim(answer: str, known: Iterable[Json] = ()) -> Claim:
     return Claim(frozenset(words), frozenset(facts))
 
 
-def likeness(said: Json, run: Json) -> Likeness:
-    """Tell whether two closings claim the same: in the same words, or with the same facts in other ones."""
-    if same(said, run):
+def likeness(said: Json, run: Json, told: Told | None = None) -> Likeness:
+    """Tell whether two closings claim the same: in the same words, or with the same facts in other ones.
+
+    Args:
+        said: one of them.
+        run: the other.
+        told: what they tell of.
+    """
+    if same(said, run) or (told and told.restates(said, run)):
         return "same"
     if not (isinstance(said, str) and isinstance(run, str)):
         return "differs"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from seglam_agents.compilers.base import Admit, Candidate, Compilation, Compiled, CompileTask, Known, Rejected
+from seglam_agents.compilers.traces.echoes import Echoes
 from seglam_agents.compilers.traces.guards import Unguarded, slots_of, template_of
 from seglam_agents.compilers.traces.holds import Unused
 from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, case_of
@@ -43,11 +44,16 @@ class Skeletons:
     kinds: dict[str, Kind] = field(default_factory=dict[str, Kind])
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     """The kinds of each run, by the run's id."""
+    echoes: Echoes = field(default_factory=Echoes)
 
     def learn(self, trace: Trace, tools: Mapping[str, Tool], *, clock: bool) -> list[Kind]:
         """Predict and learn a run in each kind that it belongs to; what is known already is only looked up."""
-        if trace.id in self.keys:
-            return [self.kinds[key] for key in self.keys[trace.id]]
+        if trace.id not in self.keys:
+            self._learn(trace, tools, clock=clock)
+        known = [self.kinds[key] for key in self.keys[trace.id]]
+        return [*known, *self.echoes.learn(trace, known, tools, clock=clock)]
+
+    def _learn(self, trace: Trace, tools: Mapping[str, Tool], *, clock: bool) -> None:
         found: list[Kind] = []
         for read in readings(trace):
             kind = self._kind(trace, read, tools, clock=clock)
@@ -57,7 +63,6 @@ class Skeletons:
             kind.learn(case, tools, clock=clock)
             found.append(self._merged(kind, tools, clock=clock))
         self.keys[trace.id] = tuple(kind.key for kind in found)
-        return found
 
     def _merged(self, kind: Kind, tools: Mapping[str, Tool], *, clock: bool) -> Kind:
         """Let a kind take in others whose runs its plan foretells, or be taken in itself."""
@@ -235,7 +240,7 @@ def _candidate(
         counterexamples=parent.counterexamples if parent else (),
         provenance=Provenance(
             compiler="traces",
-            trace_ids=tuple(case.trace.id for case in kind.cases),
+            trace_ids=tuple(dict.fromkeys(case.trace.id for case in kind.cases)),
             parent=parent.key if parent else None,
             created_at=datetime.now(UTC),
         ),

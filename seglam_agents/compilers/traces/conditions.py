@@ -14,6 +14,7 @@ from seglam_agents.compilers.traces.grammar import ISO
 from seglam_agents.compilers.traces.plan import Test
 from seglam_agents.compilers.traces.sight import IDS, Found, Sight, numeric, rivals
 from seglam_agents.compilers.traces.terms import Term, literal
+from seglam_agents.compilers.traces.wish import plausible
 from seglam_agents.records.values import Value
 
 MAX_TESTS = 16
@@ -23,11 +24,13 @@ NAMES = 5
 """Runs from which on words that are nearly all different are names, which decide nothing."""
 PROPER = 3
 """The same for words with capital letters."""
+SEVERAL = 2
+"""Rows from which on there are several."""
 OPEN_SHARE = 0.8
 PROSE = 40
 
 
-def tests(sight: Sight, labels: Sequence[bool]) -> tuple[Test, ...]:
+def tests(sight: Sight, labels: list[bool]) -> tuple[Test, ...]:
     """Return the tests that are true in the views labelled True and false in the others; none where nothing fits."""
     found: dict[str, Test] = {}
     for test in _all(sight, labels):
@@ -36,6 +39,13 @@ def tests(sight: Sight, labels: Sequence[bool]) -> tuple[Test, ...]:
         found = {test.yes.code: test for test in _remote(sight, labels)}
     if not found:
         found = {test.yes.code: test for test in _clock(sight, labels)}
+    meant = {test.yes.code for test in found.values()}
+    if found:
+        terms = plausible(
+            (test.yes for test in found.values()), sight.wish, min(labels.count(True), labels.count(False)) + 1
+        )
+        meant = {term.code for term in terms}
+    found = {code: test for code, test in found.items() if code in meant}
     ranked = sorted(found.values(), key=lambda test: (test.yes.size, test.yes.code))
     # A test of what nothing else looks at comes before a second test of the same.
     firsts = list({test.yes.sources: test for test in reversed(ranked)}.values())[::-1]
@@ -46,7 +56,8 @@ def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
     for atom in _plain(sight):
         yield from _member(atom, labels)
     for atom in sight.lists:
-        yield from _emptiness(atom, labels)
+        if "column" not in atom[0].uses:
+            yield from _emptiness(atom, labels)
     numbers = _distinct([atom for atom in _plain(sight, "span", "aggregate") if numeric(atom) and not _is_id(atom)])
     for atom in numbers:
         yield from _threshold(atom, labels)
@@ -129,6 +140,9 @@ def _threshold(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
     term, seen = atom
     yes = [cast(float, value) for value, label in zip(seen, labels, strict=True) if label]
     no = [cast(float, value) for value, label in zip(seen, labels, strict=True) if not label]
+    if "len" in term.uses:
+        # How many there are decides between none, one and several: five are not more several than two.
+        yes, no = [min(count, SEVERAL) for count in yes], [min(count, SEVERAL) for count in no]
     if min(yes) > max(no):
         yield Test(_bound(term, ">=", min(yes)), _bound(term, "<=", max(no)))
     elif max(yes) < min(no):
@@ -171,8 +185,17 @@ def _compared(left: Term, right: Term, signs: set[int]) -> Term:
         "result",
         left.size + right.size,
         left.sources | right.sources,
+        uses=left.uses | right.uses,
     )
 
 
 def _derived(term: Term, code: str, function: Callable[[Value], bool]) -> Term:
-    return Term(code, lambda view: function(term.function(view)), term.family, term.size + 1, term.sources)
+    return Term(
+        code,
+        lambda view: function(term.function(view)),
+        term.family,
+        term.size + 1,
+        term.sources,
+        tuple(term.rivals),
+        term.uses,
+    )

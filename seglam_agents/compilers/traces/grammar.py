@@ -20,6 +20,7 @@ from seglam_agents.compilers.traces.sight import (
     SPANS,
     Found,
     Maker,
+    Row,
     Sight,
     all_are,
     column_values,
@@ -34,6 +35,7 @@ from seglam_agents.compilers.traces.sight import (
     walk,
 )
 from seglam_agents.compilers.traces.terms import Family, View, agreeing, attribute, named
+from seglam_agents.compilers.traces.wish import Wish, keys_asked, plausible
 from seglam_agents.records.values import Value
 
 MAX_FILTERS = 16
@@ -43,6 +45,8 @@ MAX_ALIKE = 6
 MAX_MEMBERS = 8
 """Different values of a key from which on it is no status that rows are filtered by."""
 ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
+_FILTERED = re.compile(r"(?:agree\()?having(?:_same)?\(\w+, ('\w+'), \w")
+"""Rows whose key is a value that can be seen: the key says nothing new."""
 _WORD = re.compile(r"[^\W\d_]+([ _-][^\W\d_]+){0,3}")
 _TOKEN = re.compile(r"[A-Za-z]+[-_#]?\d+|#\d+")
 
@@ -57,9 +61,11 @@ class Rule:
     make: Maker
 
 
-def sight(views: Sequence[View], families: Mapping[str, Family], *, timed: bool = False) -> Sight:
+def sight(
+    views: Sequence[View], families: Mapping[str, Family], *, timed: bool = False, wish: Wish | None = None
+) -> Sight:
     """Return what can be seen in some views, with every term of the grammar."""
-    found = Sight(views, families, timed)
+    found = Sight(views, families, timed, wish)
     total = 0
     for rule in GRAMMAR:
         made = unique(rule.make(found))[: max(0, MAX_POOL - total)]
@@ -110,16 +116,19 @@ def _days(sight: Sight) -> Iterator[Found]:
             yield atom
         for reader in _READERS.get(_shape(atom), ()):
             yield from (day for now in nows for day in derive(reader, atom, now))
-    for atom in sight.pools["path"]:
-        if all_are(atom, str) and all(ISO.fullmatch(str(value)) for value in atom[1]):
-            yield from derive("moment_of", atom)
+    yield from (day for atom in sight.pools["path"] if _dated(atom) for day in derive("moment_of", atom))
+
+
+def _dated(atom: Found) -> bool:
+    return all_are(atom, str) and all(ISO.fullmatch(str(value)) for value in atom[1])
 
 
 def _moved(sight: Sight) -> Iterator[Found]:
     spans = [atom for atom in sight.pools["place"] if all_are(atom, SPANS)]
     clocks = [atom for atom in sight.pools["place"] if all_are(atom, CLOCKS)]
-    days = [*sight.pools["day"], *sight.pools["clock"][:4]]
-    for day in days:
+    found = [day for row in sight.pools["row"] if _dated(row) for day in derive("moment_of", row)]
+    days = [*sight.pools["day"], *found, *sight.pools["clock"][:4]]
+    for day in days if spans or clocks else ():
         yield from (each for span in spans for name in ("later", "earlier") for each in derive(name, day, span))
         yield from (each for clock in clocks for each in derive("at", day, clock))
 
@@ -135,7 +144,8 @@ def _filters(sight: Sight) -> Iterator[Found]:
                 groups.setdefault(key, []).append(each)
         # Filters that kept the same rows in every view are rivals: they have to agree.
         for group in list(groups.values())[:MAX_FILTERS]:
-            terms = sorted((term for term, _ in group), key=lambda term: (term.size, term.code))
+            meant = plausible((term for term, _ in group), sight.wish, len(sight.views))
+            terms = sorted(meant, key=lambda term: (term.size, term.code))
             if len(terms) <= MAX_ALIKE:
                 yield agreeing(terms), group[0][1]
 
@@ -150,7 +160,7 @@ def _filtered(rows: Found, wanted: Sequence[Found], days: Sequence[Found]) -> It
                 yield from derive("having", rows, (named(key), (key,) * len(rows[1])), atom)
                 if texts and all_are(atom, str):
                     yield from derive("having_same", rows, (named(key), (key,) * len(rows[1])), atom)
-        alike = bool(derive("common", rows, options=(key,))) and len(column) > len(rows[1])
+        alike = _one_each(rows, key) and len(column) > len(rows[1])
         if not (dated or alike) and (members := _members(column)):
             yield from (e for value in members for e in derive("having", rows, options=(key, value)))
             if len(members) > 2:
@@ -162,6 +172,11 @@ def _filtered(rows: Found, wanted: Sequence[Found], days: Sequence[Found]) -> It
             for atom in wanted:
                 if numeric(atom) and atom[0].family == "request":
                     yield from (e for name in _SIDES for e in derive(name, rows, _key(rows, key), atom))
+
+
+def _one_each(rows: Found, key: str) -> bool:
+    """Tell whether the rows of each view say the same under a key: it names what was asked for."""
+    return all(len({repr(row[key]) for row in found}) <= 1 for found in cast("Sequence[Sequence[Row]]", rows[1]))
 
 
 def _key(rows: Found, key: str) -> Found:
@@ -188,9 +203,11 @@ def _rows(sight: Sight) -> Iterator[Found]:
         if has_rows(rows):
             common = _common(rows)
             yield from common.values()
-            for row in _selected(rows):
+            echoed = _FILTERED.match(rows[0].code)
+            told = (*common, *((f"[{echoed[1]}]",) if echoed else ()))
+            for row in _selected(rows, sight.wish):
                 yield row
-                yield from (field for field in fields(row) if not field[0].code.endswith(tuple(common)))
+                yield from (field for field in fields(row) if not field[0].code.endswith(told))
 
 
 def _common(rows: Found) -> dict[str, Found]:
@@ -203,19 +220,20 @@ def _common(rows: Found) -> dict[str, Found]:
     return found
 
 
-def _selected(rows: Found) -> Iterator[Found]:
+def _selected(rows: Found, wish: Wish | None) -> Iterator[Found]:
     if all(len(cast("list[Value]", value)) == 1 for value in rows[1]):
         yield from derive("only", rows)
         return
     for name in ("first", "last"):
         yield from derive(name, rows)
-    for key in shared_keys(rows):
-        if _orders(rows, key):
-            yield from (row for name in ("lowest", "highest") for row in derive(name, rows, options=(key,)))
+    columns = {key: column_values(rows, key) for key in shared_keys(rows)}
+    dated = [key for key, column in columns.items() if _orders(column) and isinstance(column[0], str)]
+    numbers = [key for key, column in columns.items() if _orders(column) and not isinstance(column[0], str)]
+    for key in keys_asked(wish, dated, numbers):
+        yield from (row for name in ("lowest", "highest") for row in derive(name, rows, options=(key,)))
 
 
-def _orders(rows: Found, key: str) -> bool:
-    column = column_values(rows, key)
+def _orders(column: Sequence[Value]) -> bool:
     dated = all(isinstance(value, str) and ISO.fullmatch(value) for value in column)
     return (dated or all(is_number(value) for value in column)) and len(set(column)) > 1
 
@@ -407,12 +425,6 @@ GRAMMAR: tuple[Rule, ...] = (
         _days,
     ),
     Rule(
-        "moved",
-        "a day moved by a length of time, or at a time of day",
-        "`later(moment_of(start), span)`",
-        _moved,
-    ),
-    Rule(
         "filter",
         "rows by a key: equal to a place or to a value seen, on one side of a day, above or below a number",
         "`having(rows, 'status', 'open')`",
@@ -423,6 +435,12 @@ GRAMMAR: tuple[Rule, ...] = (
         "the only row, the first, the last, that with the smallest or largest value of a key",
         "`lowest(rows, 'due')['id']`",
         _rows,
+    ),
+    Rule(
+        "moved",
+        "a day moved by a length of time, or at a time of day",
+        "`later(moment_of(start), span)`",
+        _moved,
     ),
     Rule(
         "element",

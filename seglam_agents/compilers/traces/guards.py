@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from seglam_agents.compilers.traces.plan import Node, calls_of, scenes_before, terms_of
+from seglam_agents.compilers.traces.plan import Node, calls_of, lists_of, scenes_before, terms_of
 from seglam_agents.compilers.traces.spans import WORDS, Reading
 from seglam_agents.compilers.traces.terms import FUNCTIONS, Term, Unknown
 from seglam_agents.guards.slots.exports import parse_text
@@ -103,6 +103,7 @@ def found_by(name: str, plan: Node, writes: frozenset[str]) -> bool:
         and any(name in (t.code, *(rival.code for rival in t.rivals)) for t in call.arguments.values())
     ]
     later = frozenset[str]().union(*(term.sources for call in calls for term in call.arguments.values()))
+    later = later.union(*(over.sources for over in lists_of(plan)))
     return any(result in later for result in looked_up)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import cast
 
 from seglam_agents.compilers.traces.closings import claim
@@ -26,7 +27,7 @@ from seglam_agents.compilers.traces.sight import (
     numeric,
     rows_of,
 )
-from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, literal, variable
+from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, literal, values, variable, within
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange, bounds
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.values import Value
@@ -37,11 +38,16 @@ OPEN_SHARE = 0.8
 """Share of different texts: a set whose members hardly come again is an open one."""
 PROSE = 40
 """Letters from which on a text is prose: no set of such texts is ever complete."""
+MAX_ECHO = 4_000
+"""Letters of a result that is held to be just what it was."""
 FACTOR = 2
 """How far beyond the numbers of the requests seen another one may lie."""
+SATURDAY = 5
+"""The first of the days on which many things are done otherwise."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
 """Ids, dates and addresses: one token with a digit or an @."""
+_FILTER = re.compile(r"(agree\()?having")
 _NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
 _NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer)$")
 """Keys whose texts name something."""
@@ -69,6 +75,8 @@ class Holder:
     """Answers whose words are all given by the request or by keys of results: they decide nothing."""
     accounted: bool = False
     """Whether every word of the requests is: none of them may ask for what the plan does not do."""
+    filters: Mapping[str, Term] = field(default_factory=dict[str, Term])
+    """The rows that the plan chooses, by their code."""
     plain: list[bool] = field(default_factory=lambda: [False])
     """Whether what is held at the moment comes before such an answer."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
@@ -86,7 +94,8 @@ class Holder:
         outcomes = frozenset(call.name for call in calls_of(plan) if call.tool in writes)
         neutral = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _neutral(end, said))
         codes = [term.code for term in terms_of(plan)]
-        holder = cls(writes, codes, outcomes, neutral if not _branches(plan) else frozenset(), accounted)
+        filters = {each.code: each for term in terms_of(plan) for each in within(term) if _FILTER.match(each.code)}
+        holder = cls(writes, codes, outcomes, neutral if not _branches(plan) else frozenset(), accounted, filters)
         holder._place(plan, frozenset())
         return holder
 
@@ -113,16 +122,26 @@ class Holder:
         self.plain[0] = id(node) in self.neutral
         names = [name for name, family in scene.families.items() if family == "result" and name not in done]
         lines = [line for name in names for line in self._result(_of(scene, name), scene)]
+        lines += self._chosen(scene)
         if not done:
             lines += _confirmed(scene)
         self.lines[id(node)] = tuple(dict.fromkeys(lines))
         return done | set(names)
 
+    def _chosen(self, scene: Scene) -> Iterator[str]:
+        """Hold chosen rows to be some, where no run was without: nothing found is another answer."""
+        for code, term in self.filters.items():
+            seen = values(term, scene.views) if term.sources <= set(scene.families) else None
+            if seen and all(isinstance(rows, list) and rows for rows in seen):
+                yield f"expect(len({code}) > 0, {literal('no such rows')})"
+
     def _turn(self, loop: Loop) -> tuple[str, ...]:
         return tuple(self._record(_of(loop.inside, loop.variable), loop.inside))
 
     def _result(self, atom: Found, scene: Scene) -> Iterator[str]:
-        if all_are(atom, list):
+        if _echoes(atom, scene):
+            yield _one_of((atom[0], atom[1][:1]))
+        elif all_are(atom, list):
             yield from self._list(atom, scene)
         elif all_are(atom, dict):
             yield from self._record(atom, scene)
@@ -173,9 +192,9 @@ class Holder:
     def _selected(self, atom: Found, scene: Scene) -> Iterator[str]:
         """Hold a number of a selected row to the side of the request's numbers on which it always was."""
         seen = sight(scene.views, {n: f for n, f in scene.families.items() if f != "result" or n == atom[0].code})
-        for term, values in seen.pools["row"]:
-            if all(is_number(value) for value in values) and any(term.code in code for code in self.codes):
-                yield from _relations(term.code, cast("tuple[float, ...]", values), scene)
+        for term, column in seen.pools["row"]:
+            if all(is_number(value) for value in column) and any(term.code in code for code in self.codes):
+                yield from _relations(term.code, cast("tuple[float, ...]", column), scene)
 
     def _same(self, column: Sequence[Value], scene: Scene, per_view: Sequence[int]) -> bool:
         """Tell whether a key repeats a place of the request in every row."""
@@ -292,6 +311,13 @@ class Holder:
         return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in self.codes)
 
 
+def _echoes(atom: Found, scene: Scene) -> bool:
+    """Tell whether runs of one request found the same each time: then nothing tells what of it mattered."""
+    asked = any(family not in ("result", "clock") for family in scene.families.values())
+    found = {repr(value) for value in atom[1]}
+    return not asked and len(atom[1]) > 1 and len(found) == 1 and len(found.pop()) <= MAX_ECHO
+
+
 def _confirmed(scene: Scene) -> Iterator[str]:
     """Hold the words of the request that results always said to being said again."""
     for name, family in scene.families.items():
@@ -307,12 +333,21 @@ def places(plan: Node, writes: frozenset[str], within: WriteRange) -> tuple[str,
     """Return lines that hold the places that are used: to signs, sizes and units, and ids to their shapes."""
     codes = [term.code for term in terms_of(plan)]
     acts = any(call.tool in writes for call in calls_of(plan))
-    found: list[str] = []
+    found: list[str] = list(_days_of(plan)) if acts else []
     for name, family in plan.scene.families.items():
         seen = [view[name] for view in plan.scene.views]
         if family == "request" and any(re.search(rf"\b{name}\b", code) for code in codes):
             found += _place(name, seen, within if acts else WRITE_RANGE, acts=acts)
     return tuple(found)
+
+
+def _days_of(plan: Node) -> Iterator[str]:
+    """Hold what writes to working days, or to free ones, where it was only done on such."""
+    moments = [view.get("now") for view in plan.scene.views]
+    free = {moment.weekday() >= SATURDAY for moment in moments if isinstance(moment, datetime)}
+    if "now" in plan.scene.families and len(free) == 1:
+        sign = ">=" if free == {True} else "<"
+        yield f"expect(now.weekday() {sign} {SATURDAY}, {literal('a day of another sort')})"
 
 
 def _place(name: str, seen: Sequence[Value], within: WriteRange, *, acts: bool) -> Iterator[str]:

@@ -22,6 +22,7 @@ from seglam_agents.compilers.traces.terms import (
     sequence,
     values,
 )
+from seglam_agents.compilers.traces.wish import plausible, weight
 from seglam_agents.records.values import Value
 
 MAX_RIVALS = 20
@@ -33,6 +34,13 @@ DATED = re.compile(
     r"|November|December|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)\b"
 )
 """What says a time in a value that no request gave."""
+ROUNDABOUT = 2
+"""Choices that make an explanation a roundabout one."""
+CHOSEN = 4
+"""Different values that a roundabout explanation must have given, where the request says nothing of its choices."""
+ECHOES = 3
+"""Different values of a place that results repeat, from which on that is no chance."""
+_SPELT = frozenset(("str", "exact"))
 _NUMBER = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?|-?\d+(?:\.\d+)?")
 _YEAR = re.compile(r"(?<!\d)(19|20)\d\d-")
 
@@ -61,7 +69,7 @@ def explain(targets: Values, sight: Sight, choices: Sequence[Value] = ()) -> Ori
     if all(is_number(target) for target in targets):
         return _number(cast("tuple[float, ...]", targets), sight)
     if found := _plain(targets, sight):
-        return settle(found)
+        return settle(found, sight)
     if all(isinstance(target, dict) for target in targets):
         return _record(cast("tuple[Mapping[str, Value], ...]", targets), sight)
     if all(isinstance(target, list) for target in targets):
@@ -69,13 +77,38 @@ def explain(targets: Values, sight: Sight, choices: Sequence[Value] = ()) -> Ori
     return Unexplained(f"nothing seen explains {shown(targets)}")
 
 
-def settle(terms: Sequence[Term]) -> Origin:
-    """Return the agreement of all explanations; too many of them are none."""
-    ordered = sorted({term.code: term for term in terms}.values(), key=lambda term: (term.size, term.code))
+def settle(terms: Sequence[Term], sight: Sight) -> Origin:
+    """Return the agreement of all explanations that an agent may have meant; too many of them are none."""
+    meant = plausible({term.code: term for term in _heard(terms, sight)}.values(), sight.wish, len(sight.views))
+    ordered = sorted(meant, key=lambda term: (term.size, term.code))
+    if ordered and not all(map(sight.wish.says, ordered) if sight.wish else ()) and _accidental(ordered, sight):
+        return Unexplained(f"{ordered[0].code} may fit by accident: another run is needed")
     if len(ordered) > MAX_RIVALS:
         codes = ", ".join(term.code for term in ordered[:3])
         return Unexplained(f"{len(ordered)} explanations fit every run, such as {codes}: another run is needed")
     return agreeing(ordered)
+
+
+def _accidental(terms: Sequence[Term], sight: Sight) -> bool:
+    """Tell whether nothing but roundabout choices fit, and so few values that one of many such choices always does."""
+    if min(weight(term) for term in terms) < ROUNDABOUT:
+        return False
+    return len({repr(value) for value in values(terms[0], sight.views) or ()}) < CHOSEN
+
+
+def _heard(terms: Sequence[Term], sight: Sight) -> list[Term]:
+    """Return terms without the echoes of a place: rows that were found by a name say that name, whichever is looked at.
+
+    A record that says it outright stays a rival: it may spell it in its own way.
+    """
+    places = [term for term in terms if term.family == "request" and term.uses <= _SPELT and _varied(term, sight)]
+    return [term for term in terms if not (places and term.family == "result" and term.uses - _SPELT)]
+
+
+def _varied(term: Term, sight: Sight) -> bool:
+    """Tell whether a place said so many different things that nothing else says the same by chance."""
+    distinct = {str(value) for value in values(term, sight.views) or ()}
+    return len(distinct) >= ECHOES or (len(distinct) > 1 and all(len(text) > 3 for text in distinct))
 
 
 def _plain(targets: Values, sight: Sight) -> list[Term]:
@@ -117,7 +150,7 @@ def _number(targets: tuple[float, ...], sight: Sight) -> Origin:
         if not found and not computed:
             return Unexplained(f"nothing seen explains the number {shown(targets)}")
         found = [*found, *computed]
-    return settle(found)
+    return settle(found, sight)
 
 
 def _uncertain(targets: tuple[float, ...]) -> bool:
@@ -159,12 +192,12 @@ def _text(targets: tuple[str, ...], sight: Sight) -> Origin:
         pieces = _held(targets[0], sight) if len(found) < 2 else None
         if pieces and not any(isinstance(piece, str) and _YEAR.search(piece) for piece in pieces):
             return _join(pieces)
-        return settle(found) if found else Unexplained(_undated(targets, sight))
+        return settle(found, sight) if found else Unexplained(_undated(targets, sight))
     if found:
-        return settle(found)
-    pieces = _pieces(targets, sight.texts, sight, 0, computing=False)
+        return settle(found, sight)
+    pieces = _Puzzle(targets, sight, computing=False).solved()
     if pieces is None:
-        pieces = _pieces(targets, sight.texts, sight, 0, computing=True)
+        pieces = _Puzzle(targets, sight, computing=True).solved()
     if pieces is None or not any(_is_term(piece) for piece in pieces):
         return Unexplained(_undated(targets, sight))
     wrong = next((piece for piece in pieces if isinstance(piece, Unexplained)), None)
@@ -183,32 +216,62 @@ def _is_term(piece: Term | str | Unexplained) -> TypeGuard[Term]:
 
 
 _Pieces: TypeAlias = "list[Term | str | Unexplained]"
+_Spelt: TypeAlias = tuple[tuple[str, ...], Found]
 
 
-def _pieces(
-    rests: tuple[str, ...], pool: Sequence[Found], sight: Sight, depth: int, *, computing: bool
-) -> _Pieces | None:
-    if all(rest == rests[0] for rest in rests):
-        return _literal(rests[0], sight)
-    if depth > MAX_PIECES:
+class _Puzzle:
+    """Texts to be laid out as literal words and places in turn; rests that were tried once are known."""
+
+    __slots__ = ("computing", "known", "pool", "sight", "targets")
+
+    def __init__(self, targets: tuple[str, ...], sight: Sight, *, computing: bool) -> None:
+        self.targets = targets
+        self.sight = sight
+        self.computing = computing
+        self.pool = [(texts, atom) for texts, atom in _spelt(sight) if texts[0] in targets[0]]
+        self.known: dict[tuple[str, ...], _Pieces | None] = {}
+
+    def solved(self) -> _Pieces | None:
+        """Return the pieces; None where there are none."""
+        return self._laid(self.targets, 0)
+
+    def _laid(self, rests: tuple[str, ...], depth: int) -> _Pieces | None:
+        if rests not in self.known:
+            self.known[rests] = self._tried(rests, depth)
+        return self.known[rests]
+
+    def _tried(self, rests: tuple[str, ...], depth: int) -> _Pieces | None:
+        if all(rest == rests[0] for rest in rests):
+            return _literal(rests[0], self.sight)
+        if depth > MAX_PIECES:
+            return None
+        prefix = _common_prefix(rests)
+        for at in _beginnings(prefix, rests[0]):
+            before = _literal(prefix[:at], self.sight)
+            if before is None:
+                continue
+            beginning = tuple(rest[at:] for rest in rests)
+            for matching in _matching(beginning, self.pool):
+                texts = [str(value) for value in matching[0][1]]
+                following = self._after(beginning, texts, depth)
+                if following is not None:
+                    return [*before, _place(matching, self.sight), *following]
+            if self.computing and (computed := _numbers_at(beginning, self.sight)):
+                following = self._after(beginning, computed[0], depth)
+                if following is not None:
+                    return [*before, computed[1], *following]
         return None
-    fitting = [a for a in pool if str(a[1][0]) in rests[0]] if depth == 0 else pool
-    prefix = _common_prefix(rests)
-    for at in _beginnings(prefix, rests[0]):
-        for matching in _matching(tuple(rest[at:] for rest in rests), fitting):
-            lengths = [len(str(value)) for value in matching[0][1]]
-            tail = tuple(rest[at + n :] for rest, n in zip(rests, lengths, strict=True))
-            following = _pieces(tail, fitting, sight, depth + 1, computing=computing)
-            before = _literal(prefix[:at], sight)
-            if following is not None and before is not None:
-                return [*before, _place(matching, sight), *following]
-        if computing and (computed := _numbers_at(tuple(rest[at:] for rest in rests), sight)):
-            tail = tuple(rest[at + len(text) :] for rest, text in zip(rests, computed[0], strict=True))
-            following = _pieces(tail, fitting, sight, depth + 1, computing=computing)
-            before = _literal(prefix[:at], sight)
-            if following is not None and before is not None:
-                return [*before, computed[1], *following]
-    return None
+
+    def _after(self, rests: Sequence[str], texts: Sequence[str], depth: int) -> _Pieces | None:
+        return self._laid(tuple(rest[len(text) :] for rest, text in zip(rests, texts, strict=True)), depth + 1)
+
+
+def _spelt(sight: Sight) -> list[_Spelt]:
+    """Return what can be seen as texts, made once for a sight."""
+    known = cast("dict[str, list[_Spelt]]", sight.memo.setdefault("spelt", {}))
+    if "spelt" not in known:
+        known["spelt"] = [(tuple(str(value) for value in atom[1]), atom) for atom in sight.texts]
+    return known["spelt"]
 
 
 def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
@@ -218,15 +281,23 @@ def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
         numbers = tuple(float(text) for text in texts) if all(map(_NUMBER.fullmatch, texts)) else ()
         formulas_ = _computed(texts, sight) if numbers and _uncertain(numbers) else []
         clocked = any(_clocked(text, sight) for text in texts)
-        return settle([*(term for term in terms if term.family != "clock" or clocked), *formulas_])
+        return settle([*(term for term in terms if term.family != "clock" or clocked), *formulas_], sight)
     rivals = [term for term in terms if term.family != "clock" or _clocked(texts[0], sight)]
     if _overruled(texts[0], rivals, sight):
-        return settle(rivals)
-    return settle([constant(texts[0]), *rivals])
+        return settle(rivals, sight)
+    return settle([constant(texts[0]), *rivals], sight)
 
 
 def _computed(texts: Sequence[str], sight: Sight) -> list[Term]:
     """Return formulas for numbers that a text spells, in that spelling."""
+    known = cast("dict[tuple[str, ...], list[Term]]", sight.memo.setdefault("computed", {}))
+    key = tuple(texts)
+    if key not in known:
+        known[key] = _computed_anew(texts, sight)
+    return known[key]
+
+
+def _computed_anew(texts: Sequence[str], sight: Sight) -> list[Term]:
     numbers = tuple(float(text.replace(",", "")) for text in texts)
     found = [*formulas(numbers, sight), *counted(numbers, sight)]
     grouped = any("," in text for text in texts)
@@ -248,7 +319,7 @@ def _numbers_at(rests: tuple[str, ...], sight: Sight) -> tuple[list[str], Term |
     if not all(map(_ends, rests, texts)) or len(set(texts)) == 1:
         return None
     found = _computed(texts, sight)
-    return (texts, settle(found)) if found else None
+    return (texts, settle(found, sight)) if found else None
 
 
 def _literal(text: str, sight: Sight) -> _Pieces | None:
@@ -270,7 +341,7 @@ def _held(text: str, sight: Sight) -> list[Term | str] | None:
         match = re.search(rf"(?<![\w.]){re.escape(word)}(?![\w]|\.\d)", text)
         if match is None or not rivals:
             continue
-        origin = settle(rivals if _overruled(word, rivals, sight) else [constant(word), *rivals])
+        origin = settle(rivals if _overruled(word, rivals, sight) else [constant(word), *rivals], sight)
         if isinstance(origin, Unexplained):
             continue  # Whatever says it is one of too many: the words around it were the same in every run.
         before, after = text[: match.start()], text[match.end() :]
@@ -310,14 +381,13 @@ def _begins(text: str, at: int) -> bool:
     return not (at > 0 and text[at - 1].isalnum() and text[at : at + 1].isalnum())
 
 
-def _matching(rests: tuple[str, ...], pool: Sequence[Found]) -> Iterator[list[Found]]:
+def _matching(rests: tuple[str, ...], pool: Sequence[_Spelt]) -> Iterator[list[Found]]:
     """Yield the terms that all the texts begin with, those with the same values together, longest first."""
-    found: dict[tuple[object, ...], list[Found]] = {}
-    for atom in pool:
-        texts = [str(value) for value in atom[1]]
-        if all(map(str.startswith, rests, texts)) and all(map(_ends, rests, texts)):
-            found.setdefault(tuple(texts), []).append(atom)
-    yield from sorted(found.values(), key=lambda group: -sum(len(str(value)) for value in group[0][1]))
+    found: dict[tuple[str, ...], list[Found]] = {}
+    for texts, atom in pool:
+        if rests[0].startswith(texts[0]) and all(map(str.startswith, rests, texts)) and all(map(_ends, rests, texts)):
+            found.setdefault(texts, []).append(atom)
+    yield from (found[texts] for texts in sorted(found, key=lambda texts: -sum(map(len, texts))))
 
 
 def _ends(rest: str, text: str) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 
 from seglam_agents.compilers.traces.guards import Asked
@@ -13,6 +14,8 @@ from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
 from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
 from seglam_agents.compilers.traces.terms import PRELUDE
+from seglam_agents.compilers.traces.wish import Wish
+from seglam_agents.compilers.traces.words import strange
 from seglam_agents.records.record import digest
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
@@ -77,6 +80,8 @@ class Kind:
     """The runs that were predicted rightly."""
     silence: str = ""
     """Why the last prediction said nothing."""
+    echoed: bool = False
+    """Whether all its runs are of one request: then nothing unseen can come, and each that was foretold counts."""
 
     @property
     def given_up(self) -> bool:
@@ -99,7 +104,8 @@ class Kind:
             return None
         view = {**case.arguments, **_now(case.trace, clock=clock)}
         reads = reading(tools.values())
-        return foretell(self.plan, view, case.trace.calls, decode(case.trace.answer), reads)
+        asked = case.reading.text
+        return foretell(self.plan, view, case.trace.calls, decode(case.trace.answer), reads, asked=asked)
 
     def learn(self, case: Case, tools: Mapping[str, Tool], *, clock: bool) -> Foretold | None:
         """Predict a run, count what came of it, and learn from it."""
@@ -142,6 +148,13 @@ class Kind:
         """
         if self.plan is None or self.wrongs or not 3 <= len(self.cases) <= MAX_HELD_OUT:
             return
+        self._count(self._predicted(tools, clock=clock) or [])
+
+    def _predicted(self, tools: Mapping[str, Tool], *, clock: bool) -> list[tuple[Case, str, bool]] | None:
+        """Return the runs that all other ones foretell, with the way and whether they brought something new.
+
+        None where the others say something else of one of them.
+        """
         reads = reading(tools.values())
         found: list[tuple[Case, str, bool]] = []
         for case in reversed(self.cases):
@@ -152,9 +165,13 @@ class Kind:
                 case, tools, clock=clock
             )
             if said and said.verdict == "wrong":
-                return
+                return None
             if said and said.verdict == "right":
                 found.append((case, said.way, self._unseen(case, others, reads)))
+        return found
+
+    def _count(self, found: Sequence[tuple[Case, str, bool]]) -> None:
+        """Credit predictions; two of the runs are what any plan is made from, and count for nothing."""
         for case, way, new in found[: max(0, len(self.cases) - 2 - len(self.foretold))]:
             self._credit(case, way, new)
 
@@ -169,13 +186,21 @@ class Kind:
 
     def _plan(self, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> Node | None:
         """Return the plan of some runs; None where there is none, and why in `refusal` where they are all."""
-        timed = any(_TIMED & set(case.reading.text.casefold().split()) for case in cases)
+        timed = any(timely(case.reading.text) for case in cases)
         runs = [
-            Run(case.arguments, case.trace.calls, decode(case.trace.answer), _now(case.trace, clock=clock).get("now"))
+            Run(
+                case.arguments,
+                case.trace.calls,
+                decode(case.trace.answer),
+                _now(case.trace, clock=clock).get("now"),
+                case.reading.text,
+            )
             for case in cases
         ]
+        words = frozenset(word for case in cases for word in case.reading.content)
+        wish = Wish(words, frozenset(strange(words, (case.trace for case in cases))), timed)
         try:
-            return plan_of(runs, tools, RESERVED | set(tools), timed=timed)
+            return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish)
         except Refused as refusal:
             if len(cases) == len(self.cases):
                 self.refusal = str(refusal)
@@ -190,9 +215,10 @@ class Kind:
             wording.names = merged(cases) if len(cases) > 1 else cases[0].names
             self.cases = [Case(case.trace, case.reading, wording.names) for case in cases]
 
-    @staticmethod
-    def _unseen(case: Case, others: Sequence[Case], reads: frozenset[str]) -> bool:
+    def _unseen(self, case: Case, others: Sequence[Case], reads: frozenset[str]) -> bool:
         """Tell whether a run brought something that the others had not: where it wrote, in its request."""
+        if self.echoed:
+            return True
         asked = any(
             all(repr(other.arguments.get(name)) != repr(value) for other in others)
             for name, value in case.arguments.items()
@@ -237,26 +263,73 @@ class Kind:
         return found[0] if len(found) == 1 else None
 
     def absorb(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:
-        """Take in a kind whose runs this one's plan foretells: its wording means the same."""
-        if other is self or self.plan is None or not other.cases or len(other.wordings) != 1:
+        """Take in a kind whose runs mean the same in other words: this one's plan foretells them, or a common one."""
+        if other is self or not self.cases or not other.cases or len(other.wordings) != 1:
             return False
-        first = other.cases[0]
-        if {s.tool for s in first.trace.calls} != {s.tool for s in self.cases[0].trace.calls}:
+        called, theirs = _called(self.cases), _called(other.cases)
+        if not (called <= theirs or theirs <= called):
             return False
-        wording = self.joins(
-            [case.trace for case in other.cases], [case.reading for case in other.cases], tools, clock=clock
-        )
+        traces, reads = [case.trace for case in other.cases], [case.reading for case in other.cases]
+        wording = self.joins(traces, reads, tools, clock=clock)
         if wording is None:
-            return False
-        self.wordings[first.reading.key] = wording
+            return self._pool(other, tools, clock=clock)
         taken = [Case(case.trace, case.reading, wording.names) for case in other.cases]
-        for case in taken:
-            said = self.foretell(case, tools, clock=clock)
-            if said and said.verdict == "right":
-                self._credit(case, said.way, self._unseen(case, self.cases, reading(tools.values())))
-        self.cases = sorted([*self.cases, *taken], key=lambda case: str(case.trace.recorded_at or ""))[-MAX_RUNS:]
+        said = [(case, self.foretell(case, tools, clock=clock)) for case in taken]
+        self.wordings[other.cases[0].reading.key] = wording
+        for case, each in said:
+            if each and each.verdict == "right":
+                self._credit(case, each.way, self._unseen(case, self.cases, reading(tools.values())))
+        self.cases = _in_time([*self.cases, *taken])
         self._weave(tools, clock=clock)
         return True
+
+    def _pool(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:
+        """Take in a kind where one plan does all runs of both, and foretells each of them from the others.
+
+        What one of the two alone cannot tell apart yet, both together may.
+        """
+        order = self._order(other) if all(_telling(case.trace) for case in other.cases) else None
+        if order is None or self.wrongs or other.wrongs or not 3 <= len(self.cases) + len(other.cases) <= MAX_HELD_OUT:
+            return False
+        taken = [Case(case.trace, case.reading, order) for case in other.cases]
+        key = other.cases[0].reading.key
+        wordings = {name: replace(wording, rights=0) for name, wording in self.wordings.items()}
+        pooled = Kind(self.key, _in_time([*self.cases, *taken]), {**wordings, key: Wording(order, needs=OTHER_WORDS)})
+        pooled._weave(tools, clock=clock)
+        found = pooled._predicted(tools, clock=clock) if pooled.plan else None
+        if not found or not any(case.reading.key == key for case, _, _ in found):
+            return False
+        self.cases, self.wordings, self.plan, self.refusal = pooled.cases, pooled.wordings, pooled.plan, ""
+        self.rights, self.foretold = Counter(), set()
+        self._count(found)
+        return True
+
+    def _order(self, other: Kind) -> tuple[str, ...] | None:
+        """Return our names for the places of another kind, where words and places allow but one meaning."""
+        ours, theirs = self.cases[0], other.cases[0]
+        if any(_SENSITIVE.fullmatch(word) for word in ours.reading.content ^ theirs.reading.content):
+            return None
+        kinds = {name: _place(ours, name).kind for name in ours.names}
+        named = {name: _place(theirs, name).kind for name in theirs.names}
+        if kinds == named:
+            return theirs.names
+        by_kind = {kind: name for name, kind in kinds.items()}
+        if len(by_kind) != len(kinds) or sorted(kinds.values()) != sorted(named.values()):
+            return None
+        return tuple(by_kind[named[name]] for name in theirs.names)
+
+
+def timely(text: str) -> bool:
+    """Tell whether a request speaks of a time that goes by."""
+    return not _TIMED.isdisjoint(text.casefold().split())
+
+
+def _in_time(cases: Sequence[Case]) -> list[Case]:
+    return sorted(cases, key=lambda case: str(case.trace.recorded_at or ""))[-MAX_RUNS:]
+
+
+def _called(cases: Sequence[Case]) -> set[str]:
+    return {step.tool for case in cases for step in case.trace.calls}
 
 
 def case_of(trace: Trace, read: Reading, tools: Mapping[str, Tool]) -> Case:
@@ -302,7 +375,8 @@ def _now(trace: Trace, *, clock: bool) -> dict[str, Value]:
 def _argument(place: Place, trace: Trace) -> str | None:
     for step in trace.calls:
         for name, value in step.arguments.items():
-            if name.isidentifier() and value in (place.text, place.value) and not isinstance(value, bool):
+            usable = name.isidentifier() and not keyword.iskeyword(name)
+            if usable and value in (place.text, place.value) and not isinstance(value, bool):
                 return name
     return None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from seglam_agents.compilers.traces import conditions
-from seglam_agents.compilers.traces.closings import claim, phrasing
+from seglam_agents.compilers.traces.closings import Told, claim, likeness, phrasing
 from seglam_agents.compilers.traces.grammar import sight
 from seglam_agents.compilers.traces.holes import Unexplained, explain, settle
 from seglam_agents.compilers.traces.limits import limits
@@ -28,9 +28,10 @@ from seglam_agents.compilers.traces.plan import (
 )
 from seglam_agents.compilers.traces.sight import Found, Sight, all_are, has_rows, rows_of, signature
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, Values, View, constant
+from seglam_agents.compilers.traces.wish import Wish
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.record import Json
-from seglam_agents.records.tools import Tool
+from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
 
@@ -48,13 +49,22 @@ class Run:
     steps: tuple[ToolStep, ...]
     answer: Value
     now: Value = None
+    asked: str = ""
+    """The request."""
 
 
 class Refused(SeglamError):
     """The runs do not make one plan; says why, and which run would help."""
 
 
-def plan_of(runs: Sequence[Run], tools: Mapping[str, Tool], taken: frozenset[str], *, timed: bool = False) -> Node:
+def plan_of(
+    runs: Sequence[Run],
+    tools: Mapping[str, Tool],
+    taken: frozenset[str],
+    *,
+    timed: bool = False,
+    wish: Wish | None = None,
+) -> Node:
     """Return the plan that does on every run what the run did.
 
     Args:
@@ -62,6 +72,7 @@ def plan_of(runs: Sequence[Run], tools: Mapping[str, Tool], taken: frozenset[str
         tools: the tools by name.
         taken: names that a result may not have.
         timed: whether the request speaks of a time.
+        wish: what its words ask for.
 
     Raises:
         Refused: there is no plan that all runs agree on.
@@ -69,8 +80,11 @@ def plan_of(runs: Sequence[Run], tools: Mapping[str, Tool], taken: frozenset[str
     families: dict[str, Family] = dict.fromkeys(runs[0].arguments, "request")
     if all(run.now is not None for run in runs):
         families["now"] = "clock"
-    walks = [_Walk(r.steps, r.answer, {**r.arguments, **({"now": r.now} if "now" in families else {})}) for r in runs]
-    return _Weaver(tools, taken, timed)(walks, families)
+    walks = [
+        _Walk(r.steps, r.answer, {**r.arguments, **({"now": r.now} if "now" in families else {})}, r.asked)
+        for r in runs
+    ]
+    return _Weaver(tools, taken, timed, wish)(walks, families)
 
 
 class _Decided(Refused):
@@ -101,6 +115,9 @@ class _Walk:
     steps: tuple[ToolStep, ...]
     answer: Value
     view: View
+    asked: str = ""
+    done: tuple[ToolStep, ...] = ()
+    """The steps up to here."""
 
     @property
     def next(self) -> tuple[str, ...]:
@@ -108,7 +125,8 @@ class _Walk:
         return (self.steps[0].tool, *sorted(self.steps[0].arguments)) if self.steps else ()
 
     def after(self, count: int, results: Mapping[str, Value] | None = None) -> _Walk:
-        return _Walk(self.steps[count:], self.answer, {**self.view, **(results or {})})
+        done = (*self.done, *self.steps[:count])
+        return _Walk(self.steps[count:], self.answer, {**self.view, **(results or {})}, self.asked, done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +134,7 @@ class _Weaver:
     tools: Mapping[str, Tool]
     taken: frozenset[str]
     timed: bool
+    wish: Wish | None
 
     def __call__(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         nexts = {walk.next for walk in walks}
@@ -130,7 +149,7 @@ class _Weaver:
         return self._single(walks, families) if len(nexts) == 1 else self._branch(walks, families)
 
     def _sight(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Sight:
-        return sight([walk.view for walk in walks], families, timed=self.timed)
+        return sight([walk.view for walk in walks], families, timed=self.timed, wish=self.wish)
 
     def _end(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         seen = self._sight(walks, families)
@@ -139,8 +158,29 @@ class _Weaver:
             return Answer(_scene(walks, families), origin)
         claims = [_claimed(walk) for walk in walks]
         if len(set(claims)) > 1:
-            return self._ways(walks, families, claims, seen)
+            return self._restated(walks, families, claims, seen)
         return self._phrased(walks, families, origin.reason)
+
+    def _restated(
+        self, walks: Sequence[_Walk], families: Mapping[str, Family], claims: Sequence[str], seen: Sight
+    ) -> Node:
+        """Return the ways of different claims, where runs that say the same facts as one phrasing make one claim."""
+        phrases = [_phrased(walk) for walk in walks]
+        reads = reading(self.tools.values())
+        labels = list(claims)
+        for phrase, count in Counter(phrases).most_common():
+            chosen = [walk for walk, own in zip(walks, phrases, strict=True) if own == phrase]
+            if count < MIN_RUNS or not isinstance(chosen[0].answer, str):
+                continue
+            origin = explain(tuple(walk.answer for walk in chosen), self._sight(chosen, families))
+            if not isinstance(origin, Term):
+                continue
+            alike = [_restates(origin, walk, reads) for walk in walks]
+            if all(alike):
+                return Answer(_scene(walks, families), origin)
+            label = labels[phrases.index(phrase)]
+            labels = [label if same else own for same, own in zip(alike, labels, strict=True)]
+        return self._ways(walks, families, labels if len(set(labels)) > 1 else claims, seen)
 
     def _phrased(self, walks: Sequence[_Walk], families: Mapping[str, Family], reason: str) -> Node:
         """Return the end in the phrasing that most runs had, where all runs claim the same in several."""
@@ -238,7 +278,7 @@ class _Weaver:
             if [len(cast("Sequence[Value]", value)) for value in atom[1]] == list(counts):
                 groups.setdefault(signature(atom[1]), []).append(atom)
         for group in groups.values():
-            origin = settle([term for term, _ in group])
+            origin = settle([term for term, _ in group], seen)
             if isinstance(origin, Term):
                 yield origin, group[0][1]
 
@@ -284,6 +324,14 @@ class _Weaver:
         while candidate in families or candidate in self.taken:
             candidate, number = f"{wanted}_{number}", number + 1
         return candidate
+
+
+def _restates(term: Term, walk: _Walk, reads: frozenset[str]) -> bool:
+    try:
+        said = term(walk.view)
+    except Unknown:
+        return False
+    return likeness(encode(said), encode(walk.answer), Told(walk.asked, walk.done, reads)) == "same"
 
 
 def _forced(tests: Sequence[Test], *ways: tuple[Node, Sequence[_Walk]]) -> tuple[Test, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
-from seglam_agents.compilers.traces.closings import claim, likeness
+from seglam_agents.compilers.traces.closings import Told, claim, likeness
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.trace import ToolStep
@@ -116,6 +116,19 @@ def calls_of(node: Node) -> list[Invocation]:
             return [*calls, *calls_of(then)]
         case Branch(if_yes=if_yes, if_no=if_no):
             return [*calls_of(if_yes), *calls_of(if_no)]
+        case Answer() | Stop():
+            return []
+
+
+def lists_of(node: Node) -> list[Term]:
+    """Return what the loops of a plan run over."""
+    match node:
+        case Loop(over=over, then=then):
+            return [over, *lists_of(then)]
+        case Invoke(then=then):
+            return lists_of(then)
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return [*lists_of(if_yes), *lists_of(if_no)]
         case Answer() | Stop():
             return []
 
@@ -246,7 +259,13 @@ class Foretold:
 
 
 def foretell(
-    node: Node, view: View, steps: Sequence[ToolStep], answer: Value, reads: frozenset[str] = frozenset()
+    node: Node,
+    view: View,
+    steps: Sequence[ToolStep],
+    answer: Value,
+    reads: frozenset[str] = frozenset(),
+    *,
+    asked: str = "",
 ) -> Foretold:
     """Return what a plan says about a run, over the results that the run recorded.
 
@@ -256,6 +275,7 @@ def foretell(
         steps: the calls of the run.
         answer: what the run answered.
         reads: the tools that change nothing: in which order they are called between two writes says nothing.
+        asked: the request.
     """
     run = _Run(list(steps), [], reads)
     try:
@@ -269,7 +289,8 @@ def foretell(
     if run.left:
         return Foretold("wrong", f"never calls {run.left[0].tool}")
     way = _way([step.tool for step in run.taken], end[1], end[0])
-    alike = likeness(encode(end[1]), encode(answer))
+    told = Told(asked, tuple(steps), reads) if asked else None
+    alike = likeness(encode(end[1]), encode(answer), told)
     if alike == "same":
         return Foretold("right", "", way)
     said = f"answers {end[1]!r}, the run {answer!r}"

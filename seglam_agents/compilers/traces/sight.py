@@ -20,6 +20,7 @@ from seglam_agents.compilers.traces.terms import (
     item,
     variable,
 )
+from seglam_agents.compilers.traces.wish import Wish
 from seglam_agents.records.values import Money, Quantity, Value
 
 Found: TypeAlias = tuple[Term, Values]
@@ -44,13 +45,17 @@ class Sight:
         views: one for each run, or for each turn of a loop in each run.
         families: the names in the views that are the request's, a result's or the clock.
         timed: whether the request speaks of a time.
+        wish: what its words ask for; None where every term counts.
     """
 
     views: Sequence[View]
     families: Mapping[str, Family]
     timed: bool = False
+    wish: Wish | None = None
     pools: dict[str, list[Found]] = field(default_factory=dict[str, "list[Found]"], compare=False, repr=False)
     """Terms by the row of the grammar that made them; filled by `grammar.sight`."""
+    memo: dict[str, object] = field(default_factory=dict[str, object], compare=False, repr=False)
+    """What was computed from it once and is looked up afterwards, by the module that computes it."""
 
     @cached_property
     def scalars(self) -> list[Found]:

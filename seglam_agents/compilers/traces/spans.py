@@ -229,7 +229,8 @@ def _names(text: NormalText, tokens: Sequence[tuple[int, int]]) -> Iterator[Plac
     for index, (start, end) in enumerate(tokens):
         word = text.text[start:end]
         begins = index == 0 or text.text[:start].rstrip(" \"'(")[-1:] in (".", "!", "?", ":", "")
-        if word[:1].isupper() and len(word) > 1 and not begins and word.isalpha():
+        named = word[:1].isupper() and len(word) > 1 and word.isalpha() and word.casefold() not in _POLITE
+        if named and not begins:
             yield _words(text, start, end)
 
 

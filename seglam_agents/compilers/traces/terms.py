@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
@@ -34,6 +34,10 @@ class Term:
     """The names it reads."""
     rivals: tuple[Term, ...] = field(default=(), compare=False, repr=False)
     """What has to agree for it to have a value."""
+    uses: frozenset[str] = field(default=frozenset(), compare=False)
+    """The functions that it applies."""
+    parts: tuple[Term, ...] = field(default=(), compare=False, repr=False)
+    """What it is made of."""
 
     def __call__(self, view: View) -> Value:
         """Compute it.
@@ -48,6 +52,13 @@ class Term:
 
 
 Values: TypeAlias = tuple[Value, ...]
+
+
+def within(term: Term) -> Iterator[Term]:
+    """Yield a term and all that it is made of."""
+    yield term
+    for part in term.parts:
+        yield from within(part)
 
 
 def values(term: Term, views: Iterable[View]) -> Values | None:
@@ -81,6 +92,8 @@ def item(owner: Term, key: str) -> Term:
         owner.family,
         owner.size + 1,
         owner.sources,
+        uses=owner.uses,
+        parts=(owner,),
     )
 
 
@@ -94,6 +107,8 @@ def applied(name: str, *arguments: Term, family: Family | None = None, options: 
         family or arguments[0].family,
         1 + sum(argument.size for argument in arguments),
         frozenset[str]().union(*(argument.sources for argument in arguments)),
+        uses=frozenset((name,)).union(*(argument.uses for argument in arguments)),
+        parts=arguments,
     )
 
 
@@ -105,6 +120,7 @@ def attribute(owner: Term, name: str) -> Term:
         owner.family,
         owner.size,
         owner.sources,
+        uses=owner.uses,
     )
 
 
@@ -118,6 +134,8 @@ def operation(operator: str, left: Term, right: Term) -> Term:
         "computed",
         1 + left.size + right.size,
         left.sources | right.sources,
+        uses=left.uses | right.uses | {operator},
+        parts=(left, right),
     )
 
 
@@ -134,6 +152,8 @@ def joined(parts: Sequence[Term | str]) -> Term:
         _mixed(terms),
         1 + sum(term.size for term in terms),
         frozenset[str]().union(*(term.sources for term in terms)),
+        uses=frozenset[str]().union(*(term.uses for term in terms)),
+        parts=tuple(terms),
     )
 
 
@@ -155,6 +175,8 @@ def mapping(entries: Mapping[str, Term]) -> Term:
         _mixed(terms),
         1 + sum(term.size for term in terms),
         frozenset[str]().union(*(term.sources for term in terms)),
+        uses=frozenset[str]().union(*(term.uses for term in terms)),
+        parts=tuple(terms),
     )
 
 
@@ -166,6 +188,8 @@ def sequence(terms: Sequence[Term]) -> Term:
         _mixed(terms),
         1 + sum(term.size for term in terms),
         frozenset[str]().union(*(term.sources for term in terms)),
+        uses=frozenset[str]().union(*(term.uses for term in terms)),
+        parts=tuple(terms),
     )
 
 

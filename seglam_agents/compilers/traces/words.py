@@ -8,32 +8,20 @@ makes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
+from seglam_agents.compilers.traces.closings import is_form
 from seglam_agents.compilers.traces.plan import Node, terms_of
+from seglam_agents.compilers.traces.wish import SELECTING
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import Trace
 
-STEM = 4
-"""Letters that two words have to share to be forms of one."""
 _ASKING = frozenset(
     ("how", "many", "much", "what", "what's", "which", "who", "whose", "where", "when", "tell", "give", "show", "list")
 ) | frozenset(
     ("find", "get", "look", "name", "there", "have", "got", "and", "to", "in", "on", "at", "by", "with", "from")
 )
 """Words that ask, and that join: requests do not differ by them."""
-_SELECTING: Mapping[str, tuple[str, ...]] = {
-    "first": ("first", "top", "next"),
-    "last": ("last", "bottom", "latest", "newest"),
-    "lowest": ("smallest", "lowest", "least", "cheapest", "earliest", "oldest", "shortest", "fewest", "minimum"),
-    "highest": ("largest", "highest", "biggest", "most", "latest", "newest", "longest", "greatest", "maximum", "top"),
-    "min": ("smallest", "lowest", "least", "cheapest", "minimum"),
-    "max": ("largest", "highest", "biggest", "most", "maximum", "top"),
-    "len": ("number", "count", "total", "all"),
-    "sum": ("total", "sum", "all", "altogether"),
-    "mean": ("average", "mean"),
-}
-"""What asks for which function of the grammar."""
 
 
 def unaccounted(words: Iterable[str], plan: Node, runs: Iterable[Trace]) -> set[str]:
@@ -44,21 +32,14 @@ def unaccounted(words: Iterable[str], plan: Node, runs: Iterable[Trace]) -> set[
         plan: what is done about them.
         runs: where they come from.
     """
+    made = {word for function, asked in SELECTING.items() if _uses(plan, function) for word in asked}
+    return strange(words, runs) - made
+
+
+def strange(words: Iterable[str], runs: Iterable[Trace]) -> set[str]:
+    """Return the words that no tool, argument, result or answer of the runs says."""
     said = {word for run in runs for word in _said_in(run)}
-    made = {word for function, asked in _SELECTING.items() if _uses(plan, function) for word in asked}
-    return {word for word in words if not (word in _ASKING or word in made or _known(word, said))}
-
-
-def _known(word: str, said: set[str]) -> bool:
-    return word in said or any(
-        len(word) >= STEM and other[:STEM] == word[:STEM] and _alike(word, other) for other in said
-    )
-
-
-def _alike(word: str, other: str) -> bool:
-    """Tell whether two words differ in their endings alone."""
-    shared = next((i for i, (a, b) in enumerate(zip(word, other, strict=False)) if a != b), min(len(word), len(other)))
-    return len(word) - shared <= 3 and len(other) - shared <= 3
+    return {word for word in words if not (word in _ASKING or is_form(word, said))}
 
 
 def _uses(plan: Node, function: str) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TypeGuard, cast
+from typing import TypeGuard
 
 from seglam_agents.guards.normal import NormalText, linear, normalise
 from seglam_agents.guards.slots.base import Slot
 from seglam_agents.guards.slots.registry import slot
 from seglam_agents.guards.slots.units import convert
 from seglam_agents.records.errors import SlotError
+from seglam_agents.records.shapes import is_listing
 from seglam_agents.records.values import Quantity, Value
 
 MAX_TEXT = 8_000
@@ -79,12 +80,11 @@ def render_value(kind: Value, value: Value) -> Value:
 
 def convert_quantity(quantity: Value, unit: Value) -> Value:
     """Return a quantity in another unit, or None."""
-    if not isinstance(quantity, (list, tuple)) or not isinstance(unit, str):
+    if not is_listing(quantity) or not isinstance(unit, str):
         return None
-    parts = tuple(cast("tuple[Value, ...]", quantity))
-    if len(parts) != 2 or isinstance(parts[0], bool):
+    if len(quantity) != 2 or isinstance(quantity[0], bool):
         return None
-    number, name = parts
+    number, name = quantity
     if not isinstance(number, (int, float)) or not isinstance(name, str):
         return None
     try:

@@ -18,7 +18,7 @@ from llama_index.core.tools.types import ToolOutput
 from llama_index.core.workflow import Context, StartEvent
 from pydantic import BaseModel
 from seglam_agents import ReasoningCache, Tool, hosting
-from seglam_agents.hosting import Json, Part, Ran, RunStore, Turn, adrive, load_run, save_run, unharmed
+from seglam_agents.hosting import AgentRun, Json, Part, RunStore, Turn, adrive, load_run, save_run, unharmed
 
 from llama_index.tools.seglam.messages import HANDOFF, instructions_of, request_of, say, say_answer, spoken
 from llama_index.tools.seglam.state import done, lowered, raised
@@ -140,7 +140,7 @@ class StandIn:
         kept = hosting.once(journal, write, attempt, carried, instead=instead, document=_document, waits=(Exception,))
         return await adrive(kept)
 
-    async def _at_step(self, agent: BaseWorkflowAgent, store: RunStore, history: Sequence[ChatMessage]) -> Ran:
+    async def _at_step(self, agent: BaseWorkflowAgent, store: RunStore, history: Sequence[ChatMessage]) -> AgentRun:
         """Return the run as it is known at this step; a new turn is looked up."""
         ran = await load_run(store)
         if not ran.opened and await store.get("num_iterations", default=0) == 0:
@@ -149,7 +149,9 @@ class StandIn:
             return ran
         return ran.with_part(agent.name, await self._begin(agent, store, history, ran))
 
-    async def _begin(self, agent: BaseWorkflowAgent, store: RunStore, history: Sequence[ChatMessage], ran: Ran) -> Part:
+    async def _begin(
+        self, agent: BaseWorkflowAgent, store: RunStore, history: Sequence[ChatMessage], ran: AgentRun
+    ) -> Part:
         made = await done(store)
         before = [part.instructions for part in ran.parts.values()]
         told = "\n".join([*before, *(ran.told if made else ()), instructions_of(history)]).strip()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from llama_index.core.agent.workflow.workflow_events import ToolCallResult
 from pydantic import TypeAdapter
-from seglam_agents.hosting import Done, Ran, RunStore
+from seglam_agents.hosting import AgentRun, Done, RunStore
 
 from llama_index.tools.seglam.values import done_of
 
@@ -21,7 +21,7 @@ async def done(store: RunStore) -> list[Done]:
     return [done_of(result) for result in await results(store)]
 
 
-async def raised(store: RunStore, ran: Ran) -> Ran:
+async def raised(store: RunStore, ran: AgentRun) -> AgentRun:
     """Raise the limit of iterations by a step that cost nothing."""
     limit = await store.get("max_iterations", default=None)
     if not isinstance(limit, int):
@@ -30,7 +30,7 @@ async def raised(store: RunStore, ran: Ran) -> Ran:
     return ran.model_copy(update={"free": ran.free + 1})
 
 
-async def lowered(store: RunStore, ran: Ran) -> Ran:
+async def lowered(store: RunStore, ran: AgentRun) -> AgentRun:
     """Put the limit of iterations back."""
     limit = await store.get("max_iterations", default=None)
     if ran.free and isinstance(limit, int):
