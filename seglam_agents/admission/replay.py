@@ -68,7 +68,8 @@ def check_counterexamples(case: Case) -> Check:
     """Each request that was found not to belong here is declined, by the guard or by the body before any call."""
     counterexamples = case.candidate.procedure.counterexamples
     problems = [
-        f"{example.text!r} must be declined, and is accepted: narrow a slot or WHERE, or `deopt` before any call"
+        f"{example.text!r} must be declined, and is accepted: write that slot's words literally, "
+        "narrow its type or WHERE, or `deopt` before any call"
         for example in counterexamples
         if not isinstance(case.judge(example.text, dict(example.context)), Declined) and not _gives_up(case, example)
     ]

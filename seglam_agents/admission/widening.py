@@ -58,7 +58,8 @@ def check_subject(case: Case) -> Check:
     if parent is None or not isinstance(guard, TemplateGuard) or not parent.guard.templates:
         return Check(name="subject", verdict="skipped", evidence="it adds no template to another procedure")
     known = {word for text in _texts(parent) for word in content(text)}
-    denied = {word for text in _texts(parent) for word in canonical(text)} & _LIMITING
+    limited = {word for text in _texts(parent) for word in canonical(text)} & _LIMITING
+    denials = max(map(_denials, (*_examples(parent), *parent.guard.templates)), default=0)
     problems: list[str] = []
     for pattern in guard.patterns:
         if pattern.template.source in parent.guard.templates:
@@ -69,9 +70,13 @@ def check_subject(case: Case) -> Check:
             problems.append(
                 f"`{pattern.template.source}` says nothing that {parent.key} is about: write a new procedure"
             )
-        if new := ({word for text in said for word in canonical(text)} & _LIMITING) - denied:
+        if new := ({word for text in said for word in canonical(text)} & _LIMITING) - limited:
             problems.append(
                 f"`{pattern.template.source}` says {min(new)!r}, which {parent.key} never does: write a new procedure"
+            )
+        if sum(map(_denials, said)) > denials or any(_denied(text) - known for text in said):
+            problems.append(
+                f"`{pattern.template.source}` denies or leaves out what {parent.key} does not: write a new procedure"
             )
     return verdict("subject", problems, len(guard.patterns))
 
@@ -100,7 +105,23 @@ def _stem(word: str) -> str:
 
 def _texts(parent: Procedure) -> Iterator[str]:
     yield from (parent.name.replace("_", " "), parent.description)
+    yield from _examples(parent)
+
+
+def _examples(parent: Procedure) -> Iterator[str]:
     yield from (example.text for example in parent.examples)
+
+
+def _denials(text: str) -> int:
+    """Return how many words of a text deny or leave out: "without counting" and "not counting" are alike."""
+    return sum(word.strip("'\"()") in NEGATIONS for word in canonical(text))
+
+
+def _denied(text: str) -> frozenset[str]:
+    """Return the content words behind the first word that denies."""
+    words = canonical(text)
+    first = next((index for index, word in enumerate(words) if word.strip("'\"()") in NEGATIONS), len(words))
+    return content(" ".join(words[first + 1 :]))
 
 
 def _requests_of(parent: Loaded, case: Case) -> Iterator[tuple[str, bool]]:
@@ -126,4 +147,4 @@ def _contradicted(case: Case, parent: Loaded) -> str | None:
     return None
 
 
-_LIMITING = NEGATIONS | frozenset(("only", "instead", "also", "unless"))
+_LIMITING = frozenset(("only", "instead", "also", "unless"))

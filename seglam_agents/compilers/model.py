@@ -105,7 +105,10 @@ def compile_messages(task: CompileTask) -> list[Message]:
     if declined := (*task.negatives, *task.counterexamples):
         parts.append("The guard must decline:\n" + "\n".join(f"- {_quoted(text)}" for text in declined))
     if task.counterexamples:
-        parts.append("An earlier guard accepted some of these: narrow the slot, as in choice(eats|sells), or WHERE.")
+        parts.append(
+            "An earlier guard accepted some of these: write that slot's words literally, or as choice(eats|sells), "
+            "or narrow WHERE."
+        )
     if task.finding:
         parts.append(f"Another compiler, which only compares runs, refused: {_quoted(task.finding)}")
     parts.append(_requests_part(task.requests))
