@@ -15,7 +15,13 @@ from typing import Protocol
 import re2
 
 from seglam_agents.guards.normal import words
-from seglam_agents.guards.spellings import ARTICLE_PATTERN, ENDING_PATTERN, article_places, without_articles
+from seglam_agents.guards.spellings import (
+    ARTICLE_PATTERN,
+    ENDING_PATTERN,
+    SIGN_OFF_PATTERN,
+    article_places,
+    without_articles,
+)
 from seglam_agents.guards.template import Choice, Element, Elements, Literal, SlotMention, Template, common_to, mentions
 from seglam_agents.records.errors import TemplateError
 
@@ -151,8 +157,10 @@ def _sequence(elements: Elements) -> str:
 def _ending(elements: Elements) -> str:
     """Allow a "please" at the end, unless it may belong to open words or stands there already."""
     last = elements[-1]
-    closed = isinstance(last, Literal) and not last.text.endswith("please")
-    return ENDING_PATTERN if closed or (isinstance(last, SlotMention) and not last.slot.open) else ""
+    if isinstance(last, Literal) and last.text.endswith("please"):
+        return SIGN_OFF_PATTERN
+    free = isinstance(last, SlotMention) and last.slot.open and last.slot.name not in ("person", "name")
+    return "" if free or isinstance(last, Choice) else ENDING_PATTERN
 
 
 def _with_free_articles(elements: Elements) -> Elements:

@@ -56,7 +56,16 @@ RUN = "run {a:quantity} and {b:quantity}"
 
 @pytest.mark.parametrize(
     "request_text",
-    ["now add 1 to 2", "add 1 to 2 now", "add 1 to 2\nadd 3 to 4", "add 1 to", "add 1 to 2. Thanks", "", " ", "add"],
+    [
+        "now add 1 to 2",
+        "add 1 to 2 now",
+        "add 1 to 2\nadd 3 to 4",
+        "add 1 to",
+        "add 1 to 2. Thanks Bob",
+        "",
+        " ",
+        "add",
+    ],
 )
 def test_the_whole_request_must_match(request_text: str) -> None:
     """What stands before or after a template's text is not ignored."""

@@ -11,6 +11,7 @@ from seglam_agents.guards.slots.numbers import (
     AS_THOUSANDS,
     MIXED,
     SIGN,
+    is_usual,
     plain,
     read_mixed,
     read_scaled,
@@ -80,7 +81,7 @@ def read_quantity(raw: str, dimension: str | None = None) -> Quantity | None:
     if match is None:
         return None
     digits, spelling = match.groups()
-    if AS_THOUSANDS.fullmatch(digits):
+    if AS_THOUSANDS.fullmatch(digits) or ("/" in digits and not is_usual(digits.rpartition(" ")[2])):
         return None
     unit = read_unit(spelling, dimension)
     value = read_mixed(digits) if "/" in digits else read_scaled(digits)
