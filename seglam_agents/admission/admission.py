@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from seglam_agents.admission.accounting import check_accounting
 from seglam_agents.admission.altered import check_altered
 from seglam_agents.admission.case import Case
 from seglam_agents.admission.fresh import (
@@ -169,7 +170,7 @@ class Admission:
             check_counterexamples,
             check_mutations,
             check_foreign,
-            *((check_code,) if case.candidate.procedure.guard.code else ()),
+            *((check_code, check_accounting) if case.candidate.procedure.guard.code else ()),
             *((check_widening,) if case.candidate.parent is not None else ()),
             check_neighbours,
         )

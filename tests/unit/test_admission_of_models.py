@@ -96,6 +96,52 @@ def test_a_guard_that_looks_for_a_word_is_refused(sandbox: MontySandbox) -> None
     assert "Wire $500" in failures(sandbox, item)["foreign"]
 
 
+EXACT = """import re
+P = re.compile(r"split (\\d+) coins among (\\d+) people", re.IGNORECASE)
+
+def match(request):
+    m = P.fullmatch(request)
+    return {"total": int(m[1]), "n": int(m[2])} if m else None
+
+"""
+
+
+def by_code(sandbox: MontySandbox, code: str, body: str = BODY) -> dict[str, str]:
+    given = (known(TEXT, 21), known("Split 60 coins among 3 people", 20))
+    return failures(sandbox, Candidate(procedure((), code + body, given, code=code), given))
+
+
+def test_a_guard_that_matches_the_whole_text_is_admitted(sandbox: MontySandbox) -> None:
+    """Code that accounts for every word is as good as a template."""
+    assert by_code(sandbox, EXACT) == {}
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        're.sub(r" ?\\([^)]*\\)", "", request)',
+        'request.split(chr(10))[0]',
+        're.sub(r"\\bonly ", "", request)',
+        're.sub(r" \\w+ly$", "", request)',
+        're.split(r",? as long as ", request)[0]',
+        're.sub(r"^(should|did) (i|you) ", "", request, flags=re.IGNORECASE).rstrip("?")',
+        '"".join(c for c in request if ord(c) < 128)',
+        're.sub(r"(\\d)%", r"\\1", request)',
+        're.sub(r"(\\d)-\\d+", r"\\1", request)',
+    ],
+)  # fmt: skip
+def test_a_guard_that_skips_anything_is_refused(sandbox: MontySandbox, cut: str) -> None:
+    """Brackets, lines, adverbs, conditions, questions, foreign letters and signs at numbers are not passed over."""
+    assert "accounting" in by_code(sandbox, EXACT.replace("fullmatch(request)", f"fullmatch({cut})"))
+
+
+def test_looking_at_an_argument_is_not_yet_using_it(sandbox: MontySandbox) -> None:
+    """A body that takes the rest of the request, and does with it nothing that shows, has not noticed it."""
+    code = EXACT.replace("people", "people(.*)").replace('"n"', '"rest": m[3], "n"')
+    body = "def run(total, n, rest):\n    return total / n if len(rest) >= 0 else 0\n"
+    assert "accounting" in by_code(sandbox, code, body)
+
+
 # --- slots that the body ignores -------------------------------------------------------------------------------------
 
 
