@@ -17,6 +17,7 @@ from seglam_agents.admission.fresh import (
     check_answers,
     check_budget,
     check_code,
+    check_effects,
     check_foreign,
     check_mutations,
     check_samples,
@@ -176,7 +177,14 @@ class Admission:
         )
         checks = [check(case) for check in known]
         sampled, runs = check_samples(case)
-        return [*checks, sampled, check_second(case, runs), check_answers(case, runs), check_budget(case, runs)]
+        return [
+            *checks,
+            sampled,
+            check_second(case, runs),
+            check_answers(case, runs),
+            check_effects(case, runs),
+            check_budget(case, runs),
+        ]
 
 
 def _concerns(check: Callable[[Case], Check], candidate: Candidate) -> bool:

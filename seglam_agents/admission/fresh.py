@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import random
@@ -28,6 +29,9 @@ MUTATED_REQUESTS = 3
 """Known requests that are mutated: further ones of the same templates find the same."""
 
 
+EFFECTS = 12
+"""Samples whose words are exchanged for those of others."""
+_WORDY = ("choice", "noun", "phrase", "title", "word", "text", "name", "person", "quoted")
 TIMES_NOTHING = 50
 """How many times as long as a body that does nothing a body may take on a machine that is busy."""
 
@@ -183,6 +187,55 @@ def check_answers(case: Case, runs: Sequence[Run]) -> Check:
     if len(finals) >= case.samples // 2 and len(finals) > 1 and all(same(f.answer, finals[0].answer) for f in finals):
         problems.append(f"answers {finals[0].answer!r} whatever the arguments are: compute it from them")
     return verdict("answers", problems, len(finals), ", ".join(kinds))
+
+
+def check_effects(case: Case, runs: Sequence[Run]) -> Check:
+    """A word that `run` looks at changes what is answered: looking alone is no use, and opens the slot to anything."""
+    procedure = case.candidate.procedure
+    words = [p.name for p in procedure.parameters if p.source == "text" and p.slot.partition("(")[0] in _WORDY]
+    looked = [name for name in words if name in case.loaded.reads]
+    if procedure.tools or procedure.guard.code or not looked:
+        return Check(name="effects", verdict="skipped", evidence="no slot for words is looked at, or tools are called")
+    bound = [run.sample.arguments for run in runs] + _known_arguments(case)
+    problems = [
+        f"nothing depends on `{name}`, though `run` looks at it: leave it out of `run`, or spell the words out"
+        for name in looked
+        if not _changes_something(case, name, [given for given in bound if given.get(name) is not None])
+    ]
+    return verdict("effects", problems, len(looked))
+
+
+def _known_arguments(case: Case) -> list[Mapping[str, Value]]:
+    found = (arguments_of(case, dict(k.request.context))(k.request.text) for k in case.candidate.known)
+    return [arguments for arguments in found if arguments is not None]
+
+
+def _changes_something(case: Case, name: str, bound: Sequence[Mapping[str, Value]]) -> bool:
+    """Tell whether a value of another sample, another argument or the code itself ever changes what is done."""
+    written = _texts_of(case.candidate.procedure.body)
+    for given in bound[-EFFECTS:]:
+        before = case.executor.next_action(case.loaded, given)
+        others = [
+            *(other[name] for other in bound[:EFFECTS]),
+            *(x for x in given.values() if isinstance(x, str)),
+            *written,
+        ]
+        for value in others:
+            if value == given[name]:
+                continue
+            after = case.executor.next_action(case.loaded, {**given, name: value})
+            if type(before) is not type(after) or (
+                isinstance(before, Final) and isinstance(after, Final) and not same(before.answer, after.answer)
+            ):
+                return True
+    # With one value alone nothing can be told.
+    return len({json.dumps(given[name], default=str) for given in bound}) < 2
+
+
+def _texts_of(body: str) -> list[str]:
+    """Return the texts that are written in a body: it may look for one of them."""
+    found = (node.value for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Constant))
+    return [value for value in found if isinstance(value, str)]
 
 
 def check_budget(case: Case, runs: Sequence[Run]) -> Check:

@@ -42,6 +42,7 @@ CHECKS = [
     "samples",
     "second sandbox",
     "answers",
+    "effects",
     "time budget",
 ]
 
@@ -108,6 +109,7 @@ def test_a_good_candidate_passes_every_check(examine: Any) -> None:
     assert [check.name for check in report.checks] == CHECKS
     assert {name for name, verdict in verdicts(report).items() if verdict != "passed"} == {
         "altered results",
+        "effects",
         "second sandbox",
     }
     assert report.checks[CHECKS.index("second sandbox")].evidence == "none on this machine"

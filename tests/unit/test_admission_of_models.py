@@ -175,9 +175,35 @@ def test_a_widening_adds_a_wording(sandbox: MontySandbox) -> None:
 
 def test_a_widening_changes_no_answer(sandbox: MontySandbox) -> None:
     """The parent's body is the oracle on fresh requests of the parent's guard: 60 / 3 stays 20."""
-    body = "def run(total, n):\n    return total / n + (1 if total == 60 else 0) + (1 if total > 100 else 0)\n"
-    found = failures(sandbox, widening(WIDER, WIDER_TEXT, 21, body, expected=frozenset({WIDER_TEXT})))
+    template, text = f"{SPLIT} in {{d:count}} rooms", "Split 60 coins among 3 people in 1 rooms"
+    body = "def run(total, n, d):\n    return total / n / (d or 1) + (1 if total == 60 or total > 100 else 0)\n"
+    found = failures(sandbox, widening(template, text, 21, body, expected=frozenset({text})))
     assert "it@1 answers" in found["widening"]
+
+
+def test_a_widening_computes_nothing_anew(sandbox: MontySandbox) -> None:
+    """Where no slot is new, one value that is answered otherwise could hide behind all samples."""
+    body = "def run(total, n):\n    return total / n if total != 77 else 1\n"
+    found = failures(sandbox, widening(WIDER, WIDER_TEXT, 20, body))
+    assert "no new slot" in found["widening"]
+
+
+@pytest.mark.parametrize("more", ["rounded up", "half of it", "after tax"])
+def test_a_wording_says_no_other_sum(sandbox: MontySandbox, more: str) -> None:
+    """What changes a sum in general may come to the same here by chance."""
+    item = widening(f"{SPLIT}, {more}", f"Split 60 coins among 3 people, {more}", 20)
+    assert "never does" in failures(sandbox, item)["subject"]
+
+
+@pytest.mark.parametrize("looking", ["op or 1", "len(op)", "op == op"])
+@pytest.mark.parametrize("slot", ["choice(plus|times)", "phrase"])
+def test_a_word_that_changes_nothing_is_not_looked_at(sandbox: MontySandbox, slot: str, looking: str) -> None:
+    """A body may not open a slot to any words by looking at them without use."""
+    given = (known("What do 3 coins plus 4 come to", 7),)
+    body = f"def run(n, op):\n    return 3 + n if {looking} else 0\n"
+    template = f"What do 3 coins {{op:{slot}}} {{n:count}} come to"
+    item = Candidate(procedure((template,), body, given), given)
+    assert "effects" in failures(sandbox, item)
 
 
 def test_a_known_answer_overrules_the_parent(sandbox: MontySandbox) -> None:
@@ -278,7 +304,7 @@ def test_text_ends_no_template(sandbox: MontySandbox) -> None:
 # --- the attacker ----------------------------------------------------------------------------------------------------
 
 NUTS = "Lea has {n:count} nuts. Lea {does:phrase} {k:count} of the nuts. How many nuts are left?"
-NARROW = NUTS.replace("phrase", "choice(eats|sells)")
+NARROW = NUTS.replace("phrase", "choice(eats|buys)")
 NUTS_TEXT = "Lea has 20 nuts. Lea eats 5 of the nuts. How many nuts are left?"
 LOOSE_TEXT = "Lea has 20 nuts. Lea finds 5 of the nuts. How many nuts are left?"
 
@@ -286,7 +312,7 @@ LOOSE_TEXT = "Lea has 20 nuts. Lea finds 5 of the nuts. How many nuts are left?"
 def nuts(template: str) -> str:
     return (
         f'```python\nNAME = "nuts"\nTEMPLATES = [{template!r}]\nEXPECTED = [15]\n\n\n'
-        "def run(n, k, does):\n    return n - k if does else 0\n```"
+        "def run(n, k, does):\n    return n + k if does == 'buys' else n - k\n```"
     )
 
 
@@ -317,7 +343,7 @@ def test_a_catch_narrows_the_guard(sandbox: MontySandbox) -> None:
         (entry,) = cache.procedures()
         assert [example.text for example in entry.procedure.counterexamples] == [LOOSE_TEXT]
         assert not isinstance(cache.lookup(LOOSE_TEXT), Hit)
-        assert isinstance(cache.lookup(NUTS_TEXT.replace("eats", "sells")), Hit)
+        assert isinstance(cache.lookup(NUTS_TEXT.replace("eats", "buys")), Hit)
         assert cache.stats().attack.calls == 1
         assert "attacker" in {check.name for check in entry.report.checks}
 
