@@ -57,7 +57,7 @@ def read_reply(text: str, *, truncated: bool = False) -> Reply:
         return Unreadable(f"the reply has {len(text)} characters; a procedure is a page: write a shorter module")
     declined = re.search(r"^\s*NOT_CRYSTALLIZABLE:[ \t]*(.+)$", text, re.MULTILINE)
     blocks = re.findall(r"^```(?:[Pp]ython|py)?[ \t]*\n(.*?)^```[ \t]*$", text, re.MULTILINE | re.DOTALL)
-    if declined and not any("def run" in block for block in blocks):
+    if declined and (_answers_first(text, declined.end()) or not any("def run" in block for block in blocks)):
         # From the reason on, so that an answer may hold the word itself; kept as it is, whatever its format.
         answer = re.compile(r"^\s*ANSWER:(?:[ \t]*\n|[ \t]?)(.*)\Z", re.MULTILINE | re.DOTALL).search(
             text, declined.end()
@@ -69,6 +69,12 @@ def read_reply(text: str, *, truncated: bool = False) -> Reply:
             f"expected exactly one Python code block, found {len(blocks)}: write the module between ```python and ```"
         )
     return _read_module(blocks[0])
+
+
+def _answers_first(text: str, start: int) -> bool:
+    """Tell whether the answer of a refusal begins before any code, which is then a part of it."""
+    answer = re.search(r"^\s*ANSWER:", text[start:], re.MULTILINE)
+    return answer is not None and "```" not in text[: start + answer.start()]
 
 
 _METADATA = {"NAME", "DESCRIPTION", "TEMPLATES", "WHERE", "EXPECTED", "CONTEXT", "WIDENS"}

@@ -33,6 +33,15 @@ MARK = marker(REQUEST)
         "**bold** and `code`",
         "    indented\n    block\n",
         "1 2 3\n4 5 6",
+        "$5.00",
+        "50%",
+        "007",
+        "+49 30 1234",
+        "+15551234567",
+        "1,2,3",
+        "12345678901234567890",
+        "nan",
+        "1e5",
     ],
 )
 def test_an_answer_is_kept_whole(answer: str) -> None:
@@ -65,6 +74,12 @@ def test_any_text_of_several_lines_is_kept(text: str) -> None:
 def test_a_model_may_forget_the_marker(reply: str, answer: object) -> None:
     """A plain ANSWER, a bare last number, or the whole text."""
     assert read_answer(reply, MARK) == answer
+
+
+def test_a_refusal_may_answer_with_code() -> None:
+    """Who asks for a function named run gets it as the answer, not as a procedure."""
+    answer = "```python\ndef run(x):\n    return x\n```"
+    assert read_reply(f"NOT_CRYSTALLIZABLE: code\nANSWER:\n{answer}") == Declined("code", answer)
 
 
 def test_markers_differ_by_request() -> None:
@@ -119,7 +134,7 @@ def test_the_fixed_part_is_first_and_the_same() -> None:
     first, second = (compile_messages(CompileTask((Known(Request(text=text)),))) for text in ("a", "b"))
     assert first[0] == second[0] and first[0].content == rules()
     assert first[-1].content.splitlines()[-1] == '1. "a"'
-    assert len(rules()) < 4 * 1600
+    assert len(rules()) < 4 * 1780
 
 
 def test_the_rules_name_every_slot_type() -> None:
