@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from seglam_agents.compilers.base import (
     NotCrystallizable,
     Rejected,
 )
-from seglam_agents.compilers.prompts import prompt
+from seglam_agents.compilers.prompts import prompt, quoted
 from seglam_agents.compilers.reply import Declined, Module, Unreadable, read_reply
 from seglam_agents.flow import Flow, ask, work
 from seglam_agents.guards.guard import TemplateGuard
@@ -252,8 +252,8 @@ def _requests_part(requests: Sequence[Known]) -> str:
         if known.answer is not None:
             lines.append(f"   right answer: {_quoted(known.answer)}")
         for step in known.trace.calls if known.trace else ():
-            arguments = ", ".join(f"{key}={_quoted(value)}" for key, value in step.arguments.items())
-            lines.append(f"   called {step.tool}({arguments}) -> {_quoted(step.result)}")
+            arguments = ", ".join(f"{_named(key)}={_quoted(value)}" for key, value in step.arguments.items())
+            lines.append(f"   called {_named(step.tool)}({arguments}) -> {_quoted(step.result)}")
     return "\n".join(lines)
 
 
@@ -293,7 +293,12 @@ def _neighbours_part(neighbours: Sequence[Neighbour]) -> str:
 
 def _quoted(value: Json) -> str:
     """Write data so that no line of it can pass for a line of the prompt."""
-    return json.dumps(_cut(value) if isinstance(value, str) else value, ensure_ascii=False)[: 2 * MAX_PROMPT_TEXT]
+    return quoted(_cut(value) if isinstance(value, str) else value)[: 2 * MAX_PROMPT_TEXT]
+
+
+def _named(name: str) -> str:
+    """Write a name that a trace brought, which may be anything."""
+    return name if re.fullmatch(r"[\w.-]+", name) else _quoted(name)
 
 
 def _cut(text: str) -> str:
