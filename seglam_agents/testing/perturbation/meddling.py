@@ -19,6 +19,7 @@ _RESTRICTIONS = (
     "nearly", "half of", "another", "every", "the opposite of", "the last of", "exactly not", "no",
 )  # fmt: skip
 _UNITS = ("%", " dozen", " km", " hours", " kg", "k", " million", " dollars", " percent", " pairs of", "th", " degrees")
+_AFTER_MONTH = re.compile(r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? $")
 _TITLES = ("Dr.", "Professor", "old Mr.", "the late", "fake")
 _PARTS = ((1, 3), (3, 5))
 """Numbers that make a usual fraction with the number two above them, which is what a reader takes them for."""
@@ -74,7 +75,10 @@ def units(subject: Subject) -> Iterator[Perturbed]:
         if span.sort != "number":
             continue
         behind = subject.text[span.end :]
+        dated = bool(_AFTER_MONTH.search(subject.text[: span.start]))
         for unit in _UNITS:
+            if unit == "th" and dated:
+                continue  # "November 30th" is the same day.
             if not behind.lower().startswith(unit.strip()) and not behind.lower().startswith(unit):
                 new = f"{subject.value(span)}{unit}"
                 yield Perturbed(

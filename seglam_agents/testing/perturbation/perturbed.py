@@ -65,7 +65,7 @@ def _holds(arguments: Mapping[str, Json], value: str) -> bool:
 
 def _moves(before: Mapping[str, Json], after: Mapping[str, Json], was: str, value: str) -> bool:
     """Tell whether a duration, a date or a time has gone from one number to another, in one of its parts."""
-    old, new = as_number(was), as_number(value)
+    old, new = _part(was), _part(value)
     if old is None or new is None:
         return False
     for first, last in zip(_spans_of_time(dict(before)), _spans_of_time(dict(after)), strict=False):
@@ -76,6 +76,14 @@ def _moves(before: Mapping[str, Json], after: Mapping[str, Json], was: str, valu
         if len(moved) == 1 and {moved[0][1] - new, moved[0][0] - old} <= {0, 12, -12}:
             return True
     return False
+
+
+def _part(text: str) -> float | None:
+    """Return the number that a text is within a date: "22nd" is 22, "May" is 5."""
+    if text.casefold()[:3] in _MONTHS:
+        return _MONTHS.index(text.casefold()[:3]) + 1
+    ordinal = re.fullmatch(r"(\d+)(?:st|nd|rd|th)", text)
+    return float(ordinal[1]) if ordinal else as_number(text)
 
 
 def _spans_of_time(value: Json) -> list[float]:
@@ -106,6 +114,7 @@ def _leaves(value: Json) -> list[Json]:
     return [value]
 
 
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _SECONDS = (1, 60, 3_600, 86_400, 604_800)
 _MOMENT = re.compile(r"(?:\d{4}-)?\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?)?|\d\d:\d\d(?::\d\d)?")
 
