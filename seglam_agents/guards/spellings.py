@@ -121,6 +121,8 @@ _FRAMES = (
     r"good (?:morning|afternoon|evening|day)[,!.]+",
     r"(?:please|pls|kindly)[,:]?",
     r"(?:can|could|would) you(?: please| kindly)?",
+    r"i(?: would|'d) like you to(?: please)?",
+    r"i (?:want|need) you to(?: please)?",
     r"(?:a )?quick (?:one|1|question) ?[:,.-]",
 )
 _FRAME = re.compile(rf"(?:{'|'.join(_FRAMES)}) (?=\S)", re.IGNORECASE)
