@@ -244,6 +244,17 @@ def test_one_denial_in_other_words_is_a_wording(sandbox: MontySandbox, said: str
     assert ("subject" not in found) is alike
 
 
+def test_a_denial_may_stand_in_another_form(sandbox: MontySandbox) -> None:
+    """Whoever does not count leaves out what "not counting" leaves out."""
+    first, said = f"{SPLIT}, not counting guests", f"{SPLIT} if we do not count guests"
+    text = "Split 60 coins among 3 people, not counting guests"
+    asked = "Split 60 coins among 3 people if we do not count guests"
+    parent = procedure((first,), BODY, (known(text, 20),))
+    child = procedure((first, said), BODY, (known(text, 20), known(asked, 20))).model_copy(update={"version": 2})
+    item = Candidate(child, (known(asked, 20),), parent=parent, expected=frozenset({asked}))
+    assert "subject" not in failures(sandbox, item)
+
+
 def test_an_option_that_nobody_said_is_an_alternative(sandbox: MontySandbox) -> None:
     """A choice that `run` never looks at may not vary the words of a request; one that it computes by may."""
     given, loose = (known(TEXT, 21),), "{how:choice(Split|Multiply)} {total:number} coins among {n:count} people"
