@@ -7,7 +7,7 @@ another class (another status, nothing found, a number out of the range seen), t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
@@ -42,11 +42,26 @@ MAX_ECHO = 4_000
 """Letters of a result that is held to be just what it was."""
 FACTOR = 2
 """How far beyond the numbers of the requests seen another one may lie."""
+SEVERAL = 2
+"""Rows from which on there are several."""
+EXACT = 2
+"""Decimals up to which a number may have been rounded."""
 SATURDAY = 5
 """The first of the days on which many things are done otherwise."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
 """Ids, dates and addresses: one token with a digit or an @."""
+_BREAKING = frozenset(("/", "*", "mean"))
+"""What makes decimals that were not there."""
+_ROUNDING = frozenset(("rounded", "decimals"))
+_SIDES: Mapping[frozenset[int], str] = {
+    frozenset((1,)): "> 0",
+    frozenset((0, 1)): ">= 0",
+    frozenset((0,)): "== 0",
+    frozenset((-1, 0)): "<= 0",
+    frozenset((-1,)): "< 0",
+}
+_WHOLE = ("len", "under", "str")
 _FILTER = re.compile(r"(agree\()?having")
 _NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
 _NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer)$")
@@ -122,18 +137,37 @@ class Holder:
         self.plain[0] = id(node) in self.neutral
         names = [name for name, family in scene.families.items() if family == "result" and name not in done]
         lines = [line for name in names for line in self._result(_of(scene, name), scene)]
+        if isinstance(node, Answer) and not self.outcomes:
+            self._require_read(scene)
         lines += self._chosen(scene)
+        lines += _stated(_terms(node), scene)
         if not done:
             lines += _confirmed(scene)
         self.lines[id(node)] = tuple(dict.fromkeys(lines))
         return done | set(names)
 
+    def _require_read(self, scene: Scene) -> None:
+        """Refuse an answer that is the same whatever a record says: which of its fields decide, no run has told.
+
+        Raises:
+            Unused: nothing of a record is looked at but what the request says anyway.
+        """
+        for name, family in scene.families.items():
+            if family != "result":
+                continue
+            atom = _of(scene, name)
+            if not all_are(atom, dict) or len({repr(value) for value in atom[1]}) == 1:
+                continue
+            looked = [term for term, column in fields(atom) if self._mentioned(term.code) and not _asked(column, scene)]
+            if not looked and not any(self._mentioned(f"{function}({name}") for function in _WHOLE):
+                raise Unused(name)
+
     def _chosen(self, scene: Scene) -> Iterator[str]:
         """Hold chosen rows to be some, where no run was without: nothing found is another answer."""
         for code, term in self.filters.items():
             seen = values(term, scene.views) if term.sources <= set(scene.families) else None
-            if seen and all(isinstance(rows, list) and rows for rows in seen):
-                yield f"expect(len({code}) > 0, {literal('no such rows')})"
+            if seen and all(isinstance(rows, list) for rows in seen):
+                yield from _counted(code, cast("tuple[Sequence[Value], ...]", seen), "such rows")
 
     def _turn(self, loop: Loop) -> tuple[str, ...]:
         return tuple(self._record(_of(loop.inside, loop.variable), loop.inside))
@@ -156,8 +190,7 @@ class Holder:
         differ = len({repr(value) for value in lists}) > 1
         if not self._mentioned(code) and differ:
             raise Unused(code)
-        if all(lists):
-            yield f"expect(len({code}) > 0, {literal(f'{code} with nothing in it')})"
+        yield from _counted(code, lists, code)
         if has_rows(atom):
             yield from self._rows(atom, scene)
         elif not self._mentioned(code):
@@ -309,6 +342,55 @@ class Holder:
 
     def _mentioned(self, code: str) -> bool:
         return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in self.codes)
+
+
+def _terms(node: Node) -> Iterator[Term]:
+    """Yield what a node says: the arguments of its calls, or its answer."""
+    match node:
+        case Invoke(call=call):
+            yield from call.arguments.values()
+        case Answer(term=term):
+            yield term
+        case _:
+            pass
+
+
+def _stated(terms: Iterable[Term], scene: Scene) -> Iterator[str]:
+    """Hold numbers that are said to the signs, and to the decimals, that they had.
+
+    "11 less" is no "-11 less", and who said 12.5 may have rounded.
+    """
+    for term in terms:
+        if term.family in ("constant", "request", "clock"):
+            continue
+        seen = values(term, scene.views)
+        if seen is not None and all(map(is_number, seen)):
+            yield from _signed(term.code, cast("tuple[float, ...]", seen))
+            if term.uses & _BREAKING and not term.uses & _ROUNDING:
+                yield from _precise(term.code, cast("tuple[float, ...]", seen))
+            continue
+        yield from _stated(term.parts, scene)
+
+
+def _signed(code: str, numbers: Sequence[float]) -> Iterator[str]:
+    signs = frozenset((number > 0) - (number < 0) for number in numbers)
+    if side := _SIDES.get(signs):
+        yield f"expect({code} {side}, {literal('a number of another sign')})"
+
+
+def _precise(code: str, numbers: Sequence[float]) -> Iterator[str]:
+    fits = (digits for digits in range(EXACT + 1) if all(FUNCTIONS["precise"](n, digits) for n in numbers))
+    if (digits := next(fits, None)) is not None:
+        yield f"expect(precise({code}, {digits}), {literal('a number with more decimals')})"
+
+
+def _counted(code: str, lists: Sequence[Sequence[Value]], what: str) -> Iterator[str]:
+    """Hold a list to have something in it, or several, where it always did: none, one and several are three things."""
+    least = min(len(rows) for rows in lists)
+    if least >= SEVERAL:
+        yield f"expect(len({code}) > 1, {literal(f'one or no {what}' if what != code else f'{code} without several')})"
+    elif least > 0:
+        yield f"expect(len({code}) > 0, {literal(f'no {what}' if what != code else f'{code} with nothing in it')})"
 
 
 def _echoes(atom: Found, scene: Scene) -> bool:

@@ -64,3 +64,19 @@ def _words(document: Json) -> Iterator[str]:
             yield from _words(value)
     elif isinstance(document, str):
         yield from re.findall(r"[^\W\d_]+", document.casefold())
+
+
+def found_in(traces: Iterable[Trace]) -> frozenset[str]:
+    """Return the words of all texts that results hold, but those that only join."""
+    return frozenset(word for trace in traces for step in trace.calls for word in _texts(step.result)) - _ASKING
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from re.findall(r"\w+", value.casefold())
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
