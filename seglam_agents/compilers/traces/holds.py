@@ -361,7 +361,7 @@ def _stated(terms: Iterable[Term], scene: Scene) -> Iterator[str]:
     "11 less" is no "-11 less", and who said 12.5 may have rounded.
     """
     for term in terms:
-        if term.family in ("constant", "request", "clock"):
+        if term.family in ("constant", "request") or term.sources <= {"now"}:
             continue
         seen = values(term, scene.views)
         if seen is not None and all(map(is_number, seen)):
