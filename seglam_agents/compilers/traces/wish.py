@@ -129,11 +129,15 @@ def plausible(terms: Iterable[Term], wish: Wish | None, runs: int) -> list[Term]
 
 def weight(term: Term) -> int:
     """Return how many choices a term makes."""
-    return min(_weight(part) for part in term.rivals) if term.rivals else _weight(term)
+    return len(_choices(term))
 
 
-def _weight(term: Term) -> int:
-    return len(term.uses & _CHOICES)
+def _choices(term: Term) -> frozenset[str]:
+    """Return the choices of a term; of rivals that say the same, those of the plainest."""
+    if term.rivals:
+        return min((_choices(rival) for rival in term.rivals), key=len)
+    inner = frozenset[str]().union(*(_choices(part) for part in term.parts))
+    return inner | (term.uses & _CHOICES).difference(*(part.uses for part in term.parts))
 
 
 def keys_asked(wish: Wish | None, dated: Sequence[str], numbers: Sequence[str]) -> list[str]:
