@@ -216,7 +216,11 @@ class Kind:
             self.cases = [Case(case.trace, case.reading, wording.names) for case in cases]
 
     def _unseen(self, case: Case, others: Sequence[Case], reads: frozenset[str]) -> bool:
-        """Tell whether a run brought something that the others had not: where it wrote, in its request."""
+        """Tell whether a run brought something that the others had not: where it wrote, a value in its request.
+
+        Where it only read, values that never came together before are new as well: no earlier run says what becomes of
+        both.
+        """
         if self.echoed:
             return True
         asked = any(
@@ -225,6 +229,8 @@ class Kind:
         )
         if asked or (case.names and any(step.tool not in reads for step in case.trace.calls)):
             return asked
+        if case.trace.calls and _paired(case, others):
+            return True
         results = digest([step.result for step in case.trace.calls])
         return not case.trace.calls or all(digest([s.result for s in c.trace.calls]) != results for c in others)
 
@@ -356,6 +362,15 @@ def merged(cases: Sequence[Case]) -> tuple[str, ...]:
             if same and len({repr(one.value) for one, _ in pairs}) > 1:
                 names[index] = names[other]
     return tuple(names)
+
+
+def _paired(case: Case, others: Sequence[Case]) -> bool:
+    """Tell whether a run brought together values of which some came before, but never all."""
+    ours = case.arguments
+    varied = [name for name in ours if len({repr(each.arguments.get(name)) for each in (case, *others)}) > 1]
+    return len(varied) > 1 and all(
+        any(repr(other.arguments.get(n)) != repr(ours[n]) for n in varied) for other in others
+    )
 
 
 def _telling(trace: Trace) -> bool:
