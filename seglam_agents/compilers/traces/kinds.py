@@ -29,6 +29,8 @@ OTHER_WORDS = 2
 """Right predictions that a wording with other content words has to have; one of the same words needs one less."""
 MAX_HELD_OUT = 6
 """Runs up to which each is also predicted from the others."""
+MAX_PLANS = 200
+"""Plans that are kept."""
 MAX_WRONG = 3
 """Wrong predictions after which a kind is given up."""
 RESERVED = frozenset(
@@ -80,6 +82,10 @@ class Kind:
     """The runs that were predicted rightly."""
     silence: str = ""
     """Why the last prediction said nothing."""
+    plans: dict[tuple[object, ...], tuple[Node | None, str]] = field(
+        default_factory=dict[tuple[object, ...], "tuple[Node | None, str]"]
+    )
+    """The plans of runs that were looked for before, or why there is none: kinds that may be one share them."""
     echoed: bool = False
     """Whether all its runs are of one request: then nothing unseen can come, and each that was foretold counts."""
 
@@ -186,25 +192,15 @@ class Kind:
 
     def _plan(self, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> Node | None:
         """Return the plan of some runs; None where there is none, and why in `refusal` where they are all."""
-        timed = any(timely(case.reading.text) for case in cases)
-        runs = [
-            Run(
-                case.arguments,
-                case.trace.calls,
-                decode(case.trace.answer),
-                _now(case.trace, clock=clock).get("now"),
-                case.reading.text,
-            )
-            for case in cases
-        ]
-        words = frozenset(word for case in cases for word in case.reading.content)
-        wish = Wish(words, frozenset(strange(words, (case.trace for case in cases))), timed)
-        try:
-            return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish)
-        except Refused as refusal:
-            if len(cases) == len(self.cases):
-                self.refusal = str(refusal)
-            return None
+        key = (clock, *map(_mark, cases), *((tool.name, tool.effect, tool.constants) for tool in tools.values()))
+        if key not in self.plans:
+            while len(self.plans) >= MAX_PLANS:
+                del self.plans[next(iter(self.plans))]
+            self.plans[key] = _woven(cases, tools, clock=clock)
+        plan, refusal = self.plans[key]
+        if plan is None and len(cases) == len(self.cases):
+            self.refusal = refusal
+        return plan
 
     def _name_places(self) -> None:
         """Give places one name that always said the same; where a run tells them apart, they have two again."""
@@ -301,6 +297,7 @@ class Kind:
         key = other.cases[0].reading.key
         wordings = {name: replace(wording, rights=0) for name, wording in self.wordings.items()}
         pooled = Kind(self.key, _in_time([*self.cases, *taken]), {**wordings, key: Wording(order, needs=OTHER_WORDS)})
+        pooled.plans = self.plans
         pooled._weave(tools, clock=clock)
         found = pooled._predicted(tools, clock=clock) if pooled.plan else None
         if not found or not any(case.reading.key == key for case, _, _ in found):
@@ -323,6 +320,32 @@ class Kind:
         if len(by_kind) != len(kinds) or sorted(kinds.values()) != sorted(named.values()):
             return None
         return tuple(by_kind[named[name]] for name in theirs.names)
+
+
+def _woven(cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> tuple[Node | None, str]:
+    """Return the plan of some runs, or why there is none."""
+    timed = any(timely(case.reading.text) for case in cases)
+    runs = [
+        Run(
+            case.arguments,
+            case.trace.calls,
+            decode(case.trace.answer),
+            _now(case.trace, clock=clock).get("now"),
+            case.reading.text,
+        )
+        for case in cases
+    ]
+    words = frozenset(word for case in cases for word in case.reading.content)
+    wish = Wish(words, frozenset(strange(words, (case.trace for case in cases))), timed)
+    try:
+        return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish), ""
+    except Refused as refusal:
+        return None, str(refusal)
+
+
+def _mark(case: Case) -> tuple[object, ...]:
+    """Return what tells a run with its reading from all others."""
+    return case.trace.id, str(case.trace.recorded_at or ""), case.reading.key, case.names
 
 
 def timely(text: str) -> bool:
