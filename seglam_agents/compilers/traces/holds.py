@@ -112,8 +112,9 @@ class Holder:
         codes = [term.code for term in terms_of(plan)]
         filters = {each.code: each for term in terms_of(plan) for each in within(term) if _FILTER.match(each.code)}
         figures = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _figures(end, said))
-        neutral, figures = (frozenset(), frozenset()) if _decides(plan) else (neutral, figures | neutral)
-        holder = cls(writes, codes, outcomes, neutral, figures, accounted, filters)
+        if _decides(plan):
+            neutral = figures = frozenset[int]()
+        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, filters)
         holder._place(plan, frozenset())
         return holder
 
