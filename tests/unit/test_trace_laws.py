@@ -463,6 +463,54 @@ class TestWordings:
 HOURS: Json = {"open": "9:00", "note": "none"}
 
 
+class TestFigures:
+    """Which numbers of a result are held to those that runs had."""
+
+    def _stocked(self, opened: Open, asked: str, answer: str) -> Desk:
+        desk = opened(("stock", "read", "item"))
+        for item, count, price in (("kites", 12, 20), ("lamps", 31, 24), ("mugs", 45, 40), ("tents", 23, 32)):
+            found: Json = {"name": item, "count": count, "price": price}
+            desk.saw(asked.format(item), answer.format(count), step("stock", found, item=item))
+        return desk
+
+    def test_what_nothing_looks_at_may_lie_further_out(self, opened: Open) -> None:
+        """Who asks how many gets a number: the price, which no explanation looks at, may be up to twice as high."""
+        desk = self._stocked(opened, "How many {} can we sell?", "{} of them stand ready.")
+        assert desk.answer("How many pots can we sell?", {"name": "pots", "count": 30, "price": 70})
+        assert desk.answer("How many pots can we sell?", {"name": "pots", "count": 30, "price": 95}) is None
+
+    def test_what_is_said_may_not(self, opened: Open) -> None:
+        """Of 3, the agent may say that they are nearly gone."""
+        desk = self._stocked(opened, "How many {} can we sell?", "{} of them stand ready.")
+        assert desk.answer("How many pots can we sell?", {"name": "pots", "count": 3, "price": 30}) is None
+
+    def test_a_judgement_holds_inside_what_was_seen(self, opened: Open) -> None:
+        """Whether something is enough may hang on the price as well."""
+        desk = self._stocked(opened, "Is the number of {} enough?", "Yes, {} of them.")
+        assert desk.answer("Is the number of pots enough?", {"name": "pots", "count": 30, "price": 30})
+        assert desk.answer("Is the number of pots enough?", {"name": "pots", "count": 30, "price": 70}) is None
+
+    def test_what_is_written_after_holds_every_number(self, opened: Open) -> None:
+        """Before a write no number lies further out."""
+        desk = opened(("stock", "read", "item"), ("order", "write", "item count"))
+        for item, count, price in (("kites", 12, 20), ("lamps", 31, 24), ("mugs", 45, 40), ("tents", 23, 32)) * 2:
+            found: Json = {"name": item, "count": count, "price": price}
+            run = step("stock", found, item=item), step("order", item=item, count=count)
+            desk.saw(f"Order the same number of {item} again", "Done.", *run)
+        asked = "Order the same number of mugs again"
+        assert not isinstance(desk.asked(asked, {"name": "mugs", "count": 30, "price": 70}), Hit)
+        assert isinstance(desk.asked(asked, {"name": "mugs", "count": 30, "price": 30}), Hit)
+
+    def test_values_that_never_came_together_are_new(self, opened: Open) -> None:
+        """Neither the item nor how many of it are new in the third run: what they cost together is."""
+        desk = opened(("price", "read", "item"))
+        prices = {"kites": 13, "lamps": 29}
+        for item, count in (("kites", 7), ("lamps", 11), ("kites", 11)):
+            found: Json = {"name": item, "price": prices[item]}
+            desk.saw(f"What do {count} {item} cost?", f"{count * prices[item]} euros.", step("price", found, item=item))
+        assert desk.answer("What do 9 kites cost?", {"name": "kites", "price": 13}) == "117 euros."
+
+
 class TestEchoes:
     """A request that comes again word for word stands for itself, and for nothing else."""
 
@@ -503,6 +551,14 @@ class TestEchoes:
         desk = opened(("hours", "read", "day"))
         self._again(desk, asked, answer, step("hours", HOURS))
         assert desk.answer(asked, HOURS) is None
+
+    def test_other_words_for_it_do_not_stand_in_the_way(self, opened: Open) -> None:
+        """A question without places that came in other words too asks for the same: nothing else can be foretold."""
+        desk = opened(("hours", "read", "day"))
+        run = step("hours", HOURS, day="all")
+        desk.saw("When are you open? Thanks!", "We open at 9:00.", run)
+        self._again(desk, "When are you open?", "We open at 9:00.", run)
+        assert desk.answer("When are you open?", HOURS) == "We open at 9:00."
 
     def test_a_write_is_never_an_echo(self, opened: Open) -> None:
         """The same order again may be a mistake: what was written three times is not written from memory."""

@@ -45,6 +45,10 @@ class Skeletons:
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     """The kinds of each run, by the run's id."""
     echoes: Echoes = field(default_factory=Echoes)
+    plans: dict[tuple[object, ...], tuple[Node | None, str]] = field(
+        default_factory=dict[tuple[object, ...], "tuple[Node | None, str]"]
+    )
+    """The plans that its kinds looked for."""
 
     def learn(self, trace: Trace, tools: Mapping[str, Tool], *, clock: bool) -> list[Kind]:
         """Predict and learn a run in each kind that it belongs to; what is known already is only looked up."""
@@ -91,10 +95,10 @@ class Skeletons:
                 return kind
         case = case_of(trace, read, tools)
         key = digest(sorted(read.content), sorted(place.kind for place in read.places), sorted(trace.request.context))
-        kind = self.kinds.setdefault(key, Kind(key))
+        kind = self.kinds.setdefault(key, Kind(key, plans=self.plans))
         while not kind.takes(case):
             key = digest(key, read.key)
-            kind = self.kinds.setdefault(key, Kind(key))
+            kind = self.kinds.setdefault(key, Kind(key, plans=self.plans))
         kind.wordings[read.key] = Wording(case.names, needs=0 if not kind.wordings else 1)
         return kind
 

@@ -12,9 +12,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from seglam_agents.compilers.traces.closings import claim
+from seglam_agents.compilers.traces.closings import claim, judges
 from seglam_agents.compilers.traces.grammar import ISO, is_map, sight
-from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, calls_of, terms_of, ways_of
+from seglam_agents.compilers.traces.plan import (
+    Answer,
+    Branch,
+    Invoke,
+    Loop,
+    Node,
+    Scene,
+    Test,
+    calls_of,
+    terms_of,
+    ways_of,
+)
 from seglam_agents.compilers.traces.sight import (
     AMOUNTS,
     IDS,
@@ -28,6 +39,7 @@ from seglam_agents.compilers.traces.sight import (
     rows_of,
 )
 from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, literal, values, variable, within
+from seglam_agents.compilers.traces.wish import ASKING_FIGURES
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange, bounds
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.values import Value
@@ -63,6 +75,8 @@ _SIDES: Mapping[frozenset[int], str] = {
 }
 _WHOLE = ("len", "under", "str")
 _FILTER = re.compile(r"(agree\()?having")
+_COUNTED = re.compile(r"len\(\w+\) [<>=]+ \d+")
+_FIGURE = re.compile(r"-?\d[\d,]*(\.\d+)?")
 _NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
 _NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer)$")
 """Keys whose texts name something."""
@@ -88,12 +102,14 @@ class Holder:
     outcomes: frozenset[str]
     neutral: frozenset[int] = frozenset()
     """Answers whose words are all given by the request or by keys of results: they decide nothing."""
+    figures: frozenset[int] = frozenset()
+    """These, and answers that say the figure that was asked for: no number decides that they do not look at."""
     accounted: bool = False
     """Whether every word of the requests is: none of them may ask for what the plan does not do."""
     filters: Mapping[str, Term] = field(default_factory=dict[str, Term])
     """The rows that the plan chooses, by their code."""
-    plain: list[bool] = field(default_factory=lambda: [False])
-    """Whether what is held at the moment comes before such an answer."""
+    plain: list[bool] = field(default_factory=lambda: [False, False])
+    """Whether what is held at the moment comes before one of the first, and before one of the second."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
     inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
 
@@ -110,7 +126,10 @@ class Holder:
         neutral = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _neutral(end, said))
         codes = [term.code for term in terms_of(plan)]
         filters = {each.code: each for term in terms_of(plan) for each in within(term) if _FILTER.match(each.code)}
-        holder = cls(writes, codes, outcomes, neutral if not _branches(plan) else frozenset(), accounted, filters)
+        figures = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _figures(end, said))
+        if _decides(plan):
+            neutral = figures = frozenset[int]()
+        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, filters)
         holder._place(plan, frozenset())
         return holder
 
@@ -134,7 +153,7 @@ class Holder:
 
     def _before(self, node: Node, done: frozenset[str]) -> frozenset[str]:
         scene = node.scene
-        self.plain[0] = id(node) in self.neutral
+        self.plain[:] = id(node) in self.neutral, id(node) in self.figures
         names = [name for name, family in scene.families.items() if family == "result" and name not in done]
         lines = [line for name in names for line in self._result(_of(scene, name), scene)]
         if isinstance(node, Answer) and not self.outcomes:
@@ -207,7 +226,7 @@ class Holder:
             if all(is_number(value) for value in column):
                 if not (IDS.search(key) or self._free):
                     told = any(f"'{key}'" in code for code in self.codes)
-                    ranges[key] = _wide(column, 1 if told else FACTOR)
+                    ranges[key] = _wide(column, FACTOR if self.plain[0] or not told else 1)
             elif (allowed := self._statuses(key, column, atom, scene)) is not None:
                 values[key] = allowed
         yield f"{_like('rows_like', atom[0].code, known, values, ranges, {})}"
@@ -245,6 +264,8 @@ class Holder:
         sides: set[str] = set()
         for view, value in zip(scene.views, atom[1], strict=True):
             sides |= {str(FUNCTIONS["side_of"](row[key], view["now"])) for row in cast("Sequence[Row]", value)}
+        if self._free and len(sides) > 1:
+            return  # Days on both sides were there, and none of them decided anything.
         if len(sides) < 3:
             kept = literal(sorted(sides))
             condition = f"all([side_of(row[{key!r}], now) in {kept} for row in {atom[0].code}])"
@@ -284,7 +305,7 @@ class Holder:
         term, column = atom
         if numeric(atom):
             if not (IDS.search(key) or self._free):
-                ranges[key] = self._range(column) if self._mentioned(term.code) else _wide(column, 1)
+                ranges[key] = self._range(column, looked_at=self._mentioned(term.code))
             yield from _relations(term.code, cast("tuple[float, ...]", column), scene)
         elif all_are(atom, dict):
             yield from self._record(atom, scene)
@@ -313,7 +334,7 @@ class Holder:
             numbers = cast("tuple[float, ...]", seen)
             otherwise = literal(f"{term.code} out of the range seen")
             if term.code not in self.outcomes and not self._free:
-                low, high = cast("list[float]", self._range(numbers))
+                low, high = cast("list[float]", self._range(numbers, looked_at=self._mentioned(term.code)))
                 yield f"expect({literal(low)} <= {term.code} <= {literal(high)}, {otherwise})"
             yield from _relations(term.code, numbers, scene)
         elif term.code in self.outcomes and all_are(atom, str):
@@ -336,9 +357,9 @@ class Holder:
         """Whether no number decides anything here: it is restated, and nothing that was asked is left over."""
         return self.plain[0] and self.accounted
 
-    def _range(self, column: Sequence[Value]) -> Value:
+    def _range(self, column: Sequence[Value], *, looked_at: bool) -> Value:
         """Return the numbers that a key may have: between those seen, and some more where nothing is decided."""
-        return _wide(column, FACTOR if self.plain[0] else 1)
+        return _wide(column, FACTOR if self.plain[0] or (self.plain[1] and not looked_at) else 1)
 
     def _mentioned(self, code: str) -> bool:
         return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in self.codes)
@@ -458,14 +479,32 @@ def _short(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
-def _branches(plan: Node) -> bool:
+def _decides(plan: Node) -> bool:
+    """Tell whether a plan asks for anything but how many rows there are before it goes on."""
     match plan:
-        case Branch():
-            return True
+        case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
+            return not all(map(_counts, tests)) or _decides(if_yes) or _decides(if_no)
         case Invoke(then=then) | Loop(then=then):
-            return _branches(then)
+            return _decides(then)
         case _:
             return False
+
+
+def _counts(test: Test) -> bool:
+    return _COUNTED.match(test.yes.code) is not None
+
+
+def _figures(end: Answer, said: frozenset[str]) -> bool:
+    """Tell whether an answer says a number of a result where the request asks for one, and judges nothing."""
+    if not said & ASKING_FIGURES or judges(end.term.code):
+        return False
+    parts = end.term.parts or (end.term,)
+    return any(_is_figure(part, end.scene) for part in parts)
+
+
+def _is_figure(part: Term, scene: Scene) -> bool:
+    seen = values(part, scene.views) if part.family in ("result", "computed") else None
+    return seen is not None and all(is_number(value) or _FIGURE.fullmatch(str(value)) for value in seen)
 
 
 def _neutral(end: Answer, said: frozenset[str]) -> bool:

@@ -30,6 +30,8 @@ OTHER_WORDS = 2
 """Right predictions that a wording with other content words has to have; one of the same words needs one less."""
 MAX_HELD_OUT = 6
 """Runs up to which each is also predicted from the others."""
+MAX_PLANS = 200
+"""Plans that are kept."""
 MAX_WRONG = 3
 """Wrong predictions after which a kind is given up."""
 RESERVED = frozenset(
@@ -85,6 +87,10 @@ class Kind:
     """Why the last prediction said nothing."""
     drafted: set[str] = field(default_factory=set[str])
     """The procedures that were asked for."""
+    plans: dict[tuple[object, ...], tuple[Node | None, str]] = field(
+        default_factory=dict[tuple[object, ...], "tuple[Node | None, str]"]
+    )
+    """The plans of runs that were looked for before, or why there is none: kinds that may be one share them."""
     echoed: bool = False
     """Whether all its runs are of one request: then nothing unseen can come, and each that was foretold counts."""
 
@@ -191,25 +197,15 @@ class Kind:
 
     def _plan(self, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> Node | None:
         """Return the plan of some runs; None where there is none, and why in `refusal` where they are all."""
-        timed = any(timely(case.reading.text) for case in cases)
-        runs = [
-            Run(
-                case.arguments,
-                case.trace.calls,
-                decode(case.trace.answer),
-                _now(case.trace, clock=clock).get("now"),
-                case.reading.text,
-            )
-            for case in cases
-        ]
-        words = frozenset(word for case in cases for word in case.reading.content)
-        wish = Wish(words, frozenset(strange(words, (case.trace for case in cases))), timed)
-        try:
-            return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish)
-        except Refused as refusal:
-            if len(cases) == len(self.cases):
-                self.refusal = str(refusal)
-            return None
+        key = (clock, *map(_mark, cases), *((tool.name, tool.effect, tool.constants) for tool in tools.values()))
+        if key not in self.plans:
+            while len(self.plans) >= MAX_PLANS:
+                del self.plans[next(iter(self.plans))]
+            self.plans[key] = _woven(cases, tools, clock=clock)
+        plan, refusal = self.plans[key]
+        if plan is None and len(cases) == len(self.cases):
+            self.refusal = refusal
+        return plan
 
     def _name_places(self) -> None:
         """Give places one name that always said the same; where a run tells them apart, they have two again."""
@@ -221,7 +217,11 @@ class Kind:
             self.cases = [Case(case.trace, case.reading, wording.names) for case in cases]
 
     def _unseen(self, case: Case, others: Sequence[Case], reads: frozenset[str]) -> bool:
-        """Tell whether a run brought something that the others had not: where it wrote, in its request."""
+        """Tell whether a run brought something that the others had not: where it wrote, a value in its request.
+
+        Where it only read, values that never came together before are new as well: no earlier run says what becomes of
+        both.
+        """
         if self.echoed:
             return True
         asked = any(
@@ -230,6 +230,8 @@ class Kind:
         )
         if asked or (case.names and any(step.tool not in reads for step in case.trace.calls)):
             return asked
+        if case.trace.calls and _paired(case, others):
+            return True
         results = digest([step.result for step in case.trace.calls])
         return not case.trace.calls or all(digest([s.result for s in c.trace.calls]) != results for c in others)
 
@@ -346,6 +348,7 @@ class Kind:
         wordings = {name: replace(wording, rights=0) for name, wording in self.wordings.items()}
         wordings[key] = Wording(order, needs=OTHER_WORDS, own=own)
         pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings)
+        pooled.plans = self.plans
         pooled._weave(tools, clock=clock)
         found = pooled._predicted(tools, clock=clock) if pooled.plan else None
         if not found or not any(case.reading.key == key for case, _, _ in found):
@@ -368,6 +371,32 @@ class Kind:
         if len(by_kind) != len(kinds) or sorted(kinds.values()) != sorted(named.values()):
             return None
         return tuple(by_kind[named[name]] for name in theirs.names)
+
+
+def _woven(cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> tuple[Node | None, str]:
+    """Return the plan of some runs, or why there is none."""
+    timed = any(timely(case.reading.text) for case in cases)
+    runs = [
+        Run(
+            case.arguments,
+            case.trace.calls,
+            decode(case.trace.answer),
+            _now(case.trace, clock=clock).get("now"),
+            case.reading.text,
+        )
+        for case in cases
+    ]
+    words = frozenset(word for case in cases for word in case.reading.content)
+    wish = Wish(words, frozenset(strange(words, (case.trace for case in cases))), timed)
+    try:
+        return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish), ""
+    except Refused as refusal:
+        return None, str(refusal)
+
+
+def _mark(case: Case) -> tuple[object, ...]:
+    """Return what tells a run with its reading from all others."""
+    return case.trace.id, str(case.trace.recorded_at or ""), case.reading.key, case.names
 
 
 def timely(text: str) -> bool:
@@ -407,6 +436,15 @@ def merged(cases: Sequence[Case]) -> tuple[str, ...]:
             if same and len({repr(one.value) for one, _ in pairs}) > 1:
                 names[index] = names[other]
     return tuple(names)
+
+
+def _paired(case: Case, others: Sequence[Case]) -> bool:
+    """Tell whether a run brought together values of which some came before, but never all."""
+    ours = case.arguments
+    varied = [name for name in ours if len({repr(each.arguments.get(name)) for each in (case, *others)}) > 1]
+    return len(varied) > 1 and all(
+        any(repr(other.arguments.get(n)) != repr(ours[n]) for n in varied) for other in others
+    )
 
 
 def _telling(trace: Trace) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from seglam_agents.compilers.traces.closings import is_form
 from seglam_agents.compilers.traces.plan import Node, terms_of
-from seglam_agents.compilers.traces.wish import SELECTING
+from seglam_agents.compilers.traces.wish import COMPARED, SELECTING, compares
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import Trace
 
@@ -33,7 +33,8 @@ def unaccounted(words: Iterable[str], plan: Node, runs: Iterable[Trace]) -> set[
         runs: where they come from.
     """
     made = {word for function, asked in SELECTING.items() if _uses(plan, function) for word in asked}
-    return strange(words, runs) - made
+    sided = any(_uses(plan, function) for function in COMPARED)
+    return {word for word in strange(words, runs) - made if not (sided and compares(word))}
 
 
 def strange(words: Iterable[str], runs: Iterable[Trace]) -> set[str]:
