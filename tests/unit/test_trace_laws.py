@@ -306,6 +306,52 @@ class TestWishes:
         assert desk.answer("How many open orders has Fay?", self._orders("sent", "sent")) is None
 
 
+class TestSaid:
+    """What is said or counted is held to the class that it always was of."""
+
+    def test_one_alone_is_not_several(self, opened: Open) -> None:
+        """Where there were always several, the agent asked which one: of one alone nothing is known."""
+        desk = opened(("orders", "read", "name"))
+        for name, count in (("Ann", 2), ("Ben", 4), ("Cem", 3), ("Dan", 5)):
+            rows: Json = [{"id": f"{name}-{place}"} for place in range(count)]
+            desk.saw(
+                f"Stop the order of {name}", f"{name} has {count} orders: which one?", step("orders", rows, name=name)
+            )
+        assert (
+            desk.answer("Stop the order of Eva", [{"id": "Eva-0"}, {"id": "Eva-1"}]) == "Eva has 2 orders: which one?"
+        )
+        assert desk.answer("Stop the order of Fay", [{"id": "Fay-0"}]) is None
+
+    def test_a_difference_keeps_its_sign(self, opened: Open) -> None:
+        """All runs had less: nobody says "-4 less"."""
+        desk = opened(("stock", "read", "item"))
+        for item, count, wanted in (("A-1", 5, 9), ("A-2", 2, 7), ("A-3", 7, 8), ("A-4", 12, 19), ("A-5", 3, 20)):
+            run = step("stock", {"count": count, "wanted": wanted}, item=item)
+            desk.saw(f"How do we stand with {item}?", f"{wanted - count} short.", run)
+        assert desk.answer("How do we stand with A-8?", {"count": 4, "wanted": 11}) in (None, "7 short.")
+        assert desk.answer("How do we stand with A-9?", {"count": 11, "wanted": 7}) is None
+
+    def test_a_mean_of_more_decimals_may_be_rounded(self, opened: Open) -> None:
+        """Runs whose means came out even do not tell how others are said."""
+        desk = opened(("orders", "read", "name"))
+        for name, totals in (("Ann", (3, 8)), ("Ben", (5, 9, 7)), ("Cem", (2, 6)), ("Dan", (4, 9)), ("Eva", (3, 5, 7))):
+            rows: Json = [{"id": f"{name}-{place}", "total": total} for place, total in enumerate(totals)]
+            desk.saw(f"Mean order of {name}?", {"mean": sum(totals) / len(totals)}, step("orders", rows, name=name))
+        even: Json = [{"id": "Fay-0", "total": 3}, {"id": "Fay-1", "total": 6}]
+        thirds: Json = [*even, {"id": "Fay-2", "total": 4}]
+        assert desk.answer("Mean order of Fay?", even) == {"mean": 4.5}
+        assert desk.answer("Mean order of Fay?", thirds) is None
+
+    @pytest.mark.parametrize("text", ["Grade loan {}", "How serious is loan {}"])
+    def test_the_same_whatever_a_record_says(self, opened: Open, text: str) -> None:
+        """A verdict that none of the records changed: which of their fields decide it, no run has told."""
+        desk = opened(("loan", "read", "number"))
+        for number, fee, books in (("K-1", 90, 6), ("K-2", 240, 11), ("K-3", 130, 8), ("K-4", 79, 9), ("K-5", 200, 7)):
+            run = step("loan", {"number": number, "fee": fee, "books": books}, number=number)
+            desk.saw(text.format(number), f"{number} is serious.", run)
+        assert desk.answer(text.format("K-9"), {"number": "K-9", "fee": 230, "books": 6}) is None
+
+
 class TestClosings:
     """Closings that restate the same facts are one claim; one that refuses or judges is another."""
 
@@ -368,8 +414,101 @@ class TestWordings:
         assert isinstance(desk.asked("Close ticket T-9"), Hit)
         assert isinstance(desk.asked(other.format("T-8")), Hit) is joins
 
+    @staticmethod
+    def _cancelled(desk: Desk, text: str, name: str, row: Mapping[str, Json]) -> str:
+        steps = (step("orders", [dict(row)], name=name), step("cancel", order=row["id"]))
+        return desk.saw(text.format(name), "Done.", *steps)
+
+    def _learnt(self, opened: Open, other: str, **more: Json) -> Desk:
+        """Learn two wordings of one kind whose reads find one row: the other one with more in its rows."""
+        desk = opened(("orders", "read", "name"), ("cancel", "write", "order"))
+        words = ("Cancel the order of {}", other)
+        for place, name in enumerate(("Ann", "Ben", "Cem", "Dan", "Eva", "Fay")):
+            row: dict[str, Json] = {
+                "id": f"i-{place}",
+                "status": "open" if place % 2 else ("open", "paid")[place % 4 // 2],
+            }
+            self._cancelled(desk, words[place % 2], name, {**row, **(more if place % 2 else {"note": f"n{place}"})})
+        return desk
+
+    def test_wordings_of_one_row_share_what_they_know(self, opened: Open) -> None:
+        """Three runs each are enough for both, though three alone would not be."""
+        desk = self._learnt(opened, "Please scrap the order of {}", note="n7")
+        desk.asked("Please scrap the order of Gus", [{"id": "i-9", "status": "open", "note": "n7"}])
+        assert desk.writes == [("cancel", {"order": "i-9"})]
+
+    def test_each_is_held_to_what_its_own_runs_had(self, opened: Open) -> None:
+        """Paid orders were cancelled in the one wording: the other one was never said of such."""
+        desk = self._learnt(opened, "Please scrap the order of {}", note="n7")
+        desk.asked("Please scrap the order of Gus", [{"id": "i-9", "status": "paid", "note": "n7"}])
+        assert desk.writes == []
+
+    @pytest.mark.parametrize("other", ["Scrap the late order of {}", "Cancel the first order of {}"])
+    def test_a_word_that_the_data_knows_keeps_apart(self, opened: Open, other: str) -> None:
+        """All rows of these runs are noted as late: the word may have chosen them."""
+        desk = self._learnt(opened, other, note="late")
+        desk.asked(other.format("Gus"), [{"id": "i-9", "status": "open", "note": "n7"}])
+        assert desk.writes == []
+
+    @pytest.mark.parametrize(("other", "joins"), [("Book {} from Lyon", False), ("Please book {} to Lyon", True)])
+    def test_an_exchanged_preposition_keeps_apart(self, opened: Open, other: str, joins: bool) -> None:
+        """To Lyon is not from Lyon, even where both did the same so far: each has two runs less than it needs."""
+        desk = opened(("book", "write", "seat"))
+        words = ("Book {} to Lyon", other)
+        for place in range(5):
+            desk.saw(words[place % 2].format(f"T-{place}"), "Done.", step("book", seat=f"T-{place}"))
+        assert isinstance(desk.asked(other.format("T-9")), Hit) is joins
+
 
 HOURS: Json = {"open": "9:00", "note": "none"}
+
+
+class TestFigures:
+    """Which numbers of a result are held to those that runs had."""
+
+    def _stocked(self, opened: Open, asked: str, answer: str) -> Desk:
+        desk = opened(("stock", "read", "item"))
+        for item, count, price in (("kites", 12, 20), ("lamps", 31, 24), ("mugs", 45, 40), ("tents", 23, 32)):
+            found: Json = {"name": item, "count": count, "price": price}
+            desk.saw(asked.format(item), answer.format(count), step("stock", found, item=item))
+        return desk
+
+    def test_what_nothing_looks_at_may_lie_further_out(self, opened: Open) -> None:
+        """Who asks how many gets a number: the price, which no explanation looks at, may be up to twice as high."""
+        desk = self._stocked(opened, "How many {} can we sell?", "{} of them stand ready.")
+        assert desk.answer("How many pots can we sell?", {"name": "pots", "count": 30, "price": 70})
+        assert desk.answer("How many pots can we sell?", {"name": "pots", "count": 30, "price": 95}) is None
+
+    def test_what_is_said_may_not(self, opened: Open) -> None:
+        """Of 3, the agent may say that they are nearly gone."""
+        desk = self._stocked(opened, "How many {} can we sell?", "{} of them stand ready.")
+        assert desk.answer("How many pots can we sell?", {"name": "pots", "count": 3, "price": 30}) is None
+
+    def test_a_judgement_holds_inside_what_was_seen(self, opened: Open) -> None:
+        """Whether something is enough may hang on the price as well."""
+        desk = self._stocked(opened, "Is the number of {} enough?", "Yes, {} of them.")
+        assert desk.answer("Is the number of pots enough?", {"name": "pots", "count": 30, "price": 30})
+        assert desk.answer("Is the number of pots enough?", {"name": "pots", "count": 30, "price": 70}) is None
+
+    def test_what_is_written_after_holds_every_number(self, opened: Open) -> None:
+        """Before a write no number lies further out."""
+        desk = opened(("stock", "read", "item"), ("order", "write", "item count"))
+        for item, count, price in (("kites", 12, 20), ("lamps", 31, 24), ("mugs", 45, 40), ("tents", 23, 32)) * 2:
+            found: Json = {"name": item, "count": count, "price": price}
+            run = step("stock", found, item=item), step("order", item=item, count=count)
+            desk.saw(f"Order the same number of {item} again", "Done.", *run)
+        asked = "Order the same number of mugs again"
+        assert not isinstance(desk.asked(asked, {"name": "mugs", "count": 30, "price": 70}), Hit)
+        assert isinstance(desk.asked(asked, {"name": "mugs", "count": 30, "price": 30}), Hit)
+
+    def test_values_that_never_came_together_are_new(self, opened: Open) -> None:
+        """Neither the item nor how many of it are new in the third run: what they cost together is."""
+        desk = opened(("price", "read", "item"))
+        prices = {"kites": 13, "lamps": 29}
+        for item, count in (("kites", 7), ("lamps", 11), ("kites", 11)):
+            found: Json = {"name": item, "price": prices[item]}
+            desk.saw(f"What do {count} {item} cost?", f"{count * prices[item]} euros.", step("price", found, item=item))
+        assert desk.answer("What do 9 kites cost?", {"name": "kites", "price": 13}) == "117 euros."
 
 
 class TestEchoes:
@@ -412,6 +551,14 @@ class TestEchoes:
         desk = opened(("hours", "read", "day"))
         self._again(desk, asked, answer, step("hours", HOURS))
         assert desk.answer(asked, HOURS) is None
+
+    def test_other_words_for_it_do_not_stand_in_the_way(self, opened: Open) -> None:
+        """A question without places that came in other words too asks for the same: nothing else can be foretold."""
+        desk = opened(("hours", "read", "day"))
+        run = step("hours", HOURS, day="all")
+        desk.saw("When are you open? Thanks!", "We open at 9:00.", run)
+        self._again(desk, "When are you open?", "We open at 9:00.", run)
+        assert desk.answer("When are you open?", HOURS) == "We open at 9:00."
 
     def test_a_write_is_never_an_echo(self, opened: Open) -> None:
         """The same order again may be a mistake: what was written three times is not written from memory."""

@@ -436,3 +436,10 @@ def test_a_term_without_a_value_says_so() -> None:
     for term in [*NUMERIC[:5], item(LARGEST, "size"), *TEXTUAL[:-1]]:
         with pytest.raises(Unknown):
             term({"record": {"inner": None}, "rows": [], "names": []})
+
+
+def test_a_clock_that_nothing_speaks_of_explains_nothing() -> None:
+    """Rooms 3 and 5, told in March and in May, are no months: without another explanation there is none."""
+    views: Views = ({"now": datetime(2026, 3, 2, 9)}, {"now": datetime(2026, 5, 4, 9)})
+    origin = explain(("room 3 is free", "room 5 is free"), sight(views, {"now": "clock"}))
+    assert isinstance(origin, Unexplained)

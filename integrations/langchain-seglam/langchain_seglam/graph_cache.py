@@ -149,10 +149,12 @@ class GraphCache:
             reason = "the turn began without the cache; does the state of the graph have SeglamState's channels?"
             return Turn(status="off", message=key, reason=reason, learn=False)
         asked = until(history, key) if human is not None else ()
-        before = attempts(asked, known.message if known.ended else "") if asked else ()
+        ended = known.message if known.ended else ""
+        before = attempts(asked, ended) if asked else ()
         # An earlier turn of the thread is known by what it left, even where its messages were cut.
         alone = not earlier or (bool(asked) and len(before) < len(asked) - 1)
-        return Turn(key=hosting.new_id("turn"), origin=origin(before, current_runtime()), message=key, alone=alone)
+        named = origin(before, current_runtime(), ended)
+        return Turn(key=hosting.new_id("turn"), origin=named, message=key, alone=alone)
 
     def _typed(self, state: State) -> dict[str, hosting.Json]:
         return dict(self.context(state)) if self.context else {}

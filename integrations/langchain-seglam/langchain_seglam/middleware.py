@@ -162,10 +162,11 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
             turn = Turn(status="off", reason="the run does not begin with a person's message")
             return {TURN: write_turn(turn, self.name)}
         earlier = read_turn(_plain(state), self.name)
-        before = attempts(messages, earlier.message if earlier.ended else "")
+        ended = earlier.message if earlier.ended else ""
+        before = attempts(messages, ended)
         # Asked here, because what comes before the model may cut the history down to one message.
         alone = is_first_turn([*before, last])
-        turn = Turn(key=hosting.new_id("turn"), origin=origin(before, runtime), message=last.id, alone=alone)
+        turn = Turn(key=hosting.new_id("turn"), origin=origin(before, runtime, ended), message=last.id, alone=alone)
         return {TURN: write_turn(turn, self.name)}
 
     def after_agent(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:

@@ -79,14 +79,21 @@ def attempts(messages: Sequence[BaseMessage], ended: str = "") -> Sequence[BaseM
     return messages[: hosting.earlier_than_attempts([_heard(message) for message in messages], ended)]
 
 
-def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None) -> str:
-    """Return what names a turn for every attempt at it: its thread with what went before, or the caller's own id."""
+def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str = "") -> str:
+    """Return what names a turn for every attempt at it: its thread with what went before, or the caller's own id.
+
+    Args:
+        before: the history before the request.
+        runtime: that of the running graph.
+        ended: the message that began the last finished turn, which counts where the history was cut.
+    """
     request_id = _configurable().get(REQUEST_ID)
     info = runtime.execution_info if runtime is not None else None
-    last = next((message.id for message in reversed(before) if message.id), "")
+    last = next((message.id for message in reversed(before) if message.id), ended)
     # An agent within a graph has one more place: the task of that graph which runs it.
     within = info.checkpoint_ns.rpartition("|")[0] if info is not None else ""
-    thread = info.thread_id if info is not None else None
+    # A thread that is kept nowhere is but a name: asked twice under it, both may be meant.
+    thread = info.thread_id if info is not None and _is_kept() else None
     return origin_of(thread, f"{within}/{last}", request_id if isinstance(request_id, str) else None)
 
 
@@ -105,6 +112,11 @@ def _heard(message: BaseMessage) -> hosting.Heard:
     if isinstance(message, AIMessage):
         return hosting.Heard("agent", ours=bool(message.tool_calls) and about(message).get("author") == "procedure")
     return hosting.Heard("other")
+
+
+def _is_kept() -> bool:
+    """Tell whether the running graph, or one around it, saves what it does."""
+    return _configurable().get("__pregel_checkpointer", True) is not None
 
 
 def _configurable() -> State:

@@ -13,9 +13,10 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain.tools import InjectedToolCallId
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import RemoveMessage, ToolMessage
 from langchain_core.tools import ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from langgraph.types import Command, interrupt
 from lc_support import BUY, BUY_BODY, Open, Runner, Shop, agent, on, procedure, says, seglam, wants
 from seglam_agents import ReasoningCache, Refused
@@ -503,3 +504,27 @@ class TestElsewhere:
         assert last(run.ask(graph, ORDER, "1")) == "ordered 2 tea, 6 coins" and shop.written == [("tea", 2)]
         gone.gone = True
         assert cache_tools(cache, "order", tools=shop.tools) == [] and tool_by_name(cache, "proc_buy-0001") is None
+
+
+class TestSecondWishes:
+    """The same words once more are another wish, unless something tells that they are another attempt."""
+
+    @pytest.fixture
+    def middleware(self, opened: Open, shop: Shop) -> Any:
+        tools = shop.host_tools()
+        cache = opened(tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        return seglam(cache)
+
+    def test_a_thread_that_is_kept_nowhere(self, middleware: Any, shop: Shop, run: Runner) -> None:
+        """Without a checkpointer the id of a thread names a conversation, and no turn of it."""
+        graph = agent(by_model(), shop, middleware)
+        answers = [last(run.ask(graph, ORDER, "1")) for _ in range(2)]
+        assert shop.written == [("tea", 2)] * 2 and "by model" not in answers
+
+    def test_a_history_that_was_deleted(self, middleware: Any, shop: Shop, run: Runner) -> None:
+        """The turn that came to its end is known by its state."""
+        graph = agent(by_model(), shop, middleware, checkpointer=InMemorySaver())
+        run.ask(graph, ORDER, "1")
+        graph.update_state(on("1"), {"messages": [RemoveMessage(REMOVE_ALL_MESSAGES)]})
+        assert last(run.ask(graph, ORDER, "1")) != "by model" and shop.written == [("tea", 2)] * 2

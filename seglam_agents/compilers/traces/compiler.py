@@ -45,6 +45,10 @@ class Skeletons:
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
     """The kinds of each run, by the run's id."""
     echoes: Echoes = field(default_factory=Echoes)
+    plans: dict[tuple[object, ...], tuple[Node | None, str]] = field(
+        default_factory=dict[tuple[object, ...], "tuple[Node | None, str]"]
+    )
+    """The plans that its kinds looked for."""
 
     def learn(self, trace: Trace, tools: Mapping[str, Tool], *, clock: bool) -> list[Kind]:
         """Predict and learn a run in each kind that it belongs to; what is known already is only looked up."""
@@ -91,10 +95,10 @@ class Skeletons:
                 return kind
         case = case_of(trace, read, tools)
         key = digest(sorted(read.content), sorted(place.kind for place in read.places), sorted(trace.request.context))
-        kind = self.kinds.setdefault(key, Kind(key))
+        kind = self.kinds.setdefault(key, Kind(key, plans=self.plans))
         while not kind.takes(case):
             key = digest(key, read.key)
-            kind = self.kinds.setdefault(key, Kind(key))
+            kind = self.kinds.setdefault(key, Kind(key, plans=self.plans))
         kind.wordings[read.key] = Wording(case.names, needs=0 if not kind.wordings else 1)
         return kind
 
@@ -157,10 +161,14 @@ class TraceCompiler:
                 return "the run is not whole: a call of it has no result"
             reasons: list[str] = []
             for kind in known.learn(trace, tools, clock=task.clock):
-                drafted = _drafted(kind, trace, task, tools, (self.reads, self.writes), self.write_range)
-                if isinstance(drafted, Candidate):
-                    return drafted
-                reasons.append(drafted)
+                # What this run says of the kind may be all that a body in other words was waiting for.
+                waiting = [each for each in kind.others(trace) if _id(kind, each) not in kind.drafted]
+                for each in (trace, *waiting):
+                    drafted = _drafted(kind, each, task, tools, (self.reads, self.writes), self.write_range)
+                    if isinstance(drafted, Candidate):
+                        kind.drafted.add(drafted.procedure.id)
+                        return drafted
+                    reasons.append(drafted)
         return reasons[0] if reasons else "the request has no words"
 
 
@@ -206,31 +214,33 @@ def _candidate(
     within: WriteRange,
 ) -> Candidate:
     reads = reading(tools.values())
-    proven = without(plan, _proven(kind, plan, reads, needed))
+    alike = kind.alike(trace)
+    seen = kind.seen_by(plan, alike, tools, clock=task.clock)
+    proven = without(seen, _proven(kind, plan, reads, needed))
     writes = frozenset(step.tool for case in kind.cases for step in case.trace.calls) - reads
     slots = slots_of(kind.asked(), plan, tools, writes)
     parent = next((n.procedure for n in task.neighbours if n.procedure.id == _id(kind, trace)), None)
     others = [n.procedure for n in task.neighbours if n.procedure.id != _id(kind, trace)]
-    serving = _Serving(kind, proven, slots, tools, task.clock)
+    serving = _Serving(kind, alike, proven, slots, tools, task.clock)
     cases = serving.cases(others, needed[1] if writes else needed[0])
     templates = tuple(dict.fromkeys(template_of(case.reading, case.names, slots) for case in cases))
     if not templates:
         raise _Unproven("what was predicted is served by other procedures already")
     context = tuple(_context(name, value) for name, value in trace.request.context.items())
     names = [*slots, *(parameter.name for parameter in context)]
-    said = frozenset(word for case in kind.cases for word in case.reading.content)
+    said = frozenset(word for case in alike for word in case.reading.content)
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
-    left = unaccounted(said, proven, (case.trace for case in kind.cases))
+    left = unaccounted(said, proven, (case.trace for case in alike))
     plan = narrowed(proven, names)
-    body = write(plan, names, _summary(kind.cases[0]), writes, said, spelled, accounted=not left, within=within)
+    body = write(plan, names, _summary(alike[0]), writes, said, spelled, accounted=not left, within=within)
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = dict.fromkeys(call.tool for call in calls_of(proven))
     procedure = Procedure(
         id=parent.id if parent else _id(kind, trace),
         version=parent.version + 1 if parent else 1,
-        name=_name(kind.cases[0]),
-        description=_summary(kind.cases[0]),
+        name=_name(alike[0]),
+        description=_summary(alike[0]),
         scope=trace.request.scope,
         guard=guard,
         body=body,
@@ -240,7 +250,7 @@ def _candidate(
         counterexamples=parent.counterexamples if parent else (),
         provenance=Provenance(
             compiler="traces",
-            trace_ids=tuple(dict.fromkeys(case.trace.id for case in kind.cases)),
+            trace_ids=tuple(dict.fromkeys(case.trace.id for case in alike)),
             parent=parent.key if parent else None,
             created_at=datetime.now(UTC),
         ),
@@ -249,7 +259,8 @@ def _candidate(
 
 
 def _id(kind: Kind, trace: Trace) -> str:
-    return digest("traces", trace.request.scope.key, kind.key)
+    own = sorted({case.reading.key for case in kind.alike(trace) if kind.wordings[case.reading.key].own})
+    return digest("traces", trace.request.scope.key, kind.key, *own)
 
 
 def _example(case: Case) -> Example:
@@ -297,6 +308,7 @@ class _Serving:
     """Which runs of a kind a procedure would serve."""
 
     kind: Kind
+    alike: Sequence[Case]
     plan: Node
     slots: Mapping[str, str]
     tools: Mapping[str, Tool]
@@ -307,7 +319,7 @@ class _Serving:
         guards = [TemplateGuard(other.guard) for other in others if other.guard.templates]
         found: list[Case] = []
         trial = Kind(self.kind.key, plan=self.plan)
-        for case in self.kind.cases:
+        for case in self.alike:
             wording = self.kind.wordings[case.reading.key]
             said = trial.foretell(case, self.tools, clock=self.clock)
             proven = wording.rights >= (max(wording.needs, needed) if wording.needs else 0)

@@ -55,8 +55,9 @@ class Echoes:
 
 
 def _says_more(kind: Kind, trace: Trace) -> bool:
-    """Tell whether a kind knows other requests, or has foretold a run."""
-    return bool(kind.rights) or any(case.trace.request.key != trace.request.key for case in kind.cases)
+    """Tell whether a kind has foretold a run, or knows requests that ask for something else in the same words."""
+    own = next((case.arguments for case in kind.cases if case.trace.id == trace.id), None)
+    return bool(kind.rights) or any(case.arguments != own for case in kind.cases)
 
 
 def _may_echo(trace: Trace, reads: frozenset[str]) -> bool:

@@ -290,8 +290,7 @@ def _parts(sight: Sight) -> Iterator[Found]:
     pools = ("place", "path", "row", "element", "key")
     for atom in [atom for pool in pools for atom in sight.pools[pool] if all_are(atom, str)]:
         # What left every text seen as it was is no rival of the text itself.
-        made = (found for name in CONVERSIONS for found in derive(name, atom))
-        yield from (found for found in made if found[1] != atom[1] and all(found[1]))
+        yield from (found for name in CONVERSIONS for found in derive(name, atom, changing=True))
         if all(_TOKEN.fullmatch(str(value)) for value in atom[1]):
             for found in derive("digits", atom):
                 yield found

@@ -7,14 +7,25 @@ another class (another status, nothing found, a number out of the range seen), t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from seglam_agents.compilers.traces.closings import claim
+from seglam_agents.compilers.traces.closings import claim, judges
 from seglam_agents.compilers.traces.grammar import ISO, is_map, sight
-from seglam_agents.compilers.traces.plan import Answer, Branch, Invoke, Loop, Node, Scene, calls_of, terms_of, ways_of
+from seglam_agents.compilers.traces.plan import (
+    Answer,
+    Branch,
+    Invoke,
+    Loop,
+    Node,
+    Scene,
+    Test,
+    calls_of,
+    terms_of,
+    ways_of,
+)
 from seglam_agents.compilers.traces.sight import (
     AMOUNTS,
     IDS,
@@ -28,6 +39,7 @@ from seglam_agents.compilers.traces.sight import (
     rows_of,
 )
 from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, literal, values, variable, within
+from seglam_agents.compilers.traces.wish import ASKING_FIGURES
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange, bounds
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.values import Value
@@ -42,12 +54,29 @@ MAX_ECHO = 4_000
 """Letters of a result that is held to be just what it was."""
 FACTOR = 2
 """How far beyond the numbers of the requests seen another one may lie."""
+SEVERAL = 2
+"""Rows from which on there are several."""
+EXACT = 2
+"""Decimals up to which a number may have been rounded."""
 SATURDAY = 5
 """The first of the days on which many things are done otherwise."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
 """Ids, dates and addresses: one token with a digit or an @."""
+_BREAKING = frozenset(("/", "*", "mean"))
+"""What makes decimals that were not there."""
+_ROUNDING = frozenset(("rounded", "decimals"))
+_SIDES: Mapping[frozenset[int], str] = {
+    frozenset((1,)): "> 0",
+    frozenset((0, 1)): ">= 0",
+    frozenset((0,)): "== 0",
+    frozenset((-1, 0)): "<= 0",
+    frozenset((-1,)): "< 0",
+}
+_WHOLE = ("len", "under", "str")
 _FILTER = re.compile(r"(agree\()?having")
+_COUNTED = re.compile(r"len\(\w+\) [<>=]+ \d+")
+_FIGURE = re.compile(r"-?\d[\d,]*(\.\d+)?")
 _NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
 _NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer)$")
 """Keys whose texts name something."""
@@ -73,12 +102,14 @@ class Holder:
     outcomes: frozenset[str]
     neutral: frozenset[int] = frozenset()
     """Answers whose words are all given by the request or by keys of results: they decide nothing."""
+    figures: frozenset[int] = frozenset()
+    """These, and answers that say the figure that was asked for: no number decides that they do not look at."""
     accounted: bool = False
     """Whether every word of the requests is: none of them may ask for what the plan does not do."""
     filters: Mapping[str, Term] = field(default_factory=dict[str, Term])
     """The rows that the plan chooses, by their code."""
-    plain: list[bool] = field(default_factory=lambda: [False])
-    """Whether what is held at the moment comes before such an answer."""
+    plain: list[bool] = field(default_factory=lambda: [False, False])
+    """Whether what is held at the moment comes before one of the first, and before one of the second."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
     inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
 
@@ -95,7 +126,10 @@ class Holder:
         neutral = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _neutral(end, said))
         codes = [term.code for term in terms_of(plan)]
         filters = {each.code: each for term in terms_of(plan) for each in within(term) if _FILTER.match(each.code)}
-        holder = cls(writes, codes, outcomes, neutral if not _branches(plan) else frozenset(), accounted, filters)
+        figures = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _figures(end, said))
+        if _decides(plan):
+            neutral = figures = frozenset[int]()
+        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, filters)
         holder._place(plan, frozenset())
         return holder
 
@@ -119,21 +153,40 @@ class Holder:
 
     def _before(self, node: Node, done: frozenset[str]) -> frozenset[str]:
         scene = node.scene
-        self.plain[0] = id(node) in self.neutral
+        self.plain[:] = id(node) in self.neutral, id(node) in self.figures
         names = [name for name, family in scene.families.items() if family == "result" and name not in done]
         lines = [line for name in names for line in self._result(_of(scene, name), scene)]
+        if isinstance(node, Answer) and not self.outcomes:
+            self._require_read(scene)
         lines += self._chosen(scene)
+        lines += _stated(_terms(node), scene)
         if not done:
             lines += _confirmed(scene)
         self.lines[id(node)] = tuple(dict.fromkeys(lines))
         return done | set(names)
 
+    def _require_read(self, scene: Scene) -> None:
+        """Refuse an answer that is the same whatever a record says: which of its fields decide, no run has told.
+
+        Raises:
+            Unused: nothing of a record is looked at but what the request says anyway.
+        """
+        for name, family in scene.families.items():
+            if family != "result":
+                continue
+            atom = _of(scene, name)
+            if not all_are(atom, dict) or len({repr(value) for value in atom[1]}) == 1:
+                continue
+            looked = [term for term, column in fields(atom) if self._mentioned(term.code) and not _asked(column, scene)]
+            if not looked and not any(self._mentioned(f"{function}({name}") for function in _WHOLE):
+                raise Unused(name)
+
     def _chosen(self, scene: Scene) -> Iterator[str]:
         """Hold chosen rows to be some, where no run was without: nothing found is another answer."""
         for code, term in self.filters.items():
             seen = values(term, scene.views) if term.sources <= set(scene.families) else None
-            if seen and all(isinstance(rows, list) and rows for rows in seen):
-                yield f"expect(len({code}) > 0, {literal('no such rows')})"
+            if seen and all(isinstance(rows, list) for rows in seen):
+                yield from _counted(code, cast("tuple[Sequence[Value], ...]", seen), "such rows")
 
     def _turn(self, loop: Loop) -> tuple[str, ...]:
         return tuple(self._record(_of(loop.inside, loop.variable), loop.inside))
@@ -156,8 +209,7 @@ class Holder:
         differ = len({repr(value) for value in lists}) > 1
         if not self._mentioned(code) and differ:
             raise Unused(code)
-        if all(lists):
-            yield f"expect(len({code}) > 0, {literal(f'{code} with nothing in it')})"
+        yield from _counted(code, lists, code)
         if has_rows(atom):
             yield from self._rows(atom, scene)
         elif not self._mentioned(code):
@@ -174,7 +226,7 @@ class Holder:
             if all(is_number(value) for value in column):
                 if not (IDS.search(key) or self._free):
                     told = any(f"'{key}'" in code for code in self.codes)
-                    ranges[key] = _wide(column, 1 if told else FACTOR)
+                    ranges[key] = _wide(column, FACTOR if self.plain[0] or not told else 1)
             elif (allowed := self._statuses(key, column, atom, scene)) is not None:
                 values[key] = allowed
         yield f"{_like('rows_like', atom[0].code, known, values, ranges, {})}"
@@ -212,6 +264,8 @@ class Holder:
         sides: set[str] = set()
         for view, value in zip(scene.views, atom[1], strict=True):
             sides |= {str(FUNCTIONS["side_of"](row[key], view["now"])) for row in cast("Sequence[Row]", value)}
+        if self._free and len(sides) > 1:
+            return  # Days on both sides were there, and none of them decided anything.
         if len(sides) < 3:
             kept = literal(sorted(sides))
             condition = f"all([side_of(row[{key!r}], now) in {kept} for row in {atom[0].code}])"
@@ -251,7 +305,7 @@ class Holder:
         term, column = atom
         if numeric(atom):
             if not (IDS.search(key) or self._free):
-                ranges[key] = self._range(column) if self._mentioned(term.code) else _wide(column, 1)
+                ranges[key] = self._range(column, looked_at=self._mentioned(term.code))
             yield from _relations(term.code, cast("tuple[float, ...]", column), scene)
         elif all_are(atom, dict):
             yield from self._record(atom, scene)
@@ -280,7 +334,7 @@ class Holder:
             numbers = cast("tuple[float, ...]", seen)
             otherwise = literal(f"{term.code} out of the range seen")
             if term.code not in self.outcomes and not self._free:
-                low, high = cast("list[float]", self._range(numbers))
+                low, high = cast("list[float]", self._range(numbers, looked_at=self._mentioned(term.code)))
                 yield f"expect({literal(low)} <= {term.code} <= {literal(high)}, {otherwise})"
             yield from _relations(term.code, numbers, scene)
         elif term.code in self.outcomes and all_are(atom, str):
@@ -303,12 +357,61 @@ class Holder:
         """Whether no number decides anything here: it is restated, and nothing that was asked is left over."""
         return self.plain[0] and self.accounted
 
-    def _range(self, column: Sequence[Value]) -> Value:
+    def _range(self, column: Sequence[Value], *, looked_at: bool) -> Value:
         """Return the numbers that a key may have: between those seen, and some more where nothing is decided."""
-        return _wide(column, FACTOR if self.plain[0] else 1)
+        return _wide(column, FACTOR if self.plain[0] or (self.plain[1] and not looked_at) else 1)
 
     def _mentioned(self, code: str) -> bool:
         return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in self.codes)
+
+
+def _terms(node: Node) -> Iterator[Term]:
+    """Yield what a node says: the arguments of its calls, or its answer."""
+    match node:
+        case Invoke(call=call):
+            yield from call.arguments.values()
+        case Answer(term=term):
+            yield term
+        case _:
+            pass
+
+
+def _stated(terms: Iterable[Term], scene: Scene) -> Iterator[str]:
+    """Hold numbers that are said to the signs, and to the decimals, that they had.
+
+    "11 less" is no "-11 less", and who said 12.5 may have rounded.
+    """
+    for term in terms:
+        if term.family in ("constant", "request") or term.sources <= {"now"}:
+            continue
+        seen = values(term, scene.views)
+        if seen is not None and all(map(is_number, seen)):
+            yield from _signed(term.code, cast("tuple[float, ...]", seen))
+            if term.uses & _BREAKING and not term.uses & _ROUNDING:
+                yield from _precise(term.code, cast("tuple[float, ...]", seen))
+            continue
+        yield from _stated(term.parts, scene)
+
+
+def _signed(code: str, numbers: Sequence[float]) -> Iterator[str]:
+    signs = frozenset((number > 0) - (number < 0) for number in numbers)
+    if side := _SIDES.get(signs):
+        yield f"expect({code} {side}, {literal('a number of another sign')})"
+
+
+def _precise(code: str, numbers: Sequence[float]) -> Iterator[str]:
+    fits = (digits for digits in range(EXACT + 1) if all(FUNCTIONS["precise"](n, digits) for n in numbers))
+    if (digits := next(fits, None)) is not None:
+        yield f"expect(precise({code}, {digits}), {literal('a number with more decimals')})"
+
+
+def _counted(code: str, lists: Sequence[Sequence[Value]], what: str) -> Iterator[str]:
+    """Hold a list to have something in it, or several, where it always did: none, one and several are three things."""
+    least = min(len(rows) for rows in lists)
+    if least >= SEVERAL:
+        yield f"expect(len({code}) > 1, {literal(f'one or no {what}' if what != code else f'{code} without several')})"
+    elif least > 0:
+        yield f"expect(len({code}) > 0, {literal(f'no {what}' if what != code else f'{code} with nothing in it')})"
 
 
 def _echoes(atom: Found, scene: Scene) -> bool:
@@ -376,14 +479,32 @@ def _short(number: float) -> float:
     return int(number) if number == int(number) else number
 
 
-def _branches(plan: Node) -> bool:
+def _decides(plan: Node) -> bool:
+    """Tell whether a plan asks for anything but how many rows there are before it goes on."""
     match plan:
-        case Branch():
-            return True
+        case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
+            return not all(map(_counts, tests)) or _decides(if_yes) or _decides(if_no)
         case Invoke(then=then) | Loop(then=then):
-            return _branches(then)
+            return _decides(then)
         case _:
             return False
+
+
+def _counts(test: Test) -> bool:
+    return _COUNTED.match(test.yes.code) is not None
+
+
+def _figures(end: Answer, said: frozenset[str]) -> bool:
+    """Tell whether an answer says a number of a result where the request asks for one, and judges nothing."""
+    if not said & ASKING_FIGURES or judges(end.term.code):
+        return False
+    parts = end.term.parts or (end.term,)
+    return any(_is_figure(part, end.scene) for part in parts)
+
+
+def _is_figure(part: Term, scene: Scene) -> bool:
+    seen = values(part, scene.views) if part.family in ("result", "computed") else None
+    return seen is not None and all(is_number(value) or _FIGURE.fullmatch(str(value)) for value in seen)
 
 
 def _neutral(end: Answer, said: frozenset[str]) -> bool:

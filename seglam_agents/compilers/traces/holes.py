@@ -81,7 +81,9 @@ def settle(terms: Sequence[Term], sight: Sight) -> Origin:
     """Return the agreement of all explanations that an agent may have meant; too many of them are none."""
     meant = plausible({term.code: term for term in _heard(terms, sight)}.values(), sight.wish, len(sight.views))
     ordered = sorted(meant, key=lambda term: (term.size, term.code))
-    if ordered and not all(map(sight.wish.says, ordered) if sight.wish else ()) and _accidental(ordered, sight):
+    if not ordered:
+        return Unexplained("nothing but the clock says it, and nothing speaks of a time")
+    if not all(map(sight.wish.says, ordered) if sight.wish else ()) and _accidental(ordered, sight):
         return Unexplained(f"{ordered[0].code} may fit by accident: another run is needed")
     if len(ordered) > MAX_RIVALS:
         codes = ", ".join(term.code for term in ordered[:3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,12 @@ from itertools import permutations
 
 from seglam_agents.compilers.traces.guards import Asked
 from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
-from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown
+from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
 from seglam_agents.compilers.traces.terms import PRELUDE
 from seglam_agents.compilers.traces.wish import Wish
-from seglam_agents.compilers.traces.words import strange
-from seglam_agents.records.record import digest
+from seglam_agents.compilers.traces.words import found_in, strange
+from seglam_agents.records.record import Json, digest
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.values import Value, decode
@@ -29,6 +30,8 @@ OTHER_WORDS = 2
 """Right predictions that a wording with other content words has to have; one of the same words needs one less."""
 MAX_HELD_OUT = 6
 """Runs up to which each is also predicted from the others."""
+MAX_PLANS = 200
+"""Plans that are kept."""
 MAX_WRONG = 3
 """Wrong predictions after which a kind is given up."""
 RESERVED = frozenset(
@@ -62,6 +65,8 @@ class Wording:
     rights: int = 0
     places: tuple[str, ...] = ()
     """The names of its places while no two of them always say the same."""
+    own: bool = False
+    """Whether it has a body of its own, which holds results to what runs in these words had."""
 
 
 @dataclass(slots=True)
@@ -80,6 +85,12 @@ class Kind:
     """The runs that were predicted rightly."""
     silence: str = ""
     """Why the last prediction said nothing."""
+    drafted: set[str] = field(default_factory=set[str])
+    """The procedures that were asked for."""
+    plans: dict[tuple[object, ...], tuple[Node | None, str]] = field(
+        default_factory=dict[tuple[object, ...], "tuple[Node | None, str]"]
+    )
+    """The plans of runs that were looked for before, or why there is none: kinds that may be one share them."""
     echoed: bool = False
     """Whether all its runs are of one request: then nothing unseen can come, and each that was foretold counts."""
 
@@ -186,25 +197,15 @@ class Kind:
 
     def _plan(self, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> Node | None:
         """Return the plan of some runs; None where there is none, and why in `refusal` where they are all."""
-        timed = any(timely(case.reading.text) for case in cases)
-        runs = [
-            Run(
-                case.arguments,
-                case.trace.calls,
-                decode(case.trace.answer),
-                _now(case.trace, clock=clock).get("now"),
-                case.reading.text,
-            )
-            for case in cases
-        ]
-        words = frozenset(word for case in cases for word in case.reading.content)
-        wish = Wish(words, frozenset(strange(words, (case.trace for case in cases))), timed)
-        try:
-            return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish)
-        except Refused as refusal:
-            if len(cases) == len(self.cases):
-                self.refusal = str(refusal)
-            return None
+        key = (clock, *map(_mark, cases), *((tool.name, tool.effect, tool.constants) for tool in tools.values()))
+        if key not in self.plans:
+            while len(self.plans) >= MAX_PLANS:
+                del self.plans[next(iter(self.plans))]
+            self.plans[key] = _woven(cases, tools, clock=clock)
+        plan, refusal = self.plans[key]
+        if plan is None and len(cases) == len(self.cases):
+            self.refusal = refusal
+        return plan
 
     def _name_places(self) -> None:
         """Give places one name that always said the same; where a run tells them apart, they have two again."""
@@ -216,7 +217,11 @@ class Kind:
             self.cases = [Case(case.trace, case.reading, wording.names) for case in cases]
 
     def _unseen(self, case: Case, others: Sequence[Case], reads: frozenset[str]) -> bool:
-        """Tell whether a run brought something that the others had not: where it wrote, in its request."""
+        """Tell whether a run brought something that the others had not: where it wrote, a value in its request.
+
+        Where it only read, values that never came together before are new as well: no earlier run says what becomes of
+        both.
+        """
         if self.echoed:
             return True
         asked = any(
@@ -225,8 +230,53 @@ class Kind:
         )
         if asked or (case.names and any(step.tool not in reads for step in case.trace.calls)):
             return asked
+        if case.trace.calls and _paired(case, others):
+            return True
         results = digest([step.result for step in case.trace.calls])
         return not case.trace.calls or all(digest([s.result for s in c.trace.calls]) != results for c in others)
+
+    def alike(self, trace: Trace) -> list[Case]:
+        """Return the runs that one body serves with a run: those in its words, where these have a body of their own."""
+        keys = {case.reading.key for case in self.cases if case.trace.id == trace.id}
+        own = {key for key in keys if self.wordings[key].own}
+        shared = {key for key, wording in self.wordings.items() if not wording.own}
+        return [case for case in self.cases if case.reading.key in (own or shared)]
+
+    def others(self, trace: Trace) -> list[Trace]:
+        """Return a run for each other body of the kind."""
+        found = {tuple(case.trace.id for case in self.alike(each.trace)): each.trace for each in self.cases}
+        mine = {case.trace.id for case in self.alike(trace)}
+        return [each for each in found.values() if each.id not in mine]
+
+    def seen_by(self, plan: Node, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> Node:
+        """Return a plan that has seen some of the runs alone: what it holds results to is what these had."""
+        if len(cases) == len(self.cases):
+            return plan
+        plan = unseen(plan)
+        for case in cases:
+            said = self.foretell(case, tools, clock=clock)
+            if said and said.verdict == "right":
+                view = {**case.arguments, **_now(case.trace, clock=clock)}
+                plan = grown(plan, view, case.trace.calls, reading(tools.values()))
+        return plan
+
+    def _differs(self, traces: Sequence[Trace], read: Reading) -> bool:
+        """Tell whether runs in other words may mean something else whatever they did.
+
+        They may where the wordings differ in a word that chooses, that turns the meaning, or that their results know.
+        """
+        ours, theirs = self.cases[0].reading.content - read.content, read.content - self.cases[0].reading.content
+        turned = any(ours & turns and theirs & turns for turns in _TURNS)
+        known = theirs & found_in(traces) | ours & found_in(case.trace for case in self.cases)
+        return turned or bool(known) or any(_SENSITIVE.fullmatch(word) for word in ours | theirs)
+
+    def _as_few(self, traces: Sequence[Trace]) -> bool:
+        """Tell whether a read that found one row at most in some runs did so in all of this kind.
+
+        Nothing was chosen then in either: more rows than that are what no plan of these runs goes on with.
+        """
+        few = {step.tool for trace in traces for step in trace.calls if _found(step.result) < 2}
+        return all(_found(step.result) < 2 for case in self.cases for step in case.trace.calls if step.tool in few)
 
     def asked(self) -> list[Asked]:
         """Return what stood at each place."""
@@ -250,8 +300,8 @@ class Kind:
         kinds = {name: _place(self.cases[0], name).kind for name in names}
         if sorted(kinds.values()) != sorted(place.kind for place in reads[0].places):
             return None
-        differing = {word for case in self.cases[:1] for word in case.reading.content ^ reads[0].content}
-        if any(_SENSITIVE.fullmatch(word) for word in differing) or not all(map(_telling, traces)):
+        own = not all(map(_telling, traces))
+        if self._differs(traces, reads[0]) or (own and not self._as_few(traces)):
             return None
         found: list[Wording] = []
         for order in permutations(names):
@@ -259,7 +309,7 @@ class Kind:
                 cases = [Case(trace, read, order) for trace, read in zip(traces, reads, strict=True)]
                 verdicts = [said.verdict for case in cases if (said := self.foretell(case, tools, clock=clock))]
                 if "wrong" not in verdicts and "right" in verdicts:
-                    found.append(Wording(order, needs=OTHER_WORDS))
+                    found.append(Wording(order, needs=OTHER_WORDS, own=own))
         return found[0] if len(found) == 1 else None
 
     def absorb(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:
@@ -288,13 +338,17 @@ class Kind:
 
         What one of the two alone cannot tell apart yet, both together may.
         """
-        order = self._order(other) if all(_telling(case.trace) for case in other.cases) else None
+        traces = [case.trace for case in other.cases]
+        own = not all(map(_telling, traces))
+        order = self._order(other) if not own or self._as_few(traces) else None
         if order is None or self.wrongs or other.wrongs or not 3 <= len(self.cases) + len(other.cases) <= MAX_HELD_OUT:
             return False
         taken = [Case(case.trace, case.reading, order) for case in other.cases]
         key = other.cases[0].reading.key
         wordings = {name: replace(wording, rights=0) for name, wording in self.wordings.items()}
-        pooled = Kind(self.key, _in_time([*self.cases, *taken]), {**wordings, key: Wording(order, needs=OTHER_WORDS)})
+        wordings[key] = Wording(order, needs=OTHER_WORDS, own=own)
+        pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings)
+        pooled.plans = self.plans
         pooled._weave(tools, clock=clock)
         found = pooled._predicted(tools, clock=clock) if pooled.plan else None
         if not found or not any(case.reading.key == key for case, _, _ in found):
@@ -307,7 +361,7 @@ class Kind:
     def _order(self, other: Kind) -> tuple[str, ...] | None:
         """Return our names for the places of another kind, where words and places allow but one meaning."""
         ours, theirs = self.cases[0], other.cases[0]
-        if any(_SENSITIVE.fullmatch(word) for word in ours.reading.content ^ theirs.reading.content):
+        if self._differs([case.trace for case in other.cases], theirs.reading):
             return None
         kinds = {name: _place(ours, name).kind for name in ours.names}
         named = {name: _place(theirs, name).kind for name in theirs.names}
@@ -317,6 +371,32 @@ class Kind:
         if len(by_kind) != len(kinds) or sorted(kinds.values()) != sorted(named.values()):
             return None
         return tuple(by_kind[named[name]] for name in theirs.names)
+
+
+def _woven(cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> tuple[Node | None, str]:
+    """Return the plan of some runs, or why there is none."""
+    timed = any(timely(case.reading.text) for case in cases)
+    runs = [
+        Run(
+            case.arguments,
+            case.trace.calls,
+            decode(case.trace.answer),
+            _now(case.trace, clock=clock).get("now"),
+            case.reading.text,
+        )
+        for case in cases
+    ]
+    words = frozenset(word for case in cases for word in case.reading.content)
+    wish = Wish(words, frozenset(strange(words, (case.trace for case in cases))), timed)
+    try:
+        return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish), ""
+    except Refused as refusal:
+        return None, str(refusal)
+
+
+def _mark(case: Case) -> tuple[object, ...]:
+    """Return what tells a run with its reading from all others."""
+    return case.trace.id, str(case.trace.recorded_at or ""), case.reading.key, case.names
 
 
 def timely(text: str) -> bool:
@@ -358,10 +438,23 @@ def merged(cases: Sequence[Case]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _paired(case: Case, others: Sequence[Case]) -> bool:
+    """Tell whether a run brought together values of which some came before, but never all."""
+    ours = case.arguments
+    varied = [name for name in ours if len({repr(each.arguments.get(name)) for each in (case, *others)}) > 1]
+    return len(varied) > 1 and all(
+        any(repr(other.arguments.get(n)) != repr(ours[n]) for n in varied) for other in others
+    )
+
+
 def _telling(trace: Trace) -> bool:
     """Tell whether a run would have gone otherwise for another wish: where one row was found, any choice chose it."""
-    lists = [step.result for step in trace.calls if isinstance(step.result, list)]
-    return all(len(result) > 1 for result in lists)
+    return all(_found(step.result) > 1 for step in trace.calls)
+
+
+def _found(result: Json) -> float:
+    """Return how many rows a read found; what is no list has no say."""
+    return len(result) if isinstance(result, list) else math.inf
 
 
 def _place(case: Case, name: str) -> Place:
@@ -383,10 +476,12 @@ def _argument(place: Place, trace: Trace) -> str | None:
 
 _SENSITIVE = re.compile(
     r"first|second|third|last|next|previous|late|early|\w{2,}est|most|least|more|less|fewer|over|under|above|below|between"
-    r"|before|after|since|until|by|from|to|not|no|never|without|except|but|only|all|every|each|both|any|none|half|double"
-    r"|twice|instead|also|too|again|if|when|unless|or|and|than|up|down|in|out|on|off|\w+n't|\w*\d\w*|\W+"
+    r"|before|after|since|until|not|no|never|without|except|but|only|all|every|each|both|any|none|half|double"
+    r"|twice|instead|also|too|again|if|when|unless|or|and|than|\w+n't|\w*\d\w*|\W+"
 )
 """Words that say which, how many, when or whether: wordings that differ in one of them mean different things."""
+_TURNS = (frozenset(("by", "from", "to", "for", "of", "with")), frozenset(("up", "down", "in", "out", "on", "off")))
+"""Words of which another one in the place of the first turns the meaning; one that is said besides does not."""
 _TIMED = frozenset(
     ("today", "today's", "tomorrow", "yesterday", "tonight", "now", "current", "currently", "this", "last", "next")
 ) | frozenset(

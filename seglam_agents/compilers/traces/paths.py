@@ -6,7 +6,7 @@ import keyword
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from seglam_agents.compilers.traces import conditions
@@ -135,6 +135,10 @@ class _Weaver:
     taken: frozenset[str]
     timed: bool
     wish: Wish | None
+    seen: dict[tuple[int, ...], tuple[Sequence[View], Sight]] = field(
+        default_factory=dict[tuple[int, ...], "tuple[Sequence[View], Sight]"]
+    )
+    """What can be seen in some views, which are kept along so that no other ones get their places in memory."""
 
     def __call__(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         nexts = {walk.next for walk in walks}
@@ -149,7 +153,11 @@ class _Weaver:
         return self._single(walks, families) if len(nexts) == 1 else self._branch(walks, families)
 
     def _sight(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Sight:
-        return sight([walk.view for walk in walks], families, timed=self.timed, wish=self.wish)
+        views = [walk.view for walk in walks]
+        key = tuple(map(id, views))
+        if key not in self.seen or self.seen[key][1].families != families:
+            self.seen[key] = views, sight(views, families, timed=self.timed, wish=self.wish)
+        return self.seen[key][1]
 
     def _end(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         seen = self._sight(walks, families)

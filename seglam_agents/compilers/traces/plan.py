@@ -245,6 +245,20 @@ def _grown(node: Node, view: dict[str, Value], run: _Run) -> Node:
             return replace(node, scene=scene)
 
 
+def unseen(node: Node) -> Node:
+    """Return a plan that has seen no run."""
+    scene = Scene((), node.scene.families)
+    match node:
+        case Invoke(then=then):
+            return replace(node, scene=scene, then=unseen(then))
+        case Loop(inside=inside, then=then):
+            return replace(node, scene=scene, inside=Scene((), inside.families), then=unseen(then))
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return replace(node, scene=scene, if_yes=unseen(if_yes), if_no=unseen(if_no))
+        case Answer() | Stop():
+            return replace(node, scene=scene)
+
+
 Verdict: TypeAlias = Literal["right", "wrong", "silent"]
 
 

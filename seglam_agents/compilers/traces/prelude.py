@@ -79,6 +79,11 @@ def exact(number):
     return int(number) if number == int(number) else number
 
 
+def precise(number, digits):
+    """Tell whether a number has no more decimals than that."""
+    return abs(number - round(number, digits)) < 1e-9
+
+
 def agree(first, *others):
     """Several explanations fitted every run: go on only where they still say the same."""
     for other in others:

@@ -120,12 +120,28 @@ def _key(value: Value) -> object:
     return repr(value)
 
 
-def derive(name: str, *atoms: Found, options: Sequence[Value] = (), family: Family | None = None) -> list[Found]:
-    """Return a function of the prelude applied to terms, or nothing where it has no value in some view."""
+def derive(
+    name: str,
+    *atoms: Found,
+    options: Sequence[Value] = (),
+    family: Family | None = None,
+    changing: bool = False,
+) -> list[Found]:
+    """Return a function of the prelude applied to terms, or nothing where it has no value in some view.
+
+    Args:
+        name: the function.
+        atoms: what it is applied to.
+        options: literals that come behind these.
+        family: where the result is from, if not from where the terms are.
+        changing: whether nothing is returned, too, where every value stayed as it was or one became empty.
+    """
     function = FUNCTIONS[name]
     try:
         values = tuple(function(*arguments, *options) for arguments in zip(*(atom[1] for atom in atoms), strict=True))
     except Exception:  # whatever the data does: a term that fails here explains nothing here
+        return []
+    if changing and (values == atoms[0][1] or not all(values)):
         return []
     own = family or ("clock" if any(atom[0].family == "clock" for atom in atoms) else atoms[0][0].family)
     return [(applied(name, *(atom[0] for atom in atoms), family=own, options=options), values)]

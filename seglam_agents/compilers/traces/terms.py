@@ -100,6 +100,8 @@ def item(owner: Term, key: str) -> Term:
 def applied(name: str, *arguments: Term, family: Family | None = None, options: Sequence[Value] = ()) -> Term:
     """Return a function of the prelude, or one of Python's own, applied to terms and literal options."""
     function = FUNCTIONS[name]
+    if len(arguments) == 1:
+        return _applied_to(name, function, arguments[0], family or arguments[0].family, options)
     code = f"{name}({', '.join([*(a.code for a in arguments), *(literal(option) for option in options)])})"
     return Term(
         code,
@@ -109,6 +111,25 @@ def applied(name: str, *arguments: Term, family: Family | None = None, options: 
         frozenset[str]().union(*(argument.sources for argument in arguments)),
         uses=frozenset((name,)).union(*(argument.uses for argument in arguments)),
         parts=arguments,
+    )
+
+
+def _applied_to(
+    name: str, function: Callable[..., Value], argument: Term, family: Family, options: Sequence[Value]
+) -> Term:
+    """Return a function of one term: most terms are such ones, and many are made."""
+    inner = argument.function
+    code = (
+        f"{name}({argument.code})" if not options else f"{name}({', '.join((argument.code, *map(literal, options)))})"
+    )
+    return Term(
+        code,
+        (lambda view: function(inner(view), *options)) if options else (lambda view: function(inner(view))),
+        family,
+        1 + argument.size,
+        argument.sources,
+        uses=argument.uses | {name},
+        parts=(argument,),
     )
 
 

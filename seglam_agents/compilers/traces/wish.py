@@ -31,6 +31,10 @@ SELECTING: Mapping[str, tuple[str, ...]] = {
     "mean": ("average", "mean"),
 }
 """What asks for which function of the grammar."""
+ASKING_FIGURES = frozenset(
+    ("many", "much", "count", "number", "total", "sum", "average", "mean", "highest", "lowest", "smallest", "largest")
+) | frozenset(("cost", "costs", "price", "altogether", "maximum", "minimum"))
+"""What asks for a figure."""
 BY_DAY = frozenset(("earliest", "latest", "oldest", "newest"))
 BY_SIZE = frozenset(("smallest", "largest", "biggest", "lowest", "highest", "cheapest"))
 _ENDS = frozenset(("first", "last", "lowest", "highest", "min", "max"))
@@ -129,11 +133,24 @@ def plausible(terms: Iterable[Term], wish: Wish | None, runs: int) -> list[Term]
 
 def weight(term: Term) -> int:
     """Return how many choices a term makes."""
-    return min(_weight(part) for part in term.rivals) if term.rivals else _weight(term)
+    return len(_choices(term))
 
 
-def _weight(term: Term) -> int:
-    return len(term.uses & _CHOICES)
+def _choices(term: Term) -> frozenset[str]:
+    """Return the choices of a term; of rivals that say the same, those of the plainest."""
+    if term.rivals:
+        return min((_choices(rival) for rival in term.rivals), key=len)
+    inner = frozenset[str]().union(*(_choices(part) for part in term.parts))
+    return inner | (term.uses & _CHOICES).difference(*(part.uses for part in term.parts))
+
+
+def compares(word: str) -> bool:
+    """Tell whether a word may ask for one side of a number."""
+    return _COMPARING.fullmatch(word) is not None
+
+
+COMPARED = _SIDES | _LIMITS
+"""The functions that keep rows on one side of a number."""
 
 
 def keys_asked(wish: Wish | None, dated: Sequence[str], numbers: Sequence[str]) -> list[str]:

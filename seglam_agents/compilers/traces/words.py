@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from seglam_agents.compilers.traces.closings import is_form
 from seglam_agents.compilers.traces.plan import Node, terms_of
-from seglam_agents.compilers.traces.wish import SELECTING
+from seglam_agents.compilers.traces.wish import COMPARED, SELECTING, compares
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import Trace
 
@@ -33,7 +33,8 @@ def unaccounted(words: Iterable[str], plan: Node, runs: Iterable[Trace]) -> set[
         runs: where they come from.
     """
     made = {word for function, asked in SELECTING.items() if _uses(plan, function) for word in asked}
-    return strange(words, runs) - made
+    sided = any(_uses(plan, function) for function in COMPARED)
+    return {word for word in strange(words, runs) - made if not (sided and compares(word))}
 
 
 def strange(words: Iterable[str], runs: Iterable[Trace]) -> set[str]:
@@ -64,3 +65,19 @@ def _words(document: Json) -> Iterator[str]:
             yield from _words(value)
     elif isinstance(document, str):
         yield from re.findall(r"[^\W\d_]+", document.casefold())
+
+
+def found_in(traces: Iterable[Trace]) -> frozenset[str]:
+    """Return the words of all texts that results hold, but those that only join."""
+    return frozenset(word for trace in traces for step in trace.calls for word in _texts(step.result)) - _ASKING
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from re.findall(r"\w+", value.casefold())
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
