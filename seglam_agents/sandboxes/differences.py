@@ -7,6 +7,7 @@ stored before the difference was known.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
@@ -38,6 +39,10 @@ def _found(nodes: Sequence[ast.AST], tools: frozenset[str]) -> Iterator[Problem]
             yield Problem(node.lineno, message)
         elif isinstance(node, ast.Call) and _reads_short_years(node):
             yield Problem(node.lineno, "%y reads 69 to 99 as years from 2069 on here: write the century, and use %Y")
+        elif isinstance(node, ast.Call) and _counts_digits(node):
+            yield Problem(node.lineno, "strftime() takes no digits after % here: cut or pad the text yourself")
+        elif isinstance(node, ast.Dict) and _has_equal_keys(node):
+            yield Problem(node.lineno, "equal keys of different types, such as 1 and True: write each key once")
 
 
 def _surrogates(nodes: Iterable[ast.AST]) -> Iterator[Problem]:
@@ -52,6 +57,18 @@ def _reads_short_years(node: ast.Call) -> bool:
     return reads and any(isinstance(text, str) and "%y" in text.replace("%%", "") for text in texts)
 
 
+def _counts_digits(node: ast.Call) -> bool:
+    texts = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+    writes = isinstance(node.func, ast.Attribute) and node.func.attr == "strftime"
+    return writes and any(isinstance(text, str) and _COUNTED.search(text.replace("%%", "")) for text in texts)
+
+
+def _has_equal_keys(node: ast.Dict) -> bool:
+    keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
+    return len(set(keys)) < len({(type(key), key) for key in keys})
+
+
+_COUNTED: Final = re.compile(r"%\d")
 _ASCII: Final = "re.ASCII is ignored here: write [A-Za-z0-9_] for \\w, and [0-9] for \\d"
 _LAST_DIGITS: Final = "gives other last digits here"
 _OTHERWISE: Final[Mapping[str, str]] = {
@@ -61,4 +78,6 @@ _OTHERWISE: Final[Mapping[str, str]] = {
     **{f"math.{name}": f"math.{name}() {_LAST_DIGITS}: use a tool, or a table" for name in ("erf", "erfc")},
     "math.atanh": f"math.atanh() {_LAST_DIGITS}: write math.log((1 + x) / (1 - x)) / 2",
     **{f"math.{name}": f"math.{name}() {_LAST_DIGITS}: use math.factorial()" for name in ("gamma", "lgamma")},
+    "math.sumprod": "math.sumprod() is newer than Python 3.11: write sum(x * y for x, y in zip(xs, ys))",
+    "itertools.batched": "itertools.batched() is newer than Python 3.11: write xs[i : i + n] in a loop",
 }

@@ -27,7 +27,7 @@ from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, 
 from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, read_frame, reply
 from seglam_agents.sandboxes.dialect import CPYTHON, look
 from seglam_agents.sandboxes.exchange import CLOSED, HostSide, Stop, given
-from seglam_agents.sandboxes.remote import MARK, setup_code, task_of
+from seglam_agents.sandboxes.remote import MARK, names_of, setup_code, task_of
 from seglam_agents.sandboxes.turns import Turns
 
 try:
@@ -89,7 +89,7 @@ class E2BSandbox:
         sandbox_url: str | None = None,
     ) -> None:
         self._modules = {module.name: module for module in modules}
-        self._packages = tuple(packages)
+        self._packages = names_of(packages)
         self._turns = Turns(workers, patience=30.0)
         self._machine = _Machine(
             cast("ApiParams", _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")),

@@ -32,7 +32,7 @@ from seglam_agents.sandboxes.conversation import Conversation
 from seglam_agents.sandboxes.dialect import CPYTHON, look
 from seglam_agents.sandboxes.exchange import CLOSED, HostSide, given
 from seglam_agents.sandboxes.keeper import Child, Keeper
-from seglam_agents.sandboxes.remote import task_of
+from seglam_agents.sandboxes.remote import names_of, task_of
 from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turns
 
@@ -60,7 +60,7 @@ class ProcessSandbox:
         prepare_ahead: bool = True,
     ) -> None:
         self._modules = {module.name: module for module in modules}
-        self._packages = tuple(packages)
+        self._packages = names_of(packages)
         self._workers = workers
         self._ahead = prepare_ahead
         self._lock = threading.Lock()

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value, encode
 from seglam_agents.sandboxes.base import HostModule, Limits, Program
@@ -38,6 +39,17 @@ def setup_code() -> str:
     program = (folder / "_program.py").read_text(encoding="utf-8")
     remote = (folder / "_remote.py").read_text(encoding="utf-8")
     return _SETUP.format(source=f"{program}\n\n{remote}", mark=MARK)
+
+
+def names_of(packages: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of packages; one text is no list of them, though Python would read its letters.
+
+    Raises:
+        SandboxError: for one text.
+    """
+    if isinstance(packages, str):
+        raise SandboxError(f'packages is a list of names: write packages=["{packages}"]')
+    return tuple(packages)
 
 
 def task_of(

@@ -294,6 +294,35 @@ def test_what_gives_other_numbers_is_refused(monty: Sandbox, expression: str) ->
     assert failed(monty.run(program, {"x": 0.5})).kind == "syntax"
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "math.sumprod([x], [x])",
+        "batched([x], 2)",
+        "date(2024, 1, 2).strftime('%3f')",
+        "{1: x, True: 2}[1]",
+        "{0: x, 'a': 1, 0.0: 2}[0]",
+    ],
+)
+def test_what_only_monty_takes_is_refused(monty: Sandbox, expression: str) -> None:
+    """What Python lacks or reads otherwise does not run in Monty, looked at or not."""
+    program = Program(
+        f"import math\nfrom datetime import date\nfrom itertools import batched\ndef run(x): return {expression}"
+    )
+    assert [problem.line for problem in monty.check(program)] == [4]
+    assert failed(monty.run(program, {"x": 0.5})).kind == "syntax"
+
+
+@pytest.mark.parametrize(
+    "expression", ["{1: x, 2: x}[1]", "{1: x, 1: 3}[1]", "{'1': x, 1: 3}[1]", "{**{1: x}, 2: 3}[2]"]
+)
+def test_other_dicts_are_not_refused(monty: Sandbox, process: Sandbox, expression: str) -> None:
+    """Keys that differ, and one key written twice, mean the same in both."""
+    program = Program(f"def run(x): return {expression}")
+    assert list(monty.check(program)) == []
+    assert returned(monty.run(program, {"x": 5})) == returned(process.run(program, {"x": 5}))
+
+
 _FLOATS = tuple(step / 7 for step in range(1, 400))
 _FUNCTIONS = (
     "exp",
@@ -376,6 +405,14 @@ def test_a_submodule_is_named_or_the_reason_says_so(packages: tuple[str, ...], l
         assert reason in failed(execution).reason if reason else returned(execution) == 1
     finally:
         box.close()
+
+
+def test_one_text_is_no_list_of_packages() -> None:
+    """`packages="numpy"` is told what to write, instead of five packages that nobody has."""
+    with pytest.raises(SandboxError, match=r'packages=\["numpy"\]'):
+        ProcessSandbox(packages="numpy")
+    with pytest.raises(SandboxError, match=r'packages=\["numpy"\]'):
+        E2BSandbox(api_key="key", packages="numpy")
 
 
 def test_a_package_that_is_missing_is_named() -> None:
