@@ -490,6 +490,19 @@ class TestFigures:
         assert desk.answer("Is the number of pots enough?", {"name": "pots", "count": 30, "price": 30})
         assert desk.answer("Is the number of pots enough?", {"name": "pots", "count": 30, "price": 70}) is None
 
+    def test_a_verdict_about_rows_needs_a_reason(self, opened: Open) -> None:
+        """That there was nothing to hold, said each time of rows of other months, holds for none of this one."""
+        desk = opened(("shipments", "read", "receiver"), ("hold", "write", "shipment"))
+        for name in ("Ann Lee", "Bob Ray", "Cem Toth", "Dora Holt", "Eva Marsh"):
+            rows: list[Json] = [
+                {"id": f"{name[0]}{day}", "receiver": name, "due": f"2026-0{month}-{day}"}
+                for month, day in ((2, 11), (7, 17), (3, 21))
+            ]
+            asked = f"Hold all shipments of this month of {name}"
+            desk.saw(asked, f"There was nothing to hold for {name}.", step("shipments", rows, receiver=name))
+        due: Json = [{"id": f"F{day}", "receiver": "Flo Penn", "due": f"2026-05-{day}"} for day in (11, 27)]
+        assert not isinstance(desk.asked("Hold all shipments of this month of Flo Penn", due), Hit)
+
     def test_what_is_written_after_holds_every_number(self, opened: Open) -> None:
         """Before a write no number lies further out."""
         desk = opened(("stock", "read", "item"), ("order", "write", "item count"))
