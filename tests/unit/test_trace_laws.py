@@ -322,6 +322,14 @@ class TestSaid:
         )
         assert desk.answer("Stop the order of Fay", [{"id": "Fay-0"}]) is None
 
+    def test_one_alone_is_neither_none_nor_several(self, opened: Open) -> None:
+        """Where there were none or several, one alone was never seen."""
+        desk = opened(("orders", "read", "name"))
+        for name, count in (("Ann", 2), ("Ben", 0), ("Cem", 3), ("Dan", 0), ("Eva", 4), ("Fay", 2)):
+            rows: Json = [{"id": f"{name}-{place}"} for place in range(count)]
+            desk.saw(f"Count the orders of {name}", f"{name} has {count} orders.", step("orders", rows, name=name))
+        assert desk.answer("Count the orders of Gus", [{"id": "Gus-0"}]) is None
+
     def test_a_difference_keeps_its_sign(self, opened: Open) -> None:
         """All runs had less: nobody says "-4 less"."""
         desk = opened(("stock", "read", "item"))

@@ -73,6 +73,14 @@ _SIDES: Mapping[frozenset[int], str] = {
     frozenset((-1, 0)): "<= 0",
     frozenset((-1,)): "< 0",
 }
+_COUNTS: Mapping[frozenset[int], str] = {
+    frozenset((0,)): "== 0",
+    frozenset((1,)): "== 1",
+    frozenset((2,)): "> 1",
+    frozenset((0, 1)): "< 2",
+    frozenset((0, 2)): "!= 1",
+    frozenset((1, 2)): "> 0",
+}
 _WHOLE = ("len", "under", "str")
 _FILTER = re.compile(r"(agree\()?having")
 _COUNTED = re.compile(r"len\(\w+\) [<>=]+ \d+")
@@ -423,12 +431,11 @@ def _precise(code: str, numbers: Sequence[float]) -> Iterator[str]:
 
 
 def _counted(code: str, lists: Sequence[Sequence[Value]], what: str) -> Iterator[str]:
-    """Hold a list to have something in it, or several, where it always did: none, one and several are three things."""
-    least = min(len(rows) for rows in lists)
-    if least >= SEVERAL:
-        yield f"expect(len({code}) > 1, {literal(f'one or no {what}' if what != code else f'{code} without several')})"
-    elif least > 0:
-        yield f"expect(len({code}) > 0, {literal(f'no {what}' if what != code else f'{code} with nothing in it')})"
+    """Hold how many rows there are: none, one and several are three things."""
+    if condition := _COUNTS.get(frozenset(min(len(rows), SEVERAL) for rows in lists)):
+        none = f"no {what}" if what != code else f"{code} with nothing in it"
+        otherwise = none if condition == "> 0" else f"so many {what}"
+        yield f"expect(len({code}) {condition}, {literal(otherwise)})"
 
 
 def _echoes(atom: Found, scene: Scene) -> bool:
