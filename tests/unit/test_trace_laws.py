@@ -356,6 +356,23 @@ class TestSaid:
             desk.saw(text.format(number), f"{number} is serious.", run)
         assert desk.answer(text.format("K-9"), {"number": "K-9", "fee": 230, "books": 6}) is None
 
+    def test_a_judgement_on_two_numbers_keeps_to_what_runs_enclose(self, opened: Open) -> None:
+        """A large sum of many days was never judged, though there were such sums and such days."""
+        desk = opened(("loan", "read", "number"))
+        for number, fee, days, grade in (
+            ("K-1", 90, 2, "minor"),
+            ("K-2", 20, 9, "minor"),
+            ("K-3", 40, 3, "minor"),
+            ("K-4", 70, 8, "minor"),
+            ("K-5", 300, 2, "grave"),
+            ("K-6", 280, 5, "grave"),
+            ("K-7", 60, 6, "minor"),
+        ):
+            run = step("loan", {"number": number, "fee": fee, "days": days}, number=number)
+            desk.saw(f"Grade {number}", f"{number} is {grade}.", run)
+        assert desk.answer("Grade K-8", {"number": "K-8", "fee": 55, "days": 5}) == "K-8 is minor."
+        assert desk.answer("Grade K-9", {"number": "K-9", "fee": 89, "days": 9}) is None
+
 
 class TestClosings:
     """Closings that restate the same facts are one claim; one that refuses or judges is another."""

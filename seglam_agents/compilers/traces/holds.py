@@ -118,8 +118,8 @@ class Holder:
     """The rows that the plan chooses, by their code."""
     tested: Sequence[str] = ()
     """What the branches of the plan ask for."""
-    plain: list[bool] = field(default_factory=lambda: [False, False])
-    """Whether what is held at the moment comes before one of the first, and before one of the second."""
+    plain: list[bool] = field(default_factory=lambda: [False, False, False])
+    """Whether what is held at the moment comes before one of the first, one of the second, or a judgement."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
     inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
 
@@ -178,7 +178,8 @@ class Holder:
 
     def _before(self, node: Node, done: frozenset[str]) -> frozenset[str]:
         scene = node.scene
-        self.plain[:] = id(node) in self.neutral, id(node) in self.figures
+        judged = isinstance(node, Answer) and not self.outcomes and id(node) not in self.neutral | self.figures
+        self.plain[:] = id(node) in self.neutral, id(node) in self.figures, judged
         names = [name for name, family in scene.families.items() if family == "result" and name not in done]
         lines = [line for name in names for line in self._result(_of(scene, name), scene)]
         if isinstance(node, Answer) and not self.outcomes:
@@ -315,6 +316,10 @@ class Holder:
             more += self._key((term, column), key, scene, values, ranges, texts)
         known = list({key: None for record in records for key in record})
         yield _like("like_seen", atom[0].code, known, values, ranges, texts)
+        if self.plain[2] and len(ranges) > 1:
+            seen = [[record[key] for key in ranges] for record in records]
+            condition = f"enclosed([{', '.join(f'{atom[0].code}[{key!r}]' for key in ranges)}], {literal(seen)})"
+            yield f"expect({condition}, {literal('numbers that no runs enclose')})"
         yield from more
 
     def _key(
