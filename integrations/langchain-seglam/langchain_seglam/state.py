@@ -41,7 +41,8 @@ def read_turn(state: State, name: str) -> Turn:
     if document is None:
         return Turn(status="off", reason="the turn began without the cache")
     try:
-        return Turn.model_validate(document)
+        # While workers are replaced one by one, a newer one may have noted more: what this one knows still holds.
+        return Turn.model_validate({key: value for key, value in mapping(document).items() if key in Turn.model_fields})
     except ValueError:
         logger.warning("the turn in the state is of another version; the model goes on")
         return Turn(status="off", reason="the turn in the state is of another version")

@@ -17,7 +17,10 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 from lc_support import BUY, BUY_BODY, Open, Runner, Shop, agent, on, procedure, says, seglam
 from seglam_agents import ReasoningCache
+from seglam_agents.hosting import Turn
 from seglam_agents.testing.langchain import ScriptedChat
+
+from langchain_seglam.state import read_turn
 
 COST = "What do 2 tea and 3 milk cost?"
 
@@ -342,6 +345,13 @@ def test_nothing_is_left_between_turns(run: Runner, cache: ReasoningCache, shop:
     run.ask(graph, "Thanks", "1")
     turn = graph.get_state(on("1")).values["seglam"]["SeglamMiddleware"]
     assert turn["asked"] == [] and turn["plan"] is None and turn["status"] == "miss"
+
+
+def test_a_turn_of_a_newer_worker() -> None:
+    """What it noted besides does not make the rest unreadable: the turn would be begun anew, writes and all."""
+    turn = Turn(status="running", key="turn-1", text="Order 2 boxes of tea")
+    state: dict[str, Any] = {"seglam": {"it": {**turn.model_dump(mode="json"), "noted_by_a_newer_one": 1}}}
+    assert read_turn(state, "it") == turn
 
 
 def test_a_history_that_was_cut_is_no_first_turn(run: Runner, cache: ReasoningCache, shop: Shop) -> None:
