@@ -189,7 +189,15 @@ class ReasoningCache:
         Returns:
             The cache; None where the instructions are new at every run, so that nothing could be served under them.
         """
-        said = instructions_digest(system_prompt)
+        return self.under(instructions_digest(system_prompt))
+
+    def under(self, instructions: str) -> ReasoningCache | None:
+        """Return this cache under instructions whose digest a host has kept. See `told`.
+
+        Args:
+            instructions: as `instructions_digest` gives it; empty for those that the cache was made with.
+        """
+        said = instructions or self.instructions
         with self._lock:
             if said not in self._told and len(self._told) < MAX_TOLD:
                 self._told[said] = self._with(said)

@@ -68,6 +68,7 @@ from seglam_agents.hosting.turn import (
     View,
     new_id,
     origin_of,
+    switch_of,
 )
 from seglam_agents.hosting.values import (
     encoded,
@@ -89,6 +90,7 @@ from seglam_agents.records.errors import ModelError
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.request import instructions_digest
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import ModelStep, Step
 from seglam_agents.records.usage import Usage
@@ -191,6 +193,7 @@ __all__ = [
     "follow",
     "host",
     "idempotency_key",
+    "instructions_digest",
     "is_array",
     "is_json",
     "is_object",
@@ -218,6 +221,7 @@ __all__ = [
     "save_run",
     "serving",
     "several",
+    "switch_of",
     "told",
     "tool_name",
     "trace_of",

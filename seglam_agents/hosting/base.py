@@ -48,6 +48,10 @@ class HostedCache(Protocol):
         """Return this cache for an agent that is told this; None where instructions are new at every run."""
         ...
 
+    def under(self, instructions: str) -> Self | None:
+        """Return this cache under instructions whose digest a host has kept. See `told`."""
+        ...
+
     def plan(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Plan | Miss | Refused:
         """Say which procedure will answer. Never raises."""
         ...

@@ -50,6 +50,8 @@ class Turn(Record):
     """Names the turn for every attempt at it (`origin_of`); empty where nothing does, and no write is noted."""
     message: str = ""
     """The host's own id of the message that began it."""
+    instructions: str = ""
+    """Digest of what the agent is told in this turn; empty for what its cache was made with."""
     alone: bool = False
     """True where the person's message was the whole history, before anything of it was left out."""
     text: str = ""
@@ -104,6 +106,14 @@ class Turn(Record):
 def new_id(prefix: str = "seglam") -> str:
     """Return a fresh id: in most hosts, a message with an id that was used before replaces the older one."""
     return f"{prefix}_{uuid.uuid4().hex}"
+
+
+def switch_of(said: object) -> Switch:
+    """Return what a caller says for one run, in any spelling; what is not known is off, as somebody meant something."""
+    word = "on" if said is None else str(said).strip().casefold()
+    if word == "refresh":
+        return "refresh"
+    return "on" if word in ("", "on", "true", "yes", "1") else "off"
 
 
 def origin_of(thread: str | None, last: str = "", request_id: str | None = None) -> str:

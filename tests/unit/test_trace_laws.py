@@ -310,17 +310,22 @@ class TestSaid:
     """What is said or counted is held to the class that it always was of."""
 
     def test_one_alone_is_not_several(self, opened: Open) -> None:
-        """Where there were always several, the agent asked which one: of one alone nothing is known."""
+        """Where there always were several, of one alone nothing is known."""
         desk = opened(("orders", "read", "name"))
         for name, count in (("Ann", 2), ("Ben", 4), ("Cem", 3), ("Dan", 5)):
             rows: Json = [{"id": f"{name}-{place}"} for place in range(count)]
-            desk.saw(
-                f"Stop the order of {name}", f"{name} has {count} orders: which one?", step("orders", rows, name=name)
-            )
-        assert (
-            desk.answer("Stop the order of Eva", [{"id": "Eva-0"}, {"id": "Eva-1"}]) == "Eva has 2 orders: which one?"
-        )
-        assert desk.answer("Stop the order of Fay", [{"id": "Fay-0"}]) is None
+            desk.saw(f"Count the orders of {name}", f"{name} has {count} orders.", step("orders", rows, name=name))
+        assert desk.answer("Count the orders of Eva", [{"id": "Eva-0"}, {"id": "Eva-1"}]) == "Eva has 2 orders."
+        assert desk.answer("Count the orders of Fay", [{"id": "Fay-0"}]) is None
+
+    def test_one_alone_is_neither_none_nor_several(self, opened: Open) -> None:
+        """Where there were none or several, one alone was never seen."""
+        desk = opened(("orders", "read", "name"))
+        for name, count in (("Ann", 2), ("Ben", 0), ("Cem", 3), ("Dan", 0), ("Eva", 4), ("Fay", 2)):
+            rows: Json = [{"id": f"{name}-{place}"} for place in range(count)]
+            desk.saw(f"Count the orders of {name}", f"{name} has {count} orders.", step("orders", rows, name=name))
+        assert desk.answer("Count the orders of Gus", [{"id": "Gus-0"}, {"id": "Gus-1"}]) == "Gus has 2 orders."
+        assert desk.answer("Count the orders of Gus", [{"id": "Gus-0"}]) is None
 
     def test_a_difference_keeps_its_sign(self, opened: Open) -> None:
         """All runs had less: nobody says "-4 less"."""
@@ -350,6 +355,23 @@ class TestSaid:
             run = step("loan", {"number": number, "fee": fee, "books": books}, number=number)
             desk.saw(text.format(number), f"{number} is serious.", run)
         assert desk.answer(text.format("K-9"), {"number": "K-9", "fee": 230, "books": 6}) is None
+
+    def test_a_judgement_on_two_numbers_keeps_to_what_runs_enclose(self, opened: Open) -> None:
+        """A large sum of many days was never judged, though there were such sums and such days."""
+        desk = opened(("loan", "read", "number"))
+        for number, fee, days, grade in (
+            ("K-1", 90, 2, "minor"),
+            ("K-2", 20, 9, "minor"),
+            ("K-3", 40, 3, "minor"),
+            ("K-4", 70, 8, "minor"),
+            ("K-5", 300, 2, "grave"),
+            ("K-6", 280, 5, "grave"),
+            ("K-7", 60, 6, "minor"),
+        ):
+            run = step("loan", {"number": number, "fee": fee, "days": days}, number=number)
+            desk.saw(f"Grade {number}", f"{number} is {grade}.", run)
+        assert desk.answer("Grade K-8", {"number": "K-8", "fee": 55, "days": 5}) == "K-8 is minor."
+        assert desk.answer("Grade K-9", {"number": "K-9", "fee": 89, "days": 9}) is None
 
 
 class TestClosings:
@@ -489,6 +511,19 @@ class TestFigures:
         desk = self._stocked(opened, "Is the number of {} enough?", "Yes, {} of them.")
         assert desk.answer("Is the number of pots enough?", {"name": "pots", "count": 30, "price": 30})
         assert desk.answer("Is the number of pots enough?", {"name": "pots", "count": 30, "price": 70}) is None
+
+    def test_a_verdict_about_rows_needs_a_reason(self, opened: Open) -> None:
+        """That there was nothing to hold, said each time of rows of other months, holds for none of this one."""
+        desk = opened(("shipments", "read", "receiver"), ("hold", "write", "shipment"))
+        for name in ("Ann Lee", "Bob Ray", "Cem Toth", "Dora Holt", "Eva Marsh"):
+            rows: list[Json] = [
+                {"id": f"{name[0]}{day}", "receiver": name, "due": f"2026-0{month}-{day}"}
+                for month, day in ((2, 11), (7, 17), (3, 21))
+            ]
+            asked = f"Hold all shipments of this month of {name}"
+            desk.saw(asked, f"There was nothing to hold for {name}.", step("shipments", rows, receiver=name))
+        due: Json = [{"id": f"F{day}", "receiver": "Flo Penn", "due": f"2026-05-{day}"} for day in (11, 27)]
+        assert not isinstance(desk.asked("Hold all shipments of this month of Flo Penn", due), Hit)
 
     def test_what_is_written_after_holds_every_number(self, opened: Open) -> None:
         """Before a write no number lies further out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, NotRequired, TypeAlias
+from typing import Annotated, Literal, NotRequired, TypeAlias, TypeGuard
 
 from langchain.agents.middleware.types import (
     AgentMiddleware,
@@ -13,7 +13,7 @@ from langchain.agents.middleware.types import (
     ToolCallRequest,
     hook_config,
 )
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.types import Command
 from seglam_agents import Learned, ReasoningCache, Trace, hosting
@@ -85,6 +85,8 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
             host (such as redaction of the answer) is then left out.
         canonicalise: makes later turns self-contained; without it only the first turn of a thread is looked up.
         context: makes the typed context that guards may ask for.
+        instructions: returns what matters of what the agent is told, where its prompt holds what varies (a date, the
+            name of who is signed in). Where what it is told has changed, procedures run in shadow until runs agree.
         learning: `inline` compiles at the end of a run, `background` in a thread, `off` never.
         offer: how many procedures the model is offered as tools where no guard accepts the request.
         response_format: that of the agent; needed for `mode="jump"` only, which cannot see it.
@@ -109,6 +111,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         mode: Literal["steps", "jump"] = "steps",
         canonicalise: Canonicalise | None = None,
         context: Context | None = None,
+        instructions: Callable[[str], str] | None = None,
         learning: hosting.Learning = "inline",
         offer: int = 0,
         response_format: object = None,
@@ -124,6 +127,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         self._caches = cache
         self._canonicalise = canonicalise
         self._context = context
+        self._instructions = instructions
         self._offer = offer
         self._response_format = response_format
         self._journal = journal
@@ -222,11 +226,11 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         return responded
 
     def _call(self, request: ToolCallRequest, handler: Execute | AsyncExecute) -> Flow[ToolOutput]:
-        driver = yield from work(lambda: self._driver(runtime_of(request)))
+        turn = read_turn(_plain(request.state), self.name)
+        driver = yield from work(lambda: self._driver(runtime_of(request), turn))
         prepared = yield from work(lambda: _prepared(request, driver))
         if isinstance(prepared, ToolMessage):
             return prepared
-        turn = read_turn(_plain(request.state), self.name)
         write = turn.write(request.tool_call["id"]) if self._journal else None
         return (yield from carry_out(prepared, handler, write, driver))
 
@@ -240,12 +244,23 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
 
     def _decided(self, request: ModelCall, turn: Turn) -> tuple[hosting.Decision, Driver | None]:
         """Return what happens now. The first step of a turn looks it up: by then the host has redacted it."""
-        state, driver = _plain(request.state), self._driver(request.runtime)
+        state = _plain(request.state)
+        turn = self._told(request, turn)
+        driver = self._driver(request.runtime, turn)
         if driver is None:
-            return Pass(_left(turn, "off", "the tenant is not known")), None
+            return Pass(_left(turn, "off", "the tenant is not known, or its instructions are new at every run")), None
         tools = [tool for tool in request.tools if isinstance(tool, BaseTool)]
         view = self._view(state, turn, tools, request.response_format)
         return driver.step(turn, lambda: self._asked(state, turn, request.runtime), view), driver
+
+    def _told(self, request: ModelCall, turn: Turn) -> Turn:
+        """Return a turn under what the agent is told in it; what was looked up without knowing is looked up again."""
+        told = "\n".join(message.text for message in (request.system_message, *request.messages) if _instructs(message))
+        said = hosting.instructions_digest(self._instructions(told) if self._instructions else told)
+        if said == turn.instructions or turn.asked or turn.status not in ("new", "running", "miss"):
+            return turn
+        kept = Turn(key=turn.key, origin=turn.origin, message=turn.message, alone=turn.alone, instructions=said)
+        return kept if turn.status != "miss" else turn.model_copy(update={"instructions": said})
 
     def _said(self, decision: Say | SayAnswer, response_format: object) -> Responded:
         """Return what a procedure says, in the place of the model's response."""
@@ -323,7 +338,8 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
 
     def _ended(self, state: State, runtime: AnyRuntime) -> _Ended | None:
         """Return what the end of a turn comes to."""
-        turn, driver = read_turn(state, self.name), self._driver(runtime)
+        turn = read_turn(state, self.name)
+        driver = self._driver(runtime, turn)
         if driver is None:
             return None
         ended = driver.abandon(turn, self._view(state, turn), "the host ended the run")
@@ -338,9 +354,11 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
     def _emitted(self, events: Iterable[Event]) -> Flow[None]:
         return emitted(events, custom_stream=self._custom_stream)
 
-    def _driver(self, runtime: object) -> Driver | None:
+    def _driver(self, runtime: object, turn: Turn) -> Driver | None:
+        """Return the driver of the cache of a turn, under what the agent is told in it."""
         cache = cache_of(self._caches, runtime)
-        return self._drivers.of(cache) if cache is not None else None
+        under = cache.under(turn.instructions) if cache is not None else None
+        return self._drivers.of(under) if under is not None else None
 
 
 class _Jumping(SeglamMiddleware):
@@ -366,7 +384,8 @@ class _Jumping(SeglamMiddleware):
 
     def _looked_up(self, state: State, runtime: AnyRuntime) -> tuple[Update | None, tuple[Event, ...]]:
         """Return the update that ends the run, or the one with what was looked up."""
-        turn, driver = read_turn(state, self.name), self._driver(runtime)
+        turn = read_turn(state, self.name)
+        driver = self._driver(runtime, turn)
         if turn.status != "new" or driver is None:
             return None, ()
         turn, events = driver.begin(turn, *self._asked(state, turn, runtime), switch())
@@ -395,6 +414,10 @@ def _prepared(request: ToolCallRequest, driver: Driver | None) -> ToolCallReques
         return request.override(tool=procedure_tool(driver.cache, entry))
     text = "This procedure calls tools itself. Call it again, alone, and with arguments that it takes."
     return ToolMessage(content=text, name=name, tool_call_id=request.tool_call["id"], status="error")
+
+
+def _instructs(message: BaseMessage | None) -> TypeGuard[SystemMessage]:
+    return isinstance(message, SystemMessage)
 
 
 def _plain(state: Loose) -> State:

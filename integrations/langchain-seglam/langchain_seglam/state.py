@@ -41,7 +41,8 @@ def read_turn(state: State, name: str) -> Turn:
     if document is None:
         return Turn(status="off", reason="the turn began without the cache")
     try:
-        return Turn.model_validate(document)
+        # While workers are replaced one by one, a newer one may have noted more: what this one knows still holds.
+        return Turn.model_validate({key: value for key, value in mapping(document).items() if key in Turn.model_fields})
     except ValueError:
         logger.warning("the turn in the state is of another version; the model goes on")
         return Turn(status="off", reason="the turn in the state is of another version")
@@ -54,10 +55,7 @@ def write_turn(turn: Turn, name: str) -> dict[str, Json]:
 
 def switch() -> Switch:
     """Return the switch of the running graph, `config={"configurable": {"seglam": "off"}}`; on, outside of one."""
-    said = _configurable().get(TURN)
-    if said in ("off", False):
-        return "off"
-    return "refresh" if said == "refresh" else "on"
+    return hosting.switch_of(_configurable().get(TURN))
 
 
 def agent_name() -> str | None:
@@ -94,7 +92,7 @@ def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str
     within = info.checkpoint_ns.rpartition("|")[0] if info is not None else ""
     # A thread that is kept nowhere is but a name: asked twice under it, both may be meant.
     thread = info.thread_id if info is not None and _is_kept() else None
-    return origin_of(thread, f"{within}/{last}", request_id if isinstance(request_id, str) else None)
+    return origin_of(thread, f"{within}/{last}", str(request_id) if request_id is not None else None)
 
 
 def attempt_of(request: ToolCallRequest) -> str:

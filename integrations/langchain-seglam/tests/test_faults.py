@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import time
+import uuid
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -528,3 +529,11 @@ class TestSecondWishes:
         run.ask(graph, ORDER, "1")
         graph.update_state(on("1"), {"messages": [RemoveMessage(REMOVE_ALL_MESSAGES)]})
         assert last(run.ask(graph, ORDER, "1")) != "by model" and shop.written == [("tea", 2)] * 2
+
+    @pytest.mark.parametrize("name", ["d-7", 7, uuid.UUID(int=7)])
+    def test_a_request_id_of_any_type(self, middleware: Any, shop: Shop, run: Runner, name: object) -> None:
+        """Who names a request by a number or a UUID has named it."""
+        graph = agent(by_model(), shop, middleware)
+        for _ in range(2):
+            run.ask(graph, ORDER, seglam_request_id=name)
+        assert shop.written == [("tea", 2)]

@@ -11,12 +11,16 @@ from langchain.agents.middleware import (
     PIIMiddleware,
     ToolCallLimitMiddleware,
     ToolRetryMiddleware,
+    dynamic_prompt,
 )
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
-from lc_support import BUY, Open, Runner, Shop, agent, on, procedure, says, seglam
+from lc_support import BUY, BUY_BODY, Open, Runner, Shop, agent, on, procedure, says, seglam
 from seglam_agents import ReasoningCache
+from seglam_agents.hosting import Turn
 from seglam_agents.testing.langchain import ScriptedChat
+
+from langchain_seglam.state import read_turn
 
 COST = "What do 2 tea and 3 milk cost?"
 
@@ -94,9 +98,11 @@ class TestHits:
         """`off` and `refresh` leave a run to the model."""
         model = ScriptedChat(script=[says("by model")])
         graph = agent(model, shop, seglam(cache))
-        for said in ("off", "refresh"):
+        for said in ("off", "refresh", "Off", False, "disabled"):
             assert last(run.ask(graph, COST, seglam=said)) == "by model"
-        assert last(run.ask(graph, COST)) == "total 12" and model.calls == 2
+        for said in ("on", True, None):
+            assert last(run.ask(graph, COST, seglam=said)) == "total 12"
+        assert model.calls == 5
 
     def test_streaming_shows_a_hit(self, run: Runner, cache: ReasoningCache, shop: Shop) -> None:
         """Updates come step by step, and the messages of the procedure are in the stream of messages."""
@@ -255,6 +261,50 @@ class TestHost:
         assert model.calls == 0 and shop.written == [("rice", 2)]
 
 
+class TestInstructions:
+    """What was learnt under other instructions is not served."""
+
+    FORBIDDEN = "You never order anything."
+
+    def ordered(self, run: Runner, opened: Open, shop: Shop, *before: Any, **options: Any) -> list[tuple[str, int]]:
+        """Ask an agent for what a procedure knows that was learnt by one without instructions."""
+        said = options.pop("said", ())
+        tools = shop.host_tools()
+        cache = opened(tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        middleware = seglam(cache, **options.pop("seglam", {}))
+        graph = agent(ScriptedChat(script=[says("I may not.")]), shop, *before, middleware, **options)
+        run(graph, {"messages": [*said, ("user", "Order 2 boxes of tea")]})
+        return shop.written
+
+    def test_without_any(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """Nothing has changed."""
+        assert self.ordered(run, opened, shop) == [("tea", 2)]
+
+    @pytest.mark.parametrize("mode", ["steps", "jump"])
+    def test_a_system_prompt(self, run: Runner, opened: Open, shop: Shop, mode: str) -> None:
+        """That of the agent counts, whatever its cache was made with."""
+        assert self.ordered(run, opened, shop, system_prompt=self.FORBIDDEN, seglam={"mode": mode}) == []
+
+    def test_a_message_of_the_history(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """A system message is an instruction wherever it stands."""
+        assert self.ordered(run, opened, shop, said=[("system", self.FORBIDDEN)]) == []
+
+    def test_a_prompt_made_anew(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """What another middleware says in the place of the prompt counts."""
+
+        @dynamic_prompt
+        def forbidding(request: Any) -> str:
+            return self.FORBIDDEN
+
+        assert self.ordered(run, opened, shop, forbidding) == []
+
+    def test_what_varies_may_be_left_out(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """The user says what of a prompt matters."""
+        options: dict[str, Any] = {"instructions": lambda text: text.removeprefix("Signed in: Ann.")}
+        assert self.ordered(run, opened, shop, system_prompt="Signed in: Ann.", seglam=options) == [("tea", 2)]
+
+
 class TestJump:
     """`mode="jump"` ends the run at once."""
 
@@ -295,6 +345,13 @@ def test_nothing_is_left_between_turns(run: Runner, cache: ReasoningCache, shop:
     run.ask(graph, "Thanks", "1")
     turn = graph.get_state(on("1")).values["seglam"]["SeglamMiddleware"]
     assert turn["asked"] == [] and turn["plan"] is None and turn["status"] == "miss"
+
+
+def test_a_turn_of_a_newer_worker() -> None:
+    """What it noted besides does not make the rest unreadable: the turn would be begun anew, writes and all."""
+    turn = Turn(status="running", key="turn-1", text="Order 2 boxes of tea")
+    state: dict[str, Any] = {"seglam": {"it": {**turn.model_dump(mode="json"), "noted_by_a_newer_one": 1}}}
+    assert read_turn(state, "it") == turn
 
 
 def test_a_history_that_was_cut_is_no_first_turn(run: Runner, cache: ReasoningCache, shop: Shop) -> None:

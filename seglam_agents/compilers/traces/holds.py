@@ -42,7 +42,7 @@ from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, litera
 from seglam_agents.compilers.traces.wish import ASKING_FIGURES
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange, bounds
 from seglam_agents.records.errors import SeglamError
-from seglam_agents.records.values import Value
+from seglam_agents.records.values import Value, encode
 
 OPEN_TEXTS = 5
 """Texts of a key from which on it may be an open set."""
@@ -72,6 +72,14 @@ _SIDES: Mapping[frozenset[int], str] = {
     frozenset((0,)): "== 0",
     frozenset((-1, 0)): "<= 0",
     frozenset((-1,)): "< 0",
+}
+_COUNTS: Mapping[frozenset[int], str] = {
+    frozenset((0,)): "== 0",
+    frozenset((1,)): "== 1",
+    frozenset((2,)): "> 1",
+    frozenset((0, 1)): "< 2",
+    frozenset((0, 2)): "!= 1",
+    frozenset((1, 2)): "> 0",
 }
 _WHOLE = ("len", "under", "str")
 _FILTER = re.compile(r"(agree\()?having")
@@ -108,8 +116,10 @@ class Holder:
     """Whether every word of the requests is: none of them may ask for what the plan does not do."""
     filters: Mapping[str, Term] = field(default_factory=dict[str, Term])
     """The rows that the plan chooses, by their code."""
-    plain: list[bool] = field(default_factory=lambda: [False, False])
-    """Whether what is held at the moment comes before one of the first, and before one of the second."""
+    tested: Sequence[str] = ()
+    """What the branches of the plan ask for."""
+    plain: list[bool] = field(default_factory=lambda: [False, False, False])
+    """Whether what is held at the moment comes before one of the first, one of the second, or a judgement."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
     inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
 
@@ -129,7 +139,8 @@ class Holder:
         figures = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _figures(end, said))
         if _decides(plan):
             neutral = figures = frozenset[int]()
-        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, filters)
+        tested = tuple(_tested(plan))
+        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, filters, tested)
         holder._place(plan, frozenset())
         return holder
 
@@ -147,13 +158,28 @@ class Holder:
                 self._place(if_yes, done)
                 self._place(if_no, done)
             case Answer():
+                self._decided(node)
                 self._before(node, done)
             case _:
                 pass
 
+    def _decided(self, end: Answer) -> None:
+        """Refuse a verdict about rows that no branch explains: "nothing to cancel" says nothing of which rows are one.
+
+        Raises:
+            Unused: an answer judges rows, and nothing tells by what.
+        """
+        if self.outcomes or not _judging(end):
+            return
+        for name, family in end.scene.families.items():
+            atom = _of(end.scene, name)
+            if family == "result" and has_rows(atom) and not any(map(_word(name).search, self.tested)):
+                raise Unused(name)
+
     def _before(self, node: Node, done: frozenset[str]) -> frozenset[str]:
         scene = node.scene
-        self.plain[:] = id(node) in self.neutral, id(node) in self.figures
+        judged = isinstance(node, Answer) and not self.outcomes and id(node) not in self.neutral | self.figures
+        self.plain[:] = id(node) in self.neutral, id(node) in self.figures, judged
         names = [name for name, family in scene.families.items() if family == "result" and name not in done]
         lines = [line for name in names for line in self._result(_of(scene, name), scene)]
         if isinstance(node, Answer) and not self.outcomes:
@@ -290,6 +316,10 @@ class Holder:
             more += self._key((term, column), key, scene, values, ranges, texts)
         known = list({key: None for record in records for key in record})
         yield _like("like_seen", atom[0].code, known, values, ranges, texts)
+        if self.plain[2] and len(ranges) > 1:
+            seen = [[record[key] for key in ranges] for record in records]
+            condition = f"enclosed([{', '.join(f'{atom[0].code}[{key!r}]' for key in ranges)}], {literal(seen)})"
+            yield f"expect({condition}, {literal('numbers that no runs enclose')})"
         yield from more
 
     def _key(
@@ -406,12 +436,11 @@ def _precise(code: str, numbers: Sequence[float]) -> Iterator[str]:
 
 
 def _counted(code: str, lists: Sequence[Sequence[Value]], what: str) -> Iterator[str]:
-    """Hold a list to have something in it, or several, where it always did: none, one and several are three things."""
-    least = min(len(rows) for rows in lists)
-    if least >= SEVERAL:
-        yield f"expect(len({code}) > 1, {literal(f'one or no {what}' if what != code else f'{code} without several')})"
-    elif least > 0:
-        yield f"expect(len({code}) > 0, {literal(f'no {what}' if what != code else f'{code} with nothing in it')})"
+    """Hold how many rows there are: none, one and several are three things."""
+    if condition := _COUNTS.get(frozenset(min(len(rows), SEVERAL) for rows in lists)):
+        none = f"no {what}" if what != code else f"{code} with nothing in it"
+        otherwise = none if condition == "> 0" else f"so many {what}"
+        yield f"expect(len({code}) {condition}, {literal(otherwise)})"
 
 
 def _echoes(atom: Found, scene: Scene) -> bool:
@@ -490,13 +519,41 @@ def _decides(plan: Node) -> bool:
             return False
 
 
+def _tested(plan: Node) -> Iterator[str]:
+    match plan:
+        case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
+            yield from (test.yes.code for test in tests)
+            yield from _tested(if_yes)
+            yield from _tested(if_no)
+        case Invoke(then=then) | Loop(then=then):
+            yield from _tested(then)
+        case _:
+            pass
+
+
+def _word(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w.]){re.escape(name)}(?!\w)")
+
+
+def _judging(end: Answer) -> bool:
+    """Tell whether the words of an answer that are always the same refuse, except or judge."""
+    if end.term.code.startswith("f"):
+        return judges(_words_of(end.term))
+    return end.term.family == "constant" and any(map(judges, map(encode, values(end.term, end.scene.views) or ())))
+
+
+def _words_of(term: Term) -> str:
+    """Return an f-string without its places."""
+    return re.sub(r"\{(?:[^{}]|\{[^{}]*\})*\}", " ", term.code)[2:-1] if term.code.startswith("f") else ""
+
+
 def _counts(test: Test) -> bool:
     return _COUNTED.match(test.yes.code) is not None
 
 
 def _figures(end: Answer, said: frozenset[str]) -> bool:
     """Tell whether an answer says a number of a result where the request asks for one, and judges nothing."""
-    if not said & ASKING_FIGURES or judges(end.term.code):
+    if not said & ASKING_FIGURES or _judging(end):
         return False
     parts = end.term.parts or (end.term,)
     return any(_is_figure(part, end.scene) for part in parts)
@@ -512,8 +569,7 @@ def _neutral(end: Answer, said: frozenset[str]) -> bool:
     if end.term.family == "constant":
         return False
     keys = {word for scene_view in end.scene.views for value in scene_view.values() for word in _keys(value)}
-    text = re.sub(r"\{(?:[^{}]|\{[^{}]*\})*\}", " ", end.term.code) if end.term.code.startswith("f") else ""
-    return claim(text[2:-1]).words <= claim(" ".join([*said, *keys])).words
+    return claim(_words_of(end.term)).words <= claim(" ".join([*said, *keys])).words
 
 
 def _keys(value: Value) -> Iterator[str]:

@@ -27,6 +27,7 @@ from seglam_agents.compilers.traces.plan import (
     terms_of,
 )
 from seglam_agents.compilers.traces.sight import Found, Sight, all_are, has_rows, rows_of, signature
+from seglam_agents.compilers.traces.spans import leaves
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, Values, View, constant
 from seglam_agents.compilers.traces.wish import Wish
 from seglam_agents.records.errors import SeglamError
@@ -241,7 +242,7 @@ class _Weaver:
             counts = [_repeats(walk.steps, size, block) for walk in walks]
             if sum(counts) < MIN_RUNS or max(counts) < 2 or not block:
                 continue
-            for over in self._lists(walks, families, counts, size):
+            for over in _named(list(self._lists(walks, families, counts, size)), walks, size):
                 try:
                     return self._looped(walks, families, counts, size, over)
                 except Refused:
@@ -437,6 +438,25 @@ def _chosen(walks: Sequence[_Walk], rows: Found, counts: Sequence[int], size: in
                 found.append(picked)
             else:
                 yield tuple(found)
+
+
+def _named(lists: Sequence[Found], walks: Sequence[_Walk], size: int) -> Sequence[Found]:
+    """Return the lists whose elements the calls of each turn name, where there are such; else all of them."""
+    return [
+        over for over in lists if all(_names_all(walk, each, size) for walk, each in zip(walks, over[1], strict=True))
+    ] or lists
+
+
+def _names_all(walk: _Walk, elements: Value, size: int) -> bool:
+    turns = (walk.steps[at : at + size] for at in range(0, len(walk.steps), size))
+    return all(map(_names, turns, cast("Sequence[Value]", elements)))
+
+
+def _names(turn: Sequence[ToolStep], element: Value) -> bool:
+    """Tell whether something of an element stands in an argument: as it is, or as a part of a text."""
+    said = [str(leaf) for step in turn for leaf in leaves(dict(step.arguments))]
+    known = [str(leaf) for leaf in leaves(encode(element))]
+    return any(leaf in said or (len(leaf) > 2 and any(leaf in text for text in said)) for leaf in known)
 
 
 def _singular(term: Term) -> str:

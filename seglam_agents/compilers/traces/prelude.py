@@ -79,6 +79,13 @@ def exact(number):
     return int(number) if number == int(number) else number
 
 
+def enclosed(numbers, seen):
+    """Tell whether some run had none of these numbers larger, and some run none smaller."""
+    above = any([all([run[i] >= numbers[i] for i in range(len(numbers))]) for run in seen])
+    below = any([all([run[i] <= numbers[i] for i in range(len(numbers))]) for run in seen])
+    return above and below
+
+
 def precise(number, digits):
     """Tell whether a number has no more decimals than that."""
     return abs(number - round(number, digits)) < 1e-9

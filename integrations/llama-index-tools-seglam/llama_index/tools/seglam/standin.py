@@ -194,7 +194,7 @@ async def open_run(store: RunStore, event: StartEvent, told: Sequence[str] = ())
         request_id, switch = event.get("request_id", default=None), event.get("seglam", default="on")
         known = {"request_id": str(request_id) if request_id else None, "opened": True, "told": tuple(told)}
         ran = (await lowered(store, await load_run(store))).begun().model_copy(update=known)
-        await save_run(store, ran.model_copy(update={"switch": switch if switch in ("off", "refresh") else "on"}))
+        await save_run(store, ran.model_copy(update={"switch": hosting.switch_of(switch)}))
 
 
 async def drive(store: RunStore) -> None:
