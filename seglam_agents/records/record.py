@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -60,6 +60,11 @@ class VersionedRecord(Record):
             return cls.model_validate_json(json.dumps(fields))
         except (ValidationError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise SchemaError(f"not a {cls.__name__}: {error}") from error
+
+
+def known_fields(kind: type[Record], document: Mapping[str, object]) -> dict[str, object]:
+    """Return those fields of a document that a record of this version has."""
+    return {key: value for key, value in document.items() if key in kind.model_fields}
 
 
 def digest(*parts: object, length: int = 16) -> str:
