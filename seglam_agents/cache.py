@@ -110,6 +110,7 @@ class ReasoningCache:
         StoreError: the store cannot be opened.
         ModelError: the model cannot be opened.
         SlotError: there is no such locale or time zone, or `write_range` is no range.
+        ValueError: an argument says nothing that the cache knows.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class ReasoningCache:
         write_range: tuple[float, float] = WRITE_RANGE,
         seed: int = 0,
     ) -> None:
+        _require(tenant=tenant, tools=tools, learning=learning, predictions=predictions)
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -366,7 +368,10 @@ class ReasoningCache:
 
     def procedures(self) -> list[Entry]:
         """Return the current entry of every procedure of this scope."""
-        self._write_statistics()
+        try:
+            self._write_statistics()
+        except Exception:
+            logger.exception("statistics could not be written; what is stored is shown")
         self._engine.lookup.retriever.refresh(self.scope)
         return self._engine.lookup.retriever.entries(self.scope)
 
@@ -534,6 +539,22 @@ class ReasoningCache:
             return None, opened.reason
         self._owned.append(opened.close)
         return opened, ""
+
+
+def _require(*, tenant: object, tools: Sequence[object], learning: object, predictions: object) -> None:
+    """Refuse what types forbid, for those who do not check types: taken in silence, it would be something else."""
+    if not isinstance(tenant, str) or not tenant.strip():
+        raise ValueError(f"tenant={tenant!r} names nobody: leave it out where there is one tenant only")
+    if learning not in ("inline", "off"):
+        raise ValueError(f"learning={learning!r}: a cache learns 'inline' or is 'off'; hosts have 'background' as well")
+    match predictions:
+        case (int(reads), int(writes)) if isinstance(predictions, tuple) and min(reads, writes) >= 0:
+            pass
+        case _:
+            raise ValueError(f"predictions={predictions!r}: give two whole numbers, for reads and for writes: (1, 2)")
+    for tool in tools:
+        if not isinstance(tool, HostTool):
+            raise ValueError(f"tools= takes HostTool objects, not {tool!r}: use host_tools() of the adapter")
 
 
 def _no_trace(trace: object) -> Learned | None:

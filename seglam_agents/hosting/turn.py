@@ -164,7 +164,13 @@ def switch_of(said: object) -> Switch:
 
 
 def origin_of(
-    thread: str | None, last: str = "", request_id: str | None = None, *, words: str = "", within: str = ""
+    thread: str | None,
+    last: str = "",
+    request_id: str | None = None,
+    *,
+    words: str = "",
+    within: str = "",
+    agent: str = "",
 ) -> str:
     """Return what names a turn for every attempt at it, or nothing where nothing does.
 
@@ -176,11 +182,13 @@ def origin_of(
         words: what was asked, as the person wrote it: a thread may have been given something else after a crash, and an
             agent within another one several things in one request.
         within: where in the host the turn is, the same in every attempt; empty for the outermost agent.
+        agent: the name of the agent in its host, where several may be asked by one name of a thread or a request.
     """
     said = " ".join(words.casefold().split())
+    by = [part for part in (agent, within and f"{within}/{said}") if part]
     if request_id:
-        return digest("request", request_id, within, said) if within else digest("request", request_id)
-    return digest("thread", thread, last, *([said] if said else ())) if thread else ""
+        return digest("request", request_id, *by)
+    return digest("thread", thread, last, said, *by) if thread else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ class VersionedRecord(Record):
         if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= cls.SCHEMA:
             raise SchemaError(
                 f"{cls.__name__} of schema {version!r} cannot be read: this package reads 1 to {cls.SCHEMA}. "
-                "Upgrade seglam-agents, or restore the store from a bundle of this version."
+                "Upgrade seglam-agents, or restore the store from a backup of this version."
             )
         try:
             for migrate in cls.MIGRATIONS[version - 1 :]:

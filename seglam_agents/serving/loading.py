@@ -59,6 +59,7 @@ def load(
     locale: str = "",
     write_range: WriteRange = WRITE_RANGE,
     confirmed: Sequence[Example] = (),
+    content_hash: str = "",
 ) -> Loaded:
     """Compile a procedure's guard and prepare its program.
 
@@ -71,13 +72,14 @@ def load(
         write_range: how far beyond the numbers seen others may lie where something is written.
         confirmed: the requests of the runs that brought it back under other conditions than it was learnt under. What
             it writes there has to lie between those of these runs: a new prompt may say how far it goes.
+        content_hash: that of the procedure as it is stored, where some of its wordings were taken out.
 
     Raises:
         StaleError: a tool of it is gone.
         TemplateError: its guard cannot be read.
         PredicateError: its predicate cannot be read.
     """
-    content_hash = procedure.content_hash
+    content_hash = content_hash or procedure.content_hash
     used = tuple(_named(use, _current(use.name, tools)) for use in procedure.tools)
     # Whether something is written is what the tools say today.
     procedure = procedure.model_copy(update={"tools": tuple(use.today(tools.get(use.name)) for use in procedure.tools)})

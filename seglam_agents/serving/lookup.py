@@ -10,7 +10,7 @@ from datetime import datetime
 
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import NormalText, normalise
-from seglam_agents.records.errors import said
+from seglam_agents.records.errors import StoreError, said
 from seglam_agents.records.outcome import (
     Action,
     Call,
@@ -96,7 +96,7 @@ class Lookup:
         try:
             return self(request)
         except Exception as error:
-            logger.exception("lookup failed; the request goes on as a miss")
+            _tell("lookup failed", error)
             return _broken(error)
 
     def revision(self, scope: Scope) -> int:
@@ -120,7 +120,7 @@ class Lookup:
         try:
             return self.plan(request)
         except Exception as error:
-            logger.exception("planning failed; the request goes on as a miss")
+            _tell("planning failed", error)
             return _broken(error)
 
     def plan(self, request: Request) -> Plan | Miss | Refused:
@@ -401,6 +401,12 @@ def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
         case Call(tool=tool):
             reason = f"wants {tool}, which nobody can carry out here"
             return Deopt(reason=reason, kind="host", citation=citation, steps=ran.steps, timing=timing)
+
+
+def _tell(what: str, error: Exception) -> None:
+    # Of a store it says all that there is to know; a traceback for every request would bury it.
+    known = isinstance(error, StoreError)
+    logger.warning("%s, and the request goes on as a miss: %s", what, said(error), exc_info=None if known else error)
 
 
 def _broken(error: Exception) -> Miss:

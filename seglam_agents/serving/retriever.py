@@ -211,10 +211,12 @@ class Retriever:
             self._load(shelf, entry)
 
     def _load(self, shelf: _Shelf, entry: Entry) -> None:
-        procedure = entry.procedure
+        procedure = _spoken(entry)
+        if procedure is None:
+            return  # All its wordings were found wrong.
         confirmed = confirmed_by(entry, self._instructions, self._tools)
         try:
-            served = Served(self._loaded(procedure), entry)
+            served = Served(self._loaded(entry, procedure), entry)
             loaded = served.loaded
         except Exception as error:
             # One procedure that cannot serve must not take the others down, whatever is wrong with it.
@@ -232,14 +234,14 @@ class Retriever:
         if confirmed and writes(loaded.procedure):
             # What lies beyond the runs that brought it back is foretold on, so that these become more.
             _shade(shelf, served)
-            served = Served(self._loaded(procedure, confirmed), entry)
+            served = Served(self._loaded(entry, procedure, confirmed), entry)
         shelf.served[procedure.id] = served
         if isinstance(served.loaded.guard, TemplateGuard):
             shelf.index.add(procedure.id, served.loaded.guard)
         else:
             shelf.coded[procedure.id] = served
 
-    def _loaded(self, procedure: Procedure, confirmed: Sequence[Example] = ()) -> Loaded:
+    def _loaded(self, entry: Entry, procedure: Procedure, confirmed: Sequence[Example] = ()) -> Loaded:
         return load(
             procedure,
             self._sandbox,
@@ -248,7 +250,20 @@ class Retriever:
             locale=self._locale,
             write_range=self._write_range,
             confirmed=confirmed,
+            content_hash=entry.procedure.content_hash,
         )
+
+
+def _spoken(entry: Entry) -> Procedure | None:
+    """Return a procedure with those templates alone whose wordings serve; None where none does."""
+    taken_out = {wording.template for wording in entry.wordings if wording.status in ("suspended", "retired")}
+    guard = entry.procedure.guard
+    if taken_out.isdisjoint(guard.templates):
+        return entry.procedure
+    kept = tuple(template for template in guard.templates if template not in taken_out)
+    if not kept:
+        return None
+    return entry.procedure.model_copy(update={"guard": guard.model_copy(update={"templates": kept})})
 
 
 def _shade(shelf: _Shelf, served: Served) -> None:
@@ -259,11 +274,12 @@ def _shade(shelf: _Shelf, served: Served) -> None:
 
 def _judged_alike(known: Entry, entry: Entry) -> bool:
     """Tell whether only statistics and evidence changed."""
-    return (known.status, known.procedure, known.confirmations) == (
-        entry.status,
-        entry.procedure,
-        entry.confirmations,
-    )
+    return _serves_as(known) == _serves_as(entry)
+
+
+def _serves_as(entry: Entry) -> tuple[object, ...]:
+    wordings = tuple((wording.template, wording.status) for wording in entry.wordings)
+    return entry.status, entry.procedure, entry.confirmations, wordings
 
 
 def _share(required: frozenset[str], present: frozenset[str]) -> float:

@@ -9,7 +9,7 @@ import pytest
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
-from seglam_agents.records.entry import Entry
+from seglam_agents.records.entry import Entry, Wording
 from seglam_agents.records.outcome import Hit, Miss, Plan
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.request import Request, Scope, fingerprint_of_version_1, instructions_digest
@@ -341,3 +341,28 @@ class TestWhatAgreementProves:
         nothing, own = cache.told(""), cache.under(None)
         assert nothing is not None and isinstance(nothing.lookup("Refund order B-7"), Miss)
         assert own is cache and isinstance(own.lookup("Refund order B-7"), Hit)
+
+
+class TestWordings:
+    """A wording that was found wrong serves no more, whatever the others of its procedure do."""
+
+    @pytest.mark.parametrize("status", ["suspended", "retired"])
+    def test_one_is_taken_out(self, opened: Open, status: str) -> None:
+        store, tool = MemoryStore(), refund_tool()
+        cache = opened(store, MAY, tool)
+        learnt(cache, tool, MAY)
+        (entry,) = cache.procedures()
+        templates = (*entry.procedure.guard.templates, "Money back for order {order:id}")
+        guard = entry.procedure.guard.model_copy(update={"templates": templates})
+        procedure = entry.procedure.model_copy(update={"guard": guard})
+        wordings = [Wording(template=templates[0]), Wording(template=templates[1], status=status)]  # type: ignore[arg-type]
+        more = entry.model_copy(update={"procedure": procedure, "wordings": tuple(wordings)})
+        kept = store.put(more, expected_revision=entry.revision)
+        cache.procedures()
+        hit = cache.lookup("Refund order B-7")
+        assert isinstance(hit, Hit) and hit.citation.content_hash == procedure.content_hash
+        assert isinstance(cache.lookup("Money back for order B-7"), Miss)
+        all_out = tuple(wording.model_copy(update={"status": status}) for wording in wordings)
+        store.put(kept.model_copy(update={"wordings": all_out}), expected_revision=kept.revision)
+        cache.procedures()
+        assert isinstance(cache.lookup("Refund order B-7"), Miss)

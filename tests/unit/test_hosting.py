@@ -51,6 +51,7 @@ from seglam_agents.hosting import (
     drive,
     find_entry,
     idempotency_key,
+    known_effects,
     nearest,
     offering,
     once,
@@ -662,3 +663,39 @@ class TestNamedRequests:
         assert isinstance(cache.lookup("Get one bread now"), Miss)
         clean = [run(item, "none") for item in ("tea", "milk", "rice", "salt", "bread", "wine")]
         assert any(learned.procedure for learned in clean), clean[-1].reason
+
+
+def test_a_misspelt_tool_has_no_effect() -> None:
+    """The name of no tool that is nearly one is a typing error; other agents' tools may be told as well."""
+    known: dict[str, Any] = {"price": "read", "weather": "read"}
+    assert known_effects(known, ["price", "order"]) == known
+    with pytest.raises(ValueError, match="is 'price' meant"):
+        known_effects({"prise": "read"}, ["price", "order"])
+
+
+def test_who_is_told_of_learning_may_raise(cache: ReasoningCache, caplog: pytest.LogCaptureFixture) -> None:
+    """What was learnt stands, and the kind is not held back as one that fails."""
+
+    def told(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    learner = Learner[ReasoningCache](learned=told)
+    for number in range(5):
+        learner.learn(cache, Trace(request=Request(text=f"Say {number}"), answer=f"{number}"))
+    assert len([record for record in caplog.records if "what was learnt stands" in record.message]) == 5
+
+
+def test_learning_in_a_way_that_there_is_not() -> None:
+    """It says which ways there are."""
+    odd: Any = "later"
+    with pytest.raises(ValueError, match="inline, background, off"):
+        Learner[ReasoningCache](odd)
+
+
+def test_procedures_in_shadow_are_not_offered(cache: ReasoningCache) -> None:
+    """A model is offered what would serve under what it is told."""
+    other = cache.told("Be brief.")
+    assert other is not None
+    tools = {"price", "order"}
+    assert len(nearest(cache, "Order tea", 3, available=tools)) == 3
+    assert nearest(other, "Order tea", 3, available=tools) == [] == nearest(other, None, 3, available=tools)

@@ -138,6 +138,8 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         on_learned: Callable[[Trace, Learned], None] | None = None,
     ) -> None:
         super().__init__()
+        if mode not in ("steps", "jump"):
+            raise ValueError(f"mode={mode!r}: it is 'steps' or 'jump'")
         self.tools = []
         self.mode = mode
         self._caches = cache

@@ -99,7 +99,7 @@ def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str
     # The tasks' own ids differ between two attempts that nothing was saved of.
     nodes = "|".join(part.partition(":")[0] for part in within.split("|"))
     named = str(request_id) if request_id is not None else None
-    return origin_of(thread, f"{within}/{last}", named, words=words, within=nodes)
+    return origin_of(thread, f"{within}/{last}", named, words=words, within=nodes, agent=agent_name() or "")
 
 
 def attempt_of(request: ToolCallRequest) -> str:
