@@ -23,7 +23,7 @@ from seglam_agents.guards.locales import checked_locale, clock_of
 from seglam_agents.guards.narrow import WRITE_RANGE, checked_range
 from seglam_agents.guards.slots import exports
 from seglam_agents.hosting.journal import Journal
-from seglam_agents.hosting.requests import call_once, named
+from seglam_agents.hosting.requests import call_once, named, resumed
 from seglam_agents.learning.policy import Policy, open_policy
 from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
@@ -110,6 +110,7 @@ class ReasoningCache:
         StoreError: the store cannot be opened.
         ModelError: the model cannot be opened.
         SlotError: there is no such locale or time zone, or `write_range` is no range.
+        ValueError: an argument says nothing that the cache knows.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class ReasoningCache:
         write_range: tuple[float, float] = WRITE_RANGE,
         seed: int = 0,
     ) -> None:
+        _require(tenant=tenant, tools=tools, learning=learning, predictions=predictions)
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -173,8 +175,9 @@ class ReasoningCache:
             predictions=predictions,
             write_range=checked_range(write_range),
         )
-        self._engine = wired(self._wiring, self._call)
+        self._engine = wired(self._wiring, self._call, self._resumed)
         self._told: dict[str, ReasoningCache] = {self.instructions: self}
+        self._varies = False
 
     @property
     def tools(self) -> Mapping[str, Tool]:
@@ -184,27 +187,35 @@ class ReasoningCache:
     def told(self, system_prompt: str) -> ReasoningCache | None:
         """Return this cache for an agent that is told this: the same store, model and counters, other conditions.
 
-        What was learnt under other instructions runs in shadow until enough runs agree. Close the first one only.
+        What was learnt under other instructions runs in shadow until enough runs agree. Close the first one only. An
+        empty prompt is one, too: that of an agent that is told nothing, whatever the cache was opened with.
 
         Returns:
             The cache; None where the instructions are new at every run, so that nothing could be served under them.
         """
         return self.under(instructions_digest(system_prompt))
 
-    def under(self, instructions: str) -> ReasoningCache | None:
+    def under(self, instructions: str | None) -> ReasoningCache | None:
         """Return this cache under instructions whose digest a host has kept. See `told`.
 
         Args:
-            instructions: as `instructions_digest` gives it; empty for those that the cache was made with.
+            instructions: as `instructions_digest` gives it; None for those that the cache was made with.
         """
-        said = instructions or self.instructions
+        said = self.instructions if instructions is None else instructions
         with self._lock:
             if said not in self._told and len(self._told) < MAX_TOLD:
                 self._told[said] = self._with(said)
+            elif said not in self._told and not self._varies:
+                self._varies = True
+                logger.warning(
+                    "this agent was told something else %d times: nothing is served or learnt under further "
+                    "instructions (leave out what varies, a date or a name, with the `instructions=` of the host)",
+                    MAX_TOLD,
+                )
             return self._told.get(said)
 
     def answer(
-        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | int | None = None
     ) -> Outcome:
         """Answer a request: from code where a procedure applies, else by the model, which then may be compiled.
 
@@ -218,31 +229,31 @@ class ReasoningCache:
             ModelError: the model had to be asked and failed.
         """
         asked = self._request(request, context)
-        with named(request_id, asked.text):
+        with named(request_id):
             flow = self._engine.answer(asked, can_ask=self.model is not None)
             return drive(flow, self.model, self._engine.books.ledger)
 
     async def aanswer(
-        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | int | None = None
     ) -> Outcome:
         """Answer a request without blocking the event loop. See `answer`."""
         asked = self._request(request, context)
-        with named(request_id, asked.text):
+        with named(request_id):
             flow = self._engine.answer(asked, can_ask=self.model is not None)
             return await adrive(flow, self.model, self._engine.books.ledger)
 
     def lookup(
-        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | int | None = None
     ) -> Outcome:
         """Answer from stored procedures alone, without any model."""
         asked = self._request(request, context)
-        with named(request_id, asked.text):
-            outcome = self._engine.lookup.look(asked)
+        with named(request_id):
+            outcome = self._engine.look(asked)
         self._engine.books.count(outcome)
         return outcome
 
     async def alookup(
-        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | None = None
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | int | None = None
     ) -> Outcome:
         """Answer from stored procedures alone, in a thread. See `lookup`."""
         return await asyncio.to_thread(self.lookup, request, context=context, request_id=request_id)
@@ -320,6 +331,8 @@ class ReasoningCache:
 
         Never raises: learning must not break the agent.
         """
+        if (odd := _no_trace(trace)) is not None:
+            return odd
         return drive(self._engine.learning.from_run(self._scoped(trace)), self.model, self._engine.books.ledger)
 
     def remember(self, trace: Trace) -> bool:
@@ -341,6 +354,8 @@ class ReasoningCache:
 
     async def aobserve(self, trace: Trace) -> Learned:
         """Learn from a run of the host's agent. See `observe`."""
+        if (odd := _no_trace(trace)) is not None:
+            return odd
         return await adrive(self._engine.learning.from_run(self._scoped(trace)), self.model, self._engine.books.ledger)
 
     def explain(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Explanation:
@@ -353,7 +368,10 @@ class ReasoningCache:
 
     def procedures(self) -> list[Entry]:
         """Return the current entry of every procedure of this scope."""
-        self._write_statistics()
+        try:
+            self._write_statistics()
+        except Exception:
+            logger.exception("statistics could not be written; what is stored is shown")
         self._engine.lookup.retriever.refresh(self.scope)
         return self._engine.lookup.retriever.entries(self.scope)
 
@@ -418,7 +436,7 @@ class ReasoningCache:
         other = copy.copy(self)
         other.instructions = instructions
         other._wiring = replace(self._wiring, instructions=instructions)
-        other._engine = wired(other._wiring, other._call, self._engine.books)
+        other._engine = wired(other._wiring, other._call, other._resumed, self._engine.books)
         return other
 
     def _write_statistics(self) -> None:
@@ -440,6 +458,8 @@ class ReasoningCache:
         if isinstance(request, Request):
             # The tenant is the cache's: a request object cannot talk its way into another one.
             return request.model_copy(update={"scope": self.scope, **({"context": dict(context)} if context else {})})
+        if context is not None and not isinstance(context, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError("a context is a mapping")
         if not isinstance(request, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
             raise ValueError("a request is a text")
         return Request(text=request, context=dict(context or {}), scope=self.scope)
@@ -454,7 +474,7 @@ class ReasoningCache:
             update={
                 "request": self._request(trace.request, None),
                 "instructions": trace.instructions or self.instructions,
-                "schemas": trace.schemas or {name: item.tool.schema_hash for name, item in self._tools.items()},
+                "schemas": trace.schemas or {name: item.tool.condition for name, item in self._tools.items()},
             }
         )
 
@@ -486,6 +506,9 @@ class ReasoningCache:
     def _compilers(self, repairs: int) -> Sequence[Compiler]:
         return (ModelCompiler(self.model.name, repairs=repairs),) if self.model is not None else ()
 
+    def _resumed(self, outcome: Outcome) -> Outcome:
+        return resumed(self._journal, outcome)
+
     def _call(self, call: ToolCall) -> ToolResult:
         item = self._tools.get(call.tool)
         if item is None:
@@ -516,6 +539,29 @@ class ReasoningCache:
             return None, opened.reason
         self._owned.append(opened.close)
         return opened, ""
+
+
+def _require(*, tenant: object, tools: Sequence[object], learning: object, predictions: object) -> None:
+    """Refuse what types forbid, for those who do not check types: taken in silence, it would be something else."""
+    if not isinstance(tenant, str) or not tenant.strip():
+        raise ValueError(f"tenant={tenant!r} names nobody: leave it out where there is one tenant only")
+    if learning not in ("inline", "off"):
+        raise ValueError(f"learning={learning!r}: a cache learns 'inline' or is 'off'; hosts have 'background' as well")
+    match predictions:
+        case (int(reads), int(writes)) if isinstance(predictions, tuple) and min(reads, writes) >= 0:
+            pass
+        case _:
+            raise ValueError(f"predictions={predictions!r}: give two whole numbers, for reads and for writes: (1, 2)")
+    for tool in tools:
+        if not isinstance(tool, HostTool):
+            raise ValueError(f"tools= takes HostTool objects, not {tool!r}: use host_tools() of the adapter")
+
+
+def _no_trace(trace: object) -> Learned | None:
+    """Return what is said where somebody passed something else: learning breaks nobody."""
+    if isinstance(trace, Trace):
+        return None
+    return Learned(status="failed", reason=f"a run is a Trace, not a {type(trace).__name__}")
 
 
 def _carried_out(item: HostTool, call: ToolCall) -> ToolResult:

@@ -48,17 +48,23 @@ class Engine:
         learning: what is made of misses and runs.
         entries: writes what procedures did.
         books: counts every outcome once.
+        resumed: adds to an outcome what earlier attempts at the same request did.
     """
 
     lookup: Lookup
     learning: Learning
     entries: Entries
     books: Books = field(default_factory=Books)
+    resumed: Callable[[Outcome], Outcome] = lambda outcome: outcome
 
     @property
     def path(self) -> tuple[tuple[str, Step], ...]:
         """The steps in their order. A step passes on what is none of its business."""
         return (("look", self._look), ("learn", self._learn), ("interpret", self._interpret))
+
+    def look(self, request: Request) -> Outcome:
+        """Answer from stored procedures alone, with what earlier attempts at the request did. Never raises."""
+        return self.resumed(self.lookup.look(request))
 
     def answer(self, request: Request, *, can_ask: bool) -> Flow[Outcome]:
         """Answer from the cache; at a miss learn, or let the model answer."""
@@ -76,14 +82,14 @@ class Engine:
     def _look(self, passage: Passage) -> Flow[Passage]:
         # Read before the look: what lands in between is then looked up once more, and nothing is missed.
         revision = yield from work(lambda: self.lookup.revision(passage.request.scope))
-        outcome: Outcome = yield from work(lambda: self.lookup.look(passage.request))
+        outcome: Outcome = yield from work(lambda: self.look(passage.request))
         if isinstance(outcome, Miss) and not passage.can_ask:
             outcome = replace(outcome, reason=f"{outcome.reason}; no model was given that could answer")
         return replace(passage, outcome=outcome, revision=revision)
 
     def _learn(self, passage: Passage) -> Flow[Passage]:
         miss = passage.outcome
-        if not isinstance(miss, Miss) or not passage.can_ask:
+        if not isinstance(miss, Miss) or not passage.can_ask or miss.steps:
             return passage
         missed = yield from self.learning.from_miss(passage.request, miss, passage.revision)
         return replace(passage, outcome=missed.outcome, learned=missed.learned, kind=missed.kind)
@@ -95,7 +101,7 @@ class Engine:
             return passage
         if isinstance(outcome, Deopt):
             return replace(passage, outcome=(yield from self._go_on(passage.request, outcome)))
-        said = yield from interpret(passage.request)
+        said = yield from interpret(passage.request, outcome.steps)
         if passage.kind is not None:
             kind = passage.kind
             yield from work(lambda: self.learning.book_answer(passage.request, kind, said.usage, said.answer))

@@ -22,6 +22,7 @@ from seglam_agents.learning.shadows import Shadows
 from seglam_agents.learning.tasks import Tasks
 from seglam_agents.learning.tracebook import TraceBook
 from seglam_agents.lifecycle.entries import Entries
+from seglam_agents.records.outcome import Outcome
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Limits, Sandbox, ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
@@ -56,12 +57,18 @@ class Wiring:
     write_range: WriteRange = WRITE_RANGE
 
 
-def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books | None = None) -> Engine:
+def wired(
+    wiring: Wiring,
+    call: Callable[[ToolCall], ToolResult],
+    resumed: Callable[[Outcome], Outcome],
+    books: Books | None = None,
+) -> Engine:
     """Return the engine of a cache.
 
     Args:
         wiring: what the cache was opened with.
         call: runs a tool of the host; it must not raise.
+        resumed: adds to an outcome what earlier attempts at the same request did.
         books: of another engine, where both count together.
     """
     store, tools, told = wiring.store, wiring.tools, wiring.instructions
@@ -113,4 +120,4 @@ def wired(wiring: Wiring, call: Callable[[ToolCall], ToolResult], books: Books |
         traces=TraceCompiler(*wiring.predictions, wiring.write_range),
         on=wiring.learning,
     )
-    return Engine(lookup, learning, entries, books)
+    return Engine(lookup, learning, entries, books, resumed)

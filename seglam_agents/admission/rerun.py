@@ -11,6 +11,7 @@ from seglam_agents.compilers.base import Known
 from seglam_agents.compilers.traces.closings import Told, likeness
 from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.guards.guard import Accepted
+from seglam_agents.records.record import Json
 from seglam_agents.records.values import decode, encode, tidy
 from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
@@ -26,6 +27,8 @@ class Rerun:
 
     verdict: Verdict
     reason: str = ""
+    answer: Json = None
+    """What it returned."""
 
 
 def rerun(
@@ -79,8 +82,8 @@ def rerun(
             told = Told(known.request.text, known.trace.calls, frozenset(reads)) if known.trace else None
             alike = likeness(answer, known.answer, told)
             if alike == "same":
-                return Rerun("same")
-            return Rerun(alike, f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}")
+                return Rerun("same", answer=answer)
+            return Rerun(alike, f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}", answer)
         case Failed(kind="deopt", reason=reason):
             return Rerun("gave up", f"{about}: deopt: {reason}")
         case Failed(kind=kind, reason=reason):

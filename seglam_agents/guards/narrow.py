@@ -19,6 +19,7 @@ from seglam_agents.records.values import Money, Quantity, Value
 WriteRange: TypeAlias = tuple[float, float]
 """How far below the smallest and above the largest number seen another one may lie, as factors."""
 WRITE_RANGE: Final[WriteRange] = (0.5, 2.0)
+AS_SEEN: Final[WriteRange] = (1.0, 1.0)
 LONGEST_ID: Final = 40
 
 

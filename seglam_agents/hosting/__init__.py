@@ -18,6 +18,7 @@ from seglam_agents.hosting.executed import Executed, Shown
 from seglam_agents.hosting.fitting import Misfit, fit, misfits, plain
 from seglam_agents.hosting.journal import (
     LOST,
+    STRANGE,
     UNKNOWN,
     Go,
     InDoubt,
@@ -39,6 +40,7 @@ from seglam_agents.hosting.procedures import (
     effect_of,
     find_entry,
     is_procedure_tool,
+    known_effects,
     nearest,
     planned,
     provenance_of,
@@ -54,12 +56,14 @@ from seglam_agents.hosting.safety import safely, tried, unharmed
 from seglam_agents.hosting.tenants import OpenedCaches
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
+    RETOLD,
     Asked,
     Called,
     Carried,
     Decision,
     Event,
     GiveBack,
+    Left,
     Pass,
     Say,
     SayAnswer,
@@ -68,6 +72,7 @@ from seglam_agents.hosting.turn import (
     View,
     new_id,
     origin_of,
+    retold,
     switch_of,
 )
 from seglam_agents.hosting.values import (
@@ -89,7 +94,7 @@ from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.procedure import Procedure
-from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.record import Json, Record, digest, known_fields
 from seglam_agents.records.request import instructions_digest
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import ModelStep, Step
@@ -100,6 +105,8 @@ __all__ = [
     "LOST",
     "MAX_CALLS",
     "MAX_ROWS",
+    "RETOLD",
+    "STRANGE",
     "UNKNOWN",
     "WRITE",
     "Accounting",
@@ -134,6 +141,7 @@ __all__ = [
     "Known",
     "Learner",
     "Learning",
+    "Left",
     "Message",
     "Misfit",
     "ModelError",
@@ -199,6 +207,8 @@ __all__ = [
     "is_object",
     "is_procedure_tool",
     "json_of",
+    "known_effects",
+    "known_fields",
     "load_run",
     "mapping",
     "misfits",
@@ -214,6 +224,7 @@ __all__ = [
     "provenance_of",
     "render",
     "reported_counts",
+    "retold",
     "run_blocking",
     "run_plan",
     "running",

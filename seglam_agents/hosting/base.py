@@ -48,7 +48,7 @@ class HostedCache(Protocol):
         """Return this cache for an agent that is told this; None where instructions are new at every run."""
         ...
 
-    def under(self, instructions: str) -> Self | None:
+    def under(self, instructions: str | None) -> Self | None:
         """Return this cache under instructions whose digest a host has kept. See `told`."""
         ...
 

@@ -22,6 +22,7 @@ from seglam_agents.hosting.turn import (
     Decision,
     Event,
     GiveBack,
+    Left,
     Pass,
     Say,
     SayAnswer,
@@ -79,6 +80,7 @@ class Driver:
             switch: of this run.
             pure: the host can run no calls: a procedure that calls tools is a miss.
         """
+        turn = _changed(turn, left=self._left(turn), scope=self.cache.scope.key)
         if switch == "off":
             return _changed(turn, status="off", reason="switched off for this run", learn=False), ()
         if text is None:
@@ -136,7 +138,7 @@ class Driver:
     def advance(self, turn: Turn, view: View) -> Decision:
         """Return the next message of a running procedure, or that the model speaks."""
         if turn.status != "running" or turn.plan is None:
-            return Pass(turn)
+            return _told(Pass(turn))
         results, steps = _results(turn, view)
         if isinstance(results, GiveUp):
             return self._give_up(turn, results, steps)
@@ -149,6 +151,9 @@ class Driver:
                 return self._give_up(turn, GiveUp(f"more than {MAX_CALLS} tool calls", kind="limit"), steps)
             case Final() if turn.called is not None:
                 return self._give_back(turn, turn.called, action, steps)
+            case Final() if left := turn.untaken:
+                reason = f"an earlier attempt at this request called {left[0].tool}, and this one did not"
+                return self._give_up(turn, GiveUp(reason, action.seconds, "host"), steps)
             case Final() if view.misfit is not None and (misfit := view.misfit(action.answer)):
                 return self._give_up(turn, GiveUp(misfit, action.seconds, "value"), steps)
             case Final():
@@ -162,7 +167,7 @@ class Driver:
             return Pass(turn)
         _, steps = _results(turn, view)
         decision = self._give_up(_changed(turn, called=None), _by_host(reason), steps)
-        return Pass(decision.turn, decision.events)
+        return Pass(decision.turn, decision.events, decision.left if isinstance(decision, Pass) else ())
 
     def _ask(self, turn: Turn, action: Call) -> Say:
         asked = Asked(id=new_id(), tool=action.tool, arguments=dict(action.arguments))
@@ -194,7 +199,13 @@ class Driver:
             if steps:
                 text += " The calls above were carried out; do not repeat them."
             return GiveBack(_handed_back(turn), turn.called, text, True, _about(turn), events)
-        return Pass(_changed(turn, status="gave up", reason=action.reason, learn=turn.learn and learn), events)
+        return _told(Pass(_changed(turn, status="gave up", reason=action.reason, learn=turn.learn and learn), events))
+
+    def _left(self, turn: Turn) -> tuple[Left, ...]:
+        return tuple(
+            Left(id=new_id(), tool=left.tool, arguments=dict(left.arguments), key=left.call, text=left.text)
+            for left in self.journal.left(turn.origin)
+        )
 
     def _finish(
         self, turn: Turn, action: Final | GiveUp, steps: Sequence[ToolStep]
@@ -312,6 +323,12 @@ def _stale(use: ToolUse, tool: Tool | str | None) -> str | None:
     if current.schema_hash != use.schema_hash:
         return f"the tool {use.name} has other arguments than the cache was told (declare it with host_tools)"
     return None
+
+
+def _told(decision: Pass) -> Pass:
+    """Tell the model what earlier attempts wrote, once. What it then does is no clean run."""
+    left = decision.turn.untaken
+    return Pass(_changed(decision.turn, learn=False, left=()), decision.events, left) if left else decision
 
 
 def _changed(turn: Turn, **update: object) -> Turn:

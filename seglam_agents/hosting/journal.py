@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+from pydantic import Field
+
 from seglam_agents.flow import Flow, work
 from seglam_agents.hosting.safety import safely, unharmed
+from seglam_agents.hosting.values import render
 from seglam_agents.records.record import Json, Record, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import NoteStore, ProcedureStore
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -22,7 +28,17 @@ UNKNOWN = (
     "Find out before you call it again."
 )
 LOST = "This call was carried out before, and its result cannot be told again. Do not repeat it."
+OTHERS = (
+    "This call was not made: an earlier attempt at the same request made other calls, {calls}. "
+    "Find out what was done before you call it."
+)
+STRANGE = (
+    "This call was not made: a procedure of another tenant or agent asked for it, and only there is it known whether "
+    "it was made before. Find out before you call it."
+)
 KIND = "hosting.writes"
+MAX_TOLD = 200
+"""Characters of a call that is told."""
 
 _offered: ContextVar[str | None] = ContextVar("seglam_idempotency_key", default=None)
 
@@ -31,16 +47,44 @@ class Write(Record):
     """One write of one request, whichever attempt it is."""
 
     place: str
-    """The turn: where it stands, and what was asked."""
+    """The turn: where it stands (`origin_of`)."""
     call: str
-    """The call within the turn: its number, the tool and the arguments."""
+    """The call within the turn (`call_key`): the tool, the arguments, and how often it was made before."""
     tool: str
     idempotent: bool = False
+    arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
+    scope: str = ""
+    """The key of the scope whose journal it is noted in; empty in older records."""
+    before: tuple[str, ...] | None = None
+    """The writes that the same attempt asked for before, by their `call`. A write that no earlier attempt began does
+    not begin while one that was made is not among them: this attempt goes another way than that one, because it read
+    something else. None where it is not known."""
 
     @property
     def key(self) -> str:
         """A key to send to the other side, which can then tell a repetition."""
         return digest(self.place, self.call, length=32)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A write that an earlier attempt began, for whoever goes on with the request."""
+
+    call: str
+    tool: str
+    arguments: Mapping[str, Json]
+    document: Mapping[str, Json] | None = None
+    """What the host noted of its result; None where it is in doubt, or cannot be told again."""
+    done: bool = False
+    """True where it is known to have been carried out."""
+
+    @property
+    def text(self) -> str:
+        """What a model is told of its result."""
+        for key in ("content", "error", "value"):
+            if self.document is not None and self.document.get(key) is not None:
+                return render(self.document[key])
+        return LOST if self.done else UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +133,8 @@ class Journal:
             write: the write.
             attempt: what two runs of a call within one attempt share, and no other run has.
         """
+        if write.scope and write.scope != self.scope.key:
+            return InDoubt(STRANGE)
         if not isinstance(self.store, NoteStore):
             return Go()
         store = self.store
@@ -112,6 +158,20 @@ class Journal:
         """Forget a write that was interrupted by its own tool: it is run from its start, as the host means it."""
         self._note(write, attempt, {"state": "withdrawn"})
 
+    def left(self, place: str) -> tuple[Left, ...]:
+        """Return the writes that earlier attempts at a turn began, in no order. Never raises."""
+        if not place or not isinstance(self.store, NoteStore):
+            return ()
+        store = self.store
+        return safely(lambda: self._left(store, place), (), "what an earlier attempt wrote cannot be read")
+
+    def _left(self, store: NoteStore, place: str) -> tuple[Left, ...]:
+        calls: dict[str, dict[str, dict[str, Json]]] = {}
+        for key, note in store.notes(self.scope, f"{KIND}.{place}").items():
+            call, _, attempt = key.partition(".")
+            calls.setdefault(call, {})[attempt] = note
+        return tuple(_left(call, notes) for call, notes in calls.items() if _begun(notes))
+
     def _begin(self, store: NoteStore, write: Write, attempt: str) -> Beginning:
         notes = self._notes(store, write)
         mine = notes.pop(attempt, {})
@@ -121,7 +181,11 @@ class Journal:
             return _known((done or failed)[0])
         if _begun(notes) and not write.idempotent:
             return InDoubt()
-        store.put_note(self.scope, _kind(write), f"{write.call}.{attempt}", {"state": "begun"})
+        if not notes and write.before is not None:
+            known = (write.call, *write.before)
+            if strange := [left for left in self._left(store, write.place) if left.call not in known]:
+                return InDoubt(OTHERS.format(calls=" and ".join(map(_written, strange))))
+        store.put_note(self.scope, _kind(write), f"{write.call}.{attempt}", {"state": "begun", **_named(write)})
         others = {key: note for key, note in self._notes(store, write).items() if key != attempt}
         if _begun(others) and not write.idempotent:
             store.put_note(self.scope, _kind(write), f"{write.call}.{attempt}", {"state": "withdrawn"})
@@ -137,7 +201,7 @@ class Journal:
         if not isinstance(self.store, NoteStore):
             return
         with unharmed("what a write came to could not be noted; taken up again, it is in doubt"):
-            self.store.put_note(self.scope, _kind(write), f"{write.call}.{digest(attempt)}", note)
+            self.store.put_note(self.scope, _kind(write), f"{write.call}.{digest(attempt)}", {**note, **_named(write)})
 
 
 def once(
@@ -164,7 +228,9 @@ def once(
     if write is None:
         return (yield from call())
     beginning = yield from work(lambda: journal.begin(write, attempt))
-    if not isinstance(beginning, Go):
+    if isinstance(beginning, Known):
+        return _again(beginning, instead)
+    if isinstance(beginning, InDoubt):
         return instead(beginning)
     try:
         with offering(write):
@@ -194,6 +260,48 @@ def offering(write: Write | None) -> Generator[None]:
         yield
     finally:
         _offered.reset(token)
+
+
+def call_key(tool: str, arguments: Mapping[str, Json], made: Iterable[tuple[str, Mapping[str, Json]]]) -> str:
+    """Return what names a write within its turn, whichever attempt it is.
+
+    Args:
+        tool: the tool.
+        arguments: its arguments.
+        made: the writes that the same attempt asked for before. The same one once more is meant once more.
+    """
+    again = sum((tool, dict(arguments)) == (other, dict(given)) for other, given in made)
+    return digest(again, tool, dict(arguments))
+
+
+def _again(known: Known, instead: Callable[[Known | InDoubt], T]) -> T:
+    try:
+        return instead(known)
+    except (ValueError, LookupError, TypeError):
+        # Another host, or another version of this one, noted it in a form of its own: the call was made all the same.
+        logger.warning("the result of a write was noted in a form that this host does not read: it is told as made")
+        return instead(InDoubt(LOST))
+
+
+def _named(write: Write) -> dict[str, Json]:
+    return {"tool": write.tool, "arguments": write.arguments}
+
+
+def _left(call: str, notes: Mapping[str, Mapping[str, Json]]) -> Left:
+    told = sorted(notes.values(), key=lambda note: note.get("state") not in ("done", "failed"))
+    tool, arguments, result = told[0].get("tool"), told[0].get("arguments"), told[0].get("result")
+    return Left(
+        call,
+        tool if isinstance(tool, str) else "a tool",
+        arguments if isinstance(arguments, dict) else {},
+        result if isinstance(result, dict) else None,
+        told[0].get("state") == "done",
+    )
+
+
+def _written(left: Left) -> str:
+    said = f"{left.tool}({', '.join(f'{name}={value!r}' for name, value in left.arguments.items())})"
+    return said if len(said) <= MAX_TOLD else f"{said[:MAX_TOLD]}..."
 
 
 def _kind(write: Write) -> str:

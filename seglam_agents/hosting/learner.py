@@ -9,9 +9,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar, get_args
 
 from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.safety import unharmed
 from seglam_agents.records.outcome import Learned
 from seglam_agents.records.record import digest
 from seglam_agents.records.trace import Trace
@@ -65,7 +66,10 @@ class Learner(Generic[C]):
 
     Args:
         learning: when.
-        learned: told what came of each trace; it must not raise.
+        learned: told what came of each trace.
+
+    Raises:
+        ValueError: learning is none of these.
     """
 
     learning: Learning = "inline"
@@ -75,6 +79,10 @@ class Learner(Generic[C]):
     _waiting: set[Future[None]] = field(default_factory=set[Future[None]])
     _back_off: BackOff = field(default_factory=BackOff)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        if self.learning not in get_args(Learning):
+            raise ValueError(f"learning={self.learning!r}: it is one of {', '.join(get_args(Learning))}")
 
     def learn(self, cache: C, trace: Trace) -> None:
         """Learn from a trace. Never raises."""
@@ -126,7 +134,8 @@ class Learner(Generic[C]):
         logger.info("learnt from a run: %s %s", learned.status, learned.procedure or learned.reason)
         self._back_off.told(key, failed=learned.status == "failed")
         if self.learned is not None:
-            self.learned(cache, trace, learned)
+            with unharmed("what is told of learning raised; what was learnt stands"):
+                self.learned(cache, trace, learned)
 
     def _failed(self, key: str) -> None:
         logger.exception("learning failed; the run is not touched")

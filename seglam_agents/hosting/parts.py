@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError
 from seglam_agents.hosting.driver import Driver
 from seglam_agents.hosting.traces import Said, trace_of
 from seglam_agents.hosting.turn import Asked, Carried, Say, Switch, Turn, View, new_id
-from seglam_agents.records.record import Json, Record
+from seglam_agents.hosting.values import mapping
+from seglam_agents.records.record import Json, Record, known_fields
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.usage import Usage
 
@@ -55,6 +56,8 @@ class Part(Record):
     said: tuple[Spoken, ...] = ()
     instructions: str = ""
     """What this agent is told, and those were that handed the request over to it."""
+    own: str = ""
+    """What this agent itself is told."""
     before: int = 0
     """Calls of the run that were made before the part began."""
     trace: Trace | None = None
@@ -170,12 +173,19 @@ class RunStore(Protocol):
 
 
 async def load_run(store: RunStore) -> AgentRun:
-    """Return what is known of a run; what another version has kept is not, and the run goes on without the cache."""
-    document = await store.get(KEY, default=None)
+    """Return what is known of a run; what cannot be read is not, and the run goes on without the cache."""
+    document = mapping(await store.get(KEY, default=None))
     try:
-        return AgentRun.model_validate(document) if document is not None else AgentRun()
+        # While workers are replaced one by one, a newer one may have noted more: what this one knows still holds.
+        parts = {name: _part(mapping(part)) for name, part in mapping(document.get("parts")).items()}
+        return AgentRun.model_validate({**known_fields(AgentRun, document), **({"parts": parts} if parts else {})})
     except ValidationError:
         return AgentRun()
+
+
+def _part(document: Mapping[str, object]) -> Mapping[str, object]:
+    turn = mapping(document.get("turn"))
+    return {**known_fields(Part, document), **({"turn": known_fields(Turn, turn)} if turn else {})}
 
 
 async def save_run(store: RunStore, ran: AgentRun) -> None:

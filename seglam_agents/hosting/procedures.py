@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import islice
 from typing import Annotated, Literal, cast
 
 from pydantic import (
@@ -110,13 +112,14 @@ def nearest(
     try:
         entries = serving(cache, available)
         if query is None or not entries:
-            return sorted(entries, key=lambda entry: (-entry.statistics.hits, entry.procedure.id))[:k]
+            return _first(cache, sorted(entries, key=lambda x: (-x.statistics.hits, x.procedure.id)), k)
         near = _near(cache, query, 4 * k, embedder)
         ranks = {entry.procedure.id: rank for rank, entry in enumerate(near)}
         words = _words(query)
-        return sorted(
+        ranked = sorted(
             entries, key=lambda x: (ranks.get(x.procedure.id, len(near)), -_overlap(x, words), x.procedure.id)
-        )[:k]
+        )
+        return _first(cache, ranked, k)
     except Exception:
         logger.exception("no procedures can be offered as tools")
         return []
@@ -236,6 +239,29 @@ def _untitled(value: Json, *, named: bool = False) -> Json:
         for key, item in value.items()
         if named or key != "title" or not isinstance(item, str)
     }
+
+
+def _first(cache: HostedCache, entries: Sequence[Entry], k: int) -> list[Entry]:
+    """Return the first k that serve under the conditions of today."""
+    return list(islice((entry for entry in entries if _serves(cache, entry)), max(k, 0)))
+
+
+def _serves(cache: HostedCache, entry: Entry) -> bool:
+    bound = cache.bind(entry.procedure.id, {})
+    return not isinstance(bound, Refused) or bound.kind != "no such procedure"
+
+
+def known_effects(effects: Mapping[str, Effect] | None, names: Collection[str]) -> Mapping[str, Effect]:
+    """Return the declared effects of tools, by name. Those of tools that are not here are left alone.
+
+    Raises:
+        ValueError: a name is that of no tool, and nearly that of one: a typing error would make it a tool that writes.
+    """
+    for name in effects or {}:
+        near = [] if name in names else get_close_matches(name, names, 1, 0.8)
+        if near and near[0] not in (effects or {}):
+            raise ValueError(f"there is no tool {name!r} whose effect could be told: is {near[0]!r} meant?")
+    return effects or {}
 
 
 def _offered(entry: Entry, available: set[str] | None) -> bool:

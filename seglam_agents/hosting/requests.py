@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seglam_agents.flow import Flow, drive, work
-from seglam_agents.hosting.journal import InDoubt, Journal, Known, Write, once
+from seglam_agents.hosting.journal import InDoubt, Journal, Known, Left, Write, call_key, once
 from seglam_agents.hosting.turn import new_id, origin_of
 from seglam_agents.records.exchange import encoded_or_described
-from seglam_agents.records.record import Json, digest
+from seglam_agents.records.outcome import Deopt, Hit, Miss, Outcome
+from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import decode, encode
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
 
@@ -24,17 +25,24 @@ class _Named:
 
     place: str
     attempt: str = field(default_factory=lambda: new_id("attempt"))
-    numbers: Iterator[int] = field(default_factory=itertools.count)
+    made: list[tuple[str, dict[str, Json]]] = field(default_factory=list[tuple[str, dict[str, Json]]])
+    before: list[str] = field(default_factory=list[str])
 
 
 _named: ContextVar[_Named | None] = ContextVar("seglam_request", default=None)
 
 
 @contextmanager
-def named(request_id: str | None, text: str) -> Generator[None]:
-    """Say that what is done within belongs to a request that its caller has named; None for one without a name."""
-    place = digest(origin_of(None, request_id=request_id), text)
-    token = _named.set(_Named(place) if request_id else None)
+def named(request_id: str | int | None) -> Generator[None]:
+    """Say that what is done within belongs to a request that its caller has named; None for one without a name.
+
+    Raises:
+        ValueError: the name is empty.
+    """
+    if request_id is not None and not str(request_id).strip():
+        raise ValueError("request_id is empty, and names no request: pass the id of the delivery, or None for none")
+    known = None if request_id is None else _Named(origin_of(None, request_id=str(request_id)))
+    token = _named.set(known)
     try:
         yield
     finally:
@@ -46,13 +54,50 @@ def call_once(journal: Journal, tool: Tool, call: ToolCall, run: Callable[[], To
     request = _named.get()
     if request is None:
         return run()
-    number = next(request.numbers)
-    write = None
-    if tool.effect == "write":
-        arguments: dict[str, Json] = {name: encoded_or_described(value) for name, value in call.arguments.items()}
-        key = digest("", number, tool.name, arguments)
-        write = Write(place=request.place, call=key, tool=tool.name, idempotent=tool.idempotent)
+    write = _write(request, tool, call) if tool.effect == "write" else None
     return drive(once(journal, write, request.attempt, lambda: _run(run), instead=_instead, document=_document))
+
+
+def resumed(journal: Journal, outcome: Outcome) -> Outcome:
+    """Return an outcome with what earlier attempts at the named request wrote and this one did not ask for.
+
+    An answer that knows nothing of them is none: whoever goes on has to be told.
+    """
+    request = _named.get()
+    if request is None or not isinstance(outcome, (Hit, Deopt, Miss)):
+        return outcome
+    left = tuple(left for left in journal.left(request.place) if left.call not in request.before)
+    if not left:
+        return outcome
+    steps = tuple(_step(one) for one in left)
+    said = f"an earlier attempt at this request called {', '.join(one.tool for one in left)}: do not repeat it"
+    if isinstance(outcome, Hit):
+        return Deopt(
+            reason=said, citation=outcome.citation, kind="host", steps=(*steps, *outcome.steps), timing=outcome.timing
+        )
+    return replace(outcome, reason=f"{outcome.reason}; {said}", steps=(*steps, *outcome.steps))
+
+
+def _step(left: Left) -> ToolStep:
+    arguments = dict(left.arguments)
+    if left.done and left.document is not None:
+        return ToolStep(tool=left.tool, arguments=arguments, result=left.text)
+    return ToolStep(tool=left.tool, arguments=arguments, error=left.text, missing=True)
+
+
+def _write(request: _Named, tool: Tool, call: ToolCall) -> Write:
+    arguments: dict[str, Json] = {name: encoded_or_described(value) for name, value in call.arguments.items()}
+    write = Write(
+        place=request.place,
+        call=call_key(tool.name, arguments, request.made),
+        tool=tool.name,
+        idempotent=tool.idempotent,
+        arguments=arguments,
+        before=tuple(request.before),
+    )
+    request.made.append((tool.name, arguments))
+    request.before.append(write.call)
+    return write
 
 
 def _run(run: Callable[[], ToolResult]) -> Flow[ToolResult]:
@@ -63,7 +108,7 @@ def _instead(told: Known | InDoubt) -> ToolResult:
     if isinstance(told, InDoubt):
         return ToolResult(error=told.text)
     error = told.document.get("error")
-    return ToolResult(error=str(error)) if error is not None else ToolResult(value=decode(told.document.get("value")))
+    return ToolResult(error=str(error)) if error is not None else ToolResult(value=decode(told.document["value"]))
 
 
 def _document(result: ToolResult) -> tuple[Mapping[str, Json], bool]:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from seglam_agents.hosting.journal import Write
+from seglam_agents.hosting.journal import Write, call_key
 from seglam_agents.records.outcome import Plan
 from seglam_agents.records.record import Json, Record, digest
 from seglam_agents.records.request import Request
@@ -24,6 +24,8 @@ TurnStatus: TypeAlias = Literal["new", "off", "miss", "running", "hit", "gave up
 Switch: TypeAlias = Literal["on", "off", "refresh"]
 """Of one run. `off`: neither served nor learnt. `refresh`: not served, but learnt anew."""
 EventName: TypeAlias = Literal["seglam.lookup", "seglam.hit", "seglam.deopt"]
+
+RETOLD = "what the agent is told has changed since the turn began"
 
 
 class Asked(Record):
@@ -40,6 +42,15 @@ class Called(Asked):
     text: str = ""
 
 
+class Left(Asked):
+    """A write of an earlier attempt at the turn, which is told to whoever goes on with it."""
+
+    key: str
+    """`Write.call`."""
+    text: str
+    """What is told of its result."""
+
+
 class Turn(Record):
     """What the cache knows of the running turn. Hosts keep it with their own state, so that any worker goes on."""
 
@@ -50,8 +61,8 @@ class Turn(Record):
     """Names the turn for every attempt at it (`origin_of`); empty where nothing does, and no write is noted."""
     message: str = ""
     """The host's own id of the message that began it."""
-    instructions: str = ""
-    """Digest of what the agent is told in this turn; empty for what its cache was made with."""
+    instructions: str | None = None
+    """Digest of what the agent is told in this turn; None where the host does not see it: as its cache was opened."""
     alone: bool = False
     """True where the person's message was the whole history, before anything of it was left out."""
     text: str = ""
@@ -59,6 +70,10 @@ class Turn(Record):
     context: dict[str, Json] = Field(default_factory=dict[str, Json])
     plan: Plan | None = None
     asked: tuple[Asked, ...] = ()
+    scope: str = ""
+    """The key of the scope that it was looked up in, whose journal has its writes."""
+    left: tuple[Left, ...] = ()
+    """What earlier attempts at it wrote."""
     proposed: tuple[Asked, ...] = ()
     """What the model asked for, before a person looked at it."""
     called: Called | None = None
@@ -91,16 +106,48 @@ class Turn(Record):
 
     def write(self, call_id: str | None) -> Write | None:
         """Return what names a write that the procedure asked for, whichever attempt it is; None for other calls."""
-        for number, asked in enumerate(self.asked):
-            if self.plan is None or asked.id != call_id:
+        uses = {use.name: use for use in self.plan.tools if use.effect == "write"} if self.plan else {}
+        made: list[tuple[str, Mapping[str, Json]]] = []
+        before: list[str] = []
+        for asked in self.asked if self.origin else ():
+            if (use := uses.get(asked.tool)) is None:
                 continue
-            use = next((use for use in self.plan.tools if use.name == asked.tool), None)
-            if use is None or use.effect != "write" or not self.origin:
-                return None
-            by = self.called.id if self.called else ""
-            call = digest(by, number, asked.tool, asked.arguments)
-            return Write(place=digest(self.origin, self.text), call=call, tool=use.name, idempotent=use.idempotent)
+            call = call_key(asked.tool, asked.arguments, made)
+            if asked.id == call_id:
+                # Another call of the model is another wish, though it be of the same procedure.
+                place = digest(self.origin, self.called.id) if self.called else self.origin
+                return Write(
+                    place=place,
+                    call=call,
+                    tool=use.name,
+                    idempotent=use.idempotent,
+                    arguments=asked.arguments,
+                    scope=self.scope,
+                    before=tuple(before),
+                )
+            made.append((asked.tool, asked.arguments))
+            before.append(call)
         return None
+
+    @property
+    def untaken(self) -> tuple[Left, ...]:
+        """What earlier attempts wrote and this one did not ask for."""
+        writes = (self.write(asked.id) for asked in self.asked)
+        taken = {write.call for write in writes if write is not None}
+        return tuple(left for left in self.left if left.key not in taken)
+
+
+def retold(turn: Turn, instructions: str | None) -> Turn:
+    """Return a turn under what its agent is told at this step; what was looked up without knowing is looked up again.
+
+    A turn whose procedure has asked for something keeps what it began under: the host gives it up where that differs.
+    """
+    if instructions == turn.instructions or turn.asked or turn.status not in ("new", "running", "miss"):
+        return turn
+    if turn.status == "miss":
+        return turn.model_copy(update={"instructions": instructions})
+    fresh = Turn(key=turn.key, origin=turn.origin, message=turn.message, alone=turn.alone)
+    return fresh.model_copy(update={"instructions": instructions})
 
 
 def new_id(prefix: str = "seglam") -> str:
@@ -116,18 +163,32 @@ def switch_of(said: object) -> Switch:
     return "on" if word in ("", "on", "true", "yes", "1") else "off"
 
 
-def origin_of(thread: str | None, last: str = "", request_id: str | None = None) -> str:
+def origin_of(
+    thread: str | None,
+    last: str = "",
+    request_id: str | None = None,
+    *,
+    words: str = "",
+    within: str = "",
+    agent: str = "",
+) -> str:
     """Return what names a turn for every attempt at it, or nothing where nothing does.
 
     Args:
         thread: the conversation, where the host keeps one.
         last: what names the last *finished* turn of it, such as the id of its last message or its checkpoint. What an
             attempt that did not come to its end has left behind must not be in it.
-        request_id: the caller's own name of the request; it counts for more than the thread.
+        request_id: the caller's own name of the request, however it is worded; it counts for more than the thread.
+        words: what was asked, as the person wrote it: a thread may have been given something else after a crash, and an
+            agent within another one several things in one request.
+        within: where in the host the turn is, the same in every attempt; empty for the outermost agent.
+        agent: the name of the agent in its host, where several may be asked by one name of a thread or a request.
     """
+    said = " ".join(words.casefold().split())
+    by = [part for part in (agent, within and f"{within}/{said}") if part]
     if request_id:
-        return digest("request", request_id)
-    return digest("thread", thread, last) if thread else ""
+        return digest("request", request_id, *by)
+    return digest("thread", thread, last, said, *by) if thread else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +293,9 @@ class Pass:
 
     turn: Turn
     events: tuple[Event, ...] = ()
+    left: tuple[Left, ...] = ()
+    """What earlier attempts at the turn wrote, where the history does not say it: the host tells the model, by a call
+    with its result for each."""
 
 
 Decision: TypeAlias = Say | SayAnswer | GiveBack | Pass

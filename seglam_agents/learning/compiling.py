@@ -32,6 +32,7 @@ from seglam_agents.learning.interpreter import interpret
 from seglam_agents.learning.kinds import Kind, Kinds
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import AdmissionReport, Check, Entry
+from seglam_agents.records.errors import SchemaError
 from seglam_agents.records.outcome import Learned
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json, digest
@@ -195,7 +196,11 @@ class Compiling:
 
         Two versions of an agent, as in a roll-out, must not take a procedure from each other.
         """
-        current = None if parent else self.entries.store.get(procedure.scope, procedure.id)
+        try:
+            current = None if parent else self.entries.store.get(procedure.scope, procedure.id)
+        except SchemaError:
+            # Of a newer version of this package: it stays as it is, for whoever can read it.
+            return procedure.model_copy(update={"id": f"{procedure.id}-{digest(procedure.content_hash, length=6)}"})
         if current is None or current.procedure.conditions.key == procedure.conditions.key:
             return procedure
         return procedure.model_copy(update={"id": f"{procedure.id}-{digest(procedure.conditions.key, length=6)}"})

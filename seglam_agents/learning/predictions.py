@@ -11,6 +11,7 @@ from seglam_agents.admission.rerun import rerun
 from seglam_agents.compilers.base import Known
 from seglam_agents.guards.guard import Accepted
 from seglam_agents.guards.normal import normalise
+from seglam_agents.records.record import Json
 from seglam_agents.records.trace import Trace
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded
@@ -26,6 +27,8 @@ class Prediction:
     reason: str = ""
     template: str = ""
     """The wording that the guard accepted the request by."""
+    answer: Json = None
+    """What the procedure would have answered, where it came to an answer."""
 
 
 def predict(
@@ -53,4 +56,4 @@ def predict(
     }
     templates = loaded.procedure.guard.templates
     template = templates[judgement.template] if judgement.template < len(templates) else ""
-    return Prediction(foretold[again.verdict], again.reason, template)
+    return Prediction(foretold[again.verdict], again.reason, template, again.answer)

@@ -10,6 +10,7 @@ from seglam_agents.learning.predictions import Prediction, predict
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import same
 from seglam_agents.serving.conditions import conditions_of
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded
@@ -82,11 +83,10 @@ class Shadows:
         said = self._predict(served.loaded, trace)
         if said.foretold == "silent":
             return False
-        scope, procedure_id = trace.request.scope, served.loaded.procedure.id
         conditions = conditions_of(served.entry, self.instructions, self.tools).key
-        return (
-            self.entries.confirm(scope, procedure_id, conditions, trace.id, agreed=said.foretold == "right") is not None
-        )
+        # What else is to be said is for new instructions to say: the facts alone do not agree with them.
+        agreed = said.foretold == "right" and same(said.answer, trace.answer)
+        return self.entries.confirm(trace, served.loaded.procedure.id, conditions, agreed=agreed) is not None
 
     def _predict(self, loaded: Loaded, trace: Trace) -> Prediction:
         now = trace.recorded_at.replace(tzinfo=None) if self.clock and trace.recorded_at else None

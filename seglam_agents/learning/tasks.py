@@ -16,7 +16,7 @@ from seglam_agents.learning.kinds import Kind
 from seglam_agents.learning.tracebook import TraceBook
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.request import Request
-from seglam_agents.records.tools import Tool
+from seglam_agents.records.tools import Tool, same_condition
 from seglam_agents.records.trace import Trace
 from seglam_agents.serving.retriever import Retriever
 from seglam_agents.stores.base import ProcedureStore, SearchableStore
@@ -53,7 +53,9 @@ class Tasks:
 
     def holds_for(self, trace: Trace) -> bool:
         """Tell whether a run happened under the conditions of today: what others taught is no evidence now."""
-        same = all(trace.schemas.get(name, tool.schema_hash) == tool.schema_hash for name, tool in self.tools.items())
+        same = all(
+            same_condition(trace.schemas.get(name, tool.condition), tool.condition) for name, tool in self.tools.items()
+        )
         return same and trace.instructions == self.instructions
 
     def of_request(self, known: Known, kind: Kind, vector: Sequence[float], finding: str = "") -> CompileTask:

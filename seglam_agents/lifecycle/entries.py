@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from seglam_agents.lifecycle.transitions import moved, replaced
 from seglam_agents.records.entry import (
+    MAX_CONFIRMING,
     AdmissionReport,
     Confirmation,
     Entry,
@@ -19,8 +20,9 @@ from seglam_agents.records.entry import (
     wordings_of,
 )
 from seglam_agents.records.errors import ConflictError
-from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.procedure import Example, Procedure
 from seglam_agents.records.request import Scope
+from seglam_agents.records.trace import Trace
 from seglam_agents.stores.base import ProcedureStore, note_agent
 
 MAX_IDS = 100
@@ -97,19 +99,20 @@ class Entries:
 
         self.change(procedure.scope, procedure.id, change)
 
-    def confirm(self, scope: Scope, procedure_id: str, conditions: str, trace_id: str, *, agreed: bool) -> Entry | None:
+    def confirm(self, trace: Trace, procedure_id: str, conditions: str, *, agreed: bool) -> Entry | None:
         """Note that a run under other conditions did what the procedure said, or did not."""
 
         def change(entry: Entry) -> Entry | None:
             known = entry.confirmation(conditions)
-            if trace_id in (*known.agreed, *known.differed):
+            if trace.id in (*known.agreed, *known.differed):
                 return None
-            field = "agreed" if agreed else "differed"
-            noted = known.model_copy(update={field: (*getattr(known, field), trace_id)})
+            noted = _agreeing(known, trace) if agreed else _differing(known, trace)
+            if noted is known:
+                return None
             others = (item for item in entry.confirmations if item.conditions != conditions)
             return entry.model_copy(update={"confirmations": (*others, noted)})
 
-        return self.change(scope, procedure_id, change)
+        return self.change(trace.request.scope, procedure_id, change)
 
     def foretold(
         self, scope: Scope, procedure_id: str, template: str, trace_id: str, *, wrong: str = ""
@@ -197,6 +200,18 @@ def _counted(entry: Entry, more: Statistics) -> Entry:
             )
         }
     )
+
+
+def _agreeing(known: Confirmation, trace: Trace) -> Confirmation:
+    request = Example(text=trace.request.text, context=trace.request.context, origin="trace", trace_id=trace.id)
+    again = any((other.text, other.context) == (request.text, request.context) for other in known.requests)
+    if again or len(known.requests) >= MAX_CONFIRMING:
+        return known
+    return known.model_copy(update={"agreed": (*known.agreed, trace.id), "requests": (*known.requests, request)})
+
+
+def _differing(known: Confirmation, trace: Trace) -> Confirmation:
+    return known.model_copy(update={"differed": (*known.differed, trace.id)[:MAX_CONFIRMING]})
 
 
 def _inherited(wordings: tuple[Wording, ...], current: Entry | None) -> tuple[Wording, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.procedure import Example, Procedure
 from seglam_agents.records.record import Migration, Record, VersionedRecord
 
 Status: TypeAlias = Literal["candidate", "shadow", "active", "suspended", "quarantined", "retired"]
@@ -56,6 +56,10 @@ class Transition(Record):
     at: datetime | None = None
 
 
+MAX_CONFIRMING = 64
+"""Requests that are kept of the runs that agree under other conditions."""
+
+
 class Confirmation(Record):
     """What runs said of a procedure under other conditions than those it was learnt under."""
 
@@ -63,6 +67,8 @@ class Confirmation(Record):
     """The key of the conditions."""
     agreed: tuple[str, ...] = ()
     """Ids of runs that did what the procedure said."""
+    requests: tuple[Example, ...] = ()
+    """What was asked in those runs, each once: one request asked again says nothing new."""
     differed: tuple[str, ...] = ()
     """Ids of runs that did not."""
 

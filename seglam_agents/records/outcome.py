@@ -105,10 +105,10 @@ HitKind: TypeAlias = Literal["guard", "called"]
 """`guard`: a guard accepted the text. `called`: the procedure was called by name, with arguments."""
 RecognisedKind: TypeAlias = Literal["ride", "call"]
 """`ride`: in the call that would have answered. `call`: in a short call of its own."""
-MissKind: TypeAlias = Literal["unknown", "declined", "conflict", "not tried", "sandbox", "broken"]
+MissKind: TypeAlias = Literal["unknown", "declined", "conflict", "not tried", "sandbox", "shadow", "broken"]
 """`unknown`: nothing stored is like the request. `declined`: guards were asked and none accepted. `conflict`: several
 accepted and disagreed. `not tried`: the request was not looked up. `sandbox`: a procedure accepts it whose
-sandbox is not here. `broken`: the cache is broken."""
+sandbox is not here. `shadow`: a procedure accepts it that runs in shadow. `broken`: the cache is broken."""
 RefusedKind: TypeAlias = Literal["empty", "too long", "not text", "no such procedure", "arguments", "broken"]
 
 
@@ -190,6 +190,8 @@ class Miss:
     answer: Json = None
     answered_by: Literal["nobody", "model", "new procedure"] = "nobody"
     stops: tuple[Stop, ...] = ()
+    steps: tuple[ToolStep, ...] = ()
+    """Writes of an earlier attempt at the same named request (`request_id`), which are not to be repeated."""
     learned: Learned | None = None
     usage: Usage = Usage()
     timing: Timing = Timing()

@@ -52,6 +52,8 @@ class ToolUse(Record):
     arguments: tuple[str, ...] = ()
     called: str = ""
     """What the body calls it where its name is none that code can use: `get_price` for "get-price"."""
+    condition: str = ""
+    """What a model read of it (`Tool.condition`); empty in older records."""
 
     @classmethod
     def of(cls, tool: Tool, called: str = "") -> Self:
@@ -68,7 +70,14 @@ class ToolUse(Record):
             idempotent=tool.idempotent,
             schema_hash=tool.schema_hash,
             arguments=tool.argument_names,
+            condition=tool.condition,
         )
+
+    def today(self, tool: Tool | None) -> Self:
+        """Return it as the tool is declared now: a wrong effect may have been mended since it was learnt."""
+        if tool is None or tool.schema_hash == self.schema_hash:
+            return self
+        return self.of(tool).model_copy(update={"called": self.called, "condition": self.condition})
 
 
 class Example(Record):
@@ -116,7 +125,7 @@ class Conditions(Record):
     instructions: str = ""
     """Digest of the agent's effective instructions; empty where it has none."""
     tools: dict[str, str] = Field(default_factory=dict[str, str])
-    """Schema hashes of the tools that the procedure uses, by name."""
+    """`Tool.condition` of the tools that the procedure uses, by name; of older records the schema's part alone."""
 
     @property
     def key(self) -> str:
@@ -178,7 +187,10 @@ class Procedure(VersionedRecord):
             self.guard.model_dump(mode="json"),
             self.body,
             [parameter.model_dump(mode="json") for parameter in self.parameters],
-            [tool.model_dump(mode="json", exclude=set() if tool.called else {"called"}) for tool in self.tools],
+            [
+                tool.model_dump(mode="json", exclude={"condition"} if tool.called else {"condition", "called"})
+                for tool in self.tools
+            ],
             *later,
             length=64,
         )
@@ -191,7 +203,8 @@ class Procedure(VersionedRecord):
     @property
     def conditions(self) -> Conditions:
         """What held when it was learnt."""
-        return Conditions(instructions=self.instructions, tools={tool.name: tool.schema_hash for tool in self.tools})
+        used = {tool.name: tool.condition or tool.schema_hash for tool in self.tools}
+        return Conditions(instructions=self.instructions, tools=used)
 
     @property
     def key(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -51,7 +51,7 @@ class VersionedRecord(Record):
         if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= cls.SCHEMA:
             raise SchemaError(
                 f"{cls.__name__} of schema {version!r} cannot be read: this package reads 1 to {cls.SCHEMA}. "
-                "Upgrade seglam-agents, or restore the store from a bundle of this version."
+                "Upgrade seglam-agents, or restore the store from a backup of this version."
             )
         try:
             for migrate in cls.MIGRATIONS[version - 1 :]:
@@ -60,6 +60,11 @@ class VersionedRecord(Record):
             return cls.model_validate_json(json.dumps(fields))
         except (ValidationError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise SchemaError(f"not a {cls.__name__}: {error}") from error
+
+
+def known_fields(kind: type[Record], document: Mapping[str, object]) -> dict[str, object]:
+    """Return those fields of a document that a record of this version has."""
+    return {key: value for key, value in document.items() if key in kind.model_fields}
 
 
 def digest(*parts: object, length: int = 16) -> str:

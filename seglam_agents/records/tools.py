@@ -54,6 +54,11 @@ class Tool(Record):
         """Changes when the arguments or the effect change: a procedure that used the old ones is stale."""
         return digest(self.parameters, self.effect, self.idempotent)
 
+    @property
+    def condition(self) -> str:
+        """Changes when anything changes that a model reads of it, its description too: see `same_condition`."""
+        return f"{self.schema_hash}/{digest(' '.join(self.description.split()))}"
+
 
 @dataclass(frozen=True, slots=True)
 class HostTool:
@@ -72,6 +77,16 @@ class HostTool:
                 f"the function of {self.tool.name} is async, and a body waits for no event loop: pass one that blocks, "
                 "such as `lambda **arguments: asyncio.run(function(**arguments))`, or use the adapter of your framework"
             )
+
+
+def same_condition(learnt: str, today: str) -> bool:
+    """Tell whether a tool is as it was. What older records kept is the schema's part alone, and compared as such."""
+    return learnt == today or ("/" not in learnt and learnt == today.partition("/")[0])
+
+
+def same_schema(learnt: str, today: str) -> bool:
+    """Tell whether two conditions of a tool differ in its description at most."""
+    return learnt.partition("/")[0] == today.partition("/")[0]
 
 
 def reading(tools: Iterable[Tool]) -> frozenset[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.procedure import Conditions
-from seglam_agents.records.tools import Tool
+from seglam_agents.records.procedure import Conditions, Example
+from seglam_agents.records.tools import Tool, same_condition, same_schema
 
 AGREEING_TO_READ = 1
 """Runs under new conditions that must do what a procedure says before it serves again, where it changes nothing."""
@@ -16,8 +16,17 @@ AGREEING_TO_WRITE = 2
 
 def conditions_of(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> Conditions:
     """Return the conditions of today for a procedure: those of the tools that it uses, and what the agent is told."""
-    used = {use.name: tools[use.name].schema_hash for use in entry.procedure.tools if use.name in tools}
-    return Conditions(instructions=instructions, tools=used)
+    learnt = entry.procedure.conditions.tools
+    used = {name: tools[name].condition for name in learnt if name in tools}
+    # What stands in an older record says less of a tool, and is compared as far as it goes.
+    same = {name: learnt[name] if same_condition(learnt[name], today) else today for name, today in used.items()}
+    return Conditions(instructions=instructions, tools=same)
+
+
+def confirmed_by(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> tuple[Example, ...]:
+    """Return the requests of the runs that brought a procedure back; none where the conditions never changed."""
+    today = conditions_of(entry, instructions, tools)
+    return () if entry.procedure.conditions.key == today.key else entry.confirmation(today.key).requests
 
 
 def hindrance(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> str | None:
@@ -29,13 +38,15 @@ def hindrance(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> str
     if learnt.key == today.key:
         return None
     confirmed = entry.confirmation(today.key)
-    writes = any(use.effect == "write" for use in entry.procedure.tools)
+    writes = any("write" in (use.effect, use.today(tools.get(use.name)).effect) for use in entry.procedure.tools)
     needed = AGREEING_TO_WRITE if writes else AGREEING_TO_READ
-    if len(confirmed.agreed) >= needed and not confirmed.differed:
+    if len(confirmed.requests) >= needed and not confirmed.differed:
         return None
-    changed = [name for name, schema in learnt.tools.items() if today.tools.get(name) != schema]
+    changed = [name for name, condition in learnt.tools.items() if today.tools.get(name) != condition]
     what = f"the schema of {' and '.join(changed)}" if changed else "the agent's instructions"
-    said = f"{len(confirmed.agreed)} of {needed} runs agree" + (
+    if changed and all(same_schema(learnt.tools[name], today.tools.get(name, "")) for name in changed):
+        what = f"the description of {' and '.join(changed)}"
+    said = f"{len(confirmed.requests)} of {needed} runs agree" + (
         f", {len(confirmed.differed)} differ" if confirmed.differed else ""
     )
     return f"{what} changed since it was learnt: it runs in shadow, {said}"

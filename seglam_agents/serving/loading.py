@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
 from seglam_agents.guards.locales import notation
-from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
+from seglam_agents.guards.narrow import AS_SEEN, WRITE_RANGE, WriteRange
 from seglam_agents.records.errors import SandboxError, StaleError
-from seglam_agents.records.procedure import FIRST_SANDBOX, Parameter, Procedure, ToolUse
+from seglam_agents.records.procedure import FIRST_SANDBOX, Example, Parameter, Procedure, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
@@ -58,6 +58,8 @@ def load(
     limits: Limits,
     locale: str = "",
     write_range: WriteRange = WRITE_RANGE,
+    confirmed: Sequence[Example] = (),
+    content_hash: str = "",
 ) -> Loaded:
     """Compile a procedure's guard and prepare its program.
 
@@ -68,19 +70,27 @@ def load(
         limits: of a guard that is code.
         locale: how users write numbers, dates and money; empty for the notation that slots read.
         write_range: how far beyond the numbers seen others may lie where something is written.
+        confirmed: the requests of the runs that brought it back under other conditions than it was learnt under. What
+            it writes there has to lie between those of these runs: a new prompt may say how far it goes.
+        content_hash: that of the procedure as it is stored, where some of its wordings were taken out.
 
     Raises:
         StaleError: a tool of it is gone.
         TemplateError: its guard cannot be read.
         PredicateError: its predicate cannot be read.
     """
+    content_hash = content_hash or procedure.content_hash
     used = tuple(_named(use, _current(use.name, tools)) for use in procedure.tools)
+    # Whether something is written is what the tools say today.
+    procedure = procedure.model_copy(update={"tools": tuple(use.today(tools.get(use.name)) for use in procedure.tools)})
     context = [parameter for parameter in procedure.parameters if parameter.source == "context"]
     looks_at = names_read(procedure.body)
     arguments = signature(procedure.body)
     written = notation(locale) if locale else None
-    seen = [(example.text, example.context) for example in procedure.examples]
+    seen = [(example.text, example.context) for example in (confirmed or procedure.examples)]
     command, within = _is_command(procedure), write_range if _is_held(procedure) else None
+    if confirmed and writes(procedure):
+        within = AS_SEEN
     guard = (
         CodeGuard(
             procedure.guard.code,
@@ -107,7 +117,7 @@ def load(
         )
     )
     program = Program(procedure.body, "run", used, sandbox=procedure.home)
-    return Loaded(procedure, guard, program, arguments, procedure.content_hash, missing(program, sandbox))
+    return Loaded(procedure, guard, program, arguments, content_hash, missing(program, sandbox))
 
 
 def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], clock: bool) -> Procedure:
@@ -119,6 +129,11 @@ def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool],
     used = tuple(_named(use, tools[use.name]) for use in procedure.tools if use.name in tools)
     choice = sandbox.choose(Program(procedure.body, "run", used, clock=clock))
     return procedure.model_copy(update={"sandbox": choice.sandbox or sandbox.offered[0]})
+
+
+def writes(procedure: Procedure) -> bool:
+    """Tell whether a procedure changes something."""
+    return any(use.effect == "write" for use in procedure.tools)
 
 
 def missing(program: Program, sandbox: Sandbox) -> str:
@@ -141,13 +156,12 @@ def _lacking(program: Program, sandbox: Sandbox) -> str:
 
 def _is_command(procedure: Procedure) -> bool:
     """Tell whether a procedure changes something, and none of the requests that it is known for was a question."""
-    writes = any(use.effect == "write" for use in procedure.tools)
-    return writes and not any(example.text.rstrip().endswith("?") for example in procedure.examples)
+    return writes(procedure) and not any(example.text.rstrip().endswith("?") for example in procedure.examples)
 
 
 def _is_held(procedure: Procedure) -> bool:
     """Tell whether a guard must hold what is written to what was seen; a body made from runs does so itself."""
-    return procedure.provenance.compiler != "traces" and any(use.effect == "write" for use in procedure.tools)
+    return procedure.provenance.compiler != "traces" and writes(procedure)
 
 
 def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str, Value] | str:

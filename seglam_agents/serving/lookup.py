@@ -10,7 +10,7 @@ from datetime import datetime
 
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import NormalText, normalise
-from seglam_agents.records.errors import said
+from seglam_agents.records.errors import StoreError, said
 from seglam_agents.records.outcome import (
     Action,
     Call,
@@ -45,6 +45,7 @@ MAX_CALLS = 64
 CODE_SECONDS = 0.3
 """What all guards that are code may take of one request together; each has a limit of its own besides."""
 _NOT_ASKED = f"not asked: the guards before it took more than {CODE_SECONDS} s"
+_BEYOND = "conditions changed since it was learnt, and what this writes lies beyond the runs that agreed since then"
 MAX_EXPLAINED = 5
 """Guards that an explanation goes into, nearest first."""
 
@@ -95,7 +96,7 @@ class Lookup:
         try:
             return self(request)
         except Exception as error:
-            logger.exception("lookup failed; the request goes on as a miss")
+            _tell("lookup failed", error)
             return _broken(error)
 
     def revision(self, scope: Scope) -> int:
@@ -119,7 +120,7 @@ class Lookup:
         try:
             return self.plan(request)
         except Exception as error:
-            logger.exception("planning failed; the request goes on as a miss")
+            _tell("planning failed", error)
             return _broken(error)
 
     def plan(self, request: Request) -> Plan | Miss | Refused:
@@ -217,6 +218,10 @@ class Lookup:
                 stops = (*absent, *stops)
                 reason = f"{absent[0].procedure} would answer, but {absent[0].reason}"
                 return Miss(kind="sandbox", reason=reason, stops=stops, timing=timing)
+            if shadows := self._shadows(request, text):
+                stops = (*shadows, *stops)
+                reason = f"{shadows[0].procedure} would accept, but serves nothing: {shadows[0].reason}"
+                return Miss(kind="shadow", reason=reason, stops=stops, timing=timing)
             if stops:
                 return Miss(kind="declined", reason="no guard accepts the request", stops=stops, timing=timing)
             return Miss(kind="unknown", reason="no stored procedure is like the request", timing=timing)
@@ -291,9 +296,9 @@ class Lookup:
             Stop(
                 procedure=served.loaded.procedure.key,
                 stage="shadow",
-                reason=self.retriever.hindrance(served.entry) or "it runs in shadow",
+                reason=self.retriever.hindrance(served.entry) or _BEYOND,
             )
-            for served in self.retriever.shadowing(request.scope)
+            for served in self.retriever.shadows_of(request.scope, text)
             if isinstance(served.loaded.guard.match(text, request.context), Accepted)
         )
 
@@ -396,6 +401,12 @@ def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
         case Call(tool=tool):
             reason = f"wants {tool}, which nobody can carry out here"
             return Deopt(reason=reason, kind="host", citation=citation, steps=ran.steps, timing=timing)
+
+
+def _tell(what: str, error: Exception) -> None:
+    # Of a store it says all that there is to know; a traceback for every request would bury it.
+    known = isinstance(error, StoreError)
+    logger.warning("%s, and the request goes on as a miss: %s", what, said(error), exc_info=None if known else error)
 
 
 def _broken(error: Exception) -> Miss:

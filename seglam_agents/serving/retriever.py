@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from seglam_agents.guards.guard import TemplateGuard
@@ -13,11 +13,12 @@ from seglam_agents.guards.index import GuardIndex
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.guards.normal import NormalText
 from seglam_agents.records.entry import Entry
+from seglam_agents.records.procedure import Example, Procedure
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Limits, Sandbox
-from seglam_agents.serving.conditions import hindrance
-from seglam_agents.serving.loading import Loaded, load
+from seglam_agents.serving.conditions import confirmed_by, hindrance
+from seglam_agents.serving.loading import Loaded, load, writes
 from seglam_agents.stores.base import ProcedureStore
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class _Shelf:
     served: dict[str, Served] = field(default_factory=dict[str, Served])
     shadows: dict[str, Served] = field(default_factory=dict[str, Served])
     """Those that run beside the model and serve nothing."""
+    shaded: GuardIndex = field(default_factory=GuardIndex)
+    """The templates of those in shadow."""
     absent: dict[str, Served] = field(default_factory=dict[str, Served])
     """Those whose sandbox is not here: they serve nothing, and a miss names them."""
     index: GuardIndex = field(default_factory=GuardIndex)
@@ -119,6 +122,15 @@ class Retriever:
     def shadowing(self, scope: Scope) -> list[Served]:
         """Return every procedure of a scope that runs beside the model and serves nothing."""
         return list(self._fresh(scope).shadows.values())
+
+    def shadows_of(self, scope: Scope, text: NormalText) -> list[Served]:
+        """Return those in shadow that may accept a request; of those whose guard is code all."""
+        shelf = self._fresh(scope)
+        if not shelf.shadows:
+            return []
+        coded = [x for x in list(shelf.shadows.values()) if not isinstance(x.loaded.guard, TemplateGuard)]
+        found = (shelf.shadows.get(key) for key in shelf.shaded.candidates(text))
+        return [*(served for served in found if served), *coded]
 
     def absent(self, scope: Scope) -> list[Served]:
         """Return every procedure of a scope that cannot run here, because its sandbox is not there."""
@@ -194,21 +206,18 @@ class Retriever:
         for place in (shelf.served, shelf.shadows, shelf.coded, shelf.absent):
             place.pop(key, None)
         shelf.index.remove(key)
+        shelf.shaded.remove(key)
         if entry.status in ("active", "shadow"):
             self._load(shelf, entry)
 
     def _load(self, shelf: _Shelf, entry: Entry) -> None:
-        procedure = entry.procedure
+        procedure = _spoken(entry)
+        if procedure is None:
+            return  # All its wordings were found wrong.
+        confirmed = confirmed_by(entry, self._instructions, self._tools)
         try:
-            loaded = load(
-                procedure,
-                self._sandbox,
-                tools=self._tools,
-                limits=self._limits,
-                locale=self._locale,
-                write_range=self._write_range,
-            )
-            served = Served(loaded, entry)
+            served = Served(self._loaded(entry, procedure), entry)
+            loaded = served.loaded
         except Exception as error:
             # One procedure that cannot serve must not take the others down, whatever is wrong with it.
             logger.warning("procedure %s does not serve: %s: %s", procedure.key, type(error).__name__, error)
@@ -220,22 +229,57 @@ class Retriever:
         reason = self.hindrance(entry)
         if reason:
             logger.debug("procedure %s serves nothing: %s", procedure.key, reason)
-            shelf.shadows[procedure.id] = served
+            _shade(shelf, served)
             return
+        if confirmed and writes(loaded.procedure):
+            # What lies beyond the runs that brought it back is foretold on, so that these become more.
+            _shade(shelf, served)
+            served = Served(self._loaded(entry, procedure, confirmed), entry)
         shelf.served[procedure.id] = served
         if isinstance(served.loaded.guard, TemplateGuard):
             shelf.index.add(procedure.id, served.loaded.guard)
         else:
             shelf.coded[procedure.id] = served
 
+    def _loaded(self, entry: Entry, procedure: Procedure, confirmed: Sequence[Example] = ()) -> Loaded:
+        return load(
+            procedure,
+            self._sandbox,
+            tools=self._tools,
+            limits=self._limits,
+            locale=self._locale,
+            write_range=self._write_range,
+            confirmed=confirmed,
+            content_hash=entry.procedure.content_hash,
+        )
+
+
+def _spoken(entry: Entry) -> Procedure | None:
+    """Return a procedure with those templates alone whose wordings serve; None where none does."""
+    taken_out = {wording.template for wording in entry.wordings if wording.status in ("suspended", "retired")}
+    guard = entry.procedure.guard
+    if taken_out.isdisjoint(guard.templates):
+        return entry.procedure
+    kept = tuple(template for template in guard.templates if template not in taken_out)
+    if not kept:
+        return None
+    return entry.procedure.model_copy(update={"guard": guard.model_copy(update={"templates": kept})})
+
+
+def _shade(shelf: _Shelf, served: Served) -> None:
+    shelf.shadows[served.entry.procedure.id] = served
+    if isinstance(served.loaded.guard, TemplateGuard):
+        shelf.shaded.add(served.entry.procedure.id, served.loaded.guard)
+
 
 def _judged_alike(known: Entry, entry: Entry) -> bool:
     """Tell whether only statistics and evidence changed."""
-    return (known.status, known.procedure, known.confirmations) == (
-        entry.status,
-        entry.procedure,
-        entry.confirmations,
-    )
+    return _serves_as(known) == _serves_as(entry)
+
+
+def _serves_as(entry: Entry) -> tuple[object, ...]:
+    wordings = tuple((wording.template, wording.status) for wording in entry.wordings)
+    return entry.status, entry.procedure, entry.confirmations, wordings
 
 
 def _share(required: frozenset[str], present: frozenset[str]) -> float:

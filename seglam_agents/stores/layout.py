@@ -160,8 +160,7 @@ def require_length(stored: int | None, given: int) -> None:
     if stored is not None and stored != given:
         raise StoreError(
             f"this embedder gives vectors of length {given}, but the store holds vectors of length {stored}: it was "
-            "filled with another embedder. Open it with that embedder, or export its procedures to a bundle and "
-            "import them into a new store."
+            "filled with another embedder. Open it with that embedder, or begin a new store."
         )
 
 

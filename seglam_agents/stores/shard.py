@@ -202,7 +202,7 @@ def points_of(shard: Path) -> Generator[tuple[Payload, list[float] | None], None
     except BaseException as error:  # A panic in Rust is no Exception.
         raise StoreError(
             f"the Qdrant shard {str(shard)!r} failed: {error}. Restore the folder from a backup; or move the shard "
-            "away, and start with an empty store or import a bundle."
+            "away, and start with an empty store."
         ) from error
 
 

@@ -106,6 +106,8 @@ class Job:
     """What the model says, one after the other."""
     approve: frozenset[str] = frozenset()
     """Tools whose calls wait for a person."""
+    told: str = ""
+    """What the agent is told, as the host shows it to the cache: a system prompt, or a system message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ PROCEDURES: Mapping[str, tuple[str, str]] = {
         "Check whether {item:noun} is cheap",
         "def run(item):\n    if price(item) > 2:\n        deopt('nobody said what is cheap')\n    return 'yes'\n",
     ),
+    "spend": ("Order as many {item:noun} as one costs", "def run(item):\n    return order(item, price(item))\n"),
     "weigh": ("Order {n:number} kilos of {item:noun}", "def run(n, item):\n    return order(item, n)\n"),
 }
 
@@ -175,6 +178,8 @@ class Shop:
     """Where the process dies, once."""
     broken: bool = False
     """Whether the writing tool raises after it has written."""
+    dearer: int = 0
+    """How much more everything costs by now."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def price(self, item: str) -> int:
@@ -182,7 +187,7 @@ class Shop:
         self._dies("reading")
         with self._lock:
             self.read.append(item)
-        return PRICES[item]
+        return PRICES[item] + self.dearer
 
     def order(self, item: str, n: int) -> str:
         """Order boxes of an item."""
@@ -476,6 +481,37 @@ class HostContract(HostModes):
         ran = host.ask(other, ORDER, request_id="r1")
         assert (ran.answer, ran.asked, shop.written) == ("by model", 1, [("tea", 2)])
         assert host.ask(other, ORDER, request_id="r2").asked == 0 and len(shop.written) == 2
+
+    def test_a_named_request_in_other_words(self, host: Host, job: Job, other: Job, shop: Shop) -> None:
+        """The caller's id is the name, however the request is worded this time."""
+        host.ask(job, ORDER, request_id="r1")
+        host.ask(other, f"Please {ORDER[0].lower()}{ORDER[1:]} ", request_id="r1")
+        host.ask(other, ORDER.replace("2", "3"), request_id="r1")
+        assert shop.written == [("tea", 2)]
+
+    def test_an_attempt_that_reads_something_else(self, host: Host, job: Job, other: Job, shop: Shop) -> None:
+        """What is read anew leads to another write: it is not made beside that of the first attempt."""
+        shop.crash = "writing"
+        with pytest.raises(Crash):
+            host.ask(job, "Order as many tea as one costs", request_id="r1")
+        shop.dearer = 1
+        ran = host.ask(other, "Order as many tea as one costs", request_id="r1")
+        assert (ran.asked, shop.written) == (1, [("tea", 3)])
+        assert "made other calls" in ran.shown and "not known whether" in ran.shown
+
+    def test_an_attempt_without_its_procedure(self, host: Host, job: Job, other: Job, shop: Shop) -> None:
+        """What an earlier attempt wrote is told to the model where no procedure goes on with it."""
+        shop.crash = "writing"
+        with pytest.raises(Crash):
+            host.ask(job, ORDER, request_id="r1")
+        ran = host.ask(replace(other, told="Answer in one word."), ORDER, request_id="r1")
+        assert (ran.asked, shop.written) == (1, [("tea", 2)]) and "not known whether" in ran.shown
+        assert "not known whether" not in host.ask(replace(other, told="Answer in one word."), ORDER, "9").shown
+
+    def test_other_instructions(self, host: Host, job: Job, shop: Shop) -> None:
+        """What an agent did that was told nothing is not done by one that is told never to do it."""
+        ran = host.ask(replace(job, told="You never order anything."), ORDER, "1")
+        assert (ran.answer, ran.asked, shop.written) == ("by model", 1, [])
 
     def test_a_write_whose_result_was_kept(self, host: Host, job: Job, other: Job, shop: Shop) -> None:
         """A result in the journal is served again: the turn comes to its end without the model, and writes once."""

@@ -42,10 +42,13 @@ from seglam_agents.testing.host_contract import (
     Wants,
     stored,
 )
+from seglam_agents.testing.leftovers import nothing_left
 from seglam_agents.testing.models import ScriptedModel
 
 MOST = 80
 """Calls of one thing in one turn; a turn that has more is endless."""
+WORKERS = 8
+"""What the pool of the sandbox keeps at most."""
 TARGETS: tuple[Target, ...] = ("store", "embedder", "sandbox", "model", "tool", "clock")
 OWN = "Get me some rice"
 TURNS = {
@@ -139,6 +142,12 @@ class HostFaults(HostModes):
         sandbox.run(Program("def run():\n    return 1\n", "run", ()), {})
         yield sandbox
         sandbox.close()
+
+    @pytest.fixture(autouse=True)
+    def leaves_nothing(self, sandbox: MontySandbox) -> Iterator[None]:
+        """After every row there are no more threads, processes and open files than before."""
+        with nothing_left(WORKERS):
+            yield
 
     @pytest.mark.parametrize("text", TURNS)
     @pytest.mark.parametrize("target", TARGETS)

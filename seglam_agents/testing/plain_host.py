@@ -20,6 +20,7 @@ from seglam_agents.hosting import (
     InDoubt,
     Known,
     Learner,
+    Left,
     Pass,
     Said,
     Say,
@@ -27,6 +28,7 @@ from seglam_agents.hosting import (
     Turn,
     Unclean,
     View,
+    instructions_digest,
     new_id,
     offering,
     origin_of,
@@ -90,7 +92,8 @@ class PlainAgent:
         alone = not state.messages
         turn = Turn(
             key=new_id("turn"),
-            origin=origin_of(thread, _finished(state.messages), request_id),
+            instructions=instructions_digest(self.job.told),
+            origin=origin_of(thread, _finished(state.messages), request_id, words=text),
             message=message.id,
             alone=alone,
         )
@@ -136,8 +139,10 @@ class PlainAgent:
                 return _spoken(state, turn, "", (call,))
             case SayAnswer(turn=turn, answer=answer):
                 return _spoken(state, turn, render(answer), ())
-            case GiveBack() | Pass():
+            case GiveBack():
                 return self.model(state, decision.turn)
+            case Pass():
+                return self.model(_told(state, decision.left), decision.turn)
 
     def model(self, state: State, turn: Turn) -> State:
         """Ask the model."""
@@ -218,8 +223,18 @@ class PlainHost:
         self.saved.pop(thread)
 
     def _run(self, job: Job, run: Callable[[PlainAgent], Ran]) -> Ran:
-        agent = PlainAgent(job, self.saved, self.drivers.of(job.cache))
+        cache = job.cache.told(job.told) or job.cache
+        agent = PlainAgent(job, self.saved, self.drivers.of(cache))
         return asyncio.run(asyncio.to_thread(run, agent)) if job.mode == "async" else run(agent)
+
+
+def _told(state: State, left: Sequence[Left]) -> State:
+    """Return a state whose history says what earlier attempts at the turn wrote."""
+    for call in left:
+        asked = Message(id=new_id(), role="agent", text="", calls=(call,))
+        result = Message(id=new_id(), role="tool", text=call.text, call=call.id)
+        state = state.model_copy(update={"messages": (*state.messages, asked, result)})
+    return state
 
 
 def _declared(tool: PlainTool) -> Tool:

@@ -31,12 +31,15 @@ from seglam_agents.sandboxes.base import HostModule, Program
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.faults import Faults, How, Killed, Target
+from seglam_agents.testing.leftovers import nothing_left
 from seglam_agents.testing.models import ScriptedModel, asks_for_code
 
 Colour: TypeAlias = Literal["sync", "async"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 HOWS: tuple[How, ...] = get_args(How)
 COLOURS: tuple[Colour, ...] = get_args(Colour)
+WORKERS = 8
+"""What the pool of the sandbox keeps at most."""
 MOST = 60
 """Calls of one thing on one path; a path that has more is endless."""
 
@@ -88,6 +91,13 @@ def sandbox() -> Iterator[MontySandbox]:
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every look-up read the store, so that there are calls to break."""
     monkeypatch.setattr("seglam_agents.serving.retriever.REFRESH_SECONDS", -1.0)
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing(sandbox: MontySandbox) -> Iterator[None]:
+    """After every row there are no more threads, processes and open files than before."""
+    with nothing_left(WORKERS):
+        yield
 
 
 @dataclass

@@ -726,3 +726,41 @@ def test_the_default_embedder_is_shared_by_all_kinds() -> None:
     """Vectors of the bundled embedder have one length, so that a store takes them all."""
     embedder = default_embedder()
     assert len(embedder.embed_query(SPLIT)) == len(embedder.embed_query("What is the nicest colour?"))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tenant": ""}, "names nobody"),
+        ({"tenant": " "}, "names nobody"),
+        ({"learning": "background"}, "hosts have 'background'"),
+        ({"predictions": (3,)}, "two whole numbers"),
+        ({"predictions": 2}, "two whole numbers"),
+        ({"predictions": (-1, 2)}, "two whole numbers"),
+        ({"tools": [1]}, "use host_tools"),
+    ],
+)
+def test_arguments_that_say_nothing(options: Any, said: str) -> None:
+    """They are refused with the next step, instead of being something else in silence."""
+    with pytest.raises(ValueError, match=said):
+        ReasoningCache(**options)
+
+
+def test_what_is_no_run_and_no_context(sandbox: MontySandbox) -> None:
+    """Values with reasons: nothing is raised into an agent."""
+    odd: Any = [1]
+    with ReasoningCache(sandbox=sandbox, second_sandbox=None) as cache:
+        assert isinstance(cache.answer("Add 1 and 2", context=odd), Refused)
+        for learned in (cache.observe(odd), asyncio.run(cache.aobserve(odd))):
+            assert learned.status == "failed" and "a run is a Trace, not a list" in learned.reason
+
+
+def test_a_closed_cache_misses_without_a_traceback_each(
+    sandbox: MontySandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line says that it is closed; the agent runs on."""
+    cache = ReasoningCache(tmp_path, sandbox=sandbox, second_sandbox=None)
+    cache.close()
+    missed = cache.lookup("Add 1 and 2")
+    assert isinstance(missed, Miss) and missed.kind == "broken" and "closed" in missed.reason
+    assert not [record for record in caplog.records if record.exc_info]

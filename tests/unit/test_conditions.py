@@ -9,12 +9,12 @@ import pytest
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
-from seglam_agents.records.entry import Entry
-from seglam_agents.records.outcome import Hit, Miss
+from seglam_agents.records.entry import Entry, Wording
+from seglam_agents.records.outcome import Hit, Miss, Plan
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.request import Request, Scope, fingerprint_of_version_1, instructions_digest
 from seglam_agents.records.tools import Effect, Tool
-from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.trace import ModelStep, ToolStep, Trace
 from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
@@ -42,7 +42,7 @@ def opened(sandbox: MontySandbox) -> Iterator[Open]:
     caches: list[ReasoningCache] = []
 
     def opened(store: MemoryStore, told: str, tool: Tool, **options: object) -> ReasoningCache:
-        host = [HostTool(tool, lambda order: f"refunded {order}")]
+        host = [HostTool(tool, lambda order, amount=None: f"refunded {order}" if amount is None else "done")]
         caches.append(
             ReasoningCache(store, sandbox=sandbox, second_sandbox=None, tools=host, system_prompt=told, **options)  # type: ignore[arg-type]
         )
@@ -238,3 +238,131 @@ def test_runs_under_another_schema_teach_nothing_now(opened: Open, change: dict[
     after = opened(store, MAY, refund_tool(**change))
     assert after.observe(run_of("B-1")).status != "admitted"
     assert isinstance(after.lookup("Refund order A-9"), Miss)
+
+
+LIMIT = "You refund up to $12, never more."
+
+
+def refunded(order: str, dollars: int, said: str = "refunded") -> Trace:
+    """Return a run that refunds an amount for an order."""
+    steps = (ToolStep(tool="refund", arguments={"order": order, "amount": dollars}, result="done"),)
+    return Trace(request=Request(text=f"Refund ${dollars} for order {order}"), steps=steps, answer=f"{said} {order}")
+
+
+def amount_tool(**more: object) -> Tool:
+    schema = {"type": "object", "properties": {"order": {"type": "string"}, "amount": {"type": "number"}}}
+    return Tool(name="refund", parameters=schema, **more)  # type: ignore[arg-type]
+
+
+class TestWhatAgreementProves:
+    """Runs under other conditions bring a procedure back for what they show, and no further."""
+
+    @pytest.fixture
+    def store(self, opened: Open) -> MemoryStore:
+        """A procedure that five runs taught, of refunds between $10 and $15."""
+        store = MemoryStore()
+        cache = opened(store, MAY, amount_tool())
+        for number, dollars in enumerate((12, 15, 10, 14, 11)):
+            cache.observe(refunded(f"A-{number}", dollars))
+        assert isinstance(cache.lookup("Refund $13 for order A-9"), Hit)
+        return store
+
+    def test_no_amount_beyond_the_runs_that_agree(self, opened: Open, store: MemoryStore) -> None:
+        """The new prompt may say how far it goes; runs in between, and further ones, are what is known of it."""
+        cache = opened(store, LIMIT, amount_tool())
+        for number, dollars in enumerate((10, 12)):
+            cache.observe(refunded(f"B-{number}", dollars))
+        assert isinstance(cache.lookup("Refund $11 for order A-9"), Hit)
+        beyond = cache.lookup("Refund $13 for order A-9")
+        assert isinstance(beyond, Miss) and beyond.kind == "shadow" and "beyond the runs" in beyond.reason
+        cache.observe(refunded("B-9", 14))
+        assert isinstance(cache.lookup("Refund $13 for order A-9"), Hit)
+
+    def test_a_refusal_beyond_takes_it_out_again(self, opened: Open, store: MemoryStore) -> None:
+        """A run that did something else, out of reach of what serves, is held against it all the same."""
+        cache = opened(store, LIMIT, amount_tool())
+        for number, dollars in enumerate((10, 12)):
+            cache.observe(refunded(f"B-{number}", dollars))
+        assert isinstance(cache.lookup("Refund $11 for order A-9"), Hit)
+        cache.observe(Trace(request=Request(text="Refund $14 for order B-7"), answer="I may not refund that much."))
+        assert isinstance(cache.lookup("Refund $11 for order A-9"), Miss)
+
+    def test_another_answer_is_no_agreement(self, opened: Open, store: MemoryStore) -> None:
+        """The calls are the same, and the new prompt wants something else to be said."""
+        for said in ("Sorry! I refunded", "Erstattet:", "done with"):
+            cache = opened(store, f"{MAY} Say it so: {said}.", amount_tool())
+            for number in range(3):
+                cache.observe(refunded(f"B-{number}", 10 + number, said))
+            assert isinstance(cache.lookup("Refund $11 for order A-9"), Miss), said
+
+    def test_one_request_again_is_one_agreement(self, opened: Open, store: MemoryStore) -> None:
+        """However often it is asked, and whatever the model thought meanwhile."""
+        cache = opened(store, LIMIT, amount_tool())
+        for thought in ("a", "b", "c"):
+            run = refunded("B-1", 11)
+            cache.observe(run.model_copy(update={"steps": (ModelStep(text=thought), *run.steps)}))
+        assert isinstance(cache.lookup("Refund $11 for order A-9"), Miss)
+
+    def test_the_description_of_a_tool_is_a_condition(self, opened: Open, store: MemoryStore) -> None:
+        """A model reads it; the stop says what changed."""
+        cache = opened(store, MAY, amount_tool(description="Never call this without a manager's consent."))
+        missed = cache.lookup("Refund $11 for order A-9")
+        assert isinstance(missed, Miss) and "the description of refund changed" in missed.reason
+        assert isinstance(opened(store, MAY, amount_tool(description=" ")).lookup("Refund $11 for order A-9"), Hit)
+
+    def test_what_older_records_do_not_say_is_not_held_against_them(self, opened: Open) -> None:
+        """A procedure that was stored without the descriptions of its tools serves as before."""
+        store, tool = MemoryStore(), refund_tool()
+        learnt(opened(store, MAY, tool), tool, MAY)
+        (entry,) = opened(store, MAY, tool).procedures()
+        uses = tuple(use.model_copy(update={"condition": ""}) for use in entry.procedure.tools)
+        older = entry.procedure.model_copy(update={"tools": uses})
+        assert older.content_hash == entry.procedure.content_hash
+        store.put(entry.model_copy(update={"procedure": older}), expected_revision=entry.revision)
+        described = tool.model_copy(update={"description": "Refunds an order."})
+        assert isinstance(opened(store, MAY, described).lookup("Refund order B-7"), Hit)
+
+    def test_an_effect_that_was_mended_counts_from_then_on(self, opened: Open) -> None:
+        """Learnt as reading, declared as writing now: two runs have to agree, and a named request writes once."""
+        store, wrong, right = MemoryStore(), refund_tool("read"), refund_tool("write")
+        learnt(opened(store, MAY, wrong), wrong, MAY)
+        cache = opened(store, MAY, right)
+        cache.observe(run_of("A-1"))
+        assert isinstance(cache.lookup("Refund order B-7"), Miss), "one run is not enough for what writes"
+        cache.observe(run_of("A-2"))
+        plan = cache.plan("Refund order B-7")
+        assert isinstance(plan, Plan) and [use.effect for use in plan.tools] == ["write"]
+
+    def test_told_nothing_is_told_something_else(self, opened: Open) -> None:
+        """A cache that was opened with a prompt does not lend it to an agent without one; None is the cache's own."""
+        store, tool = MemoryStore(), refund_tool()
+        cache = opened(store, MAY, tool)
+        learnt(cache, tool, MAY)
+        nothing, own = cache.told(""), cache.under(None)
+        assert nothing is not None and isinstance(nothing.lookup("Refund order B-7"), Miss)
+        assert own is cache and isinstance(own.lookup("Refund order B-7"), Hit)
+
+
+class TestWordings:
+    """A wording that was found wrong serves no more, whatever the others of its procedure do."""
+
+    @pytest.mark.parametrize("status", ["suspended", "retired"])
+    def test_one_is_taken_out(self, opened: Open, status: str) -> None:
+        store, tool = MemoryStore(), refund_tool()
+        cache = opened(store, MAY, tool)
+        learnt(cache, tool, MAY)
+        (entry,) = cache.procedures()
+        templates = (*entry.procedure.guard.templates, "Money back for order {order:id}")
+        guard = entry.procedure.guard.model_copy(update={"templates": templates})
+        procedure = entry.procedure.model_copy(update={"guard": guard})
+        wordings = [Wording(template=templates[0]), Wording(template=templates[1], status=status)]  # type: ignore[arg-type]
+        more = entry.model_copy(update={"procedure": procedure, "wordings": tuple(wordings)})
+        kept = store.put(more, expected_revision=entry.revision)
+        cache.procedures()
+        hit = cache.lookup("Refund order B-7")
+        assert isinstance(hit, Hit) and hit.citation.content_hash == procedure.content_hash
+        assert isinstance(cache.lookup("Money back for order B-7"), Miss)
+        all_out = tuple(wording.model_copy(update={"status": status}) for wording in wordings)
+        store.put(kept.model_copy(update={"wordings": all_out}), expected_revision=kept.revision)
+        cache.procedures()
+        assert isinstance(cache.lookup("Refund order B-7"), Miss)

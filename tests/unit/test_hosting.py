@@ -31,6 +31,7 @@ from seglam_agents import (
     Trace,
 )
 from seglam_agents.hosting import (
+    LOST,
     Asked,
     Carried,
     Driver,
@@ -47,10 +48,13 @@ from seglam_agents.hosting import (
     Write,
     arguments_model,
     arun_plan,
+    drive,
     find_entry,
     idempotency_key,
+    known_effects,
     nearest,
     offering,
+    once,
     origin_of,
     planned,
     render,
@@ -63,6 +67,7 @@ from seglam_agents.records.request import Scope
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.host_contract import ORDER, PROCEDURES, Crash, Shop, stored
+from seglam_agents.testing.models import ScriptedModel
 from seglam_agents.testing.plain_host import PlainHost
 
 WRITE = Write(place="p", call="c", tool="order")
@@ -104,6 +109,40 @@ class TestJournal:
         other = Journal(journal.store, SCOPE)
         assert isinstance(other.begin(WRITE, "2"), InDoubt) and isinstance(journal.begin(WRITE, "3"), InDoubt)
         assert other.begin(WRITE.model_copy(update={"call": "d"}), "2") == Go()
+
+    def test_a_write_of_another_tenant(self) -> None:
+        """Whether it was made before is known there alone: it is not begun here."""
+        write = WRITE.model_copy(update={"scope": SCOPE.key})
+        store = MemoryStore()
+        assert isinstance(Journal(store, Scope(tenant="other")).begin(write, "1"), InDoubt)
+        assert Journal(store, SCOPE).begin(write, "1") == Go()
+
+    def test_a_write_beside_those_of_an_earlier_attempt(self) -> None:
+        """It begins once all that were made before have been asked for, in whatever order."""
+        journal = Journal(MemoryStore(), SCOPE)
+        first, second, third = (WRITE.model_copy(update={"call": call, "before": ()}) for call in "abc")
+        after = [first, second.model_copy(update={"before": ("a",)})]
+        assert [journal.begin(write, "1") for write in after] == [Go(), Go()]
+        assert isinstance(journal.begin(third, "2"), InDoubt)
+        assert isinstance(journal.begin(third.model_copy(update={"before": ("a",)}), "2"), InDoubt)
+        assert journal.begin(third.model_copy(update={"before": ("b", "a")}), "2") == Go()
+        assert {left.call for left in journal.left("p")} == {"a", "b", "c"} and journal.left("q") == ()
+
+    @pytest.mark.parametrize("document", [{"content": "ok"}, {"tool_output": {}}, {}])
+    def test_a_result_in_another_form(self, document: dict[str, Json]) -> None:
+        """It is told as made; nothing is raised, and nothing runs."""
+        journal = Journal(MemoryStore(), SCOPE)
+        journal.begin(WRITE, "1")
+        journal.end(WRITE, "1", document)
+
+        def instead(told: Known | InDoubt) -> str:
+            return told.text if isinstance(told, InDoubt) else str(told.document["value"])
+
+        def call() -> Any:
+            raise AssertionError("it was made before")
+            yield
+
+        assert drive(once(journal, WRITE, "2", call, instead=instead, document=lambda _: (None, False))) == LOST
 
     def test_a_result_is_served_again(self) -> None:
         """In every later attempt; without a JSON form, that it was done is told."""
@@ -509,7 +548,7 @@ class TestNamedRequests:
 
     @pytest.mark.parametrize("ask", ["answer", "lookup", "aanswer", "alookup"])
     def test_asked_again(self, cache: ReasoningCache, shop: Shop, ask: str) -> None:
-        """The second time its result is served again; another id, or another text, is another request."""
+        """The second time its result is served again; another id is another request, another text is not."""
 
         def asked(text: str, request_id: str | None) -> Any:
             outcome = getattr(cache, ask)(text, request_id=request_id)
@@ -518,8 +557,53 @@ class TestNamedRequests:
         answers = [asked(ORDER, "r1").answer for _ in range(3)]
         assert answers == ["ordered 2 tea, 6 coins"] * 3 and shop.written == [("tea", 2)]
         asked(ORDER, "r2")
-        asked("Order 3 boxes of tea", "r1")
-        assert shop.written == [("tea", 2), ("tea", 2), ("tea", 3)]
+        odd = asked("Order 3 boxes of tea", "r1")
+        assert shop.written == [("tea", 2), ("tea", 2)] and isinstance(odd, Deopt), odd
+        assert "other calls, order(item='tea', n=2)" in odd.reason
+
+    @pytest.mark.parametrize("ask", ["answer", "lookup", "aanswer", "alookup"])
+    def test_what_an_earlier_attempt_wrote_is_told(self, cache: ReasoningCache, shop: Shop, ask: str) -> None:
+        """A miss, a give-up and an answer that know nothing of it name the call, and nothing is written beside it."""
+        other = cache.told("Be brief.")
+        assert other is not None
+
+        def asked(cache: ReasoningCache, text: str) -> Any:
+            outcome = getattr(cache, ask)(text, request_id="r1")
+            return asyncio.run(outcome) if asyncio.iscoroutine(outcome) else outcome
+
+        asked(cache, ORDER)
+        missed, pure = asked(other, ORDER), asked(cache, "Check whether milk is cheap")
+        for outcome, kind in ((missed, Miss), (pure, Deopt), (asked(cache, "Tell me a joke"), Miss)):
+            assert isinstance(outcome, kind) and "an earlier attempt at this request called order" in outcome.reason
+            assert [(step.tool, step.arguments, step.result) for step in outcome.steps][:1] == [
+                ("order", {"item": "tea", "n": 2}, "ordered 2 tea")
+            ]
+        assert shop.written == [("tea", 2)] and isinstance(cache.lookup(ORDER, request_id="r1"), Hit)
+
+    def test_the_model_is_told_what_an_earlier_attempt_wrote(
+        self, sandbox: MontySandbox, tools: list[HostTool], shop: Shop
+    ) -> None:
+        """`answer` tells it before it answers, and nothing is learnt from that."""
+        model = ScriptedModel(["Tea was ordered."] * 2)
+        with ReasoningCache(model=model, tools=tools, sandbox=sandbox, second_sandbox=None) as cache:
+            stored(cache, "buy", tools)
+            cache.answer(ORDER, request_id="r1")
+            outcome = cache.answer("What did you order?", request_id="r1")
+        assert isinstance(outcome, Miss) and outcome.answer == "Tea was ordered." and outcome.learned is None
+        (asked,) = model.asked
+        assert '- order({"item": "tea", "n": 2}) -> "ordered 2 tea"' in asked[-1].content
+
+    @pytest.mark.parametrize("name", ["", "  "])
+    def test_an_empty_name_is_none(self, cache: ReasoningCache, name: str) -> None:
+        """It says what to pass; a number is a name."""
+        with pytest.raises(ValueError, match="pass the id of the delivery"):
+            cache.answer(ORDER, request_id=name)
+
+    def test_a_number_is_a_name(self, cache: ReasoningCache, shop: Shop) -> None:
+        """Zero, too."""
+        for _ in range(2):
+            cache.answer(ORDER, request_id=0)
+        assert shop.written == [("tea", 2)]
 
     def test_the_other_side_can_tell_a_repetition(self, cache: ReasoningCache, monkeypatch: pytest.MonkeyPatch) -> None:
         """The tool is offered the same key in every attempt, and none where the request has no name."""
@@ -579,3 +663,39 @@ class TestNamedRequests:
         assert isinstance(cache.lookup("Get one bread now"), Miss)
         clean = [run(item, "none") for item in ("tea", "milk", "rice", "salt", "bread", "wine")]
         assert any(learned.procedure for learned in clean), clean[-1].reason
+
+
+def test_a_misspelt_tool_has_no_effect() -> None:
+    """The name of no tool that is nearly one is a typing error; other agents' tools may be told as well."""
+    known: dict[str, Any] = {"price": "read", "weather": "read"}
+    assert known_effects(known, ["price", "order"]) == known
+    with pytest.raises(ValueError, match="is 'price' meant"):
+        known_effects({"prise": "read"}, ["price", "order"])
+
+
+def test_who_is_told_of_learning_may_raise(cache: ReasoningCache, caplog: pytest.LogCaptureFixture) -> None:
+    """What was learnt stands, and the kind is not held back as one that fails."""
+
+    def told(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    learner = Learner[ReasoningCache](learned=told)
+    for number in range(5):
+        learner.learn(cache, Trace(request=Request(text=f"Say {number}"), answer=f"{number}"))
+    assert len([record for record in caplog.records if "what was learnt stands" in record.message]) == 5
+
+
+def test_learning_in_a_way_that_there_is_not() -> None:
+    """It says which ways there are."""
+    odd: Any = "later"
+    with pytest.raises(ValueError, match="inline, background, off"):
+        Learner[ReasoningCache](odd)
+
+
+def test_procedures_in_shadow_are_not_offered(cache: ReasoningCache) -> None:
+    """A model is offered what would serve under what it is told."""
+    other = cache.told("Be brief.")
+    assert other is not None
+    tools = {"price", "order"}
+    assert len(nearest(cache, "Order tea", 3, available=tools)) == 3
+    assert nearest(other, "Order tea", 3, available=tools) == [] == nearest(other, None, 3, available=tools)

@@ -259,6 +259,15 @@ class TestLoops:
         assert isinstance(cache.lookup("Close the tasks of Olga"), Hit)
         assert office.calls == [("list_tasks", {"person": "Olga"})]
 
+    @pytest.mark.parametrize(("count", "served"), [(6, True), (7, False)])
+    def test_a_list_of_another_size(self, opened: Open, count: int, served: bool) -> None:
+        """What writes is done for twice as many as were seen at most, and else for none of them."""
+        tasks: dict[str, Value] = {"Piet": self.rows(*["open"] * count, start=90)}
+        cache, office = self.learnt(opened, [["open"] * 3, ["open"], ["open"] * 2], None, tasks)
+        outcome = cache.lookup("Close the tasks of Piet")
+        assert isinstance(outcome, Hit) is served, outcome
+        assert len([name for name, _ in office.calls if name == "close_task"]) == (count if served else 0)
+
     def test_a_state_that_no_turn_had_stops_the_loop(self, opened: Open) -> None:
         """A row of another class stops the whole loop before the first write."""
         tasks: dict[str, Value] = {"Piet": self.rows("open", "locked", "open", start=90)}

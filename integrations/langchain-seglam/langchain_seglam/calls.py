@@ -46,8 +46,11 @@ def carry_out(
         name, call_id = request.tool_call["name"], request.tool_call["id"]
         if isinstance(told, hosting.InDoubt):
             return ToolMessage(content=told.text, name=name, tool_call_id=call_id, status="error")
-        return ToolMessage.model_validate({**told.document, "name": name, "tool_call_id": call_id})
+        kept = {"content": told.document["content"], **told.document}
+        return ToolMessage.model_validate({**kept, "name": name, "tool_call_id": call_id})
 
+    if driver is None and write is not None and write.scope:
+        return instead(hosting.InDoubt(hosting.STRANGE))
     if driver is None:
         return (yield from call())
     attempt = attempt_of(request)
@@ -78,7 +81,7 @@ class WriteOnce:
     def _once(self, request: ToolCallRequest, execute: Execute | AsyncExecute) -> Flow[ToolOutput]:
         cache = yield from hosting.work(lambda: cache_of(self.caches, runtime_of(request)))
         driver = self._drivers.of(cache) if cache is not None else None
-        return (yield from carry_out(request, execute, _written(request), driver))
+        return (yield from carry_out(request, execute, written(request), driver))
 
 
 def _kept(result: ToolOutput) -> tuple[dict[str, hosting.Json] | None, bool]:
@@ -91,7 +94,7 @@ def _kept(result: ToolOutput) -> tuple[dict[str, hosting.Json] | None, bool]:
     return kept if hosting.is_object(kept) else None, result.status == "error"
 
 
-def _written(request: ToolCallRequest) -> Write | None:
+def written(request: ToolCallRequest) -> Write | None:
     """Return what names the write that a procedure asked for; None for other calls.
 
     The node of the tools sees the messages, and not always our channels.

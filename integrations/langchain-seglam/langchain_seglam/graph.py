@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import get_type_hints
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.types import Command
 from pydantic import BaseModel
@@ -17,7 +17,7 @@ from typing_extensions import TypedDict, Unpack, is_typeddict
 
 from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache
 from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose, mapping_of
-from langchain_seglam.messages import answered, said
+from langchain_seglam.messages import answered, left_behind, said
 from langchain_seglam.recording import asked_by
 from langchain_seglam.tenancy import Caches
 
@@ -83,13 +83,16 @@ class _StoodIn:
         decision = yield from self.shared.decided(state, calls=True)
         if isinstance(decision, (Say, hosting.SayAnswer)):
             return self._said(decision)
+        left = left_behind(decision.left) if isinstance(decision, hosting.Pass) else ()
+        if left:
+            state = {**state, self.messages: [*self.shared.history(state), *left]}
         given, node = self._input(state), self.original
         result: object = yield from hosting.host(
             lambda: node.invoke(given, config), lambda: node.ainvoke(given, config)
         )
-        update, trace = yield from hosting.work(lambda: self._concluded(decision, state, result))
+        update, trace = yield from hosting.work(lambda: self._concluded(decision, state, result, left))
         if trace is not None:
-            yield from self.shared.learn(trace)
+            yield from self.shared.learn(trace, decision.turn)
         return update
 
     def _said(self, decision: Say | hosting.SayAnswer) -> object:
@@ -98,18 +101,22 @@ class _StoodIn:
         return update if self.goto is None else Command(update=update, goto=loose(self.goto(message)))
 
     def _concluded(
-        self, decision: hosting.Decision, state: State, result: object
+        self, decision: hosting.Decision, state: State, result: object, left: Sequence[BaseMessage]
     ) -> tuple[object, Trace | hosting.Unclean | None]:
         """Return what the node returned together with our update, and what may be learnt from it."""
         made, plain = _update_of(result), loose(result)
         if made is None:
-            return [*(hosting.several(plain) or [result]), Command(update=self.shared.update(decision))], None
+            ours = {**self.shared.update(decision), **({self.messages: [*left]} if left else {})}
+            return [Command(update=ours), *(hosting.several(plain) or [result])], None
         final = _final_message(made.get(self.messages))
         if final is not None and final.id is None:
             final.id = hosting.new_id("run")  # The trace and the state must name the message alike.
         ended = final is not None and not final.tool_calls
         trace = self.shared.trace(state, decision.turn, final) if ended else None
         proposed = asked_by(final) if final is not None else ()
+        if left:
+            said: Loose = made.get(self.messages)
+            made = {**made, self.messages: [*left, *(hosting.several(said) or ([said] if said is not None else []))]}
         made = {**made, **self.shared.update(decision, ended=ended, proposed=proposed)}
         return (replace(plain, update=made) if isinstance(result, Command) else made), trace
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import InitVar, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Annotated, Any, NotRequired
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.tools import BaseTool
 from seglam_agents import ReasoningCache, Request, Trace, hosting
 from seglam_agents.hosting import Decision, Learning, Turn, Unclean
@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from langchain_seglam.events import emitted
 from langchain_seglam.kinds import WAITS, Canonicalise, State, Text, Typed, Update
-from langchain_seglam.messages import after, is_first_turn, last_human, text_of, until
+from langchain_seglam.messages import after, instructions_in, is_first_turn, last_human, text_of, until
 from langchain_seglam.recording import carried_of, traced
 from langchain_seglam.state import (
     TURN,
@@ -54,6 +54,8 @@ class GraphCache:
             first or `canonicalise` makes it stand for itself.
         context: makes the typed context that guards may ask for.
         canonicalise: makes later turns self-contained.
+        instructions: returns what matters of the system messages in the state, where they hold what varies. What the
+            node itself puts in front of them is not seen: open the cache with `system_prompt=`.
         learning: `inline`, `background` or `off`.
         tools: those that procedures may call now; without them, the ones that the cache was told.
         price: what the model costs.
@@ -68,6 +70,7 @@ class GraphCache:
     text: Text | None = None
     context: Typed | None = None
     canonicalise: Canonicalise | None = None
+    instructions: Callable[[str], str] | None = None
     learning: InitVar[Learning] = "inline"
     tools: Sequence[BaseTool] | None = None
     price: InitVar[hosting.Price | None] = None
@@ -88,10 +91,11 @@ class GraphCache:
         yield from emitted(decision.events, custom_stream=self.custom_stream)
         return decision
 
-    def learn(self, trace: Trace | Unclean) -> hosting.Flow[None]:
+    def learn(self, trace: Trace | Unclean, turn: Turn) -> hosting.Flow[None]:
         """Learn from the turn of a graph."""
         cache = yield from hosting.work(self.cache)
-        yield from self.drivers.learn(cache, trace)
+        under = cache.under(turn.instructions) if cache is not None else None
+        yield from self.drivers.learn(under, trace)
 
     def decide(self, state: State, *, calls: bool) -> Decision:
         """Return what happens now. Never raises.
@@ -123,6 +127,12 @@ class GraphCache:
         text = self._text(state)
         return None if text is None else Request(text=text, context=self._typed(state))
 
+    def told(self, state: State, cache: ReasoningCache) -> str | None:
+        """Return the digest of what the agent is told beside what its cache was opened with; None where that is all."""
+        text = instructions_in(self.history(state))
+        text = self.instructions(text) if self.instructions is not None else text
+        return hosting.digest(cache.instructions, hosting.instructions_digest(text)) if text.strip() else None
+
     def history(self, state: State) -> Sequence[BaseMessage]:
         """Return the messages of a state; none for a graph without."""
         return (state.get(self.messages) or ()) if self.messages is not None else ()
@@ -131,10 +141,15 @@ class GraphCache:
         turn, cache = self._turn(state, calls=calls), self.cache()
         if cache is None:
             return hosting.Pass(turn.model_copy(update={"status": "off", "reason": "the tenant is not known"}))
-        view = self._view(state, turn)
-        return self.drivers.of(cache).step(
-            turn, lambda: (self._text(state, turn), self._typed(state)), view, pure=not calls
-        )
+        told = self.told(state, cache)
+        turn = hosting.retold(turn, told)
+        under, view = cache.under(turn.instructions), self._view(state, turn)
+        driver = self.drivers.of(under or cache)
+        if turn.instructions != told and turn.status == "running":
+            return driver.abandon(turn, view, hosting.RETOLD)
+        if under is None:
+            view = replace(view, switch="off")
+        return driver.step(turn, lambda: (self._text(state, turn), self._typed(state)), view, pure=not calls)
 
     def _turn(self, state: State, *, calls: bool) -> Turn:
         """Return the turn of a state, a new one where the person has spoken since."""
@@ -153,8 +168,12 @@ class GraphCache:
         before = attempts(asked, ended) if asked else ()
         # An earlier turn of the thread is known by what it left, even where its messages were cut.
         alone = not earlier or (bool(asked) and len(before) < len(asked) - 1)
-        named = origin(before, current_runtime(), ended)
+        named = origin(before, current_runtime(), ended, self._words(state, human))
         return Turn(key=hosting.new_id("turn"), origin=named, message=key, alone=alone)
+
+    def _words(self, state: State, human: HumanMessage | None) -> str:
+        """Return the request as the person wrote it."""
+        return (text_of(human) if human is not None else self._text(state)) or ""
 
     def _typed(self, state: State) -> dict[str, hosting.Json]:
         return dict(self.context(state)) if self.context else {}
@@ -188,6 +207,7 @@ class GraphOptions(TypedDict, total=False):
     text: Text | None
     context: Typed | None
     canonicalise: Canonicalise | None
+    instructions: Callable[[str], str] | None
     learning: Learning
     tools: Sequence[BaseTool] | None
 

@@ -78,6 +78,19 @@ def given_back(decision: hosting.GiveBack) -> tuple[AIMessage, ToolMessage]:
     return spoken(called.text, calls=[tool_call(called)], about=decision.about), told
 
 
+def left_behind(left: Sequence[hosting.Left]) -> tuple[AIMessage | ToolMessage, ...]:
+    """Return what earlier attempts at a turn wrote, as calls with their results."""
+    if not left:
+        return ()
+    calls = spoken("", calls=[tool_call(one) for one in left], about={"author": "procedure", "earlier": True})
+    return calls, *(ToolMessage(one.text, name=one.tool, tool_call_id=one.id, id=new_id()) for one in left)
+
+
+def instructions_in(messages: Iterable[BaseMessage | None]) -> str:
+    """Return what an agent is told by its system messages."""
+    return "\n".join(message.text for message in messages if isinstance(message, SystemMessage))
+
+
 def begun(turn: hosting.Turn, asked: Asked, message: AIMessage) -> AIMessage:
     """Return the first step of a procedure that the model called, in the place of that call."""
     metadata: Mapping[str, object] = message.response_metadata

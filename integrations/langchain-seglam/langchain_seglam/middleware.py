@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, NotRequired, TypeAlias, TypeGuard
+from typing import Annotated, Literal, NotRequired, TypeAlias
 
 from langchain.agents.middleware.types import (
     AgentMiddleware,
@@ -13,13 +14,13 @@ from langchain.agents.middleware.types import (
     ToolCallRequest,
     hook_config,
 )
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.types import Command
 from seglam_agents import Learned, ReasoningCache, Trace, hosting
 from seglam_agents.hosting import Driver, Event, Flow, GiveBack, Pass, Say, SayAnswer, Turn, adrive, drive, tried, work
 
-from langchain_seglam.calls import AsyncExecute, Execute, carry_out
+from langchain_seglam.calls import AsyncExecute, Execute, carry_out, written
 from langchain_seglam.events import emitted, span
 from langchain_seglam.kinds import (
     WAITS,
@@ -34,11 +35,25 @@ from langchain_seglam.kinds import (
     Update,
     schemas_of,
 )
-from langchain_seglam.messages import after, answered, begun, given_back, is_first_turn, said, text_of, until
+from langchain_seglam.messages import (
+    after,
+    answered,
+    begun,
+    given_back,
+    instructions_in,
+    is_first_turn,
+    left_behind,
+    said,
+    text_of,
+    until,
+)
+from langchain_seglam.prompts import prompts
 from langchain_seglam.recording import asked_by, carried_of, traced
 from langchain_seglam.state import TURN, agent_name, attempts, merge_turns, origin, read_turn, switch, write_turn
 from langchain_seglam.tenancy import Caches, cache_of, runtime_of
 from langchain_seglam.tools import offered, procedure_tool
+
+logger = logging.getLogger(__name__)
 
 NAME = "SeglamMiddleware"
 
@@ -82,7 +97,8 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         cache: a `ReasoningCache` whose `tools` are `host_tools(...)` of the agent's tools, or `TenantCaches`.
         mode: `steps` says each tool call and the answer in the place of the model, so that everything of the host still
             applies. `jump` ends the run at once where a procedure needs no tool; what comes after the model in the
-            host (such as redaction of the answer) is then left out.
+            host (such as redaction of the answer) is then left out. It looks up before the agent's prompt is there:
+            open the cache with `system_prompt=`; where the agent is told something else, it does not jump.
         canonicalise: makes later turns self-contained; without it only the first turn of a thread is looked up.
         context: makes the typed context that guards may ask for.
         instructions: returns what matters of what the agent is told, where its prompt holds what varies (a date, the
@@ -122,6 +138,8 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         on_learned: Callable[[Trace, Learned], None] | None = None,
     ) -> None:
         super().__init__()
+        if mode not in ("steps", "jump"):
+            raise ValueError(f"mode={mode!r}: it is 'steps' or 'jump'")
         self.tools = []
         self.mode = mode
         self._caches = cache
@@ -133,6 +151,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         self._journal = journal
         self._custom_stream = custom_stream
         self._name = name or _name(cache)
+        self._blind = False
         self._drivers = hosting.Drivers(price, learning, on_learned)
         self.learner = self._drivers.learner
 
@@ -170,7 +189,8 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         before = attempts(messages, ended)
         # Asked here, because what comes before the model may cut the history down to one message.
         alone = is_first_turn([*before, last])
-        turn = Turn(key=hosting.new_id("turn"), origin=origin(before, runtime, ended), message=last.id, alone=alone)
+        named = origin(before, runtime, ended, text_of(last) or "")
+        turn = Turn(key=hosting.new_id("turn"), origin=named, message=last.id, alone=alone)
         return {TURN: write_turn(turn, self.name)}
 
     def after_agent(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
@@ -213,14 +233,17 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         yield from self._emitted(decision.events)
         if isinstance(decision, (Say, SayAnswer)):
             return self._said(decision, request.response_format)
-        step = _Step(decision, driver)
+        step, shown = _Step(decision, driver), self._told(request)
         if self._offer and driver is not None and decision.turn.status == "miss" and decision.turn.text:
             request, step = yield from tried(
                 lambda: self._offering(request, step, driver), (request, step), "no procedures can be offered as tools"
             )
-        if isinstance(decision, GiveBack):
-            request = request.override(messages=[*request.messages, *given_back(decision)])
-        response: Response = yield from hosting.host(lambda: handler(request), lambda: handler(request))
+        if before := _before(decision):
+            request = request.override(messages=[*request.messages, *before])
+        with prompts() as said:
+            response: Response = yield from hosting.host(lambda: handler(request), lambda: handler(request))
+        if step.driver is not None and any(self._digest(told) != shown for told in said.told):
+            step = replace(step, decision=self._hidden(step.decision))
         responded, events = yield from work(lambda: self._answered(step, response))
         yield from self._emitted(events)
         return responded
@@ -231,8 +254,11 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         prepared = yield from work(lambda: _prepared(request, driver))
         if isinstance(prepared, ToolMessage):
             return prepared
-        write = turn.write(request.tool_call["id"]) if self._journal else None
-        return (yield from carry_out(prepared, handler, write, driver))
+        # Where the turn cannot be read, as one of another version, the message that asks for the call names it.
+        write = (turn.write(request.tool_call["id"]) or written(request)) if self._journal else None
+        # What was noted is to be found whatever the agent is told by now.
+        noted = driver or (yield from work(lambda: self._noted(runtime_of(request))))
+        return (yield from carry_out(prepared, handler, write, noted))
 
     def _end(self, state: State, runtime: AnyRuntime) -> Flow[Update | None]:
         ended = yield from tried(lambda: self._ended(state, runtime), None, "the end of a turn was not seen")
@@ -244,23 +270,42 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
 
     def _decided(self, request: ModelCall, turn: Turn) -> tuple[hosting.Decision, Driver | None]:
         """Return what happens now. The first step of a turn looks it up: by then the host has redacted it."""
-        state = _plain(request.state)
-        turn = self._told(request, turn)
-        driver = self._driver(request.runtime, turn)
-        if driver is None:
-            return Pass(_left(turn, "off", "the tenant is not known, or its instructions are new at every run")), None
+        state, told = _plain(request.state), self._told(request)
+        turn = hosting.retold(turn, told)
+        self._seen(told, request.runtime)
+        driver, noted = self._driver(request.runtime, turn), self._noted(request.runtime)
+        if noted is None:
+            return Pass(_left(turn, "off", "the tenant is not known")), None
         tools = [tool for tool in request.tools if isinstance(tool, BaseTool)]
         view = self._view(state, turn, tools, request.response_format)
-        return driver.step(turn, lambda: self._asked(state, turn, request.runtime), view), driver
+        if turn.instructions != told and turn.status == "running":
+            return (driver or noted).abandon(
+                turn, view, "what the agent is told has changed since the turn began"
+            ), driver
+        if driver is None or self._blind:
+            view = replace(view, switch="off")
+        return (driver or noted).step(turn, lambda: self._asked(state, turn, request.runtime), view), driver
 
-    def _told(self, request: ModelCall, turn: Turn) -> Turn:
-        """Return a turn under what the agent is told in it; what was looked up without knowing is looked up again."""
-        told = "\n".join(message.text for message in (request.system_message, *request.messages) if _instructs(message))
-        said = hosting.instructions_digest(self._instructions(told) if self._instructions else told)
-        if said == turn.instructions or turn.asked or turn.status not in ("new", "running", "miss"):
-            return turn
-        kept = Turn(key=turn.key, origin=turn.origin, message=turn.message, alone=turn.alone, instructions=said)
-        return kept if turn.status != "miss" else turn.model_copy(update={"instructions": said})
+    def _told(self, request: ModelCall) -> str:
+        """Return the digest of what the agent is told now."""
+        return self._digest(instructions_in((request.system_message, *request.messages)))
+
+    def _seen(self, told: str, runtime: object) -> None:
+        """Take in what the agent is told; for those that look up before they can see it."""
+
+    def _digest(self, told: str) -> str:
+        return hosting.instructions_digest(self._instructions(told) if self._instructions else told)
+
+    def _hidden(self, decision: GiveBack | Pass) -> GiveBack | Pass:
+        """Take in that the model was told something that was not there when the cache looked: nothing holds for it."""
+        if not self._blind:
+            self._blind = True
+            logger.warning(
+                "a middleware listed after %s changes what the agent is told, so that nothing is served or learnt: "
+                "list it before, or say with instructions= what matters of it",
+                self.name,
+            )
+        return replace(decision, turn=decision.turn.model_copy(update={"learn": False}))
 
     def _said(self, decision: Say | SayAnswer, response_format: object) -> Responded:
         """Return what a procedure says, in the place of the model's response."""
@@ -322,8 +367,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
             else:
                 turn, message, events = called
             result[index] = message
-        before = given_back(step.decision) if isinstance(step.decision, GiveBack) else ()
-        return self._updated(replace(response, result=[*before, *result]), turn), events
+        return self._updated(replace(response, result=[*_before(step.decision), *result]), turn), events
 
     def _called(self, turn: Turn, message: AIMessage, step: _Step) -> tuple[Turn, AIMessage, tuple[Event, ...]] | None:
         """Begin a procedure that the model called, so that its tools go through the host one by one."""
@@ -355,14 +399,31 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         return emitted(events, custom_stream=self._custom_stream)
 
     def _driver(self, runtime: object, turn: Turn) -> Driver | None:
-        """Return the driver of the cache of a turn, under what the agent is told in it."""
+        """Return the driver of the cache of a turn, under what the agent is told in it; None where that varies."""
         cache = cache_of(self._caches, runtime)
         under = cache.under(turn.instructions) if cache is not None else None
         return self._drivers.of(under) if under is not None else None
 
+    def _noted(self, runtime: object) -> Driver | None:
+        """Return the driver of a tenant's cache, under whatever instructions."""
+        cache = cache_of(self._caches, runtime)
+        return self._drivers.of(cache) if cache is not None else None
+
 
 class _Jumping(SeglamMiddleware):
-    """The one with `mode="jump"`."""
+    """The one with `mode="jump"`. It looks up before the prompt is there, so that the cache has to be told it."""
+
+    _jumps = True
+
+    def _seen(self, told: str, runtime: object) -> None:
+        """Jump no more where the agent is told something else than its cache was opened with."""
+        cache = cache_of(self._caches, runtime)
+        if self._jumps and cache is not None and told != cache.instructions:
+            self._jumps = False
+            logger.warning(
+                "%s does not jump: the agent is told something else than its cache; open it with system_prompt=",
+                self.name,
+            )
 
     @hook_config(can_jump_to=["end"])
     def before_model(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
@@ -386,7 +447,7 @@ class _Jumping(SeglamMiddleware):
         """Return the update that ends the run, or the one with what was looked up."""
         turn = read_turn(state, self.name)
         driver = self._driver(runtime, turn)
-        if turn.status != "new" or driver is None:
+        if turn.status != "new" or driver is None or not self._jumps:
             return None, ()
         turn, events = driver.begin(turn, *self._asked(state, turn, runtime), switch())
         if turn.plan is None or not turn.plan.pure:
@@ -416,8 +477,9 @@ def _prepared(request: ToolCallRequest, driver: Driver | None) -> ToolCallReques
     return ToolMessage(content=text, name=name, tool_call_id=request.tool_call["id"], status="error")
 
 
-def _instructs(message: BaseMessage | None) -> TypeGuard[SystemMessage]:
-    return isinstance(message, SystemMessage)
+def _before(decision: GiveBack | Pass) -> tuple[AIMessage | ToolMessage, ...]:
+    """Return what the model is shown before it speaks: what a procedure came to, or what an earlier attempt wrote."""
+    return given_back(decision) if isinstance(decision, GiveBack) else left_behind(decision.left)
 
 
 def _plain(state: Loose) -> State:

@@ -9,12 +9,12 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
 from seglam_agents import Trace
-from seglam_agents.hosting import Flow, Json, Say, SayAnswer, Turn, Unclean, adrive, drive, tried
+from seglam_agents.hosting import Flow, Json, Pass, Say, SayAnswer, Turn, Unclean, adrive, drive, tried
 from typing_extensions import Unpack
 
 from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, graph_cache
 from langchain_seglam.kinds import Goto, Loose, Node, State, Update, mapping_of
-from langchain_seglam.messages import answered, last_human, said
+from langchain_seglam.messages import answered, last_human, left_behind, said
 from langchain_seglam.state import has_turn, read_turn, switch
 from langchain_seglam.tenancy import Caches
 
@@ -59,6 +59,8 @@ def cache_node(
         if isinstance(decision, (Say, SayAnswer)):
             goto = on_call if isinstance(decision, Say) else on_hit
             update |= _written(decision, state, write, shared.messages)
+        elif isinstance(decision, Pass) and decision.left and shared.messages is not None:
+            update |= {shared.messages: [*left_behind(decision.left)]}
         return Command(update=update, goto=goto) if on_miss is not None and goto is not None else update
 
     return _node(looked_up, shared.name)
@@ -89,8 +91,9 @@ def learn_node(
 
     def learnt(state: State) -> Flow[Goto | Update]:
         unclean = Unclean("the turn cannot be read")
-        trace = yield from tried(lambda: _trace_for(shared, state, answer), unclean, "a turn was not seen")
-        yield from shared.learn(trace)
+        nothing = unclean, Turn()
+        trace, turn = yield from tried(lambda: _trace_for(shared, state, answer), nothing, "a turn was not seen")
+        yield from shared.learn(trace, turn)
         return {}
 
     return _node(learnt, "seglam_learn")
@@ -116,11 +119,13 @@ def _written(decision: Say | SayAnswer, state: State, write: Write | None, messa
     return {messages: [said(decision) if isinstance(decision, Say) else answered(decision)]}
 
 
-def _trace_for(shared: GraphCache, state: State, answer: Callable[[State], Json] | None) -> Trace | Unclean:
+def _trace_for(
+    shared: GraphCache, state: State, answer: Callable[[State], Json] | None
+) -> tuple[Trace | Unclean, Turn]:
     turn = read_turn(state, shared.name) if has_turn(state, shared.name) else _unseen(shared, state)
     if answer is None:
-        return shared.trace(state, turn)
-    return Trace(request=turn.request, answer=answer(state)) if turn.teaches else Unclean(turn.reason)
+        return shared.trace(state, turn), turn
+    return Trace(request=turn.request, answer=answer(state)) if turn.teaches else Unclean(turn.reason), turn
 
 
 def _unseen(shared: GraphCache, state: State) -> Turn:
@@ -128,5 +133,6 @@ def _unseen(shared: GraphCache, state: State) -> Turn:
     request, human = shared.request(state), last_human(shared.history(state))
     if request is None or switch() == "off":
         return Turn(status="off", reason="the turn is not self-contained")
-    key = human.id if human is not None and human.id else ""
-    return Turn(status="miss", message=key, text=request.text, context=request.context)
+    key, cache = human.id if human is not None and human.id else "", shared.cache()
+    told = shared.told(state, cache) if cache is not None else None
+    return Turn(status="miss", message=key, text=request.text, context=request.context, instructions=told)

@@ -42,7 +42,7 @@ def read_turn(state: State, name: str) -> Turn:
         return Turn(status="off", reason="the turn began without the cache")
     try:
         # While workers are replaced one by one, a newer one may have noted more: what this one knows still holds.
-        return Turn.model_validate({key: value for key, value in mapping(document).items() if key in Turn.model_fields})
+        return Turn.model_validate(hosting.known_fields(Turn, mapping(document)))
     except ValueError:
         logger.warning("the turn in the state is of another version; the model goes on")
         return Turn(status="off", reason="the turn in the state is of another version")
@@ -77,13 +77,14 @@ def attempts(messages: Sequence[BaseMessage], ended: str = "") -> Sequence[BaseM
     return messages[: hosting.earlier_than_attempts([_heard(message) for message in messages], ended)]
 
 
-def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str = "") -> str:
+def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str = "", words: str = "") -> str:
     """Return what names a turn for every attempt at it: its thread with what went before, or the caller's own id.
 
     Args:
         before: the history before the request.
         runtime: that of the running graph.
         ended: the message that began the last finished turn, which counts where the history was cut.
+        words: the request as the person wrote it.
     """
     request_id = _configurable().get(REQUEST_ID)
     info = runtime.execution_info if runtime is not None else None
@@ -92,7 +93,13 @@ def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str
     within = info.checkpoint_ns.rpartition("|")[0] if info is not None else ""
     # A thread that is kept nowhere is but a name: asked twice under it, both may be meant.
     thread = info.thread_id if info is not None and _is_kept() else None
-    return origin_of(thread, f"{within}/{last}", str(request_id) if request_id is not None else None)
+    if request_id is not None and not str(request_id).strip():
+        logger.warning("%s is empty, and names no request: its writes are not told from those of another", REQUEST_ID)
+        request_id = None
+    # The tasks' own ids differ between two attempts that nothing was saved of.
+    nodes = "|".join(part.partition(":")[0] for part in within.split("|"))
+    named = str(request_id) if request_id is not None else None
+    return origin_of(thread, f"{within}/{last}", named, words=words, within=nodes, agent=agent_name() or "")
 
 
 def attempt_of(request: ToolCallRequest) -> str:

@@ -23,9 +23,14 @@ def host_tools(tools: Sequence[BaseTool], effects: Mapping[str, Effect] | None =
     "effect", else "write". `idempotent` is read there, too.
 
     Raises:
-        ValueError: an effect is none of pure, read and write.
+        ValueError: an effect is none of pure, read and write, or is that of a tool whose name is misspelt.
+        TypeError: something is no tool of LangChain.
     """
-    return [_host_tool(tool, (effects or {}).get(tool.name)) for tool in tools]
+    for tool in tools:
+        if not isinstance(tool, BaseTool):  # pyright: ignore[reportUnnecessaryIsInstance]  # not everybody checks types
+            raise TypeError(f"{tool!r} is no tool of LangChain: decorate the function with langchain_core.tools.tool")
+    known = hosting.known_effects(effects, {tool.name for tool in tools})
+    return [_host_tool(tool, known.get(tool.name)) for tool in tools]
 
 
 def described(tool: BaseTool, effect: Effect | None = None) -> Tool:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import killed_child
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import AgentMiddleware
+from langchain.agents.middleware import AgentMiddleware, HumanInTheLoopMiddleware
 from langchain.tools import InjectedToolCallId
 from langchain_core.messages import RemoveMessage, ToolMessage
 from langchain_core.tools import ToolException, tool
@@ -26,6 +26,8 @@ from seglam_agents.sandboxes.base import Failed, Limits
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.langchain import ScriptedChat
+
+from langchain_seglam import SeglamMiddleware, TenantCaches
 
 ORDER = "Order 2 boxes of tea"
 FRESH = multiprocessing.get_context("forkserver")
@@ -398,6 +400,23 @@ def test_without_the_journal_a_resumed_write_is_the_hosts_matter(
     run(graph, {"messages": [("user", ORDER)]}, on("1"), durability="sync")
     run(agent(by_model(), shop, seglam(cache, journal=False), checkpointer=copies[0]), None, on("1"))
     assert shop.written == [("tea", 2)] * 2
+
+
+def test_a_call_that_waits_is_not_made_in_another_name(run: Runner, opened: Open, shop: Shop) -> None:
+    """A turn that one tenant began is not written on by a worker that says another tenant, or none."""
+    store, tools, saver = MemoryStore(), shop.host_tools(), InMemorySaver()
+    named: list[str | None] = ["ann"]
+    caches = TenantCaches(lambda name: opened(store, tools=tools, tenant=name), tenant=lambda runtime: named[0])
+    cache = opened(store, tools=tools, tenant="ann")
+    procedure(cache, "buy", BUY, BUY_BODY, tools)
+    gate = HumanInTheLoopMiddleware({"order": True})
+    approved: Any = Command(resume={"decisions": [{"type": "approve"}]})
+    for number, name in enumerate((None, "bob")):
+        named[0] = "ann"
+        graph = create_agent(by_model(), shop.tools, middleware=[gate, SeglamMiddleware(caches)], checkpointer=saver)
+        run.ask(graph, "Order 2 boxes of tea", str(number))
+        named[0] = name
+        assert last(run(graph, approved, on(str(number)))) == "by model" and shop.written == []
 
 
 def test_an_agent_within_a_graph(run: Runner, cache: ReasoningCache, shop: Shop) -> None:

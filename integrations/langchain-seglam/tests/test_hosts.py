@@ -72,11 +72,15 @@ class AgentHost:
     def build(self, job: Job, model: ScriptedChat, saver: Any) -> Any:
         gate = HumanInTheLoopMiddleware(dict.fromkeys(job.approve, True))
         middleware = [gate, SeglamMiddleware(job.cache)]
-        return create_agent(model, as_tools(job.tools), middleware=middleware, checkpointer=saver)
+        prompt = job.told or None
+        return create_agent(model, as_tools(job.tools), system_prompt=prompt, middleware=middleware, checkpointer=saver)
 
     def ask(self, job: Job, text: str, thread: str | None = None, request_id: str | None = None) -> Ran:
         config = on(thread, **({"seglam_request_id": request_id} if request_id else {}))
-        return self.run(job, {"messages": [("user", text)]}, config, thread)
+        return self.run(job, {"messages": [*self.told(job), ("user", text)]}, config, thread)
+
+    def told(self, job: Job) -> list[tuple[str, str]]:
+        return []
 
     def decide(self, job: Job, thread: str, said: PersonSays) -> Ran:
         decision: dict[str, Any] = {"type": "approve"}
@@ -103,6 +107,9 @@ class AgentHost:
 
 class GraphHost(AgentHost):
     """A graph of a model and tools, which ask a person themselves."""
+
+    def told(self, job: Job) -> list[tuple[str, str]]:
+        return [("system", job.told)] if job.told else []
 
     def builder(self, job: Job, ask: Callable[..., Any], tools: ToolNode) -> Any:
         builder = StateGraph(MessagesState).add_node("agent", ask).add_node("tools", tools)

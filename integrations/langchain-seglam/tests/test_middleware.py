@@ -299,6 +299,57 @@ class TestInstructions:
 
         assert self.ordered(run, opened, shop, forbidding) == []
 
+    def test_a_prompt_made_after_the_look(
+        self, run: Runner, opened: Open, shop: Shop, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Where a middleware behind ours changes the prompt, nothing is learnt, and once it was seen nothing served."""
+
+        @dynamic_prompt
+        def forbidding(request: Any) -> str:
+            return self.FORBIDDEN
+
+        tools, traces = shop.host_tools(), []
+        cache = opened(tools=tools)
+        procedure(cache, "buy", BUY, BUY_BODY, tools)
+        middleware = seglam(cache, on_learned=lambda trace, learned: traces.append(trace))
+        graph = agent(ScriptedChat(script=[says("I may not.")]), shop, middleware, forbidding)
+        run.ask(graph, "What may you do?")
+        run.ask(graph, "Order 2 boxes of tea")
+        assert (shop.written, traces) == ([], []) and "list it before" in caplog.text
+
+    def test_a_prompt_that_changes_within_a_turn(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """A turn that waits for a person goes on under what the agent is told by then."""
+        tools, saver = shop.host_tools(), InMemorySaver()
+        cache = opened(tools=tools)
+        procedure(
+            cache,
+            "twice",
+            "Twice {item:noun}",
+            "def run(item):\n    order(item, 1)\n    return order(item, 2)\n",
+            tools,
+        )
+        gate = HumanInTheLoopMiddleware({"order": True})
+
+        def told(prompt: str | None) -> Any:
+            model = ScriptedChat(script=[says("I stop.")])
+            return agent(model, shop, gate, seglam(cache), system_prompt=prompt, checkpointer=saver)
+
+        approved: Any = Command(resume={"decisions": [{"type": "approve"}]})
+        run.ask(told(None), "Twice tea", "1")
+        result = run(told(self.FORBIDDEN), approved, on("1"))
+        assert last(result) == "I stop." and shop.written == [("tea", 1)]
+
+    def test_a_jump_only_under_what_the_cache_was_told(self, run: Runner, opened: Open, shop: Shop) -> None:
+        """It looks up before the prompt is there, and does so no more once the two were seen to differ."""
+        cache = opened()
+        procedure(cache, "add", "Add {a:number} and {b:number}", "def run(a, b):\n    return a + b\n")
+        for prompt, calls in ((None, 0), ("Never add.", 1)):
+            model = ScriptedChat(script=[says("by model")])
+            graph = agent(model, shop, seglam(cache, mode="jump"), system_prompt=prompt)
+            run.ask(graph, "Hello")
+            run.ask(graph, "Add 1 and 2")
+            assert model.calls == 1 + calls
+
     def test_what_varies_may_be_left_out(self, run: Runner, opened: Open, shop: Shop) -> None:
         """The user says what of a prompt matters."""
         options: dict[str, Any] = {"instructions": lambda text: text.removeprefix("Signed in: Ann.")}

@@ -54,7 +54,11 @@ class Worker:
     async def run(self, text: str | None, request_id: str | None, said: PersonSays | None) -> Ran:
         llm = ScriptedLLM(lambda _: self.reply(llm.calls - 1))
         agent = self.kind(
-            cache=self.job.cache, tools=[Gate(tool, self) for tool in self.job.tools], llm=llm, streaming=False
+            cache=self.job.cache,
+            tools=[Gate(tool, self) for tool in self.job.tools],
+            llm=llm,
+            streaming=False,
+            system_prompt=self.job.told or None,
         )
         before = self.saved.get(self.thread or "")
         context = Context.from_dict(agent, before, serializer=SERIALIZER) if before else Context(agent)

@@ -234,6 +234,9 @@ async def test_a_cache_that_breaks_half_way(kind: Any, cache: ReasoningCache, sh
     class Half:
         calls = 0
 
+        def told(self, prompt: str) -> Any:
+            return self
+
         def __getattr__(self, name: str) -> Any:
             if name == "next_action":
                 Half.calls += 1

@@ -6,6 +6,7 @@ another class (another status, nothing found, a number out of the range seen), t
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -122,6 +123,17 @@ class Holder:
     """Whether what is held at the moment comes before one of the first, one of the second, or a judgement."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
     inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
+
+    factor: float = WRITE_RANGE[1]
+    """How many times the longest list that was seen may be written for."""
+
+    def turns(self, loop: Loop) -> int | None:
+        """Return how many turns of a loop are made at most; None where that does not matter."""
+        if not any(call.tool in self.writes for call in loop.calls):
+            return loop.at_most
+        lengths = [len(cast("Sequence[Value]", loop.over(view))) for view in loop.scene.views]
+        seen = math.floor(max(lengths, default=0) * self.factor)
+        return seen if loop.at_most is None else min(seen, loop.at_most)
 
     @classmethod
     def of(

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from seglam_agents.compilers.traces.holds import Holder, places
 from seglam_agents.compilers.traces.plan import Answer, Branch, Invocation, Invoke, Loop, Node, Stop, Test
@@ -72,7 +73,7 @@ def write(
     Raises:
         Unused: a result was read and nothing says what for.
     """
-    holder = Holder.of(plan, writes, said, accounted=accounted)
+    holder = replace(Holder.of(plan, writes, said, accounted=accounted), factor=within[1])
     first = [f"    {line}" for line in places(plan, writes, within)]
     lines = _hoisted([*first, *_node(plan, holder, called, "    ")])
     if _reads_clock(lines):
@@ -105,8 +106,8 @@ def _node(node: Node, holder: Holder, called: Mapping[str, str], indent: str) ->
         case Loop(variable=variable, over=over, calls=calls, then=then):
             if not node.may_be_empty:
                 yield f"{indent}expect(len({over.code}) > 0, {literal('none of them')})"
-            if node.at_most is not None:
-                yield f"{indent}expect(len({over.code}) <= {node.at_most}, {literal('so many of them')})"
+            if (most := holder.turns(node)) is not None:
+                yield f"{indent}expect(len({over.code}) <= {most}, {literal('so many of them')})"
             if held := holder.inside.get(id(node)):
                 # All of them are looked at before the first is changed: half of a list is nobody's wish.
                 yield f"{indent}expect(len({over.code}) <= {MAX_TURNS}, {literal('as many of them')})"

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from llama_index.core.agent.react.types import ActionReasoningStep, BaseReasoningStep, ResponseReasoningStep
+from llama_index.core.agent.react.types import (
+    ActionReasoningStep,
+    BaseReasoningStep,
+    ObservationReasoningStep,
+    ResponseReasoningStep,
+)
 from llama_index.core.agent.workflow import FunctionAgent, ReActAgent
 from llama_index.core.agent.workflow.agent_context import AgentContext
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
@@ -13,7 +18,7 @@ from llama_index.core.agent.workflow.workflow_events import AgentInput, AgentOut
 from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from pydantic import TypeAdapter
-from seglam_agents.hosting import Asked, Json, RunStore, Say, SayAnswer, Spoken, new_id, render
+from seglam_agents.hosting import Asked, Json, Left, RunStore, Say, SayAnswer, Spoken, new_id, render
 
 from llama_index.tools.seglam.models import usage_of
 from llama_index.tools.seglam.values import selected
@@ -83,6 +88,18 @@ async def say_answer(
     reasoning = ResponseReasoningStep(thought="A stored procedure did this.", response=text)
     await _remember(agent, store, message, reasoning)
     return _output(agent, ctx, history, message, [], said.about)
+
+
+async def remind(agent: BaseWorkflowAgent, store: RunStore, left: Sequence[Left]) -> None:
+    """Leave behind what earlier attempts at a turn wrote, as calls with their results."""
+    for call in left:
+        arguments = dict(call.arguments)
+        reasoning = ActionReasoningStep(thought="This was done before.", action=call.tool, action_input=arguments)
+        block = ToolCallBlock(tool_call_id=call.id, tool_name=call.tool, tool_kwargs=dict(arguments))
+        await _remember(agent, store, ChatMessage(role="assistant", blocks=[block]), reasoning)
+        told = {"tool_call_id": call.id}
+        result = ChatMessage(role="tool", content=call.text, additional_kwargs=told)
+        await _remember(agent, store, result, ObservationReasoningStep(observation=call.text))
 
 
 async def _remember(

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from seglam_agents import ReasoningCache, Tool, hosting
 from seglam_agents.hosting import AgentRun, Json, Part, RunStore, Turn, adrive, load_run, save_run, unharmed
 
-from llama_index.tools.seglam.messages import HANDOFF, instructions_of, request_of, say, say_answer, spoken
+from llama_index.tools.seglam.messages import HANDOFF, instructions_of, remind, request_of, say, say_answer, spoken
 from llama_index.tools.seglam.state import done, lowered, raised
 from llama_index.tools.seglam.values import NOT_DONE, described
 
@@ -57,15 +57,17 @@ class StandIn:
         try:
             ran = await self._at_step(agent, store, history)
             part = ran.part(agent.name)
-            if part.turn.status != "running":
-                await save_run(store, ran)
-                return None
             view = hosting.View(
                 part.calls(await done(store)),
                 _offered(tools),
                 hosting.misfits([agent.output_cls] if agent.output_cls else ()),
             )
-            decision = await asyncio.to_thread(self._driver(part).advance, part.turn, view)
+            if part.turn.status == "running" and part.own != instructions_of(history):
+                decision = await asyncio.to_thread(self._driver(part).abandon, part.turn, view, hosting.RETOLD)
+            else:
+                decision = await asyncio.to_thread(self._driver(part).advance, part.turn, view)
+            if isinstance(decision, hosting.Pass) and decision.left:
+                await remind(agent, store, decision.left)
             if isinstance(decision, hosting.Say):
                 output, part = await say(agent, ctx, store, history, decision), part.asks(decision)
             else:
@@ -155,17 +157,14 @@ class StandIn:
         made = await done(store)
         before = [part.instructions for part in ran.parts.values()]
         told = "\n".join([*before, *(ran.told if made else ()), instructions_of(history)]).strip()
-        cache = self._told(told)
-        if cache is None:
-            logger.warning("the instructions of %s are new at every run: nothing can be served under them", agent.name)
-            return Part(turn=Turn(status="off", reason="the instructions are new at every run"))
-        origin = hosting.origin_of(ran.conversation, str(ran.finished), ran.request_id)
-        turn = Turn(key=hosting.new_id("turn"), origin=f"{origin}/{len(ran.parts)}")
-        text = await self._text(store, history)
+        words, within = str(await store.get("user_msg_str", default="")), agent.name if ran.parts else ""
+        origin = hosting.origin_of(ran.conversation, str(ran.finished), ran.request_id, words=words, within=within)
+        turn, text = Turn(key=hosting.new_id("turn"), origin=origin), await self._text(store, history)
         if any(call.carried.tool != HANDOFF for call in made):
             text = None  # What another agent found out is not in the text.
-        part = Part(turn=turn, instructions=told, before=len(made))
-        turn, _ = await asyncio.to_thread(self._driver(part).begin, turn, text, {}, ran.switch)
+        part = Part(turn=turn, instructions=told, own=instructions_of(history), before=len(made))
+        switch = ran.switch if self.cache.told(told) is not None else "off"
+        turn, _ = await asyncio.to_thread(self._driver(part).begin, turn, text, {}, switch)
         return part.model_copy(update={"turn": turn})
 
     async def _text(self, store: RunStore, history: Sequence[ChatMessage]) -> str | None:
@@ -176,10 +175,7 @@ class StandIn:
         return request_of(history, str(await store.get("user_msg_str", default="")))
 
     def _driver(self, part: Part) -> hosting.Driver:
-        return self.drivers.of(self._told(part.instructions) or self.cache)
-
-    def _told(self, instructions: str) -> ReasoningCache | None:
-        return self.cache.told(instructions) if instructions else self.cache
+        return self.drivers.of(self.cache.told(part.instructions) or self.cache)
 
 
 async def open_run(store: RunStore, event: StartEvent, told: Sequence[str] = ()) -> None:

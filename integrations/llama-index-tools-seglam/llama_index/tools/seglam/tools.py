@@ -34,12 +34,14 @@ def host_tools(
         tools: what procedures may call.
         effects: what tools do, by their names; LlamaIndex has no place for it. A tool without one is taken to write.
         idempotent: names of those whose repetition does no harm.
+
+    Raises:
+        ValueError: an effect is that of a tool whose name is misspelt.
     """
     known = [tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool) for tool in tools]
     names = [tool.metadata.get_name() for tool in known]
-    return [
-        _host_tool(tool, (effects or {}).get(name), name in idempotent) for tool, name in zip(known, names, strict=True)
-    ]
+    said = hosting.known_effects(effects, names)
+    return [_host_tool(tool, said.get(name), name in idempotent) for tool, name in zip(known, names, strict=True)]
 
 
 def handoff_tool() -> HostTool:
