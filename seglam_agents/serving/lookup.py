@@ -192,6 +192,7 @@ class Lookup:
             steps=steps,
             timing=timing,
             kind="guard" if plan.request else "called",
+            closing=plan.closing,
         )
 
     def _planned(self, scope: Scope, plan: Plan | PlannedBeside) -> Served | None:
@@ -303,6 +304,10 @@ class Lookup:
         )
 
     def _serve(self, accepting: list[_Accepting], timing: Timing) -> Hit | Miss | Deopt:
+        spoken = next((item for item in accepting if item.procedure.closing.mode == "model"), None)
+        if spoken is not None:
+            reason = f"{spoken.procedure.key} makes the calls, and its last message is the model's: a host serves it"
+            return Miss(kind="not tried", reason=reason, timing=timing)
         started = time.perf_counter()
         now = self.now() if self.now else None
         if len(accepting) == 1:
@@ -428,6 +433,7 @@ def _plan(accepting: Sequence[_Accepting], request: Request, now: datetime | Non
         tools=tuple({use.name: use for item in accepting for use in item.procedure.tools}.values()),
         now=now,
         request=request.text,
+        closing=first.procedure.closing.mode,
         beside=tuple(
             PlannedBeside(
                 procedure=item.procedure.key,

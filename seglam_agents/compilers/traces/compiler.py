@@ -26,7 +26,7 @@ from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.guards.normal import normalise
 from seglam_agents.records.errors import PredicateError, SeglamError, TemplateError
-from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
+from seglam_agents.records.procedure import Closing, Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool, reading
@@ -216,7 +216,10 @@ def _candidate(
     reads = reading(tools.values())
     alike = kind.alike(trace)
     seen = kind.seen_by(plan, alike, tools, clock=task.clock)
-    proven = without(seen, _proven(kind, plan, reads, needed))
+    ways = _proven(kind, plan, reads, needed)
+    told = frozenset(way for way, end in ways_of(plan) if way in ways and not end.spoken)
+    # One body says all of its answers, or none: a caller knows before it runs who has the last word.
+    proven = without(seen, told or ways)
     writes = frozenset(step.tool for case in kind.cases for step in case.trace.calls) - reads
     slots = slots_of(kind.asked(), plan, tools, writes)
     parent = next((n.procedure for n in task.neighbours if n.procedure.id == _id(kind, trace)), None)
@@ -245,6 +248,7 @@ def _candidate(
         guard=guard,
         body=body,
         parameters=TemplateGuard(guard, context=context).parameters(),
+        closing=Closing() if told else Closing(mode="model"),
         tools=tuple(ToolUse.of(tools[name], spelled[name]) for name in tools if name in called),
         examples=tuple(_example(case) for case in cases),
         counterexamples=parent.counterexamples if parent else (),

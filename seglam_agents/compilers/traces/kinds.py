@@ -12,7 +12,7 @@ from itertools import permutations
 
 from seglam_agents.compilers.traces.guards import Asked
 from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
-from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen
+from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen, ways_of
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
 from seglam_agents.compilers.traces.terms import PRELUDE
 from seglam_agents.compilers.traces.wish import Wish
@@ -130,7 +130,7 @@ class Kind:
             self.wrongs += 1
             self._discredit()
         self.cases = [*self.cases, case][-MAX_RUNS:]
-        if self.plan is not None and said and said.verdict == "right":
+        if self.plan is not None and said and said.verdict == "right" and not said.spoken:
             # No term of it was contradicted: a run that was foretold changes what was seen, and nothing else.
             view = {**case.arguments, **_now(case.trace, clock=clock)}
             self.plan = grown(self.plan, view, case.trace.calls, reading(tools.values()))
@@ -307,7 +307,9 @@ class Kind:
         for order in permutations(names):
             if all(kinds[name] == place.kind for name, place in zip(order, reads[0].places, strict=True)):
                 cases = [Case(trace, read, order) for trace, read in zip(traces, reads, strict=True)]
-                verdicts = [said.verdict for case in cases if (said := self.foretell(case, tools, clock=clock))]
+                # That the same was called says nothing of whether the same was asked.
+                foretold = [said for case in cases if (said := self.foretell(case, tools, clock=clock))]
+                verdicts = ["silent" if said.spoken else said.verdict for said in foretold]
                 if "wrong" not in verdicts and "right" in verdicts:
                     found.append(Wording(order, needs=OTHER_WORDS, own=own))
         return found[0] if len(found) == 1 else None
@@ -350,7 +352,8 @@ class Kind:
         pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings)
         pooled.plans = self.plans
         pooled._weave(tools, clock=clock)
-        found = pooled._predicted(tools, clock=clock) if pooled.plan else None
+        explained = pooled.plan is not None and not any(end.spoken for _, end in ways_of(pooled.plan))
+        found = pooled._predicted(tools, clock=clock) if explained else None
         if not found or not any(case.reading.key == key for case, _, _ in found):
             return False
         self.cases, self.wordings, self.plan, self.refusal = pooled.cases, pooled.wordings, pooled.plan, ""

@@ -79,6 +79,8 @@ class Answer:
 
     scene: Scene
     term: Term
+    spoken: bool = False
+    """Whether the last message is the model's: it is free in its words, and no explanation makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,8 @@ class Foretold:
     differs: str = ""
     way: str = ""
     """The way that it took: its calls and the words of its answer."""
+    spoken: bool = False
+    """Whether only the calls were foretold, because the last message is the model's."""
 
 
 def foretell(
@@ -302,6 +306,8 @@ def foretell(
         return Foretold("wrong", str(error))
     if run.left:
         return Foretold("wrong", f"never calls {run.left[0].tool}")
+    if end[2]:
+        return Foretold("right", "", _spoken([step.tool for step in run.taken]), spoken=True)
     way = _way([step.tool for step in run.taken], end[1], end[0])
     told = Told(asked, tuple(steps), reads) if asked else None
     alike = likeness(encode(end[1]), encode(answer), told)
@@ -364,7 +370,13 @@ def narrowed(node: Node, names: Collection[str]) -> Node:
             return replace(node, scene=scene)
 
 
+def _spoken(called: Sequence[str]) -> str:
+    return " ".join(dict.fromkeys(called)) + " -> what the model says"
+
+
 def _way_to(called: Sequence[str], end: Answer) -> str:
+    if end.spoken:
+        return _spoken(called)
     for view in end.scene.views:
         try:
             return _way(called, end.term(view), view)
@@ -381,7 +393,7 @@ def _way(called: Sequence[str], answer: Value, view: View) -> str:
     return " ".join(dict.fromkeys(called)) + " -> " + " ".join(words)
 
 
-def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value]:
+def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value, bool]:
     match node:
         case Invoke(call=call, then=then):
             _called(call, view, run)
@@ -396,7 +408,7 @@ def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value]
                 return _follow(if_no, view, run)
             raise Diverged("not seen in any run")
         case Answer(term=term):
-            return view, term(view)
+            return view, term(view), node.spoken
         case Stop(reason=reason):
             raise Diverged(reason)
 
