@@ -38,6 +38,7 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import ToolResult
+from seglam_agents.serving.reports import reported
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class Driver:
         if isinstance(results, GiveUp):
             return self._give_up(turn, results, steps)
         problem = _hindrance(turn.plan, view)
-        action = problem or self.cache.next_action(turn.plan, results)
+        action = problem or reported(self.cache.next_action(turn.plan, results), turn.plan.closing, steps)
         match action:
             case Call() if len(turn.asked) < MAX_CALLS:
                 return self._ask(turn, action)

@@ -35,6 +35,7 @@ from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded, bind_arguments
+from seglam_agents.serving.reports import reported
 from seglam_agents.serving.retriever import Candidates, Retriever, Served
 from seglam_agents.serving.together import Disagreement, Part, next_together
 
@@ -313,7 +314,9 @@ class Lookup:
         if len(accepting) == 1:
             (item,) = accepting
             action, steps = self.executor.execute(item.served.loaded, item.arguments, self.call, now=now)
-            return _outcome(_Ran(item, action, steps), _with_body(timing, started))
+            return _outcome(
+                _Ran(item, reported(action, item.procedure.closing.mode, steps), steps), _with_body(timing, started)
+            )
         ran = self._run_together(accepting, now)
         if isinstance(ran, Disagreement):
             return _conflict(accepting, ran.reason, timing)
@@ -329,7 +332,8 @@ class Lookup:
             if isinstance(wanted, Disagreement):
                 wanted = GiveUp(wanted.reason, kind="conflict")
             if not isinstance(wanted, Call) or self.call is None or len(steps) >= MAX_CALLS:
-                return _Ran(accepting[0], wanted, tuple(steps))
+                said = reported(wanted, accepting[0].procedure.closing.mode, steps)
+                return _Ran(accepting[0], said, tuple(steps))
             step, result = self.executor.carry_out(wanted, self.call)
             steps.append(step)
             results.append(result)
@@ -400,7 +404,14 @@ def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
     match ran.action:
         case Final(answer=answer):
             arguments = _encoded(ran.item.arguments)
-            return Hit(answer=answer, citation=citation, arguments=arguments, steps=ran.steps, timing=timing)
+            return Hit(
+                answer=answer,
+                citation=citation,
+                arguments=arguments,
+                steps=ran.steps,
+                timing=timing,
+                closing=ran.item.procedure.closing.mode,
+            )
         case GiveUp(reason=reason, kind=kind):
             return Deopt(reason=reason, kind=kind, citation=citation, steps=ran.steps, timing=timing)
         case Call(tool=tool):

@@ -17,7 +17,7 @@ from seglam_agents.compilers.traces.echoes import Echoes
 from seglam_agents.compilers.traces.guards import Unguarded, slots_of, template_of
 from seglam_agents.compilers.traces.holds import Unused
 from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, case_of
-from seglam_agents.compilers.traces.plan import Node, calls_of, narrowed, ways_of, without
+from seglam_agents.compilers.traces.plan import Node, calls_of, left_to_the_model, narrowed, ways_of, without
 from seglam_agents.compilers.traces.source import callables, write
 from seglam_agents.compilers.traces.spans import Reading, readings
 from seglam_agents.compilers.traces.words import unaccounted
@@ -26,7 +26,16 @@ from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.guards.normal import normalise
 from seglam_agents.records.errors import PredicateError, SeglamError, TemplateError
-from seglam_agents.records.procedure import Closing, Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
+from seglam_agents.records.procedure import (
+    Closing,
+    ClosingChoice,
+    Example,
+    GuardSource,
+    Parameter,
+    Procedure,
+    Provenance,
+    ToolUse,
+)
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool, reading
@@ -111,11 +120,13 @@ class TraceCompiler:
         reads: right predictions before a way is gone that only reads.
         writes: the same for one that writes.
         write_range: how far beyond the numbers seen others may lie where something is written.
+        closing: who says the last message, where calls were made (`ReasoningCache`).
     """
 
     reads: int = READS
     writes: int = WRITES
     write_range: WriteRange = WRITE_RANGE
+    closing: ClosingChoice = "auto"
     scopes: dict[str, Skeletons] = field(default_factory=dict[str, Skeletons])
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -164,7 +175,7 @@ class TraceCompiler:
                 # What this run says of the kind may be all that a body in other words was waiting for.
                 waiting = [each for each in kind.others(trace) if _id(kind, each) not in kind.drafted]
                 for each in (trace, *waiting):
-                    drafted = _drafted(kind, each, task, tools, (self.reads, self.writes), self.write_range)
+                    drafted = _drafted(kind, each, task, tools, self)
                     if isinstance(drafted, Candidate):
                         kind.drafted.add(drafted.procedure.id)
                         return drafted
@@ -185,13 +196,12 @@ def _drafted(
     trace: Trace,
     task: CompileTask,
     tools: Mapping[str, Tool],
-    needed: tuple[int, int],
-    within: WriteRange,
+    by: TraceCompiler,
 ) -> Candidate | str:
     if kind.plan is None or kind.given_up:
         return kind.refusal or "predictions of this kind were wrong too often"
     try:
-        return _candidate(kind, kind.plan, trace, task, tools, needed, within)
+        return _candidate(kind, kind.plan, trace, task, tools, by)
     except (Unguarded, _Unproven) as refusal:
         return str(refusal)
     except Unused as refusal:
@@ -210,16 +220,15 @@ def _candidate(
     trace: Trace,
     task: CompileTask,
     tools: Mapping[str, Tool],
-    needed: tuple[int, int],
-    within: WriteRange,
+    by: TraceCompiler,
 ) -> Candidate:
-    reads = reading(tools.values())
+    reads, needed = reading(tools.values()), (by.reads, by.writes)
     alike = kind.alike(trace)
     seen = kind.seen_by(plan, alike, tools, clock=task.clock)
     ways = _proven(kind, plan, reads, needed)
     told = frozenset(way for way, end in ways_of(plan) if way in ways and not end.spoken)
     # One body says all of its answers, or none: a caller knows before it runs who has the last word.
-    proven = without(seen, told or ways)
+    proven, closing = _closed(without(seen, told or ways), bool(told), by.closing)
     writes = frozenset(step.tool for case in kind.cases for step in case.trace.calls) - reads
     slots = slots_of(kind.asked(), plan, tools, writes)
     parent = next((n.procedure for n in task.neighbours if n.procedure.id == _id(kind, trace)), None)
@@ -235,7 +244,7 @@ def _candidate(
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
     left = unaccounted(said, proven, (case.trace for case in alike))
     plan = narrowed(proven, names)
-    body = write(plan, names, _summary(alike[0]), writes, said, spelled, accounted=not left, within=within)
+    body = write(plan, names, _summary(alike[0]), writes, said, spelled, accounted=not left, within=by.write_range)
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = dict.fromkeys(call.tool for call in calls_of(proven))
@@ -248,7 +257,7 @@ def _candidate(
         guard=guard,
         body=body,
         parameters=TemplateGuard(guard, context=context).parameters(),
-        closing=Closing() if told else Closing(mode="model"),
+        closing=closing,
         tools=tuple(ToolUse.of(tools[name], spelled[name]) for name in tools if name in called),
         examples=tuple(_example(case) for case in cases),
         counterexamples=parent.counterexamples if parent else (),
@@ -260,6 +269,26 @@ def _candidate(
         ),
     )
     return Candidate(procedure, known, (), parent)
+
+
+def _closed(plan: Node, told: bool, choice: ClosingChoice) -> tuple[Node, Closing]:
+    """Return a plan with what makes its last message.
+
+    Args:
+        plan: what is proven of a kind.
+        told: whether code says its answers.
+        choice: what the user wants.
+
+    Raises:
+        _Unproven: code alone may say it, and cannot.
+    """
+    if choice == "model" and told and any(calls_of(plan)):
+        plan, told = left_to_the_model(plan), False
+    if told:
+        return plan, Closing()
+    if choice == "code":
+        raise _Unproven("the calls are explained, and the last message is free in its words; closing='code' wants both")
+    return plan, Closing(mode="report" if choice == "report" else "model")
 
 
 def _id(kind: Kind, trace: Trace) -> str:

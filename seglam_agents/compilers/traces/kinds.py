@@ -326,6 +326,8 @@ class Kind:
         if wording is None:
             return self._pool(other, tools, clock=clock)
         taken = [Case(case.trace, case.reading, wording.names) for case in other.cases]
+        if _is_told(self.plan) and not _is_told(self._plan(_in_time([*self.cases, *taken]), tools, clock=clock)):
+            return False  # Together nothing explains what these said, which alone is explained.
         said = [(case, self.foretell(case, tools, clock=clock)) for case in taken]
         self.wordings[other.cases[0].reading.key] = wording
         for case, each in said:
@@ -352,8 +354,7 @@ class Kind:
         pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings)
         pooled.plans = self.plans
         pooled._weave(tools, clock=clock)
-        explained = pooled.plan is not None and not any(end.spoken for _, end in ways_of(pooled.plan))
-        found = pooled._predicted(tools, clock=clock) if explained else None
+        found = pooled._predicted(tools, clock=clock) if _is_told(pooled.plan) else None
         if not found or not any(case.reading.key == key for case, _, _ in found):
             return False
         self.cases, self.wordings, self.plan, self.refusal = pooled.cases, pooled.wordings, pooled.plan, ""
@@ -395,6 +396,11 @@ def _woven(cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> 
         return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish), ""
     except Refused as refusal:
         return None, str(refusal)
+
+
+def _is_told(plan: Node | None) -> bool:
+    """Tell whether a plan says its answers itself, and leaves none to the model."""
+    return plan is not None and not any(end.spoken for _, end in ways_of(plan))
 
 
 def _mark(case: Case) -> tuple[object, ...]:

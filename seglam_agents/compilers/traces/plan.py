@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
 from seglam_agents.compilers.traces.closings import Told, claim, likeness
-from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
+from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View, constant
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
@@ -344,6 +344,19 @@ def without(node: Node, proven: frozenset[str], called: tuple[str, ...] = ()) ->
             return replace(node, if_yes=without(if_yes, proven, called), if_no=without(if_no, proven, called))
         case Answer(scene=scene):
             return node if _way_to(called, node) in proven else Stop(scene, "no run of this way was predicted yet")
+        case Stop():
+            return node
+
+
+def left_to_the_model(node: Node) -> Node:
+    """Return a plan that leaves every last message to the model."""
+    match node:
+        case Invoke(then=then) | Loop(then=then):
+            return replace(node, then=left_to_the_model(then))
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return replace(node, if_yes=left_to_the_model(if_yes), if_no=left_to_the_model(if_no))
+        case Answer():
+            return replace(node, term=constant(None), spoken=True)
         case Stop():
             return node
 
