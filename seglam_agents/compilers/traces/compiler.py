@@ -198,7 +198,7 @@ def _drafted(
     tools: Mapping[str, Tool],
     by: TraceCompiler,
 ) -> Candidate | str:
-    if kind.plan is None or kind.given_up:
+    if kind.plan is None or (kind.given_up and (kind.strayed or by.closing == "code")):
         return kind.refusal or "predictions of this kind were wrong too often"
     try:
         return _candidate(kind, kind.plan, trace, task, tools, by)
@@ -225,10 +225,7 @@ def _candidate(
     reads, needed = reading(tools.values()), (by.reads, by.writes)
     alike = kind.alike(trace)
     seen = kind.seen_by(plan, alike, tools, clock=task.clock)
-    ways = _proven(kind, plan, reads, needed)
-    told = frozenset(way for way, end in ways_of(plan) if way in ways and not end.spoken)
-    # One body says all of its answers, or none: a caller knows before it runs who has the last word.
-    proven, closing = _closed(without(seen, told or ways), bool(told), by.closing)
+    proven, closing = _proven(kind, seen, reads, needed, by.closing)
     writes = frozenset(step.tool for case in kind.cases for step in case.trace.calls) - reads
     slots = slots_of(kind.asked(), plan, tools, writes)
     parent = next((n.procedure for n in task.neighbours if n.procedure.id == _id(kind, trace)), None)
@@ -271,24 +268,38 @@ def _candidate(
     return Candidate(procedure, known, (), parent)
 
 
-def _closed(plan: Node, told: bool, choice: ClosingChoice) -> tuple[Node, Closing]:
-    """Return a plan with what makes its last message.
+def _proven(
+    kind: Kind, plan: Node, reads: frozenset[str], needed: tuple[int, int], choice: ClosingChoice
+) -> tuple[Node, Closing]:
+    """Return what was predicted often enough, with what makes its last message.
 
-    Args:
-        plan: what is proven of a kind.
-        told: whether code says its answers.
-        choice: what the user wants.
+    One body says all of its answers, or none: a caller knows before it runs who has the last word.
 
     Raises:
-        _Unproven: code alone may say it, and cannot.
+        _Unproven: nothing was.
     """
-    if choice == "model" and told and any(calls_of(plan)):
-        plan, told = left_to_the_model(plan), False
-    if told:
-        return plan, Closing()
-    if choice == "code":
+    told = {way: end for way, end in ways_of(plan) if not end.spoken}
+    ways = frozenset(way for way in told if not kind.given_up and kind.rights[way] >= _wanted(way, reads, needed))
+    if ways and (choice != "model" or not any(calls_of(plan))):
+        return without(plan, ways), Closing()
+    if choice == "code" and not told:
         raise _Unproven("the calls are explained, and the last message is free in its words; closing='code' wants both")
-    return plan, Closing(mode="report" if choice == "report" else "model")
+    open_ = left_to_the_model(plan)
+    spoken = frozenset(way for way, _ in ways_of(open_) if kind.calls[way] >= _wanted(way, reads, needed))
+    if choice == "code" or not any(calls_of(plan)) or not spoken:
+        raise _Unproven(_missing(kind, told or dict(ways_of(open_)), reads, needed))
+    return without(open_, spoken), Closing(mode="report" if choice == "report" else "model")
+
+
+def _wanted(way: str, reads: frozenset[str], needed: tuple[int, int]) -> int:
+    return needed[0] if _only_reads(way, reads) else needed[1]
+
+
+def _missing(kind: Kind, ways: Iterable[str], reads: frozenset[str], needed: tuple[int, int]) -> str:
+    rights = kind.rights + kind.calls
+    counts = ", ".join(f"{rights[way]} of {_wanted(way, reads, needed)}" for way in ways) or "none"
+    silent = f"; the last one said nothing: {kind.silence}" if kind.silence else ""
+    return f"{len(kind.cases)} runs agree; right predictions of later ones: {counts}{silent}"[:600]
 
 
 def _id(kind: Kind, trace: Trace) -> str:
@@ -315,21 +326,6 @@ _JSON: tuple[tuple[str, type], ...] = (
     ("array", list),
     ("object", object),
 )
-
-
-def _proven(kind: Kind, plan: Node, reads: frozenset[str], needed: tuple[int, int]) -> frozenset[str]:
-    """Return the ways that were predicted often enough.
-
-    Raises:
-        _Unproven: there are none.
-    """
-    wanted = {way: needed[0] if _only_reads(way, reads) else needed[1] for way, _ in ways_of(plan)}
-    proven = frozenset(way for way, count in wanted.items() if kind.rights[way] >= count)
-    if not proven:
-        counts = ", ".join(f"{kind.rights[way]} of {count}" for way, count in wanted.items()) or "none"
-        silent = f"; the last one said nothing: {kind.silence}" if kind.silence else ""
-        raise _Unproven(f"{len(kind.cases)} runs agree; right predictions of later ones: {counts}{silent}"[:600])
-    return proven
 
 
 def _only_reads(way: str, reads: frozenset[str]) -> bool:

@@ -81,6 +81,12 @@ class Kind:
     rights: Counter[str] = field(default_factory=Counter[str])
     """Right predictions, by the way that the plan took."""
     wrongs: int = 0
+    calls: Counter[str] = field(default_factory=Counter[str])
+    """Right predictions of what was called, whatever was said, by the way."""
+    called: set[str] = field(default_factory=set[str])
+    """The runs whose calls were predicted rightly."""
+    strays: int = 0
+    """Wrong predictions of what was called."""
     foretold: set[str] = field(default_factory=set[str])
     """The runs that were predicted rightly."""
     silence: str = ""
@@ -98,6 +104,11 @@ class Kind:
     def given_up(self) -> bool:
         """Whether it was wrong too often."""
         return self.wrongs >= MAX_WRONG
+
+    @property
+    def strayed(self) -> bool:
+        """Whether it was wrong too often about what is called."""
+        return self.strays >= MAX_WRONG
 
     def takes(self, case: Case) -> bool:
         """Tell whether a run in other words names the same places: by the arguments that take what stands there."""
@@ -129,6 +140,7 @@ class Kind:
         elif said and said.verdict == "wrong":
             self.wrongs += 1
             self._discredit()
+        self._count_calls(case, said, self.cases, reads)
         self.cases = [*self.cases, case][-MAX_RUNS:]
         if self.plan is not None and said and said.verdict == "right" and not said.spoken:
             # No term of it was contradicted: a run that was foretold changes what was seen, and nothing else.
@@ -138,6 +150,16 @@ class Kind:
             self._weave(tools, clock=clock)
             self._hold_out(tools, clock=clock)
         return said
+
+    def _count_calls(self, case: Case, said: Foretold | None, others: Sequence[Case], reads: frozenset[str]) -> None:
+        """Count what a prediction was worth for what was called: how a run is talked about has no say in it."""
+        if said and said.made:
+            self.called.add(case.trace.id)
+            self.calls[said.made] += self._unseen(case, others, reads)
+        elif said and said.verdict == "wrong":
+            self.strays += 1
+            self.calls.clear()
+            self.called.clear()
 
     def _credit(self, case: Case, way: str, new: bool) -> None:
         self.foretold.add(case.trace.id)
@@ -157,9 +179,28 @@ class Kind:
         runs that came in the best order. Where the other runs say something else, or a prediction was wrong before,
         nothing is counted.
         """
-        if self.plan is None or self.wrongs or not 3 <= len(self.cases) <= MAX_HELD_OUT:
+        if self.plan is None or not 3 <= len(self.cases) <= MAX_HELD_OUT:
             return
-        self._count(self._predicted(tools, clock=clock) or [])
+        if not self.strays:
+            self._hold_out_calls(tools, clock=clock)
+        if not self.wrongs:
+            self._count(self._predicted(tools, clock=clock) or [])
+
+    def _hold_out_calls(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
+        """The same for what was called alone."""
+        reads = reading(tools.values())
+        found: list[tuple[Case, Foretold, Sequence[Case]]] = []
+        for case in reversed(self.cases):
+            others = [other for other in self.cases if other is not case]
+            said = Kind(self.key, others, self.wordings, self._plan(others, tools, clock=clock)).foretell(
+                case, tools, clock=clock
+            )
+            if said and not said.made and said.verdict == "wrong":
+                return
+            if said and said.made and case.trace.id not in self.called:
+                found.append((case, said, others))
+        for case, said, others in found[: max(0, len(self.cases) - 2 - len(self.called))]:
+            self._count_calls(case, said, others, reads)
 
     def _predicted(self, tools: Mapping[str, Tool], *, clock: bool) -> list[tuple[Case, str, bool]] | None:
         """Return the runs that all other ones foretell, with the way and whether they brought something new.

@@ -316,6 +316,8 @@ class _Weaver:
         raise Refused(f"after the same steps the runs go on with {shown}, and nothing seen tells why")
 
     def _way(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
+        if len(walks) < MIN_RUNS and not walks[0].next and all(map(_is_message, walks)):
+            return Answer(_scene(walks, families), constant(None), spoken=True)
         if len(walks) < MIN_RUNS:
             went = " ".join(walks[0].next[:1]) or "the end"
             return Stop(_scene(walks, families), f"only {len(walks)} run went on with {went} here")

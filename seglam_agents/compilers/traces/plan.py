@@ -274,6 +274,8 @@ class Foretold:
     """The way that it took: its calls and the words of its answer."""
     spoken: bool = False
     """Whether only the calls were foretold, because the last message is the model's."""
+    made: str = ""
+    """The way without its answer, where the calls are those of the run, whatever it said."""
 
 
 def foretell(
@@ -306,15 +308,16 @@ def foretell(
         return Foretold("wrong", str(error))
     if run.left:
         return Foretold("wrong", f"never calls {run.left[0].tool}")
+    made = _spoken([step.tool for step in run.taken])
     if end[2]:
-        return Foretold("right", "", _spoken([step.tool for step in run.taken]), spoken=True)
+        return Foretold("right", "", made, spoken=True, made=made)
     way = _way([step.tool for step in run.taken], end[1], end[0])
     told = Told(asked, tuple(steps), reads) if asked else None
     alike = likeness(encode(end[1]), encode(answer), told)
     if alike == "same":
-        return Foretold("right", "", way)
+        return Foretold("right", "", way, made=made)
     said = f"answers {end[1]!r}, the run {answer!r}"
-    return Foretold("wrong" if alike == "differs" else "silent", said, way)
+    return Foretold("wrong" if alike == "differs" else "silent", said, way, made=made)
 
 
 def ways_of(node: Node, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Answer]]:
