@@ -133,7 +133,7 @@ class Kind:
         """Predict a run, count what came of it, and learn from it."""
         said = self.foretell(case, tools, clock=clock)
         reads = reading(tools.values())
-        if said and said.verdict == "right":
+        if said and said.verdict == "right" and not said.spoken:
             self._credit(case, said.way, self._unseen(case, self.cases, reads))
         elif said and said.verdict == "silent":
             self.silence = said.differs
@@ -218,7 +218,7 @@ class Kind:
             )
             if said and said.verdict == "wrong":
                 return None
-            if said and said.verdict == "right":
+            if said and said.verdict == "right" and not said.spoken:
                 found.append((case, said.way, self._unseen(case, others, reads)))
         return found
 
@@ -372,7 +372,7 @@ class Kind:
         said = [(case, self.foretell(case, tools, clock=clock)) for case in taken]
         self.wordings[other.cases[0].reading.key] = wording
         for case, each in said:
-            if each and each.verdict == "right":
+            if each and each.verdict == "right" and not each.spoken:
                 self._credit(case, each.way, self._unseen(case, self.cases, reading(tools.values())))
         self.cases = _in_time([*self.cases, *taken])
         self._weave(tools, clock=clock)

@@ -403,8 +403,8 @@ def _claimed(walk: _Walk) -> str:
 
 
 def _is_message(walk: _Walk) -> bool:
-    """Tell whether a run called something, and then said something in its own words."""
-    return bool(walk.done) and isinstance(walk.answer, str) and " " in walk.answer.strip()
+    """Tell whether a run called something, and then said something."""
+    return bool(walk.done) and isinstance(walk.answer, str) and bool(walk.answer.strip())
 
 
 def _phrased(walk: _Walk) -> str:
