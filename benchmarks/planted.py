@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -22,10 +22,14 @@ from benchmarks.arguments import counting_from_one
 from benchmarks.errors import UsageError
 from benchmarks.files import require_writable, write_report
 from benchmarks.machine import cpu_seconds, terminal, versions, versions_line
-from seglam_agents import ReasoningCache
-from seglam_agents.records.outcome import Deopt, Hit, Outcome
+from seglam_agents import HostTool, ReasoningCache
+from seglam_agents.hosting import run_plan
+from seglam_agents.records.outcome import Call, Deopt, Hit, Miss, Outcome, Plan
 from seglam_agents.records.record import Json, Record
+from seglam_agents.records.request import Request
 from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import decode
+from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.testing.planted import (
     Course,
     Examined,
@@ -89,17 +93,42 @@ def play(place: int, course: Course, sizes: Sizes) -> Result:
     stage = Stage(course.agent)
     result = Result(course.agent.family, course.chance.value, {}, [], {}, 0, 0.0)
     traces = course.trainings(max(sizes.runs))
-    with ReasoningCache(tools=stage.tools(), now=stage.now) as cached:
+    tools = stage.tools()
+    with ReasoningCache(tools=tools, now=stage.now) as cached:
         for runs in sizes.runs:
             for trace in traces[result.observed : runs]:
                 result.learned[runs] = _observe(cached, stage, trace, result)
             result.tallies[runs] = Tally()
-            for examined in examine(course, stage, cached, runs=runs, fresh=sizes.fresh):
+            hosted = _Hosted(cached, {item.tool.name: item for item in tools})
+            for examined in examine(course, stage, hosted, runs=runs, fresh=sizes.fresh):
                 result.tallies[runs].count(examined)
                 if examined.judgement.wrong:
                     body = _body(cached, examined.outcome)
                     result.odd.append(_odd(place, course, examined, body, traces[:runs]))
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Hosted:
+    """A cache with the least of a host: what leaves its last message to a model is carried out, too."""
+
+    cache: ReasoningCache
+    tools: Mapping[str, HostTool]
+
+    def observe(self, trace: Trace, /) -> object:
+        """Learn from a run."""
+        return self.cache.observe(trace)
+
+    def lookup(self, request: Request, /) -> Outcome:
+        """Answer, or carry out what a host would."""
+        outcome = self.cache.lookup(request)
+        plan = self.cache.plan(request) if isinstance(outcome, Miss) and outcome.kind == "not tried" else None
+        if not isinstance(plan, Plan):
+            return outcome
+        return self.cache.finish(plan, *run_plan(self.cache, plan, self._call))
+
+    def _call(self, call: Call) -> ToolResult:
+        return ToolResult(self.tools[call.tool].function(**{k: decode(v) for k, v in call.arguments.items()}))
 
 
 def _observe(cache: ReasoningCache, stage: Stage, trace: Trace, result: Result) -> str:
@@ -223,7 +252,7 @@ def _table(title: str, first: str, rows: dict[str, Json], settings: dict[str, Js
     table = Table(title=title)
     runs = settings.get("runs")
     counts = [str(count) for count in runs] if isinstance(runs, list) else []
-    headings = (first, "fresh", "hits", "wrong hits", "wrong writes", "deopts", "coverage", "alike")
+    headings = (first, "fresh", "hits", "wrong hits", "wrong writes", "left open", "deopts", "coverage", "alike")
     for heading in (*headings, *(f"after {count}" for count in counts)):
         table.add_column(heading, justify="left" if heading == first else "right")
     for name, row in rows.items():
@@ -231,7 +260,7 @@ def _table(title: str, first: str, rows: dict[str, Json], settings: dict[str, Js
             continue
         after = row.get("by_runs")
         covered = [_percent(part) for part in after.values()] if isinstance(after, dict) else []
-        cells = (row[key] for key in ("fresh", "hits", "wrong_hits", "wrong_writes", "deopts"))
+        cells = (row[key] for key in ("fresh", "hits", "wrong_hits", "wrong_writes", "left_open", "deopts"))
         table.add_row(name, *map(str, cells), _percent(row), _percent(row, "coverage_alike"), *covered)
     return table
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from seglam_agents.compilers.base import Compiler, Known
 from seglam_agents.compilers.model import ModelCompiler
@@ -45,6 +45,7 @@ from seglam_agents.records.outcome import (
     Plan,
     Refused,
 )
+from seglam_agents.records.procedure import ClosingChoice
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import (
     Request,
@@ -104,6 +105,10 @@ class ReasoningCache:
         write_range: where something is written, an amount, number or count lies between this many times the smallest
             and this many times the largest that was seen; all else is the model's. Runs are held to what it was when
             they were learnt from.
+        closing: who says the last message of a procedure made from runs. `auto`: code where what it asserts is
+            explained in every run, else the host's model, which sees the calls that were made: one call instead of all.
+            `code`: code, or there is no procedure. `report`: where code cannot, one line a call with its result.
+            `model`: always the host's model. Without a host, what is left to the model is a miss.
         seed: of the samples and mutations at admission.
 
     Raises:
@@ -137,9 +142,10 @@ class ReasoningCache:
         timezone: str = "",
         predictions: tuple[int, int] = (1, 2),
         write_range: tuple[float, float] = WRITE_RANGE,
+        closing: ClosingChoice = "auto",
         seed: int = 0,
     ) -> None:
-        _require(tenant=tenant, tools=tools, learning=learning, predictions=predictions)
+        _require(tenant=tenant, tools=tools, learning=learning, predictions=predictions, closing=closing)
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -174,6 +180,7 @@ class ReasoningCache:
             locale=checked_locale(locale),
             predictions=predictions,
             write_range=checked_range(write_range),
+            closing=closing,
         )
         self._engine = wired(self._wiring, self._call, self._resumed)
         self._told: dict[str, ReasoningCache] = {self.instructions: self}
@@ -541,12 +548,16 @@ class ReasoningCache:
         return opened, ""
 
 
-def _require(*, tenant: object, tools: Sequence[object], learning: object, predictions: object) -> None:
+def _require(
+    *, tenant: object, tools: Sequence[object], learning: object, predictions: object, closing: object
+) -> None:
     """Refuse what types forbid, for those who do not check types: taken in silence, it would be something else."""
     if not isinstance(tenant, str) or not tenant.strip():
         raise ValueError(f"tenant={tenant!r} names nobody: leave it out where there is one tenant only")
     if learning not in ("inline", "off"):
         raise ValueError(f"learning={learning!r}: a cache learns 'inline' or is 'off'; hosts have 'background' as well")
+    if closing not in get_args(ClosingChoice):
+        raise ValueError(f"closing={closing!r}: it is one of {', '.join(get_args(ClosingChoice))}")
     match predictions:
         case (int(reads), int(writes)) if isinstance(predictions, tuple) and min(reads, writes) >= 0:
             pass

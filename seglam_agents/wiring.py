@@ -23,6 +23,7 @@ from seglam_agents.learning.tasks import Tasks
 from seglam_agents.learning.tracebook import TraceBook
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.outcome import Outcome
+from seglam_agents.records.procedure import ClosingChoice
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Limits, Sandbox, ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
@@ -55,6 +56,7 @@ class Wiring:
     locale: str = ""
     predictions: tuple[int, int] = (1, 2)
     write_range: WriteRange = WRITE_RANGE
+    closing: ClosingChoice = "auto"
 
 
 def wired(
@@ -117,7 +119,7 @@ def wired(
         books=books,
         flights=Flights(),
         shadows=Shadows(retriever, executor, entries, tools, told, clock),
-        traces=TraceCompiler(*wiring.predictions, wiring.write_range),
+        traces=TraceCompiler(*wiring.predictions, wiring.write_range, wiring.closing),
         on=wiring.learning,
     )
     return Engine(lookup, learning, entries, books, resumed)

@@ -52,6 +52,7 @@ class Options:
     seed: int
     passes: int
     limit: int | None
+    free: bool
     model: str | None
     recordings: Path | None
     json: Path
@@ -66,6 +67,7 @@ class Options:
             "seed": self.seed,
             "passes": self.passes,
             "limit": self.limit,
+            "free": self.free,
             "recordings": self.recordings.name if self.recordings else None,
         }
 
@@ -155,7 +157,9 @@ def send(options: Options, initial: World, stream: Sequence[Item], model: Model 
         ) as cache,
     ):
         try:
-            for observation in _watched(Sender(Desk(initial), Desk(initial, cache))(stream), len(stream)):
+            for observation in _watched(
+                Sender(Desk(initial, free=options.free), Desk(initial, cache, options.free))(stream), len(stream)
+            ):
                 observations.append(observation)
         except KeyboardInterrupt:
             complete = False
@@ -193,6 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="decides the order of the requests (default: %(default)s)")
     add("--passes", type=counting_from_one, default=1, metavar="K", help="send the stream K times, each shuffled anew")
     add("--limit", type=counting_from_one, metavar="N", help="send at most N requests a pass, drawn from all")
+    add("--free", action="store_true", help="the model phrases its last message in one of four ways")
     add("--model", metavar="URL_OR_NAME", help="compiles what traces alone do not explain")
     add("--recordings", type=Path, metavar="FILE", help="replay that model; with --model, add what is missing")
     add("--json", type=Path, required=True, metavar="OUT", help="write the whole report there")

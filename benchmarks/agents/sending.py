@@ -106,17 +106,19 @@ class Desk:
     Args:
         initial: the databases as every request finds them.
         cache: the cache of the agent; None for an agent without.
+        free: its model phrases its last message freely.
     """
 
     initial: World
     cache: ReasoningCache | None = None
+    free: bool = False
     watcher: Watcher = field(default_factory=Watcher)
     office: Office = field(init=False)
     model: PlayedChat = field(init=False)
     agent: Agent = field(init=False)
 
     def __post_init__(self) -> None:
-        self.office, self.model = Office(self.initial), PlayedChat(self.initial)
+        self.office, self.model = Office(self.initial), PlayedChat(self.initial, free=self.free)
         middleware = [SeglamMiddleware(self.cache, on_learned=self.watcher.on_learned)] if self.cache else []
         self.agent = cast(Agent, create_agent(self.model, self.office.tools, middleware=middleware))
 

@@ -14,9 +14,15 @@ from rich.text import Text
 from seglam_agents.cli.outcomes import bound_line, shown
 from seglam_agents.cli.output import plain
 from seglam_agents.records.entry import AdmissionReport, Entry, Statistics
-from seglam_agents.records.procedure import Example, Parameter, Procedure
+from seglam_agents.records.procedure import ClosingMode, Example, Parameter, Procedure
 from seglam_agents.records.record import Json
 
+CLOSINGS: dict[ClosingMode, str] = {
+    "answer": "what the code returns",
+    "code": "what the code returns",
+    "report": "one line a call, with its result",
+    "model": "the host's model says it, after the calls",
+}
 VERDICT_STYLES = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 
@@ -75,6 +81,7 @@ def entry_view(entry: Entry) -> RenderableType:
         ("Parameters", _parameters(procedure.parameters)),
         ("Source", Syntax(procedure.body.strip(), "python", background_color="default")),
         ("Sandbox", Text(procedure.home)),
+        ("Last message", Text(CLOSINGS[procedure.closing.mode])),
         ("Wordings", _wordings(entry)),
         ("Admission", _report(entry.report)),
         ("Provenance", _provenance(procedure)),

@@ -80,14 +80,16 @@ class Accounting:
     price: Price | None = None
     _hits: dict[str, int] = field(default_factory=dict[str, int])
     _deopts: dict[str, int] = field(default_factory=dict[str, int])
+    _spoken: dict[str, int] = field(default_factory=dict[str, int])
     _baselines: dict[str, Usage] = field(default_factory=dict[str, Usage])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def hit(self, procedure_id: str) -> Saved:
-        """Book a hit, and return what it saved."""
+    def hit(self, procedure_id: str, *, spoken: bool = False) -> Saved:
+        """Book a hit, and return what it saved; one after which the model spoke once saved all its calls but that."""
         with self._lock:
             self._hits[procedure_id] = self._hits.get(procedure_id, 0) + 1
-        return self.saved(procedure_id)
+            self._spoken[procedure_id] = self._spoken.get(procedure_id, 0) + spoken
+        return self.saved(procedure_id, spoken=spoken)
 
     def deopt(self, procedure_id: str) -> None:
         """Book a give-up: it saves nothing."""
@@ -116,24 +118,30 @@ class Accounting:
             self._baselines = {**stored, **self._baselines}
             return self._baselines.get(procedure_id)
 
-    def saved(self, procedure_id: str, hits: int = 1) -> Saved:
-        """Return what so many hits of a procedure save."""
+    def saved(self, procedure_id: str, *, spoken: bool = False) -> Saved:
+        """Return what one hit of a procedure saves."""
+        return self._priced(self._sum(procedure_id, 1, int(spoken)))
+
+    def _sum(self, procedure_id: str, hits: int, spoken: int) -> Usage:
+        """Return what hits save, of which some left one call to the model, counted as one of equal ones."""
         one = self.baseline(procedure_id) or Usage()
-        return self._priced(
-            Usage(
-                input_tokens=one.input_tokens * hits,
-                output_tokens=one.output_tokens * hits,
-                calls=one.calls * hits,
-            )
+        left = spoken / max(one.calls, 1)
+        return Usage(
+            input_tokens=round(one.input_tokens * (hits - left)),
+            output_tokens=round(one.output_tokens * (hits - left)),
+            calls=one.calls * hits - min(spoken, one.calls * hits),
         )
 
     def report(self) -> SavingsReport:
         """Return the sums."""
         with self._lock:
-            hits, deopts = dict(self._hits), dict(self._deopts)
+            hits, deopts, spoken = dict(self._hits), dict(self._deopts), dict(self._spoken)
         procedures = {
             key: ProcedureSavings(
-                hits.get(key, 0), deopts.get(key, 0), self.baseline(key), self.saved(key, hits.get(key, 0))
+                hits.get(key, 0),
+                deopts.get(key, 0),
+                self.baseline(key),
+                self._priced(self._sum(key, hits.get(key, 0), spoken.get(key, 0))),
             )
             for key in sorted({*hits, *deopts})
         }

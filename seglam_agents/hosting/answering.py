@@ -125,7 +125,7 @@ class Answering:
 
     def _plan(self, question: str, tools: Sequence[Tool]) -> Plan | None:
         plan = self.cache.plan(question)
-        if not isinstance(plan, Plan):
+        if not isinstance(plan, Plan) or plan.closing == "model":
             return None
         mine = {tool.name: tool.schema_hash for tool in tools}
         strange = [use.name for use in plan.tools if mine.get(use.name) != use.schema_hash]

@@ -38,6 +38,7 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import ToolResult
+from seglam_agents.serving.reports import reported
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class Driver:
         if isinstance(results, GiveUp):
             return self._give_up(turn, results, steps)
         problem = _hindrance(turn.plan, view)
-        action = problem or self.cache.next_action(turn.plan, results)
+        action = problem or reported(self.cache.next_action(turn.plan, results), turn.plan.closing, steps)
         match action:
             case Call() if len(turn.asked) < MAX_CALLS:
                 return self._ask(turn, action)
@@ -154,6 +155,8 @@ class Driver:
             case Final() if left := turn.untaken:
                 reason = f"an earlier attempt at this request called {left[0].tool}, and this one did not"
                 return self._give_up(turn, GiveUp(reason, action.seconds, "host"), steps)
+            case Final() if turn.plan.closing == "model":
+                return self._close(turn, action, steps)
             case Final() if view.misfit is not None and (misfit := view.misfit(action.answer)):
                 return self._give_up(turn, GiveUp(misfit, action.seconds, "value"), steps)
             case Final():
@@ -183,6 +186,11 @@ class Driver:
         saved = self.accounting.saved(turn.procedure_id).as_json()
         about = {**_about(turn), **_citation(outcome), "saved": saved}
         return SayAnswer(_changed(turn, status="hit", answer=action.answer), action.answer, about, events)
+
+    def _close(self, turn: Turn, action: Final, steps: Sequence[ToolStep]) -> Pass:
+        """Let the model say the last message, which sees what was called. What it says may be learnt from."""
+        _, events = self._finish(turn, action, steps)
+        return Pass(_changed(turn, status="closing", reason="its last message is the model's"), events)
 
     def _give_back(self, turn: Turn, called: Called, action: Final, steps: Sequence[ToolStep]) -> GiveBack:
         _, events = self._finish(turn, action, steps)
@@ -217,9 +225,11 @@ class Driver:
         outcome = self._counted(plan, action, steps) if fresh else None
         about: dict[str, Json] = {"procedure": plan.procedure, "steps": len(steps)}
         if isinstance(action, Final):
-            booked = fresh and turn.called is None
-            saved = self.accounting.hit(turn.procedure_id) if booked else self.accounting.saved(turn.procedure_id)
-            return outcome, (Event("seglam.hit", {**about, "saved": saved.as_json()}),)
+            spoken = plan.closing == "model"
+            if fresh and turn.called is None:
+                self.accounting.hit(turn.procedure_id, spoken=spoken)
+            saved = self.accounting.saved(turn.procedure_id, spoken=spoken)
+            return outcome, (Event("seglam.hit", {**about, "closing": plan.closing, "saved": saved.as_json()}),)
         if fresh:
             self.accounting.deopt(turn.procedure_id)
         return outcome, (Event("seglam.deopt", {**about, "reason": action.reason}),)

@@ -265,8 +265,11 @@ def known_effects(effects: Mapping[str, Effect] | None, names: Collection[str]) 
 
 
 def _offered(entry: Entry, available: set[str] | None) -> bool:
-    return entry.status == "active" and (
-        available is None or all(use.name in available for use in entry.procedure.tools)
+    # One whose last message is the model's has nothing to give back.
+    return (
+        entry.status == "active"
+        and entry.procedure.closing.mode != "model"
+        and (available is None or all(use.name in available for use in entry.procedure.tools))
     )
 
 

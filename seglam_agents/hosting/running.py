@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from seglam_agents.records.outcome import Call, Final, GiveUp, Plan
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import encode
 from seglam_agents.sandboxes.base import ToolResult
+from seglam_agents.serving.reports import reported
 
 T = TypeVar("T")
 
@@ -58,7 +59,12 @@ def running(
             result = ToolResult(error=f"{type(error).__name__}: {error}")
         if (unreadable := _record(action, result, recorded, steps)) is not None:
             return unreadable, tuple(steps)
-    return action, tuple(steps)
+    return _ended(action, plan, steps), tuple(steps)
+
+
+def _ended(action: Final | GiveUp, plan: Plan, steps: Sequence[ToolStep]) -> Final | GiveUp:
+    said = reported(action, plan.closing, steps)
+    return action if isinstance(said, Call) else said
 
 
 def run_blocking(coroutine: Coroutine[object, object, T]) -> T:

@@ -20,7 +20,8 @@ from seglam_agents.records.usage import Usage
 from seglam_agents.records.values import decode
 from seglam_agents.sandboxes.base import ToolResult
 
-TurnStatus: TypeAlias = Literal["new", "off", "miss", "running", "hit", "gave up"]
+TurnStatus: TypeAlias = Literal["new", "off", "miss", "running", "closing", "hit", "gave up"]
+"""`closing`: a procedure has made its calls, and the model has the last word."""
 Switch: TypeAlias = Literal["on", "off", "refresh"]
 """Of one run. `off`: neither served nor learnt. `refresh`: not served, but learnt anew."""
 EventName: TypeAlias = Literal["seglam.lookup", "seglam.hit", "seglam.deopt"]
@@ -92,7 +93,7 @@ class Turn(Record):
     @property
     def teaches(self) -> bool:
         """Tell whether the model had the say, in a run that may be learnt from."""
-        return self.status in ("miss", "gave up") and self.learn and bool(self.text)
+        return self.status in ("miss", "gave up", "closing") and self.learn and bool(self.text)
 
     @property
     def request(self) -> Request:

@@ -29,6 +29,8 @@ class Prediction:
     """The wording that the guard accepted the request by."""
     answer: Json = None
     """What the procedure would have answered, where it came to an answer."""
+    spoken: bool = False
+    """Whether only the calls were foretold, because the last message is the model's."""
 
 
 def predict(
@@ -56,4 +58,4 @@ def predict(
     }
     templates = loaded.procedure.guard.templates
     template = templates[judgement.template] if judgement.template < len(templates) else ""
-    return Prediction(foretold[again.verdict], again.reason, template, again.answer)
+    return Prediction(foretold[again.verdict], again.reason, template, again.answer, again.spoken)

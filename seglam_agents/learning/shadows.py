@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from seglam_agents.learning.predictions import Prediction, predict
 from seglam_agents.lifecycle.entries import Entries
+from seglam_agents.records.entry import Entry
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.values import same
@@ -17,6 +18,10 @@ from seglam_agents.serving.loading import Loaded
 from seglam_agents.serving.retriever import Retriever, Served
 
 logger = logging.getLogger(__name__)
+
+
+MAX_SPOKEN = 12
+"""Runs up to which an explanation is looked for of a last message that is left to the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +77,13 @@ class Shadows:
     def _judged(self, loaded: Loaded, trace: Trace) -> tuple[str, str]:
         said = self._predict(loaded, trace)
         procedure, known = loaded.procedure, trace.id in loaded.procedure.provenance.trace_ids
+        entry = None
         if said.foretold != "silent" and not known:
             wrong = said.reason if said.foretold == "wrong" else ""
-            self.entries.foretold(trace.request.scope, procedure.id, said.template, trace.id, wrong=wrong)
-        return said.foretold, procedure.key
+            entry = self.entries.foretold(trace.request.scope, procedure.id, said.template, trace.id, wrong=wrong)
+        # Of what is said, a run may still teach more than its calls; of an agent that talks freely, no run does.
+        open_ = said.foretold == "right" and said.spoken and _foretold(entry) < MAX_SPOKEN
+        return ("silent" if open_ else said.foretold), procedure.key
 
     def _note(self, served: Served, trace: Trace) -> bool:
         if trace.id in served.loaded.procedure.provenance.trace_ids:
@@ -85,9 +93,13 @@ class Shadows:
             return False
         conditions = conditions_of(served.entry, self.instructions, self.tools).key
         # What else is to be said is for new instructions to say: the facts alone do not agree with them.
-        agreed = said.foretold == "right" and same(said.answer, trace.answer)
+        agreed = said.foretold == "right" and (said.spoken or same(said.answer, trace.answer))
         return self.entries.confirm(trace, served.loaded.procedure.id, conditions, agreed=agreed) is not None
 
     def _predict(self, loaded: Loaded, trace: Trace) -> Prediction:
         now = trace.recorded_at.replace(tzinfo=None) if self.clock and trace.recorded_at else None
         return predict(loaded, self.executor, trace, reads=reading(self.tools.values()), now=now)
+
+
+def _foretold(entry: Entry | None) -> int:
+    return sum(len(wording.evidence.predicted) for wording in entry.wordings) if entry is not None else 0

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from seglam_agents.records.entry import AdmissionReport
-from seglam_agents.records.procedure import ToolUse
+from seglam_agents.records.procedure import ClosingMode, ToolUse
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.usage import Usage
@@ -123,6 +123,8 @@ class Hit:
     """The tool calls of the body, as executed."""
     timing: Timing = Timing()
     kind: HitKind = "guard"
+    closing: ClosingMode = "answer"
+    """`model`: the steps were served, and the last message is left to the host's model; `answer` is None."""
 
     @property
     def usage(self) -> Usage:
@@ -249,6 +251,8 @@ class Plan(Record):
     now: datetime | None = None
     """The clock that its body sees, the same at every step."""
     request: str = ""
+    closing: ClosingMode = "answer"
+    """`model`: it ends with `Final(None)`, and the host's model has the last word."""
     beside: tuple[PlannedBeside, ...] = ()
     answered: bool = False
     """True where the body ran already, to be compared with others: `answer` is what it came to."""

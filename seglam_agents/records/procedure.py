@@ -104,6 +104,7 @@ class Signature(Record):
     """Words and numbers of a request that it leaves untaken on purpose, such as "rounded to cents"."""
 
 
+ClosingChoice: TypeAlias = Literal["auto", "code", "report", "model"]
 ClosingMode: TypeAlias = Literal["answer", "code", "report", "model"]
 
 

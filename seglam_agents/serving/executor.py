@@ -105,6 +105,8 @@ class Executor:
 
 def _action(execution: Execution, loaded: Loaded) -> Action:
     match execution:
+        case Returned(value=None, seconds=seconds) if loaded.procedure.closing.mode in ("model", "report"):
+            return Final(None, seconds)  # What is said is not the body's business.
         case Returned(value=None, seconds=seconds):
             return GiveUp("the procedure returned nothing", seconds, "value")
         case Returned(value=value, seconds=seconds):

@@ -35,6 +35,7 @@ from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded, bind_arguments
+from seglam_agents.serving.reports import reported
 from seglam_agents.serving.retriever import Candidates, Retriever, Served
 from seglam_agents.serving.together import Disagreement, Part, next_together
 
@@ -192,6 +193,7 @@ class Lookup:
             steps=steps,
             timing=timing,
             kind="guard" if plan.request else "called",
+            closing=plan.closing,
         )
 
     def _planned(self, scope: Scope, plan: Plan | PlannedBeside) -> Served | None:
@@ -303,12 +305,18 @@ class Lookup:
         )
 
     def _serve(self, accepting: list[_Accepting], timing: Timing) -> Hit | Miss | Deopt:
+        spoken = next((item for item in accepting if item.procedure.closing.mode == "model"), None)
+        if spoken is not None:
+            reason = f"{spoken.procedure.key} makes the calls, and its last message is the model's: a host serves it"
+            return Miss(kind="not tried", reason=reason, timing=timing)
         started = time.perf_counter()
         now = self.now() if self.now else None
         if len(accepting) == 1:
             (item,) = accepting
             action, steps = self.executor.execute(item.served.loaded, item.arguments, self.call, now=now)
-            return _outcome(_Ran(item, action, steps), _with_body(timing, started))
+            return _outcome(
+                _Ran(item, reported(action, item.procedure.closing.mode, steps), steps), _with_body(timing, started)
+            )
         ran = self._run_together(accepting, now)
         if isinstance(ran, Disagreement):
             return _conflict(accepting, ran.reason, timing)
@@ -324,7 +332,8 @@ class Lookup:
             if isinstance(wanted, Disagreement):
                 wanted = GiveUp(wanted.reason, kind="conflict")
             if not isinstance(wanted, Call) or self.call is None or len(steps) >= MAX_CALLS:
-                return _Ran(accepting[0], wanted, tuple(steps))
+                said = reported(wanted, accepting[0].procedure.closing.mode, steps)
+                return _Ran(accepting[0], said, tuple(steps))
             step, result = self.executor.carry_out(wanted, self.call)
             steps.append(step)
             results.append(result)
@@ -395,7 +404,14 @@ def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
     match ran.action:
         case Final(answer=answer):
             arguments = _encoded(ran.item.arguments)
-            return Hit(answer=answer, citation=citation, arguments=arguments, steps=ran.steps, timing=timing)
+            return Hit(
+                answer=answer,
+                citation=citation,
+                arguments=arguments,
+                steps=ran.steps,
+                timing=timing,
+                closing=ran.item.procedure.closing.mode,
+            )
         case GiveUp(reason=reason, kind=kind):
             return Deopt(reason=reason, kind=kind, citation=citation, steps=ran.steps, timing=timing)
         case Call(tool=tool):
@@ -428,6 +444,7 @@ def _plan(accepting: Sequence[_Accepting], request: Request, now: datetime | Non
         tools=tuple({use.name: use for item in accepting for use in item.procedure.tools}.values()),
         now=now,
         request=request.text,
+        closing=first.procedure.closing.mode,
         beside=tuple(
             PlannedBeside(
                 procedure=item.procedure.key,

@@ -26,7 +26,7 @@ from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import Learned
-from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.procedure import Closing, GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import Trace
@@ -149,6 +149,8 @@ class Host(Protocol):
 
 PRICES: Mapping[str, int] = {"tea": 3, "milk": 2, "rice": 5}
 ORDER = "Order 2 boxes of tea"
+SPOKEN = frozenset({"fetch"})
+"""Procedures that leave the last message to the model."""
 PROCEDURES: Mapping[str, tuple[str, str]] = {
     "buy": (
         "Order {n:count} boxes of {item:noun}",
@@ -164,6 +166,10 @@ PROCEDURES: Mapping[str, tuple[str, str]] = {
         "def run(item):\n    if price(item) > 2:\n        deopt('nobody said what is cheap')\n    return 'yes'\n",
     ),
     "spend": ("Order as many {item:noun} as one costs", "def run(item):\n    return order(item, price(item))\n"),
+    "fetch": (
+        "Fetch {n:count} boxes of {item:noun}",
+        "def run(n, item):\n    price(item)\n    order(item, n)\n    return None\n",
+    ),
     "weigh": ("Order {n:number} kilos of {item:noun}", "def run(n, item):\n    return order(item, n)\n"),
 }
 
@@ -238,6 +244,7 @@ def stored(cache: ReasoningCache, name: str, tools: Sequence[HostTool]) -> None:
         parameters=TemplateGuard(guard, context=()).parameters(),
         tools=tuple(ToolUse.of(item.tool) for item in tools if f"{item.tool.name}(" in body),
         provenance=Provenance(compiler="test"),
+        closing=Closing(mode="model") if name in SPOKEN else Closing(),
     )
     cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
     cache.procedures()  # Read the change feed now.
@@ -331,6 +338,20 @@ class HostContract(HostModes):
         ran = host.ask(job, f"{ORDER} tomorrow", "1")
         assert (ran.answer, ran.asked, shop.written) == ("by model", 1, [])
         assert job.cache.stats().misses == 1
+
+    def test_the_model_has_the_last_word(
+        self, host: Host, job: Job, shop: Shop, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where only the last message is free, the calls are the procedure's, and the model is asked once for the rest.
+
+        It sees what was called, and what it says is learnt from: some day code may say it.
+        """
+        traces = observed(job.cache, monkeypatch)
+        ran = host.ask(job, "Fetch 2 boxes of tea", "1")
+        assert (ran.answer, ran.asked, shop.read, shop.written) == ("by model", 1, ["tea"], [("tea", 2)])
+        assert "ordered 2 tea" in ran.shown and job.cache.stats().hits == 1 and job.cache.stats().deopts == 0
+        (trace,) = traces
+        assert [step.tool for step in trace.calls] == ["price", "order"] and trace.answer == "by model"
 
     def test_a_give_up_after_reads(self, host: Host, job: Job, shop: Shop) -> None:
         """The model goes on with what was read."""

@@ -143,6 +143,13 @@ class HostFaults(HostModes):
         yield sandbox
         sandbox.close()
 
+    @pytest.fixture(autouse=True, scope="class")
+    @classmethod
+    def leaves_nothing_together(cls, sandbox: MontySandbox) -> Iterator[None]:
+        """Nor after all of them: the pool of the sandbox is no larger than one pool."""
+        with nothing_left(WORKERS):
+            yield
+
     @pytest.fixture(autouse=True)
     def leaves_nothing(self, sandbox: MontySandbox) -> Iterator[None]:
         """After every row there are no more threads, processes and open files than before."""

@@ -39,7 +39,8 @@ class Held:
     def beyond(self, before: Held, workers: int) -> str:
         """Say what is here that was not before; empty where there is nothing."""
         threads = sorted(thread.name for thread in self.threads - before.threads if thread.is_alive())
-        processes = sorted(self.children - before.children) if len(self.children) > workers else []
+        begun = sorted(self.children - before.children)
+        processes = begun if len(begun) > workers else []
         files = self.files - before.files - FILES_OF_A_WORKER * len(self.children - before.children)
         found = [f"threads {threads}"] if threads else []
         found += [f"processes {processes}"] if processes else []
@@ -52,7 +53,8 @@ def nothing_left(workers: int = 0) -> Generator[None]:
     """Require that what runs within leaves no thread, no child and no open file behind.
 
     Args:
-        workers: how many children a pool may keep, which begins and replaces them as they are needed.
+        workers: how many children a pool may begin, which replaces them as they are needed. Around many tests together,
+            a leak of one each is seen all the same.
 
     Raises:
         AssertionError: it does, and they do not go away.

@@ -93,6 +93,13 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seglam_agents.serving.retriever.REFRESH_SECONDS", -1.0)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def leaves_nothing_together(sandbox: MontySandbox) -> Iterator[None]:
+    """Nor after all of them: the pool of the sandbox is no larger than one pool."""
+    with nothing_left(WORKERS):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def leaves_nothing(sandbox: MontySandbox) -> Iterator[None]:
     """After every row there are no more threads, processes and open files than before."""

@@ -60,6 +60,6 @@ def test_a_pool_may_keep_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     with nothing_left(1):
         ends.append(process())
     with pytest.raises(AssertionError, match="processes"), nothing_left(1):
-        ends.append(process())
+        ends.extend([process(), process()])
     for end in ends:
         end()

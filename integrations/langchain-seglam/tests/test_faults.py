@@ -556,3 +556,28 @@ class TestSecondWishes:
         for _ in range(2):
             run.ask(graph, ORDER, seglam_request_id=name)
         assert shop.written == [("tea", 2)]
+
+    @pytest.mark.parametrize("named", [{"thread": "1"}, {"seglam_request_id": "r1"}])
+    def test_two_agents_under_one_name(self, middleware: Any, shop: Shop, run: Runner, named: Any) -> None:
+        """Agents with names of their own, each with its own saver, do each what they are asked, once."""
+        for name in ("clerk", "deputy"):
+            config = {"thread": name, **named} if "thread" not in named else named
+            for _ in range(2):
+                fresh = agent(by_model(), shop, middleware, checkpointer=InMemorySaver(), name=name)
+                assert last(run.ask(fresh, ORDER, **config)) != "by model"
+        assert shop.written == [("tea", 2)] * 2
+
+    def test_one_agent_asked_twice_within_a_request(self, middleware: Any, shop: Shop, run: Runner) -> None:
+        """Within one run of a graph an agent may be asked several things: each is done, and once."""
+        from langgraph.graph import START, MessagesState, StateGraph
+
+        inner = agent(by_model(), shop, middleware)
+
+        def both(state: MessagesState) -> Any:
+            asked = [("user", text) for text in (ORDER, "Order 3 boxes of milk")]
+            return {"messages": [inner.invoke({"messages": [one]})["messages"][-1] for one in asked]}
+
+        graph = StateGraph(MessagesState).add_node("both", both).add_edge(START, "both").compile()
+        for _ in range(2):
+            run.ask(graph, "Both", seglam_request_id="r1")
+        assert shop.written == [("tea", 2), ("milk", 3)]

@@ -17,7 +17,7 @@ from seglam_agents.compilers.traces.echoes import Echoes
 from seglam_agents.compilers.traces.guards import Unguarded, slots_of, template_of
 from seglam_agents.compilers.traces.holds import Unused
 from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, case_of
-from seglam_agents.compilers.traces.plan import Node, calls_of, narrowed, ways_of, without
+from seglam_agents.compilers.traces.plan import Node, calls_of, left_to_the_model, narrowed, ways_of, without
 from seglam_agents.compilers.traces.source import callables, write
 from seglam_agents.compilers.traces.spans import Reading, readings
 from seglam_agents.compilers.traces.words import unaccounted
@@ -26,7 +26,16 @@ from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.guards.normal import normalise
 from seglam_agents.records.errors import PredicateError, SeglamError, TemplateError
-from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
+from seglam_agents.records.procedure import (
+    Closing,
+    ClosingChoice,
+    Example,
+    GuardSource,
+    Parameter,
+    Procedure,
+    Provenance,
+    ToolUse,
+)
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool, reading
@@ -111,11 +120,13 @@ class TraceCompiler:
         reads: right predictions before a way is gone that only reads.
         writes: the same for one that writes.
         write_range: how far beyond the numbers seen others may lie where something is written.
+        closing: who says the last message, where calls were made (`ReasoningCache`).
     """
 
     reads: int = READS
     writes: int = WRITES
     write_range: WriteRange = WRITE_RANGE
+    closing: ClosingChoice = "auto"
     scopes: dict[str, Skeletons] = field(default_factory=dict[str, Skeletons])
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -164,7 +175,7 @@ class TraceCompiler:
                 # What this run says of the kind may be all that a body in other words was waiting for.
                 waiting = [each for each in kind.others(trace) if _id(kind, each) not in kind.drafted]
                 for each in (trace, *waiting):
-                    drafted = _drafted(kind, each, task, tools, (self.reads, self.writes), self.write_range)
+                    drafted = _drafted(kind, each, task, tools, self)
                     if isinstance(drafted, Candidate):
                         kind.drafted.add(drafted.procedure.id)
                         return drafted
@@ -185,13 +196,12 @@ def _drafted(
     trace: Trace,
     task: CompileTask,
     tools: Mapping[str, Tool],
-    needed: tuple[int, int],
-    within: WriteRange,
+    by: TraceCompiler,
 ) -> Candidate | str:
-    if kind.plan is None or kind.given_up:
+    if kind.plan is None or (kind.given_up and (kind.strayed or by.closing == "code")):
         return kind.refusal or "predictions of this kind were wrong too often"
     try:
-        return _candidate(kind, kind.plan, trace, task, tools, needed, within)
+        return _candidate(kind, kind.plan, trace, task, tools, by)
     except (Unguarded, _Unproven) as refusal:
         return str(refusal)
     except Unused as refusal:
@@ -210,13 +220,12 @@ def _candidate(
     trace: Trace,
     task: CompileTask,
     tools: Mapping[str, Tool],
-    needed: tuple[int, int],
-    within: WriteRange,
+    by: TraceCompiler,
 ) -> Candidate:
-    reads = reading(tools.values())
+    reads, needed = reading(tools.values()), (by.reads, by.writes)
     alike = kind.alike(trace)
     seen = kind.seen_by(plan, alike, tools, clock=task.clock)
-    proven = without(seen, _proven(kind, plan, reads, needed))
+    proven, closing = _proven(kind, seen, reads, needed, by.closing)
     writes = frozenset(step.tool for case in kind.cases for step in case.trace.calls) - reads
     slots = slots_of(kind.asked(), plan, tools, writes)
     parent = next((n.procedure for n in task.neighbours if n.procedure.id == _id(kind, trace)), None)
@@ -232,7 +241,7 @@ def _candidate(
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
     left = unaccounted(said, proven, (case.trace for case in alike))
     plan = narrowed(proven, names)
-    body = write(plan, names, _summary(alike[0]), writes, said, spelled, accounted=not left, within=within)
+    body = write(plan, names, _summary(alike[0]), writes, said, spelled, accounted=not left, within=by.write_range)
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = dict.fromkeys(call.tool for call in calls_of(proven))
@@ -245,6 +254,7 @@ def _candidate(
         guard=guard,
         body=body,
         parameters=TemplateGuard(guard, context=context).parameters(),
+        closing=closing,
         tools=tuple(ToolUse.of(tools[name], spelled[name]) for name in tools if name in called),
         examples=tuple(_example(case) for case in cases),
         counterexamples=parent.counterexamples if parent else (),
@@ -256,6 +266,40 @@ def _candidate(
         ),
     )
     return Candidate(procedure, known, (), parent)
+
+
+def _proven(
+    kind: Kind, plan: Node, reads: frozenset[str], needed: tuple[int, int], choice: ClosingChoice
+) -> tuple[Node, Closing]:
+    """Return what was predicted often enough, with what makes its last message.
+
+    One body says all of its answers, or none: a caller knows before it runs who has the last word.
+
+    Raises:
+        _Unproven: nothing was.
+    """
+    told = {way: end for way, end in ways_of(plan) if not end.spoken}
+    ways = frozenset(way for way in told if not kind.given_up and kind.rights[way] >= _wanted(way, reads, needed))
+    if ways and (choice != "model" or not any(calls_of(plan))):
+        return without(plan, ways), Closing()
+    if choice == "code" and not told:
+        raise _Unproven("the calls are explained, and the last message is free in its words; closing='code' wants both")
+    open_ = left_to_the_model(plan)
+    spoken = frozenset(way for way, _ in ways_of(open_) if kind.calls[way] >= _wanted(way, reads, needed))
+    if choice == "code" or not any(calls_of(plan)) or not spoken:
+        raise _Unproven(_missing(kind, told or dict(ways_of(open_)), reads, needed))
+    return without(open_, spoken), Closing(mode="report" if choice == "report" else "model")
+
+
+def _wanted(way: str, reads: frozenset[str], needed: tuple[int, int]) -> int:
+    return needed[0] if _only_reads(way, reads) else needed[1]
+
+
+def _missing(kind: Kind, ways: Iterable[str], reads: frozenset[str], needed: tuple[int, int]) -> str:
+    rights = kind.rights + kind.calls
+    counts = ", ".join(f"{rights[way]} of {_wanted(way, reads, needed)}" for way in ways) or "none"
+    silent = f"; the last one said nothing: {kind.silence}" if kind.silence else ""
+    return f"{len(kind.cases)} runs agree; right predictions of later ones: {counts}{silent}"[:600]
 
 
 def _id(kind: Kind, trace: Trace) -> str:
@@ -282,21 +326,6 @@ _JSON: tuple[tuple[str, type], ...] = (
     ("array", list),
     ("object", object),
 )
-
-
-def _proven(kind: Kind, plan: Node, reads: frozenset[str], needed: tuple[int, int]) -> frozenset[str]:
-    """Return the ways that were predicted often enough.
-
-    Raises:
-        _Unproven: there are none.
-    """
-    wanted = {way: needed[0] if _only_reads(way, reads) else needed[1] for way, _ in ways_of(plan)}
-    proven = frozenset(way for way, count in wanted.items() if kind.rights[way] >= count)
-    if not proven:
-        counts = ", ".join(f"{kind.rights[way]} of {count}" for way, count in wanted.items()) or "none"
-        silent = f"; the last one said nothing: {kind.silence}" if kind.silence else ""
-        raise _Unproven(f"{len(kind.cases)} runs agree; right predictions of later ones: {counts}{silent}"[:600])
-    return proven
 
 
 def _only_reads(way: str, reads: frozenset[str]) -> bool:

@@ -169,6 +169,8 @@ class Holder:
             case Branch(if_yes=if_yes, if_no=if_no):
                 self._place(if_yes, done)
                 self._place(if_no, done)
+            case Answer(spoken=True):
+                pass  # What was read is there for the model to see.
             case Answer():
                 self._decided(node)
                 self._before(node, done)

@@ -12,7 +12,7 @@ from itertools import permutations
 
 from seglam_agents.compilers.traces.guards import Asked
 from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
-from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen
+from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen, ways_of
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
 from seglam_agents.compilers.traces.terms import PRELUDE
 from seglam_agents.compilers.traces.wish import Wish
@@ -81,6 +81,12 @@ class Kind:
     rights: Counter[str] = field(default_factory=Counter[str])
     """Right predictions, by the way that the plan took."""
     wrongs: int = 0
+    calls: Counter[str] = field(default_factory=Counter[str])
+    """Right predictions of what was called, whatever was said, by the way."""
+    called: set[str] = field(default_factory=set[str])
+    """The runs whose calls were predicted rightly."""
+    strays: int = 0
+    """Wrong predictions of what was called."""
     foretold: set[str] = field(default_factory=set[str])
     """The runs that were predicted rightly."""
     silence: str = ""
@@ -98,6 +104,11 @@ class Kind:
     def given_up(self) -> bool:
         """Whether it was wrong too often."""
         return self.wrongs >= MAX_WRONG
+
+    @property
+    def strayed(self) -> bool:
+        """Whether it was wrong too often about what is called."""
+        return self.strays >= MAX_WRONG
 
     def takes(self, case: Case) -> bool:
         """Tell whether a run in other words names the same places: by the arguments that take what stands there."""
@@ -122,15 +133,16 @@ class Kind:
         """Predict a run, count what came of it, and learn from it."""
         said = self.foretell(case, tools, clock=clock)
         reads = reading(tools.values())
-        if said and said.verdict == "right":
+        if said and said.verdict == "right" and not said.spoken:
             self._credit(case, said.way, self._unseen(case, self.cases, reads))
         elif said and said.verdict == "silent":
             self.silence = said.differs
         elif said and said.verdict == "wrong":
             self.wrongs += 1
             self._discredit()
+        self._count_calls(case, said, self.cases, reads)
         self.cases = [*self.cases, case][-MAX_RUNS:]
-        if self.plan is not None and said and said.verdict == "right":
+        if self.plan is not None and said and said.verdict == "right" and not said.spoken:
             # No term of it was contradicted: a run that was foretold changes what was seen, and nothing else.
             view = {**case.arguments, **_now(case.trace, clock=clock)}
             self.plan = grown(self.plan, view, case.trace.calls, reading(tools.values()))
@@ -138,6 +150,16 @@ class Kind:
             self._weave(tools, clock=clock)
             self._hold_out(tools, clock=clock)
         return said
+
+    def _count_calls(self, case: Case, said: Foretold | None, others: Sequence[Case], reads: frozenset[str]) -> None:
+        """Count what a prediction was worth for what was called: how a run is talked about has no say in it."""
+        if said and said.made:
+            self.called.add(case.trace.id)
+            self.calls[said.made] += self._unseen(case, others, reads)
+        elif said and said.verdict == "wrong":
+            self.strays += 1
+            self.calls.clear()
+            self.called.clear()
 
     def _credit(self, case: Case, way: str, new: bool) -> None:
         self.foretold.add(case.trace.id)
@@ -157,9 +179,28 @@ class Kind:
         runs that came in the best order. Where the other runs say something else, or a prediction was wrong before,
         nothing is counted.
         """
-        if self.plan is None or self.wrongs or not 3 <= len(self.cases) <= MAX_HELD_OUT:
+        if self.plan is None or not 3 <= len(self.cases) <= MAX_HELD_OUT:
             return
-        self._count(self._predicted(tools, clock=clock) or [])
+        if not self.strays:
+            self._hold_out_calls(tools, clock=clock)
+        if not self.wrongs:
+            self._count(self._predicted(tools, clock=clock) or [])
+
+    def _hold_out_calls(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
+        """The same for what was called alone."""
+        reads = reading(tools.values())
+        found: list[tuple[Case, Foretold, Sequence[Case]]] = []
+        for case in reversed(self.cases):
+            others = [other for other in self.cases if other is not case]
+            said = Kind(self.key, others, self.wordings, self._plan(others, tools, clock=clock)).foretell(
+                case, tools, clock=clock
+            )
+            if said and not said.made and said.verdict == "wrong":
+                return
+            if said and said.made and case.trace.id not in self.called:
+                found.append((case, said, others))
+        for case, said, others in found[: max(0, len(self.cases) - 2 - len(self.called))]:
+            self._count_calls(case, said, others, reads)
 
     def _predicted(self, tools: Mapping[str, Tool], *, clock: bool) -> list[tuple[Case, str, bool]] | None:
         """Return the runs that all other ones foretell, with the way and whether they brought something new.
@@ -177,7 +218,7 @@ class Kind:
             )
             if said and said.verdict == "wrong":
                 return None
-            if said and said.verdict == "right":
+            if said and said.verdict == "right" and not said.spoken:
                 found.append((case, said.way, self._unseen(case, others, reads)))
         return found
 
@@ -307,7 +348,9 @@ class Kind:
         for order in permutations(names):
             if all(kinds[name] == place.kind for name, place in zip(order, reads[0].places, strict=True)):
                 cases = [Case(trace, read, order) for trace, read in zip(traces, reads, strict=True)]
-                verdicts = [said.verdict for case in cases if (said := self.foretell(case, tools, clock=clock))]
+                # That the same was called says nothing of whether the same was asked.
+                foretold = [said for case in cases if (said := self.foretell(case, tools, clock=clock))]
+                verdicts = ["silent" if said.spoken else said.verdict for said in foretold]
                 if "wrong" not in verdicts and "right" in verdicts:
                     found.append(Wording(order, needs=OTHER_WORDS, own=own))
         return found[0] if len(found) == 1 else None
@@ -324,10 +367,12 @@ class Kind:
         if wording is None:
             return self._pool(other, tools, clock=clock)
         taken = [Case(case.trace, case.reading, wording.names) for case in other.cases]
+        if _is_told(self.plan) and not _is_told(self._plan(_in_time([*self.cases, *taken]), tools, clock=clock)):
+            return False  # Together nothing explains what these said, which alone is explained.
         said = [(case, self.foretell(case, tools, clock=clock)) for case in taken]
         self.wordings[other.cases[0].reading.key] = wording
         for case, each in said:
-            if each and each.verdict == "right":
+            if each and each.verdict == "right" and not each.spoken:
                 self._credit(case, each.way, self._unseen(case, self.cases, reading(tools.values())))
         self.cases = _in_time([*self.cases, *taken])
         self._weave(tools, clock=clock)
@@ -350,7 +395,7 @@ class Kind:
         pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings)
         pooled.plans = self.plans
         pooled._weave(tools, clock=clock)
-        found = pooled._predicted(tools, clock=clock) if pooled.plan else None
+        found = pooled._predicted(tools, clock=clock) if _is_told(pooled.plan) else None
         if not found or not any(case.reading.key == key for case, _, _ in found):
             return False
         self.cases, self.wordings, self.plan, self.refusal = pooled.cases, pooled.wordings, pooled.plan, ""
@@ -392,6 +437,11 @@ def _woven(cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> 
         return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish), ""
     except Refused as refusal:
         return None, str(refusal)
+
+
+def _is_told(plan: Node | None) -> bool:
+    """Tell whether a plan says its answers itself, and leaves none to the model."""
+    return plan is not None and not any(end.spoken for _, end in ways_of(plan))
 
 
 def _mark(case: Case) -> tuple[object, ...]:

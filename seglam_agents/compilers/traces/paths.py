@@ -166,9 +166,15 @@ class _Weaver:
         if isinstance(origin, Term):
             return Answer(_scene(walks, families), origin)
         claims = [_claimed(walk) for walk in walks]
-        if len(set(claims)) > 1:
-            return self._restated(walks, families, claims, seen)
-        return self._phrased(walks, families, origin.reason)
+        try:
+            if len(set(claims)) > 1:
+                return self._restated(walks, families, claims, seen)
+            return self._phrased(walks, families, origin.reason)
+        except Refused:
+            if not all(_is_message(walk) for walk in walks):
+                raise
+            # All calls are explained up to here: the model has seen their results, and says what there is to say.
+            return Answer(_scene(walks, families), constant(None), spoken=True)
 
     def _restated(
         self, walks: Sequence[_Walk], families: Mapping[str, Family], claims: Sequence[str], seen: Sight
@@ -310,6 +316,8 @@ class _Weaver:
         raise Refused(f"after the same steps the runs go on with {shown}, and nothing seen tells why")
 
     def _way(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
+        if len(walks) < MIN_RUNS and not walks[0].next and all(map(_is_message, walks)):
+            return Answer(_scene(walks, families), constant(None), spoken=True)
         if len(walks) < MIN_RUNS:
             went = " ".join(walks[0].next[:1]) or "the end"
             return Stop(_scene(walks, families), f"only {len(walks)} run went on with {went} here")
@@ -392,6 +400,11 @@ def _claimed(walk: _Walk) -> str:
     if not isinstance(walk.answer, str):
         return repr(walk.answer) if isinstance(walk.answer, bool) or walk.answer is None else type(walk.answer).__name__
     return " ".join(sorted(claim(walk.answer, _seen(walk)).words))
+
+
+def _is_message(walk: _Walk) -> bool:
+    """Tell whether a run called something, and then said something."""
+    return bool(walk.done) and isinstance(walk.answer, str) and bool(walk.answer.strip())
 
 
 def _phrased(walk: _Walk) -> str:

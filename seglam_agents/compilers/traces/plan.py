@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
 from seglam_agents.compilers.traces.closings import Told, claim, likeness
-from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View
+from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View, constant
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
@@ -79,6 +79,8 @@ class Answer:
 
     scene: Scene
     term: Term
+    spoken: bool = False
+    """Whether the last message is the model's: it is free in its words, and no explanation makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,10 @@ class Foretold:
     differs: str = ""
     way: str = ""
     """The way that it took: its calls and the words of its answer."""
+    spoken: bool = False
+    """Whether only the calls were foretold, because the last message is the model's."""
+    made: str = ""
+    """The way without its answer, where the calls are those of the run, whatever it said."""
 
 
 def foretell(
@@ -302,13 +308,16 @@ def foretell(
         return Foretold("wrong", str(error))
     if run.left:
         return Foretold("wrong", f"never calls {run.left[0].tool}")
+    made = _spoken([step.tool for step in run.taken])
+    if end[2]:
+        return Foretold("right", "", made, spoken=True, made=made)
     way = _way([step.tool for step in run.taken], end[1], end[0])
     told = Told(asked, tuple(steps), reads) if asked else None
     alike = likeness(encode(end[1]), encode(answer), told)
     if alike == "same":
-        return Foretold("right", "", way)
+        return Foretold("right", "", way, made=made)
     said = f"answers {end[1]!r}, the run {answer!r}"
-    return Foretold("wrong" if alike == "differs" else "silent", said, way)
+    return Foretold("wrong" if alike == "differs" else "silent", said, way, made=made)
 
 
 def ways_of(node: Node, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Answer]]:
@@ -342,6 +351,19 @@ def without(node: Node, proven: frozenset[str], called: tuple[str, ...] = ()) ->
             return node
 
 
+def left_to_the_model(node: Node) -> Node:
+    """Return a plan that leaves every last message to the model."""
+    match node:
+        case Invoke(then=then) | Loop(then=then):
+            return replace(node, then=left_to_the_model(then))
+        case Branch(if_yes=if_yes, if_no=if_no):
+            return replace(node, if_yes=left_to_the_model(if_yes), if_no=left_to_the_model(if_no))
+        case Answer():
+            return replace(node, term=constant(None), spoken=True)
+        case Stop():
+            return node
+
+
 def narrowed(node: Node, names: Collection[str]) -> Node:
     """Return a plan that sees only those places of the request: what never varied is no argument of a body."""
 
@@ -364,7 +386,13 @@ def narrowed(node: Node, names: Collection[str]) -> Node:
             return replace(node, scene=scene)
 
 
+def _spoken(called: Sequence[str]) -> str:
+    return " ".join(dict.fromkeys(called)) + " -> what the model says"
+
+
 def _way_to(called: Sequence[str], end: Answer) -> str:
+    if end.spoken:
+        return _spoken(called)
     for view in end.scene.views:
         try:
             return _way(called, end.term(view), view)
@@ -381,7 +409,7 @@ def _way(called: Sequence[str], answer: Value, view: View) -> str:
     return " ".join(dict.fromkeys(called)) + " -> " + " ".join(words)
 
 
-def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value]:
+def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value, bool]:
     match node:
         case Invoke(call=call, then=then):
             _called(call, view, run)
@@ -396,7 +424,7 @@ def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value]
                 return _follow(if_no, view, run)
             raise Diverged("not seen in any run")
         case Answer(term=term):
-            return view, term(view)
+            return view, term(view), node.spoken
         case Stop(reason=reason):
             raise Diverged(reason)
 

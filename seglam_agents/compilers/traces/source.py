@@ -174,7 +174,7 @@ def _hoisted(lines: list[str]) -> list[str]:
 
 def _statement(lines: Sequence[str], at: int) -> int:
     """Return where the statement begins that a line is a part of."""
-    while at > 0 and (not re.match(r" {4}\S", lines[at]) or lines[at].strip() in (")",)):
+    while at > 0 and (not re.match(r" {4}\S", lines[at]) or re.match(r" {4}(\)$|elif |else:)", lines[at])):
         at -= 1
     return at
 
