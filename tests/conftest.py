@@ -21,6 +21,11 @@ SECRETS = re.compile(r"(?i).*_(API_KEY|TOKEN|PROXY)$|^(LANGCHAIN|LANGSMITH|OPENA
 KEPT = "SEGLAM_DATA"
 
 
+# No test is about the time that a machine takes which does other things, too.
+settings.register_profile("seglam", deadline=None)
+settings.load_profile("seglam")
+
+
 @pytest.fixture(autouse=True)
 def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuse every connection that leaves the machine, except in tests marked `server` or `live`."""

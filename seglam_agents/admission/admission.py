@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from seglam_agents.admission.accounting import check_accounting
 from seglam_agents.admission.altered import check_altered
 from seglam_agents.admission.case import Case
 from seglam_agents.admission.fresh import (
     check_answers,
     check_budget,
     check_code,
+    check_effects,
     check_foreign,
     check_mutations,
     check_samples,
@@ -169,13 +171,20 @@ class Admission:
             check_counterexamples,
             check_mutations,
             check_foreign,
-            *((check_code,) if case.candidate.procedure.guard.code else ()),
+            *((check_code, check_accounting) if case.candidate.procedure.guard.code else ()),
             *((check_widening,) if case.candidate.parent is not None else ()),
             check_neighbours,
         )
         checks = [check(case) for check in known]
         sampled, runs = check_samples(case)
-        return [*checks, sampled, check_second(case, runs), check_answers(case, runs), check_budget(case, runs)]
+        return [
+            *checks,
+            sampled,
+            check_second(case, runs),
+            check_answers(case, runs),
+            check_effects(case, runs),
+            check_budget(case, runs),
+        ]
 
 
 def _concerns(check: Callable[[Case], Check], candidate: Candidate) -> bool:

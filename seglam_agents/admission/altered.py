@@ -77,7 +77,10 @@ def _stuck(case: Case, known: Known, name: str, steps: list[ToolStep]) -> str | 
         for value in sorted(gone):
             elsewhere = value.casefold() in known.request.text.casefold() or _said_by_others(value, steps, new)
             if _telling(value) and not elsewhere and done.says(value, after):
-                return f"for {known.request.text!r}, {name} still says {value!r}, which the result says no more"
+                return (
+                    f"for {known.request.text!r}, {name} still says {value!r}, which the result says no more: "
+                    "read it from the result, or `deopt`"
+                )
     return None
 
 

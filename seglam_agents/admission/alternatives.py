@@ -29,7 +29,10 @@ def unseen(template: Template, texts: Iterable[str]) -> list[str]:
     known = list(texts)
     found = islice(_expansions(template.elements), MAX_WORDINGS + 1)
     missing = [said for elements, said in found if not _matches(template, elements, known)]
-    return [f"no known request says {' … '.join(map(repr, said)) or 'this'}" for said in missing]
+    return [
+        f"no known request says {' … '.join(map(repr, said))}" if said else "it matches no known request word by word"
+        for said in missing
+    ]
 
 
 def alternatives_seen_once(template: Template, texts: Iterable[str]) -> list[str]:

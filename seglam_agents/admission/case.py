@@ -78,7 +78,7 @@ def answer_of(
     if not isinstance(judgement, Accepted):
         return None
     action = executor.next_action(loaded, judgement.arguments)
-    return action if isinstance(action, (Final, GiveUp)) else GiveUp(f"calls {action.tool}")
+    return action if isinstance(action, (Final, GiveUp)) else GiveUp(f"calls {action.tool}", kind="error")
 
 
 def arguments_of(case: Case, context: Mapping[str, Json]) -> Callable[[str], Mapping[str, Value] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import random
@@ -28,6 +29,9 @@ MUTATED_REQUESTS = 3
 """Known requests that are mutated: further ones of the same templates find the same."""
 
 
+EFFECTS = 12
+"""Samples whose words are exchanged for those of others."""
+_WORDY = ("choice", "noun", "phrase", "title", "word", "text", "name", "person", "quoted")
 TIMES_NOTHING = 50
 """How many times as long as a body that does nothing a body may take on a machine that is busy."""
 
@@ -160,7 +164,8 @@ def check_second(case: Case, runs: Sequence[Run]) -> Check:
     for run, theirs in zip(runs, answers, strict=True):
         if not _alike(_outcome(theirs), _outcome(run.action)):
             problems.append(
-                f"for {run.sample.text!r}: {ours} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}"
+                f"for {run.sample.text!r}: {ours} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}: "
+                "write it more plainly, without what interpreters do differently (order of sets, formatting of floats)"
             )
     return verdict("second sandbox", problems, len(runs))
 
@@ -174,10 +179,63 @@ def check_answers(case: Case, runs: Sequence[Run]) -> Check:
         )
     finals = [run.action for run in runs if isinstance(run.action, Final)]
     kinds = sorted({_kind(final.answer) for final in finals})
-    problems = [f"answers of different types: {', '.join(kinds)}"] if len(kinds) > 1 else []
+    problems = (
+        [f"answers of different types: {', '.join(kinds)}: return one type, and `deopt` where there is no answer"]
+        if len(kinds) > 1
+        else []
+    )
     if len(finals) >= case.samples // 2 and len(finals) > 1 and all(same(f.answer, finals[0].answer) for f in finals):
         problems.append(f"answers {finals[0].answer!r} whatever the arguments are: compute it from them")
     return verdict("answers", problems, len(finals), ", ".join(kinds))
+
+
+def check_effects(case: Case, runs: Sequence[Run]) -> Check:
+    """A word that `run` looks at changes what is answered: looking alone is no use, and opens the slot to anything."""
+    procedure = case.candidate.procedure
+    words = [p.name for p in procedure.parameters if p.source == "text" and p.slot.partition("(")[0] in _WORDY]
+    looked = [name for name in words if name in case.loaded.reads]
+    if procedure.tools or procedure.guard.code or not looked:
+        return Check(name="effects", verdict="skipped", evidence="no slot for words is looked at, or tools are called")
+    bound = [run.sample.arguments for run in runs] + _known_arguments(case)
+    problems = [
+        f"nothing depends on `{name}`, though `run` looks at it: leave it out of `run`, or spell the words out"
+        for name in looked
+        if not _changes_something(case, name, [given for given in bound if given.get(name) is not None])
+    ]
+    return verdict("effects", problems, len(looked))
+
+
+def _known_arguments(case: Case) -> list[Mapping[str, Value]]:
+    found = (arguments_of(case, dict(k.request.context))(k.request.text) for k in case.candidate.known)
+    return [arguments for arguments in found if arguments is not None]
+
+
+def _changes_something(case: Case, name: str, bound: Sequence[Mapping[str, Value]]) -> bool:
+    """Tell whether a value of another sample, another argument or the code itself ever changes what is done."""
+    written = _texts_of(case.candidate.procedure.body)
+    for given in bound[-EFFECTS:]:
+        before = case.executor.next_action(case.loaded, given)
+        others = [
+            *(other[name] for other in bound[:EFFECTS]),
+            *(x for x in given.values() if isinstance(x, str)),
+            *written,
+        ]
+        for value in others:
+            if value == given[name]:
+                continue
+            after = case.executor.next_action(case.loaded, {**given, name: value})
+            if type(before) is not type(after) or (
+                isinstance(before, Final) and isinstance(after, Final) and not same(before.answer, after.answer)
+            ):
+                return True
+    # With one value alone nothing can be told.
+    return len({json.dumps(given[name], default=str) for given in bound}) < 2
+
+
+def _texts_of(body: str) -> list[str]:
+    """Return the texts that are written in a body: it may look for one of them."""
+    found = (node.value for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Constant))
+    return [value for value in found if isinstance(value, str)]
 
 
 def check_budget(case: Case, runs: Sequence[Run]) -> Check:
@@ -191,7 +249,7 @@ def check_budget(case: Case, runs: Sequence[Run]) -> Check:
         seconds = _best(case, case.loaded.program, case.loaded.call_arguments(slowest.sample.arguments))
         nothing = _best(case, Program("def run():\n    return 0\n", sandbox=case.loaded.program.sandbox), {})
         if seconds > max(case.budget_seconds, TIMES_NOTHING * nothing):
-            problem = f"takes {seconds:.3f} s, the budget is {case.budget_seconds} s"
+            problem = f"takes {seconds:.3f} s, the budget is {case.budget_seconds} s: compute it with fewer steps"
             return verdict("time budget", [problem], len(runs))
     return verdict("time budget", [], len(runs), f"slowest {seconds * 1000:.2f} ms")
 
@@ -211,13 +269,21 @@ def _try(case: Case, guard: TemplateGuard, sample: Sample) -> Run | str | None:
         # Out of the predicate's bounds, or rejected as doubtful: that is what these rules are for.
         if judgement.stage in ("where", "distinct", "ambiguous", "unit", "bounds", "unread"):
             return None
-        return f"its own sample {sample.text!r} is declined ({judgement.stage}: {judgement.reason})"
+        return (
+            f"its own sample {sample.text!r} is declined ({judgement.stage}: {judgement.reason}): "
+            "put words between the slots, or use narrower types"
+        )
     if not _same_arguments(guard, judgement, sample):
-        return f"its own sample {sample.text!r} binds {dict(judgement.arguments)!r}, made from {sample.arguments!r}"
+        return (
+            f"its own sample {sample.text!r} binds {dict(judgement.arguments)!r}, made from {sample.arguments!r}: "
+            "put words between the slots, or use narrower types"
+        )
     action = case.executor.next_action(case.loaded, judgement.arguments, now=case.clock())
     if isinstance(action, (Final, GiveUp)):
         if isinstance(action, GiveUp) and action.kind in _UNUSABLE:
-            return f"on its own sample {sample.text!r}: {action.reason}"
+            return (
+                f"on its own sample {sample.text!r}: {action.reason}: mend it, or `deopt` where arguments make no sense"
+            )
         return Run(sample, action)
     return f"on its own sample {sample.text!r}: calls {action.tool}"
 

@@ -8,7 +8,8 @@ from seglam_agents.compilers.base import Known
 from seglam_agents.guards.guard import Accepted, Declined
 from seglam_agents.guards.normal import normalise
 from seglam_agents.records.entry import Check
-from seglam_agents.records.outcome import Final
+from seglam_agents.records.outcome import Call, Final, GiveUp
+from seglam_agents.records.procedure import Example
 from seglam_agents.records.tools import reading
 from seglam_agents.records.values import same
 from seglam_agents.serving.loading import Loaded, load
@@ -56,17 +57,21 @@ def check_related(case: Case) -> Check:
     for known in case.candidate.related:
         action = case.answer(known.request.text, dict(known.request.context))
         if isinstance(action, Final) and not same(action.answer, known.answer):
-            problems.append(_wrong(known.request.text, action.answer, known.answer))
+            problems.append(
+                f"answers {action.answer!r} for {known.request.text!r}, where {known.answer!r} was right: "
+                "decline it, or correct the code"
+            )
     return verdict("related", problems, len(case.candidate.related))
 
 
 def check_counterexamples(case: Case) -> Check:
-    """Each request that was found not to belong here is declined."""
+    """Each request that was found not to belong here is declined, by the guard or by the body before any call."""
     counterexamples = case.candidate.procedure.counterexamples
     problems = [
-        f"{example.text!r} must be declined, and is accepted"
+        f"{example.text!r} must be declined, and is accepted: write that slot's words literally, "
+        "narrow its type or WHERE, or `deopt` before any call"
         for example in counterexamples
-        if isinstance(case.judge(example.text, dict(example.context)), Accepted)
+        if not isinstance(case.judge(example.text, dict(example.context)), Declined) and not _gives_up(case, example)
     ]
     return verdict("counterexamples", problems, len(counterexamples))
 
@@ -89,8 +94,16 @@ def check_neighbours(case: Case) -> Check:
         for example in case.examples():
             theirs = answer_of(other, case.executor, example.text, dict(example.context))
             if isinstance(theirs, Final) and not same(theirs.answer, example.answer):
-                problems.append(f"{other.procedure.name!r} also accepts {example.text!r} and answers {theirs.answer!r}")
+                problems.append(
+                    f"{other.procedure.name!r} also accepts {example.text!r} and answers {theirs.answer!r}: "
+                    "if that is right, correct EXPECTED or widen it; if not, this cannot be learnt"
+                )
     return verdict("neighbours", problems, tried)
+
+
+def _gives_up(case: Case, example: Example) -> bool:
+    action = case.answer(example.text, dict(example.context))
+    return isinstance(action, GiveUp) and action.kind == "deopt"
 
 
 def _replay(case: Case, known: Known) -> str | None:
@@ -122,18 +135,22 @@ def _compare(case: Case, text: str, context: dict[str, object], right: object, w
         return f"{what} is declined: {_declined(text, judgement)}"
     action = case.executor.next_action(case.loaded, judgement.arguments, now=case.clock())
     if not isinstance(action, Final):
-        return f"on {what} {text!r} with {_shown(judgement)}: {action}"
+        return f"on {what} {text!r} with {_shown(judgement)}, `run` {_did(action)}: correct the code"
     return None if same(action.answer, right) else _wrong(text, action.answer, right, _shown(judgement))
 
 
+def _did(action: Call | GiveUp) -> str:
+    return f"calls {action.tool}" if isinstance(action, Call) else f"gives up ({action.kind}: {action.reason})"
+
+
 def _declined(text: str, judgement: Declined) -> str:
-    return f"the guard declines {text!r} ({judgement.stage}: {judgement.reason})"
+    return f"the guard declines {text!r} ({judgement.stage}: {judgement.reason}): correct the guard there"
 
 
-def _wrong(text: str, answer: object, right: object, arguments: str = "") -> str:
-    bound = f" from {arguments}" if arguments else ""
+def _wrong(text: str, answer: object, right: object, arguments: str) -> str:
     return (
-        f"answers {answer!r}{bound}, expected {right!r}, for {text!r}: correct the code, or EXPECTED if that is wrong"
+        f"answers {answer!r} from {arguments}, expected {right!r}, for {text!r}: "
+        "correct the code, or EXPECTED if that is wrong"
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from seglam_agents.admission.alternatives import alternatives_seen_once, unseen
 from seglam_agents.admission.case import Case, verdict
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.units import read_unit
+from seglam_agents.guards.spellings import canonical
 from seglam_agents.guards.template import Literal, SlotMention, walk
 from seglam_agents.records.entry import Check
 from seglam_agents.records.record import Json
@@ -34,7 +35,11 @@ def check_types(case: Case) -> Check:
     bound = {parameter.name for parameter in case.candidate.procedure.parameters}
     if case.candidate.procedure.guard.code:
         return verdict("types", [], 1, "arguments come from `match`")
-    problems = [f"`run` takes {name!r}, which no slot binds" for name in case.loaded.signature if name not in bound]
+    problems = [
+        f"`run` takes {name!r}, which no slot binds: capture it in a template, or leave it out of `run`"
+        for name in case.loaded.signature
+        if name not in bound
+    ]
     problems += [
         f"the slot {parameter.name!r} takes in any text, and `run` never looks at it: spell the words out"
         for parameter in case.candidate.procedure.parameters
@@ -59,7 +64,25 @@ def check_alternatives(case: Case) -> Check:
         if pattern.template.source not in inherited
         for finding in finder(pattern.template, texts)
     ]
+    if finder is unseen:
+        problems += _unread_options(case, guard, texts)
     return verdict("alternatives", list(dict.fromkeys(problems)), len(guard.patterns))
+
+
+def _unread_options(case: Case, guard: TemplateGuard, texts: Sequence[str]) -> Iterator[str]:
+    """Yield what is wrong with options of a choice that the body never looks at: they are alternatives, too."""
+    parent = case.candidate.parent
+    inherited = {p.name: p.slot for p in parent.parameters} if parent else {}
+    said = " ".join(" ".join(canonical(text)) for text in texts)
+    for name, kind in guard.slots.items():
+        if kind.name.startswith("choice(") and name not in case.loaded.reads and inherited.get(name) != kind.name:
+            options = kind.name.removeprefix("choice(").removesuffix(")").split("|")
+            for option in options:
+                if f" {' '.join(canonical(normalise(option).text))} " not in f" {said} ":
+                    yield (
+                        f"no known request says {option!r} (of {{{name}:{kind.name}}}), and `run` never looks at "
+                        f"`{name}`: leave the option out, or compute what it changes"
+                    )
 
 
 def known_texts(case: Case) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from seglam_agents.admission.case import Case, answer_of, verdict
 from seglam_agents.compilers.base import Candidate
@@ -19,7 +20,9 @@ from seglam_agents.records.values import same
 from seglam_agents.serving.loading import Loaded, load
 
 LOST = 0.5
-"""The share of its parent's requests that a widening may decline: corrections narrow, a widening does not."""
+"""The share of its parent's requests that a widening may decline where it was told of requests to decline."""
+STRAY = 0.1
+"""The same where it was told of none: two wordings may bind a few requests differently."""
 
 
 def check_widening(case: Case) -> Check:
@@ -33,6 +36,11 @@ def check_widening(case: Case) -> Check:
         return Check(name="widening", verdict="skipped", evidence="the parent needs a context")
     if wrong := _contradicted(case, loaded):
         return Check(name="widening", verdict="skipped", evidence=f"{parent.key} is known to be wrong on {wrong!r}")
+    if _is_rewritten(case.candidate, parent):
+        return verdict(
+            "widening", [f"has another `run` than {parent.key}, and no new slot for it: leave `run` out, or write a "
+                         "new procedure"], 1
+        )  # fmt: skip
     answered = lost = 0
     problems: list[str] = []
     for text, made_up in _requests_of(loaded, case):
@@ -47,7 +55,8 @@ def check_widening(case: Case) -> Check:
                 f"answers {ours.answer!r} for {text!r}, where {parent.key} answers {theirs.answer!r}: "
                 "a widening adds wordings and values; write a new procedure for what is computed otherwise"
             )
-    if lost > LOST * answered:
+    narrowed = len(case.candidate.procedure.counterexamples) > len(parent.counterexamples)
+    if lost > (LOST if narrowed else STRAY) * answered:
         problems.append(f"declines {lost} of {answered} requests that {parent.key} answers: keep its templates")
     return verdict("widening", problems, answered, f"{answered - lost} of {answered} answered as {parent.key} does")
 
@@ -58,7 +67,9 @@ def check_subject(case: Case) -> Check:
     if parent is None or not isinstance(guard, TemplateGuard) or not parent.guard.templates:
         return Check(name="subject", verdict="skipped", evidence="it adds no template to another procedure")
     known = {word for text in _texts(parent) for word in content(text)}
-    denied = {word for text in _texts(parent) for word in canonical(text)} & _LIMITING
+    limited = {word for text in _texts(parent) for word in canonical(text)}
+    bound = {parameter.name for parameter in parent.parameters}
+    denials = max(map(_denials, (*_examples(parent), *parent.guard.templates)), default=0)
     problems: list[str] = []
     for pattern in guard.patterns:
         if pattern.template.source in parent.guard.templates:
@@ -69,8 +80,18 @@ def check_subject(case: Case) -> Check:
             problems.append(
                 f"`{pattern.template.source}` says nothing that {parent.key} is about: write a new procedure"
             )
-        if new := ({word for text in said for word in canonical(text)} & _LIMITING) - denied:
-            problems.append(f"`{pattern.template.source}` says {min(new)!r}, which {parent.key} never does")
+        # What comes with a slot of its own is computed with.
+        limiting = _LIMITING if set(pattern.template.slots()) - bound else _LIMITING | _SUMS
+        if new := ({word for text in said for word in canonical(text)} & limiting) - limited:
+            problems.append(
+                f"`{pattern.template.source}` says {min(new)!r}, which {parent.key} never does: write a new procedure"
+            )
+        if sum(map(_denials, said)) > denials or any(
+            not _is_known(word, known) for text in said for word in _denied(text)
+        ):
+            problems.append(
+                f"`{pattern.template.source}` denies or leaves out what {parent.key} does not: write a new procedure"
+            )
     return verdict("subject", problems, len(guard.patterns))
 
 
@@ -86,6 +107,22 @@ def says_new_words(candidate: Candidate) -> bool:
     return any(content(text) - known for text in said)
 
 
+def _is_rewritten(candidate: Candidate, parent: Procedure) -> bool:
+    """Tell whether a widening computes anew, although nothing is new that could be computed with."""
+    child = candidate.procedure
+    known = {parameter.name for parameter in parent.parameters}
+    return (
+        not child.guard.code
+        and len(child.counterexamples) == len(parent.counterexamples)
+        and all(parameter.name in known for parameter in child.parameters)
+        and _code(child.body) != _code(parent.body)
+    )
+
+
+def _code(body: str) -> str:
+    return ast.dump(ast.parse(body))
+
+
 def content(text: str) -> frozenset[str]:
     """Return the words of a text that say what it is about, without plural endings."""
     words = (word.strip("'\"()") for word in canonical(text))
@@ -98,7 +135,28 @@ def _stem(word: str) -> str:
 
 def _texts(parent: Procedure) -> Iterator[str]:
     yield from (parent.name.replace("_", " "), parent.description)
+    yield from _examples(parent)
+
+
+def _examples(parent: Procedure) -> Iterator[str]:
     yield from (example.text for example in parent.examples)
+
+
+def _denials(text: str) -> int:
+    """Return how many words of a text deny or leave out: "without counting" and "not counting" are alike."""
+    return sum(word.strip("'\"()") in NEGATIONS for word in canonical(text))
+
+
+def _is_known(word: str, known: Collection[str]) -> bool:
+    """Tell whether a word is said in any form: "count" where "counting" is."""
+    return word in known or any(len(word) > 3 and len(other) > 3 and word[:5] == other[:5] for other in known)
+
+
+def _denied(text: str) -> frozenset[str]:
+    """Return the content words behind the first word that denies."""
+    words = canonical(text)
+    first = next((index for index, word in enumerate(words) if word.strip("'\"()") in NEGATIONS), len(words))
+    return content(" ".join(words[first + 1 :]))
 
 
 def _requests_of(parent: Loaded, case: Case) -> Iterator[tuple[str, bool]]:
@@ -124,4 +182,10 @@ def _contradicted(case: Case, parent: Loaded) -> str | None:
     return None
 
 
-_LIMITING = NEGATIONS | frozenset(("only", "instead", "also", "unless"))
+_LIMITING = frozenset(("only", "instead", "also", "unless"))
+_CHANGING = (
+    "round rounded rounding nearest half halves double doubled twice triple thrice third"
+    " quarter minus remaining leftover discount discounted tax tip fee fees interest commission"
+)
+_SUMS = frozenset(_CHANGING.split())
+"""Words that change a sum: a wording that says them first may come to the same by chance."""

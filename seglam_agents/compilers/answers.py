@@ -34,11 +34,16 @@ def read_answer(text: str, marker: str = "ANSWER:") -> Json:
 
 
 def as_answer(said: str) -> Json:
-    """Return a number where a text is nothing else, and the text unchanged where it is not."""
-    number = as_number(said.strip().strip("*`").strip())
-    if number is None:
+    """Return a number where a text is nothing else, and the text unchanged where it is not: "$5.00", "+49 30"."""
+    bare = said.strip().strip("*`").strip()
+    number = as_number(bare)
+    if number is None or not _BARE.fullmatch(bare):
         return said if "\n" in said.rstrip() else said.strip()
     return tidy(number)  # pyright: ignore[reportReturnType]  # a tidy number is JSON
+
+
+_BARE = re.compile(r"-?[0-9][0-9,]*(?:\.[0-9]+)?")
+"""A number without a sign, a unit or an exponent, which belong to the form of an answer."""
 
 
 def agree(computed: Json, said: Json) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from seglam_agents.compilers.base import (
     NotCrystallizable,
     Rejected,
 )
-from seglam_agents.compilers.prompts import prompt
+from seglam_agents.compilers.prompts import prompt, quoted
 from seglam_agents.compilers.reply import Declined, Module, Unreadable, read_reply
 from seglam_agents.flow import Flow, ask, work
 from seglam_agents.guards.guard import TemplateGuard
@@ -105,7 +105,10 @@ def compile_messages(task: CompileTask) -> list[Message]:
     if declined := (*task.negatives, *task.counterexamples):
         parts.append("The guard must decline:\n" + "\n".join(f"- {_quoted(text)}" for text in declined))
     if task.counterexamples:
-        parts.append("An earlier guard accepted some of these: narrow the slot, as in choice(eats|sells), or WHERE.")
+        parts.append(
+            "An earlier guard accepted some of these: write that slot's words literally, or as choice(eats|sells), "
+            "or narrow WHERE."
+        )
     if task.finding:
         parts.append(f"Another compiler, which only compares runs, refused: {_quoted(task.finding)}")
     parts.append(_requests_part(task.requests))
@@ -177,19 +180,22 @@ def _parent(module: Module, task: CompileTask) -> _Parent:
     for neighbour in task.neighbours:
         if neighbour.procedure.id == module.widens:
             return neighbour.procedure
-    return Unreadable(f"WIDENS names {module.widens!r}, which is none of the procedures shown")
+    shown = ", ".join(repr(neighbour.procedure.id) for neighbour in task.neighbours)
+    return Unreadable(
+        f"WIDENS names {module.widens!r}: {f'name one of {shown}' if shown else 'no procedure is shown'}, "
+        "or write a new procedure without WIDENS"
+    )
 
 
 def _merged(module: Module, parent: Procedure) -> Module:
-    """A widening keeps the name; without a `run` of its own, it adds templates and keeps the body."""
-    module = replace(module, name=parent.name, description=module.description or parent.description)
-    if module.has_run:
-        return module
+    """A widening adds templates; it keeps the name, and the body unless it has a `run` of its own."""
     context = {p.name: p.slot for p in parent.parameters if p.source == "context"}
     return replace(
         module,
-        source=parent.body,
-        templates=tuple(dict.fromkeys((*parent.guard.templates, *module.templates))),
+        name=parent.name,
+        description=module.description or parent.description,
+        source=module.source if module.has_run else parent.body,
+        templates=() if module.has_match else tuple(dict.fromkeys((*parent.guard.templates, *module.templates))),
         where=module.where or parent.guard.where,
         context=module.context or context,
     )
@@ -198,7 +204,10 @@ def _merged(module: Module, parent: Procedure) -> Module:
 def _known(requests: Sequence[Known], module: Module) -> tuple[Known, ...] | Unreadable:
     expected = module.expected
     if expected is not None and len(expected) != len(requests):
-        return Unreadable(f"EXPECTED has {len(expected)} answers for {len(requests)} given requests")
+        return Unreadable(
+            f"EXPECTED has {len(expected)} answers for {len(requests)} given requests: give one for each, in order, "
+            "and none for earlier requests"
+        )
     if expected is None:
         if any(known.answer is None for known in requests):
             return Unreadable("EXPECTED is missing: work out the answer of each given request yourself")
@@ -238,12 +247,13 @@ def _requests_part(requests: Sequence[Known]) -> str:
     for number, known in enumerate(requests, 1):
         lines.append(f"{number}. {_quoted(known.request.text)}")
         if known.request.context:
-            lines.append(f"   context (declare CONTEXT = {{key: type}}): {_quoted(known.request.context)}")
+            kinds = "type of a slot, or string, number, boolean, array, object"
+            lines.append(f"   context (declare CONTEXT = {{key: {kinds}}}): {_quoted(known.request.context)}")
         if known.answer is not None:
             lines.append(f"   right answer: {_quoted(known.answer)}")
         for step in known.trace.calls if known.trace else ():
-            arguments = ", ".join(f"{key}={_quoted(value)}" for key, value in step.arguments.items())
-            lines.append(f"   called {step.tool}({arguments}) -> {_quoted(step.result)}")
+            arguments = ", ".join(f"{_named(key)}={_quoted(value)}" for key, value in step.arguments.items())
+            lines.append(f"   called {_named(step.tool)}({arguments}) -> {_quoted(step.result)}")
     return "\n".join(lines)
 
 
@@ -283,7 +293,12 @@ def _neighbours_part(neighbours: Sequence[Neighbour]) -> str:
 
 def _quoted(value: Json) -> str:
     """Write data so that no line of it can pass for a line of the prompt."""
-    return json.dumps(_cut(value) if isinstance(value, str) else value, ensure_ascii=False)[: 2 * MAX_PROMPT_TEXT]
+    return quoted(_cut(value) if isinstance(value, str) else value)[: 2 * MAX_PROMPT_TEXT]
+
+
+def _named(name: str) -> str:
+    """Write a name that a trace brought, which may be anything."""
+    return name if re.fullmatch(r"[\w.-]+", name) else _quoted(name)
 
 
 def _cut(text: str) -> str:

@@ -54,10 +54,10 @@ def read_reply(text: str, *, truncated: bool = False) -> Reply:
     if truncated:
         return Unreadable("the reply was cut off at the length limit: write a shorter module")
     if len(text) > MAX_REPLY:
-        return Unreadable(f"the reply has {len(text)} characters; a procedure is a page")
+        return Unreadable(f"the reply has {len(text)} characters; a procedure is a page: write a shorter module")
     declined = re.search(r"^\s*NOT_CRYSTALLIZABLE:[ \t]*(.+)$", text, re.MULTILINE)
     blocks = re.findall(r"^```(?:[Pp]ython|py)?[ \t]*\n(.*?)^```[ \t]*$", text, re.MULTILINE | re.DOTALL)
-    if declined and not any("def run" in block for block in blocks):
+    if declined and (_answers_first(text, declined.end()) or not any("def run" in block for block in blocks)):
         # From the reason on, so that an answer may hold the word itself; kept as it is, whatever its format.
         answer = re.compile(r"^\s*ANSWER:(?:[ \t]*\n|[ \t]?)(.*)\Z", re.MULTILINE | re.DOTALL).search(
             text, declined.end()
@@ -65,8 +65,16 @@ def read_reply(text: str, *, truncated: bool = False) -> Reply:
         said = answer.group(1) if answer else ""
         return Declined(declined.group(1).strip(), said if said.strip() else None)
     if len(blocks) != 1:
-        return Unreadable(f"expected exactly one Python code block, found {len(blocks)}")
+        return Unreadable(
+            f"expected exactly one Python code block, found {len(blocks)}: write the module between ```python and ```"
+        )
     return _read_module(blocks[0])
+
+
+def _answers_first(text: str, start: int) -> bool:
+    """Tell whether the answer of a refusal begins before any code, which is then a part of it."""
+    answer = re.search(r"^\s*ANSWER:", text[start:], re.MULTILINE)
+    return answer is not None and "```" not in text[: start + answer.start()]
 
 
 _METADATA = {"NAME", "DESCRIPTION", "TEMPLATES", "WHERE", "EXPECTED", "CONTEXT", "WIDENS"}
@@ -76,7 +84,7 @@ def _read_module(source: str) -> Reply:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return Unreadable(f"the code block is no Python module: {error}")
+        return Unreadable(f"the code block is no Python module: {error}: correct that line")
     metadata: dict[str, object] = {}
     kept: list[str] = []
     for node in tree.body:
@@ -87,7 +95,7 @@ def _read_module(source: str) -> Reply:
         try:
             metadata[name] = ast.literal_eval(cast(ast.Assign, node).value)
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-            return Unreadable(f"{name} must be written as a literal")
+            return Unreadable(f"{name} must be written as a literal: values only, no names and no calls")
     return _module("\n\n".join(kept).strip() + "\n", metadata, _functions(tree))
 
 
@@ -132,11 +140,11 @@ def _module(source: str, metadata: Mapping[str, object], functions: set[str]) ->
 def _shape_problem(metadata: Mapping[str, object], functions: set[str]) -> str | None:
     templates, widens = metadata.get("TEMPLATES"), metadata.get("WIDENS")
     if templates is not None and not _is_list_of_text(templates):
-        return "TEMPLATES must be a list of texts"
+        return "TEMPLATES must be a list of texts, one for each wording"
     if "run" not in functions and not (widens and templates):
-        return "the module defines no function `run`"
+        return "the module defines no function `run`: write it, or WIDENS with TEMPLATES"
     if not templates and "match" not in functions:
-        return "the module has neither TEMPLATES nor a function `match`"
+        return "the module has neither TEMPLATES nor a function `match`: write TEMPLATES"
     if templates and "match" in functions:
         return "the module has both TEMPLATES and `match`: keep one"
     if not isinstance(metadata.get("WHERE"), (str, type(None))):

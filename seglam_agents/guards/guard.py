@@ -146,11 +146,17 @@ class TemplateGuard:
                 declined = judgement if declined is None or declined.stage == "template" else declined
             elif accepted is None:
                 accepted = judgement
-            elif judgement.arguments != accepted.arguments:
-                return Declined("ambiguous", f"templates {accepted.template} and {index} bind different arguments")
+            elif differing := self._differing(accepted.arguments, judgement.arguments):
+                said = f"templates {accepted.template} and {index} bind different arguments"
+                return Declined("ambiguous", f"{said}: {differing}")
         if accepted and self._narrow and (problem := self._narrow.problem(accepted.arguments)):
             return Declined("unlike", problem)
         return accepted or declined or Declined("template", "no template matches")
+
+    def _differing(self, first: Mapping[str, Value], second: Mapping[str, Value]) -> str:
+        """Return which arguments that the body looks at differ; the others answer nothing."""
+        differing = [name for name, value in first.items() if name not in self._unread and value != second.get(name)]
+        return ", ".join(f"`{name}` is {first[name]!r} or {second.get(name)!r}" for name in differing)
 
     def read(self, text: NormalText) -> NormalText:
         """Return a text with numbers, dates and money as slots read them, by the user's locale."""
@@ -284,7 +290,7 @@ class TemplateGuard:
     def _check_where(self, arguments: Mapping[str, Value]) -> Declined | None:
         if self._where is None or self._where.holds(arguments):
             return None
-        return Declined("where", f"`{self._where.source}` is not true")
+        return Declined("where", self._where.failing(arguments))
 
 
 def _below(kind: Slot, value: Value) -> bool:
@@ -401,7 +407,9 @@ def _predicate(source: str | None, names: set[str]) -> Predicate | None:
     predicate = compile_predicate(source)
     unknown = predicate.names - names
     if unknown:
-        raise TemplateError(f"`where` uses {sorted(unknown)}, which no slot binds", source, 0)
+        raise TemplateError(
+            f"`where` uses {sorted(unknown)}, which no slot binds: use the slots of the templates", source, 0
+        )
     return predicate
 
 
@@ -413,7 +421,7 @@ def _merged_slots(patterns: Iterable[Pattern]) -> dict[str, Slot]:
             if known.name != kind.name:
                 source = pattern.template.source
                 raise TemplateError(
-                    f"slot {name!r} is {known.name} in one template and {kind.name} in another",
+                    f"slot {name!r} is {known.name} in one template and {kind.name} in another: give one another name",
                     source,
                     source.find(name),
                 )

@@ -126,8 +126,11 @@ def notation(locale: str) -> Notation:
 def is_doubtful(raw: str, text: NormalText) -> bool:
     """Tell whether a number, without a locale, may be another one in the language of its request.
 
-    "1.250" and "1,250" are one and a quarter to some people, and more than a thousand to others.
+    "1.250" and "1,250" are one and a quarter to some people, and more than a thousand to others; "¥" is the yuan to
+    some, and the yen to others.
     """
+    if any(sign in raw for sign in "¥￥"):
+        return _is_chinese(text.original)
     return bool(_SEPARATED.search(raw)) and _is_foreign(text.original)
 
 
@@ -161,6 +164,11 @@ def _is_foreign(text: str) -> bool:
     found = re.findall(r"[^\W\d_]+", text.casefold())
     english, foreign = (sum(word in listed for word in found) for listed in (_ENGLISH, _FOREIGN))
     return foreign > english or any("\u0370" <= character <= "\u052f" for character in text)
+
+
+def _is_chinese(text: str) -> bool:
+    """Tell whether a text has Chinese characters, and no others that only Japanese has."""
+    return bool(re.search("[\u4e00-\u9fff]", text)) and not re.search("[\u3040-\u30ff]", text)
 
 
 def _tokens(raw: str) -> list[str]:

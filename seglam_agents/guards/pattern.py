@@ -9,13 +9,20 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import zip_longest
 from typing import Protocol
 
 import re2
 
 from seglam_agents.guards.normal import words
-from seglam_agents.guards.spellings import ARTICLE_PATTERN, ENDING_PATTERN, article_places, without_articles
-from seglam_agents.guards.template import Choice, Elements, Literal, SlotMention, Template, common_to, mentions
+from seglam_agents.guards.spellings import (
+    ARTICLE_PATTERN,
+    ENDING_PATTERN,
+    SIGN_OFF_PATTERN,
+    article_places,
+    without_articles,
+)
+from seglam_agents.guards.template import Choice, Element, Elements, Literal, SlotMention, Template, common_to, mentions
 from seglam_agents.records.errors import TemplateError
 
 MAX_PROGRAM_BYTES = 32 * 2**20
@@ -111,12 +118,16 @@ def _compile(template: Template, expression: str) -> _Compiled:
 
 
 _SPACE = object()
+_LAST_ARTICLE = re.compile(r"(?:\A|(?<= ))an? \Z", re.IGNORECASE)
+_AN_ARTICLE = Choice(((Literal("a "),),), optional=True)
+_WITH_ARTICLE = ("fraction", "duration")
+"""Types whose values may begin with an article: "a fifth", "an hour and a half"."""
 _CLOSING_PUNCTUATION = tuple(",.;:?!")
 
 
 def _sequence(elements: Elements) -> str:
     """Join elements so that the space beside an absent option is absent too."""
-    tokens = _tokens(elements)
+    tokens = _tokens(_with_free_articles(elements))
     parts: list[str] = []
     space = False
     index = 0
@@ -146,8 +157,23 @@ def _sequence(elements: Elements) -> str:
 def _ending(elements: Elements) -> str:
     """Allow a "please" at the end, unless it may belong to open words or stands there already."""
     last = elements[-1]
-    closed = isinstance(last, Literal) and not last.text.endswith("please")
-    return ENDING_PATTERN if closed or (isinstance(last, SlotMention) and not last.slot.open) else ""
+    if isinstance(last, Literal) and last.text.endswith("please"):
+        return SIGN_OFF_PATTERN
+    free = isinstance(last, SlotMention) and last.slot.open and last.slot.name not in ("person", "name")
+    return "" if free or isinstance(last, Choice) else ENDING_PATTERN
+
+
+def _with_free_articles(elements: Elements) -> Elements:
+    """Make an article optional before a slot that reads one itself: "a {part:fraction}" takes "a fifth" and "1/5"."""
+    found: list[Element] = []
+    for element, follower in zip_longest(elements, elements[1:]):
+        if isinstance(element, Literal) and isinstance(follower, SlotMention) and follower.slot.name in _WITH_ARTICLE:
+            kept = _LAST_ARTICLE.sub("", element.text)
+            free = () if kept == element.text else (_AN_ARTICLE,)
+            found += [*((Literal(kept),) if kept else ()), *free]
+        else:
+            found.append(element)
+    return tuple(found)
 
 
 def _tokens(elements: Elements) -> list[object]:

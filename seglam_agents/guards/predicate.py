@@ -29,6 +29,8 @@ class Predicate:
     source: str
     names: frozenset[str]
     _evaluate: _Evaluator
+    parts: tuple[Predicate, ...] = ()
+    """What `and` joins at the top, each for itself."""
 
     def holds(self, arguments: Mapping[str, Value]) -> bool:
         """Tell whether the expression is true; an expression that cannot be evaluated is not."""
@@ -36,6 +38,12 @@ class Predicate:
             return bool(self._evaluate(arguments))
         except (TypeError, ValueError, ArithmeticError, AttributeError, KeyError):
             return False
+
+    def failing(self, arguments: Mapping[str, Value]) -> str:
+        """Return the first part that is not true, and what its arguments are."""
+        part = next((part for part in self.parts if not part.holds(arguments)), self)
+        values = ", ".join(f"{name}={arguments.get(name)!r}" for name in sorted(part.names))
+        return f"`{part.source}` is not true with {values}" if values else f"`{part.source}` is not true"
 
 
 def compile_predicate(source: str) -> Predicate:
@@ -50,11 +58,16 @@ def compile_predicate(source: str) -> Predicate:
         tree = ast.parse(source.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise PredicateError(f"`where` is no expression: {error}") from error
-    names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in _FUNCTIONS)
     try:
-        return Predicate(source, names, _build(tree.body))
+        parts = tree.body.values if isinstance(tree.body, ast.BoolOp) and isinstance(tree.body.op, ast.And) else []
+        return _compiled(source, tree.body, tuple(_compiled(ast.unparse(part), part) for part in parts))
     except RecursionError as error:
         raise PredicateError("`where` is nested too deeply") from error
+
+
+def _compiled(source: str, node: ast.expr, parts: tuple[Predicate, ...] = ()) -> Predicate:
+    names = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in _FUNCTIONS)
+    return Predicate(source, names, _build(node), parts)
 
 
 _BINARY: dict[type[ast.operator], Callable[[float, float], object]] = {
@@ -120,7 +133,10 @@ def _build(node: ast.expr) -> _Evaluator:
             parts, function = [_build(arg) for arg in args], _FUNCTIONS[name]
             return lambda arguments: function(*(part(arguments) for part in parts))
         case _:
-            raise PredicateError(f"`where` may not use {ast.unparse(node)!r}: see the allowed expressions")
+            raise PredicateError(
+                f"`where` may not use {ast.unparse(node)!r}, only arguments, .amount .currency .value .unit, "
+                "constants, comparisons, in, and or not, arithmetic, len abs min max: leave the rest to `deopt`"
+            )
 
 
 def _boolean(node: ast.BoolOp) -> _Evaluator:

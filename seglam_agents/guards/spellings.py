@@ -30,6 +30,12 @@ def is_polite(text: str) -> bool:
     return bool(_POLITE.fullmatch(text.strip(" ,").lower()))
 
 
+def without_sign_off(source: str) -> str:
+    """Return a template without thanks behind literal text; behind a slot they may belong to its words."""
+    match = _SIGN_OFF.search(source)
+    return source[: match.start()] if match else source
+
+
 def without_articles(words: frozenset[str]) -> frozenset[str]:
     """Return the words of a text that no other article may stand for."""
     return words - ARTICLES
@@ -60,7 +66,15 @@ def _spelling(match: re.Match[str]) -> Edit | None:
 ARTICLES = frozenset(("a", "an", "the"))
 ARTICLE_PATTERN = "(?:an?|the)"
 """RE2 for any article where one stands: "a bill" and "the bill" ask for the same."""
-ENDING_PATTERN = "(?:,? please)?"
+PLEASE_PATTERN = "(?:,? please)?"
+"""RE2 for a "please" at the end."""
+_THANKS = (
+    r"(?:many )?thanks(?: a lot| so much| very much)?(?: in advance)?"
+    r"|thank you(?: so much| very much)?(?: in advance)?|thx|cheers|(?:kind |best |warm )?regards"
+)
+SIGN_OFF_PATTERN = f"(?:[.,!?;] (?:{_THANKS}))?"
+"""RE2 for thanks and a greeting behind a request."""
+ENDING_PATTERN = PLEASE_PATTERN + SIGN_OFF_PATTERN
 """RE2 for what may follow a request that does not end in open words."""
 
 _NEGATED = (
@@ -103,13 +117,17 @@ SPELLINGS = _table()
 
 # No word that a sentence needs is a frame: "will you" asks, "tell me" names what is wanted.
 _FRAMES = (
-    r"(?:hi|hello|hey)(?: there)?[,!.]+",
+    r"(?:hi|hello|hey)(?: there| all| everyone)?[,!.]+",
+    r"good (?:morning|afternoon|evening|day)[,!.]+",
     r"(?:please|pls|kindly)[,:]?",
     r"(?:can|could|would) you(?: please| kindly)?",
+    r"i(?: would|'d) like you to(?: please)?",
+    r"i (?:want|need) you to(?: please)?",
     r"(?:a )?quick (?:one|1|question) ?[:,.-]",
 )
 _FRAME = re.compile(rf"(?:{'|'.join(_FRAMES)}) (?=\S)", re.IGNORECASE)
 _POLITE = re.compile(rf"(?:(?:{'|'.join((*_FRAMES, 'quick (?:one|1|question)', 'thanks', 'thank you'))})[ ,]*)+")
+_SIGN_OFF = re.compile(rf"(?<=[\w%'\")\]])[.,!?;] (?:{_THANKS})$", re.IGNORECASE)
 _ARTICLE = re.compile(r"(?<![^\W_])(?<!['-])(?:an?|the)(?= )", re.IGNORECASE)
 _WORD = re.compile(r"(?<![\w'-])[a-z]+(?:['-][a-z]+)?(?![\w'-])", re.IGNORECASE)
 

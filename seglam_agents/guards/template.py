@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from seglam_agents.guards.normal import normalise_literal
 from seglam_agents.guards.slots import Slot, slot
-from seglam_agents.guards.spellings import frame, is_polite
+from seglam_agents.guards.spellings import frame, is_polite, without_sign_off
 from seglam_agents.records.errors import SlotError, TemplateError
 
 MAX_TEMPLATE = 8_000
@@ -86,9 +86,12 @@ def parse_template(source: str) -> Template:
             f"a template may have {MAX_TEMPLATE} characters, this has {len(source)}", source, MAX_TEMPLATE
         )
     # The final punctuation of a request is dropped when it is normalised, so that of a template is too.
-    elements = _without_frame(_Reader(source.rstrip(" \n.?!")).read())
+    asked = without_sign_off(source.rstrip(" \n.?!")).rstrip(" \n.?!")
+    elements = _without_frame(_Reader(asked).read())
     if not _always_says(elements):
-        raise TemplateError("a template needs some literal text: a bare slot would accept any request", source, 0)
+        raise TemplateError(
+            "a template needs some literal text, words of the request: a bare slot would accept any request", source, 0
+        )
     return Template(source, elements)
 
 
@@ -266,7 +269,9 @@ class _Reader:
             raise self._error(str(error), position) from error
         known = self._known.setdefault(name, found)
         if known.name != found.name:
-            raise self._error(f"slot {name!r} is {known.name} here and {found.name} there", position)
+            raise self._error(
+                f"slot {name!r} is {known.name} here and {found.name} there: give one of them another name", position
+            )
         return SlotMention(name, found, again=False)
 
     def _error(self, problem: str, position: int) -> TemplateError:

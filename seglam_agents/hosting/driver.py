@@ -211,7 +211,14 @@ class Driver:
 
     def _left(self, turn: Turn) -> tuple[Left, ...]:
         return tuple(
-            Left(id=new_id(), tool=left.tool, arguments=dict(left.arguments), key=left.call, text=left.text)
+            Left(
+                id=new_id(),
+                tool=left.tool,
+                arguments=dict(left.arguments),
+                key=left.call,
+                text=left.text,
+                done=left.done,
+            )
             for left in self.journal.left(turn.origin)
         )
 

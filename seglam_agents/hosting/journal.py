@@ -283,6 +283,14 @@ def _again(known: Known, instead: Callable[[Known | InDoubt], T]) -> T:
         return instead(InDoubt(LOST))
 
 
+def as_made(write: Write | None, tool: str, arguments: object) -> Write | None:
+    """Return what names a write as it is made: what a person changed is noted as changed."""
+    if write is None or not isinstance(arguments, dict) or (tool, arguments) == (write.tool, write.arguments):
+        return write
+    made: dict[str, Json] = arguments  # pyright: ignore[reportUnknownVariableType]  # of a tool call
+    return write.model_copy(update={"call": call_key(tool, made, ()), "tool": tool, "arguments": made})
+
+
 def _named(write: Write) -> dict[str, Json]:
     return {"tool": write.tool, "arguments": write.arguments}
 

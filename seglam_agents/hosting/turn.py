@@ -48,6 +48,8 @@ class Left(Asked):
 
     key: str
     """`Write.call`."""
+    done: bool = False
+    """True where it is known to have been carried out."""
     text: str
     """What is told of its result."""
 

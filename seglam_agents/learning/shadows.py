@@ -89,7 +89,7 @@ class Shadows:
         if trace.id in served.loaded.procedure.provenance.trace_ids:
             return False
         said = self._predict(served.loaded, trace)
-        if said.foretold == "silent":
+        if said.foretold == "silent" and not (said.template and _left_out(served.loaded, trace)):
             return False
         conditions = conditions_of(served.entry, self.instructions, self.tools).key
         # What else is to be said is for new instructions to say: the facts alone do not agree with them.
@@ -99,6 +99,12 @@ class Shadows:
     def _predict(self, loaded: Loaded, trace: Trace) -> Prediction:
         now = trace.recorded_at.replace(tzinfo=None) if self.clock and trace.recorded_at else None
         return predict(loaded, self.executor, trace, reads=reading(self.tools.values()), now=now)
+
+
+def _left_out(loaded: Loaded, trace: Trace) -> bool:
+    """Tell whether a run did not write what a procedure writes that accepts its request: silent, it differs."""
+    made = {step.tool for step in trace.calls}
+    return any(use.effect == "write" and use.name not in made for use in loaded.procedure.tools)
 
 
 def _foretold(entry: Entry | None) -> int:

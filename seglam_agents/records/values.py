@@ -7,6 +7,7 @@ dicts of these. Two named tuples carry what a bare number would lose: `Money` it
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple, TypeAlias, cast
@@ -32,6 +33,8 @@ class Quantity(NamedTuple):
 Scalar: TypeAlias = bool | int | float | str | date | time | datetime | timedelta | Money | Quantity | None
 Value: TypeAlias = "Scalar | Sequence[Value] | Mapping[str, Value]"
 
+NOISE = 1e-6
+"""The share of an answer that computing it in another way may change."""
 NOISE_DIGITS = 9
 """Decimals kept of a float answer: what lies beyond is the noise of binary fractions."""
 
@@ -100,10 +103,15 @@ def endless_number(value: Value) -> float | None:
     return next((found for item in items if (found := endless_number(item)) is not None), None)
 
 
-def same(left: object, right: object, *, tolerance: float = 1e-6) -> bool:
+def same(left: object, right: object, *, tolerance: float = NOISE) -> bool:
     """Tell whether two answers are the same, up to the noise of floating point and the spelling of a number."""
     first, second = as_number(left), as_number(right)
     if first is not None and second is not None and not (math.isnan(first) or math.isnan(second)):
+        whole = (
+            first.is_integer() and second.is_integer() and not isinstance(left, float) and not isinstance(right, float)
+        )
+        if whole and tolerance <= NOISE:
+            return first == second  # No noise made 10,000,002 of 10,000,001.
         return math.isclose(first, second, rel_tol=tolerance, abs_tol=tolerance)
     if is_listing(left) and is_listing(right):
         return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
@@ -125,12 +133,14 @@ def as_number(value: object) -> float | None:
             return None
     if not isinstance(value, str):
         return None
-    try:
-        return float(value.strip().strip("$€£¥₹₺₩%").replace(",", ""))
-    except ValueError:
-        return None
+    text = value.strip().strip("$€£¥₹₺₩%")
+    return float(text.replace(",", "")) if _NUMBER.fullmatch(text) else None
 
 
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,2})?", re.I
+)
+"""A number as people and programs write it; "1,2,3" is three, "007" and twenty digits are names, and nan is none."""
 _DECODERS: dict[str, Callable[[Any], Value]] = {
     "$float": float,
     "$money": lambda content: Money(*content),

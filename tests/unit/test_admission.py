@@ -42,6 +42,7 @@ CHECKS = [
     "samples",
     "second sandbox",
     "answers",
+    "effects",
     "time budget",
 ]
 
@@ -108,6 +109,7 @@ def test_a_good_candidate_passes_every_check(examine: Any) -> None:
     assert [check.name for check in report.checks] == CHECKS
     assert {name for name, verdict in verdicts(report).items() if verdict != "passed"} == {
         "altered results",
+        "effects",
         "second sandbox",
     }
     assert report.checks[CHECKS.index("second sandbox")].evidence == "none on this machine"
@@ -185,7 +187,7 @@ def test_a_guard_that_declines_its_own_request_is_refused(examine: Any) -> None:
 def test_an_earlier_answer_is_kept(examine: Any) -> None:
     """A request near to it that was answered before is declined or answered as it was then."""
     related = [Known(Request(text="Split 10 coins among 2 people"), 6)]
-    assert "expected 6" in refused(examine(candidate(related=related)), "related")
+    assert "6 was right" in refused(examine(candidate(related=related)), "related")
 
 
 def test_a_counterexample_is_declined(examine: Any) -> None:

@@ -96,6 +96,52 @@ def test_a_guard_that_looks_for_a_word_is_refused(sandbox: MontySandbox) -> None
     assert "Wire $500" in failures(sandbox, item)["foreign"]
 
 
+EXACT = """import re
+P = re.compile(r"split (\\d+) coins among (\\d+) people", re.IGNORECASE)
+
+def match(request):
+    m = P.fullmatch(request)
+    return {"total": int(m[1]), "n": int(m[2])} if m else None
+
+"""
+
+
+def by_code(sandbox: MontySandbox, code: str, body: str = BODY) -> dict[str, str]:
+    given = (known(TEXT, 21), known("Split 60 coins among 3 people", 20))
+    return failures(sandbox, Candidate(procedure((), code + body, given, code=code), given))
+
+
+def test_a_guard_that_matches_the_whole_text_is_admitted(sandbox: MontySandbox) -> None:
+    """Code that accounts for every word is as good as a template."""
+    assert by_code(sandbox, EXACT) == {}
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        're.sub(r" ?\\([^)]*\\)", "", request)',
+        'request.split(chr(10))[0]',
+        're.sub(r"\\bonly ", "", request)',
+        're.sub(r" \\w+ly$", "", request)',
+        're.split(r",? as long as ", request)[0]',
+        're.sub(r"^(should|did) (i|you) ", "", request, flags=re.IGNORECASE).rstrip("?")',
+        '"".join(c for c in request if ord(c) < 128)',
+        're.sub(r"(\\d)%", r"\\1", request)',
+        're.sub(r"(\\d)-\\d+", r"\\1", request)',
+    ],
+)  # fmt: skip
+def test_a_guard_that_skips_anything_is_refused(sandbox: MontySandbox, cut: str) -> None:
+    """Brackets, lines, adverbs, conditions, questions, foreign letters and signs at numbers are not passed over."""
+    assert "accounting" in by_code(sandbox, EXACT.replace("fullmatch(request)", f"fullmatch({cut})"))
+
+
+def test_looking_at_an_argument_is_not_yet_using_it(sandbox: MontySandbox) -> None:
+    """A body that takes the rest of the request, and does with it nothing that shows, has not noticed it."""
+    code = EXACT.replace("people", "people(.*)").replace('"n"', '"rest": m[3], "n"')
+    body = "def run(total, n, rest):\n    return total / n if len(rest) >= 0 else 0\n"
+    assert "accounting" in by_code(sandbox, code, body)
+
+
 # --- slots that the body ignores -------------------------------------------------------------------------------------
 
 
@@ -129,9 +175,35 @@ def test_a_widening_adds_a_wording(sandbox: MontySandbox) -> None:
 
 def test_a_widening_changes_no_answer(sandbox: MontySandbox) -> None:
     """The parent's body is the oracle on fresh requests of the parent's guard: 60 / 3 stays 20."""
-    body = "def run(total, n):\n    return total / n + (1 if total == 60 else 0) + (1 if total > 100 else 0)\n"
-    found = failures(sandbox, widening(WIDER, WIDER_TEXT, 21, body, expected=frozenset({WIDER_TEXT})))
+    template, text = f"{SPLIT} in {{d:count}} rooms", "Split 60 coins among 3 people in 1 rooms"
+    body = "def run(total, n, d):\n    return total / n / (d or 1) + (1 if total == 60 or total > 100 else 0)\n"
+    found = failures(sandbox, widening(template, text, 21, body, expected=frozenset({text})))
     assert "it@1 answers" in found["widening"]
+
+
+def test_a_widening_computes_nothing_anew(sandbox: MontySandbox) -> None:
+    """Where no slot is new, one value that is answered otherwise could hide behind all samples."""
+    body = "def run(total, n):\n    return total / n if total != 77 else 1\n"
+    found = failures(sandbox, widening(WIDER, WIDER_TEXT, 20, body))
+    assert "no new slot" in found["widening"]
+
+
+@pytest.mark.parametrize("more", ["rounded up", "half of it", "after tax"])
+def test_a_wording_says_no_other_sum(sandbox: MontySandbox, more: str) -> None:
+    """What changes a sum in general may come to the same here by chance."""
+    item = widening(f"{SPLIT}, {more}", f"Split 60 coins among 3 people, {more}", 20)
+    assert "never does" in failures(sandbox, item)["subject"]
+
+
+@pytest.mark.parametrize("looking", ["op or 1", "len(op)", "op == op"])
+@pytest.mark.parametrize("slot", ["choice(plus|times)", "phrase"])
+def test_a_word_that_changes_nothing_is_not_looked_at(sandbox: MontySandbox, slot: str, looking: str) -> None:
+    """A body may not open a slot to any words by looking at them without use."""
+    given = (known("What do 3 coins plus 4 come to", 7),)
+    body = f"def run(n, op):\n    return 3 + n if {looking} else 0\n"
+    template = f"What do 3 coins {{op:{slot}}} {{n:count}} come to"
+    item = Candidate(procedure((template,), body, given), given)
+    assert "effects" in failures(sandbox, item)
 
 
 def test_a_known_answer_overrules_the_parent(sandbox: MontySandbox) -> None:
@@ -149,7 +221,56 @@ def test_a_widening_is_about_the_same_thing(sandbox: MontySandbox) -> None:
     assert "says nothing that it@1 is about" in found["subject"]
     found = failures(sandbox, widening("Split {total:number} coins among {n:count} people without change",
                                        "Split 60 coins among 3 people without change", 20))  # fmt: skip
-    assert "'without'" in found["subject"]
+    assert "denies or leaves out" in found["subject"]
+
+
+@pytest.mark.parametrize(
+    ("said", "alike"),
+    [
+        ("Split {total:number} coins without rounding among {n:count} people", True),
+        ("Split {total:number} coins among {n:count} people without change", False),
+        ("Split {total:number} coins, not rounding, among {n:count} people, without rounding", False),
+    ],
+)
+def test_one_denial_in_other_words_is_a_wording(sandbox: MontySandbox, said: str, *, alike: bool) -> None:
+    """Leaving out may be said by "without" or by "not"; what else is left out, or more of it, is another kind."""
+    first = "Split {total:number} coins, not rounding, among {n:count} people"
+    text = "Split 60 coins, not rounding, among 3 people"
+    parent = procedure((first,), BODY, (known(text, 20),))
+    asked = said.replace("{total:number}", "60").replace("{n:count}", "3")
+    child = procedure((first, said), BODY, (known(text, 20), known(asked, 20))).model_copy(update={"version": 2})
+    given = (known(asked, 20),)
+    found = failures(sandbox, Candidate(child, given, parent=parent, expected=frozenset({asked})))
+    assert ("subject" not in found) is alike
+
+
+def test_a_denial_may_stand_in_another_form(sandbox: MontySandbox) -> None:
+    """Whoever does not count leaves out what "not counting" leaves out."""
+    first, said = f"{SPLIT}, not counting guests", f"{SPLIT} if we do not count guests"
+    text = "Split 60 coins among 3 people, not counting guests"
+    asked = "Split 60 coins among 3 people if we do not count guests"
+    parent = procedure((first,), BODY, (known(text, 20),))
+    child = procedure((first, said), BODY, (known(text, 20), known(asked, 20))).model_copy(update={"version": 2})
+    item = Candidate(child, (known(asked, 20),), parent=parent, expected=frozenset({asked}))
+    assert "subject" not in failures(sandbox, item)
+
+
+def test_an_option_that_nobody_said_is_an_alternative(sandbox: MontySandbox) -> None:
+    """A choice that `run` never looks at may not vary the words of a request; one that it computes by may."""
+    given, loose = (known(TEXT, 21),), "{how:choice(Split|Multiply)} {total:number} coins among {n:count} people"
+    found = failures(sandbox, Candidate(procedure((loose,), BODY, given), given))
+    assert "'Multiply'" in found["alternatives"] and "'Split'" not in found["alternatives"]
+    body = "def run(total, n, how):\n    return total / n if how == 'Split' else total * n\n"
+    assert "alternatives" not in failures(sandbox, Candidate(procedure((loose,), body, given), given))
+
+
+def test_a_body_may_decline_a_counterexample(sandbox: MontySandbox) -> None:
+    """Giving up by `deopt` before any call is as good as a narrower guard; answering is not."""
+    given, counter = (known(TEXT, 21),), (Example(text="Split 5 coins among 4 people", origin="model"),)
+    body = "def run(total, n):\n    if total % n:\n        deopt('a coin is whole')\n    return total / n\n"
+    assert failures(sandbox, Candidate(procedure((SPLIT,), body, given, counterexamples=counter), given)) == {}
+    found = failures(sandbox, Candidate(procedure((SPLIT,), BODY, given, counterexamples=counter), given))
+    assert "or `deopt` before any call" in found["counterexamples"]
 
 
 # --- what writes -----------------------------------------------------------------------------------------------------
@@ -194,7 +315,7 @@ def test_text_ends_no_template(sandbox: MontySandbox) -> None:
 # --- the attacker ----------------------------------------------------------------------------------------------------
 
 NUTS = "Lea has {n:count} nuts. Lea {does:phrase} {k:count} of the nuts. How many nuts are left?"
-NARROW = NUTS.replace("phrase", "choice(eats|sells)")
+NARROW = NUTS.replace("phrase", "choice(eats|buys)")
 NUTS_TEXT = "Lea has 20 nuts. Lea eats 5 of the nuts. How many nuts are left?"
 LOOSE_TEXT = "Lea has 20 nuts. Lea finds 5 of the nuts. How many nuts are left?"
 
@@ -202,7 +323,7 @@ LOOSE_TEXT = "Lea has 20 nuts. Lea finds 5 of the nuts. How many nuts are left?"
 def nuts(template: str) -> str:
     return (
         f'```python\nNAME = "nuts"\nTEMPLATES = [{template!r}]\nEXPECTED = [15]\n\n\n'
-        "def run(n, k, does):\n    return n - k if does else 0\n```"
+        "def run(n, k, does):\n    return n + k if does == 'buys' else n - k\n```"
     )
 
 
@@ -233,7 +354,7 @@ def test_a_catch_narrows_the_guard(sandbox: MontySandbox) -> None:
         (entry,) = cache.procedures()
         assert [example.text for example in entry.procedure.counterexamples] == [LOOSE_TEXT]
         assert not isinstance(cache.lookup(LOOSE_TEXT), Hit)
-        assert isinstance(cache.lookup(NUTS_TEXT.replace("eats", "sells")), Hit)
+        assert isinstance(cache.lookup(NUTS_TEXT.replace("eats", "buys")), Hit)
         assert cache.stats().attack.calls == 1
         assert "attacker" in {check.name for check in entry.report.checks}
 
@@ -251,6 +372,7 @@ def test_a_guard_that_cannot_be_narrowed_is_refused(sandbox: MontySandbox) -> No
     "reply",
     [
         "",
+        "NONE",
         "I cannot think of any.",
         f"{NUTS_TEXT} => 15",
         "Lea has 20 nuts. Lea does not eat 5 of the nuts. How many nuts are left? => 20",

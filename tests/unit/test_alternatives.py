@@ -86,4 +86,4 @@ def test_runs_show_each_branch_once() -> None:
 
 def test_a_whole_template_must_be_said() -> None:
     """A further template is a further wording."""
-    assert findings("divide {n:count}", "split 3") == ["no known request says this"]
+    assert findings("divide {n:count}", "split 3") == ["it matches no known request word by word"]

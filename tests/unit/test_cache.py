@@ -327,6 +327,24 @@ class TestLearning:
         assert isinstance(again, Hit) and again.answer == 21.13 and again.citation.version == 2
         assert model.calls == 2
 
+    def test_a_widening_with_code_keeps_the_templates(self, ask: Driver, opened: Open) -> None:
+        """A new body for a new slot serves the old wordings too, without repeating them."""
+        tipped = "def run(total, n, tip):\n    return round(total.amount * (100 + (tip or 0)) / 100 / n + 1e-9, 2)\n"
+
+        def script(messages: Sequence[Message]) -> str:
+            found = re.search(r'^id "([^"]+)"', messages[-1].content, re.MULTILINE)
+            if found is None:
+                return GOOD
+            template = "Split a {total:money} bill with {tip:percent} tip among {n:count} friends"
+            return f"```python\nWIDENS = {found[1]!r}\nTEMPLATES = [{template!r}]\nEXPECTED = [33]\n\n{tipped}```"
+
+        cache = opened(ScriptedModel(script))
+        ask.answer(cache, SPLIT)
+        outcome = ask.answer(cache, "Split a $90.00 bill with 10% tip among 3 friends")
+        assert isinstance(outcome, Miss) and outcome.learned and outcome.learned.status == "widened"
+        again = ask.answer(cache, SPLIT)
+        assert isinstance(again, Hit) and again.answer == 21.13 and again.citation.version == 2
+
 
 class TestSecondOpinion:
     """The model's own answer beside that of its code."""

@@ -56,7 +56,16 @@ RUN = "run {a:quantity} and {b:quantity}"
 
 @pytest.mark.parametrize(
     "request_text",
-    ["now add 1 to 2", "add 1 to 2 now", "add 1 to 2\nadd 3 to 4", "add 1 to", "add 1 to 2. Thanks", "", " ", "add"],
+    [
+        "now add 1 to 2",
+        "add 1 to 2 now",
+        "add 1 to 2\nadd 3 to 4",
+        "add 1 to",
+        "add 1 to 2. Thanks Bob",
+        "",
+        " ",
+        "add",
+    ],
 )
 def test_the_whole_request_must_match(request_text: str) -> None:
     """What stands before or after a template's text is not ignored."""
@@ -186,6 +195,38 @@ def test_where_over_an_absent_slot_is_not_true() -> None:
     assert arguments(ask(asked, "go 2")) == {"a": 2}
 
 
+def test_where_says_which_part_is_not_true() -> None:
+    """The part that failed is named with the values that it looked at."""
+    judgement = ask(guard("go {a:count} [to {b:count}]", where="a > 1 and b < 9"), "go 3")
+    assert isinstance(judgement, Declined) and judgement.reason == "`b < 9` is not true with b=None"
+
+
+@pytest.mark.parametrize("said", ["a fifth", "1/5", "the 1/5", "one fifth"])
+def test_an_article_may_belong_to_the_slot(said: str) -> None:
+    """An article before a fraction or a duration stands in the template or in the slot."""
+    assert arguments(ask(guard("of which a {f:fraction} is red"), f"of which {said} is red")) == {"f": 0.2}
+
+
+def test_the_article_of_a_fraction_is_no_ordinal() -> None:
+    """What is no fraction does not become one by an article that may be absent."""
+    assert stage(ask(guard("of which a {f:fraction} is red"), "of which fifth is red")) == "template"
+    assert stage(ask(guard("of which a {f:fraction} is red"), "of which the fifth is red")) == "template"
+
+
+def test_templates_may_differ_in_what_the_body_never_looks_at() -> None:
+    """Two templates that bind the same where it matters answer the same; otherwise nobody can tell."""
+    templates = GuardSource(templates=("buy {n:count} red {x:noun}", "buy {n:count} {y:noun}"))
+    request = "buy 3 red cars"
+    accepted = ask(TemplateGuard(templates, unread=["x", "y"]), request)
+    assert arguments(accepted)["n"] == 3
+    declined = ask(TemplateGuard(templates, unread=["x"]), request)
+    assert (
+        isinstance(declined, Declined)
+        and declined.stage == "ambiguous"
+        and "`y` is None or 'red cars'" in declined.reason
+    )
+
+
 def test_what_a_guard_cannot_be() -> None:
     """A guard that contradicts itself is refused when it is built."""
     with pytest.raises(TemplateError, match="no slot binds"):
@@ -234,7 +275,9 @@ def test_explain_takes_the_template_that_came_furthest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_text", "told"), [("add 2 to 1", "`a < b` is not true"), ("add 1 to 2", "")], ids=["declined", "accepted"]
+    ("request_text", "told"),
+    [("add 2 to 1", "`a < b` is not true with a=2, b=1"), ("add 1 to 2", "")],
+    ids=["declined", "accepted"],
 )
 def test_explain_agrees_with_match(request_text: str, told: str) -> None:
     """Where a template matches, `explain` says what `match` says."""

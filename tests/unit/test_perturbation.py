@@ -144,6 +144,47 @@ def test_a_hit_is_right_where_its_arguments_follow_the_change(
     assert right_hit(Perturbed("text", meaning, "sort", "change", value=value), {"n": 5}, after) is right
 
 
+@pytest.mark.parametrize(
+    ("text", "change", "before", "after", "right"),
+    [
+        ("Wait 90 minutes", "90 -> 91", {"d": {"$duration": 5400.0}}, {"d": {"$duration": 5460.0}}, True),
+        ("Wait 90 minutes", "90 -> 91", {"d": {"$duration": 5400.0}}, {"d": {"$duration": 9000.0}}, False),
+        ("Wait 90 minutes", "90 -> 91", {"d": {"$duration": 5400.0}}, {"d": {"$duration": 5400.0}}, False),
+        ("Pour 3/4 cup", "3 -> 4", {"q": {"$quantity": [0.75, "cup"]}}, {"q": {"$quantity": [1, "cup"]}}, True),
+        ("Pour 3/4 cup", "3 -> 4", {"q": {"$quantity": [0.75, "cup"]}}, {"q": {"$quantity": [4, "cup"]}}, False),
+        ("Pay $3 million", "3 -> 4", {"m": {"$money": [3e6, "USD"]}}, {"m": {"$money": [4e6, "USD"]}}, True),
+        ("Pay $3 million", "3 -> 4", {"m": {"$money": [3e6, "USD"]}}, {"m": {"$money": [4, "USD"]}}, False),
+        ("Pay 50 cents", "50 -> 51", {"m": {"$money": [0.5, "USD"]}}, {"m": {"$money": [0.51, "USD"]}}, True),
+        ("Pay $0.7", "0.7 million", {"m": {"$money": [0.7, "USD"]}}, {"m": {"$money": [700000, "USD"]}}, True),
+        ("Pay $0.7", "0.7 million", {"m": {"$money": [0.7, "USD"]}}, {"m": {"$money": [0.8, "USD"]}}, False),
+        ("Meet at 3 pm", "3 -> 4", {"t": {"$time": "15:00:00"}}, {"t": {"$time": "16:00:00"}}, True),
+        ("Meet at 3 pm", "3 -> 4", {"t": {"$time": "15:00:00"}}, {"t": {"$time": "15:04:00"}}, False),
+        ("Pay 9 in 5 days", "9 <-> 5", {"n": 9, "d": {"$duration": 432000.0}},
+         {"n": 5, "d": {"$duration": 777600.0}}, True),
+        ("Pay 9 in 5 days", "9 <-> 5", {"n": 9, "d": {"$duration": 432000.0}},
+         {"n": 5, "d": {"$duration": 432000.0}}, False),
+        ("From 1st June 2026, please", "2026 -> 2027",
+         {"d": {"$date": "2026-06-01"}}, {"d": {"$date": "2027-06-01"}}, True),
+        ("From 1st June 2026, please", "2026 -> 2027",
+         {"d": {"$date": "2026-06-01"}}, {"d": {"$date": "2026-07-01"}}, False),
+        ("See May 3, 2025 and June 4, 2025", "May <-> June",
+         {"a": {"$date": "2025-05-03"}, "b": {"$date": "2025-06-04"}},
+         {"a": {"$date": "2025-06-03"}, "b": {"$date": "2025-05-04"}}, True),
+        ("See May 3, 2025 and June 4, 2025", "May <-> June",
+         {"a": {"$date": "2025-05-03"}, "b": {"$date": "2025-06-04"}},
+         {"a": {"$date": "2025-06-04"}, "b": {"$date": "2025-05-03"}}, False),
+        ("Run 3 miles", "3/5", {"q": {"$quantity": [3, "mile"]}}, {"q": {"$quantity": [0.6, "mile"]}}, True),
+        ("Run 4 miles", "4/6", {"q": {"$quantity": [4, "mile"]}}, {"q": {"$quantity": [0.667, "mile"]}}, False),
+    ],
+)  # fmt: skip
+def test_a_number_is_followed_into_what_it_is_a_part_of(
+    text: str, change: str, before: dict[str, Json], after: dict[str, Json], right: bool
+) -> None:
+    """A new number in a duration, a ratio, a scale or a time is noticed, and only where that value has followed it."""
+    made = {item.change: item for item in perturbations(subject_of(text), Random(0), limit=1000)}
+    assert right_hit(made[change], before, after) is right
+
+
 def test_the_benchmark_counts_hits_on_other_meanings_and_lists_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

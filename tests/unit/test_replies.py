@@ -95,7 +95,7 @@ def test_a_long_description_is_cut() -> None:
 )
 def test_exactly_one_block(text: str, count: int) -> None:
     """A reply has one block of Python."""
-    assert problem(text) == f"expected exactly one Python code block, found {count}"
+    assert f"expected exactly one Python code block, found {count}:" in str(problem(text))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_half_a_module(code: str, told: str) -> None:
 def test_metadata_that_is_no_literal(line: str) -> None:
     """Metadata is read, never evaluated."""
     code = f'TEMPLATES = ["a"]\n{line}\ndef run():\n    return 1\n'
-    assert problem(block(code)) == f"{line.split()[0]} must be written as a literal"
+    assert problem(block(code)).startswith(f"{line.split()[0]} must be written as a literal:")
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,14 @@ def accepts(template: str, text: str) -> bool:
         ("analyse {n:count} colours", "analyze 3 colors"),
         ("split {x:money}", "quick question: split $5"),
         ("split {x:money}", "quick one - split $5"),
+        ("split {x:money}", "Good morning, split $5. Thanks!"),
+        ("split {x:money} now", "Hi all! Split $5 now, thanks in advance."),
+        ("what is {n:count} plus 4?", "What is 3 plus 4? Thank you very much."),
+        ("greet {p:person}", "Greet Ana, please. Cheers"),
+        ("add {n:count} apples", "I'd like you to add 3 apples"),
+        ("I need you to add {n:count} apples", "Add 3 apples"),
+        ("add {n:count} apples. Thanks!", "add 3 apples"),
+        ("add {n:count} apples please", "add 3 apples please. Kind regards"),
     ],
 )
 def test_one_thing_said_in_two_ways(template: str, text: str) -> None:
@@ -48,6 +56,15 @@ def test_one_thing_said_in_two_ways(template: str, text: str) -> None:
         ("say {t:text}", "please don't say hello"),
         ("add {n:count}", "will you add 3"),
         ("translate {t:phrase} now", "translate please"),
+        ("say thanks", "say"),
+        ("add {n:count}", "I don't want you to add 3"),
+        ("add {n:count}", "I would not like you to add 3"),
+        ("add {n:count}", "I wanted you to add 3"),
+        ("say", "say thanks"),
+        ("add {n:count} apples", "add 3 apples. Thanks to Bob"),
+        ("add {n:count} apples", "add 3 apples. Thanks, but no"),
+        ("translate {t:text}. Thanks", "translate a beer"),
+        ("greet Ana", "greet Ana thanks"),
     ],
 )
 def test_what_changes_a_meaning_stays(template: str, text: str) -> None:

@@ -49,6 +49,7 @@ def carry_out(
         kept = {"content": told.document["content"], **told.document}
         return ToolMessage.model_validate({**kept, "name": name, "tool_call_id": call_id})
 
+    write = hosting.as_made(write, request.tool_call["name"], request.tool_call["args"])
     if driver is None and write is not None and write.scope:
         return instead(hosting.InDoubt(hosting.STRANGE))
     if driver is None:

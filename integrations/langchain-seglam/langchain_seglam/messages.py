@@ -83,7 +83,12 @@ def left_behind(left: Sequence[hosting.Left]) -> tuple[AIMessage | ToolMessage, 
     if not left:
         return ()
     calls = spoken("", calls=[tool_call(one) for one in left], about={"author": "procedure", "earlier": True})
-    return calls, *(ToolMessage(one.text, name=one.tool, tool_call_id=one.id, id=new_id()) for one in left)
+    return calls, *map(_left_result, left)
+
+
+def _left_result(left: hosting.Left) -> ToolMessage:
+    status = "success" if left.done else "error"
+    return ToolMessage(left.text, name=left.tool, tool_call_id=left.id, status=status, id=new_id())
 
 
 def instructions_in(messages: Iterable[BaseMessage | None]) -> str:

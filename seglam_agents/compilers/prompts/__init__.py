@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
+
+from seglam_agents.records.record import Json
 
 # Read at once: a host that has run out of files later is still answered by its model.
 _PROMPTS = {
@@ -15,3 +18,11 @@ _PROMPTS = {
 def prompt(name: str) -> str:
     """Return a prompt by name, without its ending newline."""
     return _PROMPTS[name]
+
+
+def quoted(value: Json) -> str:
+    """Write data as JSON on one line, whatever a reader takes for the end of a line."""
+    return json.dumps(value, ensure_ascii=False).translate(_LINE_ENDS)
+
+
+_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}

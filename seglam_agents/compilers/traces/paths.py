@@ -369,9 +369,13 @@ def _forced(tests: Sequence[Test], *ways: tuple[Node, Sequence[_Walk]]) -> tuple
 
 
 def _by_number(tests: Sequence[Test]) -> bool:
-    """Tell whether a number may have decided, and nothing plainer: which one, and at what, a single run cannot say."""
-    limits = any(re.search(r"(?<!len\() (>=|<=|>|<) -?[\d.]+$", test.yes.code) for test in tests)
-    return limits and not any(test.yes.code.startswith("len(") for test in tests)
+    """Tell whether a number may have decided, and nothing plainer: which one, and at what, a single run cannot say.
+
+    Plainer are a word, and whether anything was found at all.
+    """
+    codes = [code for test in tests for code in (test.yes.code, test.no.code)]
+    limits = any(re.search(r"(?<!len\() (>=|<=|>|<) -?[\d.]+$", code) for code in codes)
+    return not any(map(_FOUND.search, codes)) and (limits or not any(map(_WORD.search, codes)))
 
 
 def _mentions(code: str, rows: str) -> bool:
@@ -388,6 +392,8 @@ def _undefined(term: Term, view: View) -> bool:
     return False
 
 
+_WORD = re.compile(r"(==|!=|\bin) [\[({]?['\"]|^(not )?\w+(\['\w+'\])*$")
+_FOUND = re.compile(r"^len\(\w+(\['\w+'\])*\) (> 0|>= 1|== 0|!= 0|< 1|<= 0)$")
 _COUNTED = re.compile(r"len\((.*)\) [<>=]")
 
 

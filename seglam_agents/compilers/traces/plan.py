@@ -337,14 +337,19 @@ def ways_of(node: Node, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Ans
 
 
 def without(node: Node, proven: frozenset[str], called: tuple[str, ...] = ()) -> Node:
-    """Return a plan that gives up on every way that is not proven."""
+    """Return a plan that gives up on every way that is not proven, before it calls what only that way calls."""
     match node:
         case Invoke(call=call, then=then):
-            return replace(node, then=without(then, proven, (*called, call.tool)))
+            rest = without(then, proven, (*called, call.tool))
+            return replace(rest, scene=node.scene) if isinstance(rest, Stop) else replace(node, then=rest)
         case Loop(calls=calls, then=then):
-            return replace(node, then=without(then, proven, (*called, *(call.tool for call in calls))))
+            rest = without(then, proven, (*called, *(call.tool for call in calls)))
+            return replace(rest, scene=node.scene) if isinstance(rest, Stop) else replace(node, then=rest)
         case Branch(if_yes=if_yes, if_no=if_no):
-            return replace(node, if_yes=without(if_yes, proven, called), if_no=without(if_no, proven, called))
+            yes, no = without(if_yes, proven, called), without(if_no, proven, called)
+            if isinstance(yes, Stop) and isinstance(no, Stop):
+                return replace(yes, scene=node.scene)
+            return replace(node, if_yes=yes, if_no=no)
         case Answer(scene=scene):
             return node if _way_to(called, node) in proven else Stop(scene, "no run of this way was predicted yet")
         case Stop():

@@ -108,7 +108,7 @@ def _named(raw: str) -> tuple[str, Fraction] | None:
     if len(raw) == 1 and raw != "¢" and unicodedata.category(raw) == "Sc":
         return raw, Fraction(1)  # a sign without a code of its own stands for itself
     text = raw.lower()
-    if text in _FRACTIONAL:
+    if text in _FRACTIONAL and raw != "C":  # "5C" is rather a temperature
         return _FRACTIONAL[text], Fraction(1, 100)
     code = _WORDS.get(text)
     return None if code is None else (code, Fraction(1))

@@ -130,7 +130,7 @@ def read_title(raw: str) -> str | None:
     if len(parts) > 1 and skeleton(parts[-1]) in _REPEATING:
         return None
     for index, part in enumerate(parts):
-        if part != "&" and skeleton(part) in _NO_TITLE:
+        if part != "&" and (skeleton(part) in _NO_TITLE or part in _MEANT_ELSEWHERE):
             return None
         if (part == "&" or part.lower() in _BETWEEN) and not (0 < index < len(parts) - 1):
             return None
@@ -224,13 +224,16 @@ def _sampler(section: str) -> Callable[[random.Random], str]:
 
 
 _ALSO_NAMES = frozenset(("will", "may", "max", "april", "june"))
-_NO_NAME = stop_words("function", "pronoun", "negation", "opening", "comparative", "verb") - _ALSO_NAMES
+_LIMITS = frozenset(("only", "twice", "thrice", "almost", "nearly", "exactly", "approximately", "roughly"))
+_NO_NAME = stop_words("function", "pronoun", "negation", "opening", "comparative", "verb") - _ALSO_NAMES | _LIMITS
 _NO_PERSON = (_NO_NAME | stop_words("quantity", "calendar")) - _ALSO_NAMES
 _NO_NOUN = stop_words("function", "pronoun", "negation", "quantity", "comparative", "unit", "calendar", "verb")
 _JOINING = ("and", "or", "nor", "but", "yet", "so", "if", "unless", "then", "than", "because", "although", "though",
             "while", "whereas", "which", "who", "that", "besides")  # fmt: skip
 _NO_PHRASE = stop_words("pronoun", "negation", "quantity", "comparative", "pointing") | frozenset(_JOINING)
 _NO_TITLE = stop_words("negation", "pointing") | (frozenset(_JOINING) - {"and"})
+_MEANT_ELSEWHERE = stop_words("pronoun") | frozenset(("same", "usual", "before"))
+"""In small letters these words of a title point to something else: "the same as before", but not "About Us"."""
 _REPEATING = stop_words("repeating")
 _COMPOUNDS = stop_words("compound")
 _BETWEEN = ("and", "to", "on", "at", "with", "in", "for", "from", "by")

@@ -6,6 +6,7 @@ import random
 import re
 from decimal import Decimal
 from fractions import Fraction
+from math import gcd
 
 from seglam_agents.guards.slots.base import Functions, Slot, make
 
@@ -83,6 +84,12 @@ def read_mixed(raw: str) -> Fraction | None:
         return fraction
     base = read_decimal(whole)
     return base + fraction if base is not None and base.denominator == 1 and fraction < 1 else None
+
+
+def is_usual(raw: str) -> bool:
+    """Tell whether people write a fraction for a part of one unit; "43/45 pounds" are 43 of 45, or 43 to 45."""
+    top, bottom = map(int, raw.split("/"))
+    return top < bottom and gcd(top, bottom) == 1 and (bottom in _USUAL or (top == 1 and bottom in (10, 100, 1000)))
 
 
 def read_ratio(raw: str) -> Fraction | None:
@@ -246,6 +253,7 @@ MAX_DIGITS = 24
 AS_THOUSANDS = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
 """An amount such as 1.250, which is more than a thousand for half of Europe."""
 _DECIMAL = re.compile(r"(?:(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]*)(?:\.[0-9]+)?|\.[0-9]+)")
+_USUAL = frozenset((2, 3, 4, 5, 6, 8, 16, 32, 64))
 _RATIO = re.compile(r"(0|[1-9][0-9]{0,5})/([1-9][0-9]{0,5})")
 _PERCENT = re.compile(r"([0-9.,]+)(?: ?%| per ?cent)", re.IGNORECASE)
 _WORDED = re.compile(r"(an?|one|[1-9][0-9]{0,3})[ -]([a-z]+)")

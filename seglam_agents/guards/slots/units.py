@@ -11,6 +11,7 @@ from seglam_agents.guards.slots.numbers import (
     AS_THOUSANDS,
     MIXED,
     SIGN,
+    is_usual,
     plain,
     read_mixed,
     read_scaled,
@@ -49,7 +50,7 @@ def quantity_slot(dimension: str | None = None) -> Slot:
     examples = ", ".join(write_quantity(Quantity(*pair)) for pair in zip((5, 2.5), names[:2], strict=True))
     return make(
         _spelling("quantity", dimension),
-        rf"{SIGN}{MIXED}(?: thousand| [mb]illion)?[ -]?(?:{UNIT})",
+        rf"{SIGN}{MIXED}(?: thousand| [mb]illion| and an? (?:half|quarter))?[ -]?(?:{UNIT})",
         Functions(read, write_quantity, lambda rng: _sample_quantity(rng, names), _same),
         python="Quantity",
         description=f"{what}: {examples}",
@@ -76,11 +77,11 @@ def _in_other_case(raw: str) -> str | None:
 def read_quantity(raw: str, dimension: str | None = None) -> Quantity | None:
     """Return the quantity that a text spells: "5 miles", "32-foot", "1/2 cup"."""
     sign, text = split_sign(raw)
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(_AND_A_PART.sub(lambda part: f"{part[1]} 1/{_PARTS[part[2].lower()]}", text))
     if match is None:
         return None
     digits, spelling = match.groups()
-    if AS_THOUSANDS.fullmatch(digits):
+    if AS_THOUSANDS.fullmatch(digits) or ("/" in digits and not is_usual(digits.rpartition(" ")[2])):
         return None
     unit = read_unit(spelling, dimension)
     value = read_mixed(digits) if "/" in digits else read_scaled(digits)
@@ -135,6 +136,9 @@ _QUANTITY = re.compile(
     r"([0-9.,]*[0-9](?: [0-9]+/[0-9]+|/[0-9]+)?(?: thousand| million| billion)?)(?: |-)?([^0-9 .,-].*)",
     re.IGNORECASE,
 )
+_AND_A_PART = re.compile(r"\A(\d[\d,]*) and an? (half|quarter)(?= )", re.IGNORECASE)
+"""Between a number and its unit only: "add 6 and a half" may mean two numbers."""
+_PARTS = {"half": 2, "quarter": 4}
 _TEMPERATURES = frozenset("CFK")
 _CASE_MATTERS = frozenset(("calorie", "calories", "cal"))
 """A Calorie on a label is a thousand calories."""

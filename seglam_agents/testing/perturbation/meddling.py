@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from seglam_agents.records.values import as_number
 from seglam_agents.testing.perturbation.perturbed import Perturbed
-from seglam_agents.testing.perturbation.subject import Subject
+from seglam_agents.testing.perturbation.subject import Span, Subject
 
 _AT = (
     "instead of the other", "or the next one", "but not now", "without tip", "and its copies", "except on Fridays",
@@ -18,7 +19,10 @@ _RESTRICTIONS = (
     "nearly", "half of", "another", "every", "the opposite of", "the last of", "exactly not", "no",
 )  # fmt: skip
 _UNITS = ("%", " dozen", " km", " hours", " kg", "k", " million", " dollars", " percent", " pairs of", "th", " degrees")
+_AFTER_MONTH = re.compile(r"(?i)\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? $")
 _TITLES = ("Dr.", "Professor", "old Mr.", "the late", "fake")
+_PARTS = ((1, 3), (3, 5))
+"""Numbers that make a usual fraction with the number two above them, which is what a reader takes them for."""
 _OPPOSITES = (
     ("cancel", "keep"), ("add", "remove"), ("open", "close"), ("send", "receive"), ("buy", "sell"), ("raise", "lower"),
     ("increase", "decrease"), ("start", "stop"), ("on", "off"), ("accept", "reject"), ("approve", "reject"),
@@ -71,7 +75,10 @@ def units(subject: Subject) -> Iterator[Perturbed]:
         if span.sort != "number":
             continue
         behind = subject.text[span.end :]
+        dated = bool(_AFTER_MONTH.search(subject.text[: span.start]))
         for unit in _UNITS:
+            if unit == "th" and dated:
+                continue  # "November 30th" is the same day.
             if not behind.lower().startswith(unit.strip()) and not behind.lower().startswith(unit):
                 new = f"{subject.value(span)}{unit}"
                 yield Perturbed(
@@ -102,7 +109,8 @@ def ranges(subject: Subject) -> Iterator[Perturbed]:
             f"{number}/{high}",
             f"{number}..{high}",
         ):
-            yield _other(subject.put(span, new), "range", new)  # fmt: skip
+            value = subject.reads(span, str(number / high)) if "/" in new and (number, high) in _PARTS else None
+            yield Perturbed(subject.put(span, new), "other", "range", new, value=value)  # fmt: skip
 
 
 def numbers(subject: Subject) -> Iterator[Perturbed]:
@@ -112,9 +120,8 @@ def numbers(subject: Subject) -> Iterator[Perturbed]:
         if number is None:
             continue
         for new in (number + 1, number * 10, number + 37, -number, 0):
-            yield Perturbed(subject.put(span, str(new)), "other", "number", f"{number} -> {new}", value=str(new))
-        half = f"{number}.5"
-        yield Perturbed(subject.put(span, half), "other", "number", f"{number} -> {half}", value=half)
+            yield _another(subject, span, str(new))
+        yield _another(subject, span, f"{number}.5")
 
 
 def titles(subject: Subject) -> Iterator[Perturbed]:
@@ -147,7 +154,10 @@ def swaps(subject: Subject) -> Iterator[Perturbed]:
             if left.sort == right.sort and one.casefold() != other.casefold():
                 between = subject.text[left.end : right.start]
                 text = subject.text[: left.start] + other + between + one + subject.text[right.end :]
-                yield Perturbed(text, "other", "swap", f"{one} <-> {other}", value=_plain(other))
+                yield Perturbed(
+                    text, "other", "swap", f"{one} <-> {other}", value=subject.reads(left, _plain(other)),
+                    was=subject.reads(left, _plain(one)), second=subject.reads(right, _plain(one)),
+                )  # fmt: skip
 
 
 def left_out(subject: Subject) -> Iterator[Perturbed]:
@@ -162,6 +172,14 @@ def _other(text: str, sort: str, change: str) -> Perturbed:
     return Perturbed(text, "other", sort, change)
 
 
+def _another(subject: Subject, span: Span, new: str) -> Perturbed:
+    old = subject.value(span)
+    return Perturbed(
+        subject.put(span, new), "other", "number", f"{old} -> {new}", value=subject.reads(span, new),
+        was=subject.reads(span, old),
+    )  # fmt: skip
+
+
 def _whole(text: str) -> int | None:
     digits = text.replace(",", "")
     return int(digits) if digits.isdecimal() else None
@@ -169,8 +187,8 @@ def _whole(text: str) -> int | None:
 
 def _multiplied(value: str, unit: str) -> str | None:
     """Return the number that a value and a word for a multiple make; None for a unit."""
-    number, factor = _whole(value), {"k": 1_000, " million": 1_000_000, " dozen": 12}.get(unit)
-    return str(number * factor) if number is not None and factor else None
+    number, factor = as_number(value), {"k": 1_000, " million": 1_000_000, " dozen": 12}.get(unit)
+    return format(number * factor, ".12g") if number is not None and factor else None
 
 
 def _plain(text: str) -> str:

@@ -78,7 +78,7 @@ def number_words(subject: Subject) -> Iterator[Perturbed]:
         number = int(digits)
         if number < len(_WORDS):
             yield _same(subject.put(span, _WORDS[number]), "number in words", _WORDS[number])
-        if number >= 1000:
+        if number >= 1000 and not 1900 <= number < 2100:  # A year has no comma.
             for new in (f"{number:,}", str(number)):
                 yield _same(subject.put(span, new), "number in words", new)
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from seglam_agents.records.values import as_number
+
 SpanSort: TypeAlias = Literal["number", "quoted", "code", "name", "words"]
 
 
@@ -33,6 +35,20 @@ class Subject:
     def put(self, span: Span, new: str) -> str:
         """Return the request with another text in the place of a value."""
         return self.text[: span.start] + new + self.text[span.end :]
+
+    def reads(self, span: Span, new: str) -> str:
+        """Return the number that a text comes to in the place of a value: with denominator, scale or cents."""
+        number = as_number(new)
+        if number is None:
+            return new
+        before, behind = self.text[: span.start], self.text[span.end :]
+        if (over := re.match(r"/(\d+)", behind)) and int(over[1]):
+            number /= int(over[1])
+        elif (above := re.search(r"(?:(\d+) )?(\d+)/$", before)) and number:
+            number = int(above[1] or 0) + int(above[2]) / number
+        elif (word := re.match(r"[ -]?([a-z]+)", behind, re.I)) and word[1].lower() in _SCALES:
+            number *= _SCALES[word[1].lower()]
+        return format(number, ".12g")
 
     @property
     def asks(self) -> bool:
@@ -88,10 +104,14 @@ def _apart(spans: list[Span]) -> tuple[Span, ...]:
     return tuple(sorted(kept, key=lambda span: span.start))
 
 
+_SCALES = {
+    "hundred": 100, "thousand": 1_000, "k": 1_000, "million": 1_000_000, "billion": 1_000_000_000, "dozen": 12,
+    "cent": 0.01, "cents": 0.01, "pence": 0.01,
+}  # fmt: skip
 _ASKING = re.compile(
     r"(?i)\s*(?:what|who|whose|whom|which|when|where|why|how|is|are|was|were|do|does|did|has|have|can i|will|am)\b"
 )
 _QUOTED = r"(?<!\w)(?:\"[^\"]+\"|'[^']+'(?!\w)|“[^”]+”)"
 _CODE = r"(?<![\w.])(?=[\w@.-]*\d)(?=[\w@.-]*[A-Za-z])[A-Za-z0-9][\w@.-]*\w(?!\w)"
-_NUMBER = r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w])"
+_NUMBER = r"(?<![\w.])\d(?:[\d,]*\d)?(?:\.\d+)?(?![\w])"
 _NAME = r"(?<=[\w,;:] )[A-ZÀ-Þ][\w'’-]+(?: [A-ZÀ-Þ][\w'’.-]+)*"
