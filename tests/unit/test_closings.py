@@ -165,6 +165,19 @@ class TestTheModelSaysIt:
             desk.saw_cancel(number, CANCELLED[number])
         assert not isinstance(desk.served("Cancel order A-3141"), Hit) and desk.cancelled == []
 
+    def test_a_way_that_no_run_predicted_stops_before_it_writes(self, opened: Open) -> None:
+        """Beside one that is served: what is of kind "a" is looked up, and calls for "b" wait for predictions."""
+        desk = opened(predictions=(1, 9))
+        for number in range(8):
+            item = ITEMS[number]
+            dear = number % 2 == 0
+            steps = [ToolStep(tool="price", arguments={"item": item}, result={"item": item, "kind": "ab"[dear]})]
+            if dear:
+                steps.append(ToolStep(tool="cancel", arguments={"order": item}, result="ok"))
+            desk.saw(f"See to {item}", CANCELLED[(number // 2) % 4].format(item), *steps)
+        (entry,) = desk.cache.procedures()
+        assert "price(" in entry.procedure.body and "cancel(" not in entry.procedure.body
+
     def test_an_amount_beyond_those_seen_is_not_written(self, opened: Open) -> None:
         """What holds the arguments of a write holds them whoever has the last word."""
         desk = opened()

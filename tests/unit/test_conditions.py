@@ -287,6 +287,16 @@ class TestWhatAgreementProves:
         cache.observe(Trace(request=Request(text="Refund $14 for order B-7"), answer="I may not refund that much."))
         assert isinstance(cache.lookup("Refund $11 for order A-9"), Miss)
 
+    def test_a_run_that_left_the_write_out_differs_though_the_shadow_gives_up(
+        self, opened: Open, store: MemoryStore
+    ) -> None:
+        """A body that holds back at an amount beyond those seen is no reason to overlook that nothing was written."""
+        cache = opened(store, "Refund nothing above $20.", amount_tool())
+        cache.observe(Trace(request=Request(text="Refund $90 for order B-7"), answer="That is too much."))
+        for number, dollars in enumerate((10, 12, 14)):
+            cache.observe(refunded(f"B-{number}", dollars))
+        assert isinstance(cache.lookup("Refund $11 for order A-9"), Miss)
+
     def test_another_answer_is_no_agreement(self, opened: Open, store: MemoryStore) -> None:
         """The calls are the same, and the new prompt wants something else to be said."""
         for said in ("Sorry! I refunded", "Erstattet:", "done with"):
