@@ -168,7 +168,7 @@ class GraphCache:
         before = attempts(asked, ended) if asked else ()
         # An earlier turn of the thread is known by what it left, even where its messages were cut.
         alone = not earlier or (bool(asked) and len(before) < len(asked) - 1)
-        named = origin(before, current_runtime(), ended, self._words(state, human))
+        named = origin(before, current_runtime(), ended, self._words(state, human), self.name)
         return Turn(key=hosting.new_id("turn"), origin=named, message=key, alone=alone)
 
     def _words(self, state: State, human: HumanMessage | None) -> str:

@@ -77,7 +77,9 @@ def attempts(messages: Sequence[BaseMessage], ended: str = "") -> Sequence[BaseM
     return messages[: hosting.earlier_than_attempts([_heard(message) for message in messages], ended)]
 
 
-def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str = "", words: str = "") -> str:
+def origin(
+    before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str = "", words: str = "", node: str = ""
+) -> str:
     """Return what names a turn for every attempt at it: its thread with what went before, or the caller's own id.
 
     Args:
@@ -85,6 +87,7 @@ def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str
         runtime: that of the running graph.
         ended: the message that began the last finished turn, which counts where the history was cut.
         words: the request as the person wrote it.
+        node: the name of a node, where several of one graph are asked under one id.
     """
     request_id = _configurable().get(REQUEST_ID)
     info = runtime.execution_info if runtime is not None else None
@@ -99,7 +102,7 @@ def origin(before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str
     # The tasks' own ids differ between two attempts that nothing was saved of.
     nodes = "|".join(part.partition(":")[0] for part in within.split("|"))
     named = str(request_id) if request_id is not None else None
-    return origin_of(thread, f"{within}/{last}", named, words=words, within=nodes, agent=agent_name() or "")
+    return origin_of(thread, f"{within}/{last}", named, words=words, within=nodes, agent=f"{agent_name() or ''}{node}")
 
 
 def attempt_of(request: ToolCallRequest) -> str:
