@@ -233,7 +233,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         yield from self._emitted(decision.events)
         if isinstance(decision, (Say, SayAnswer)):
             return self._said(decision, request.response_format)
-        step, shown = _Step(decision, driver), self._told(request)
+        step, looked_at = _Step(decision, driver), request
         if self._offer and driver is not None and decision.turn.status == "miss" and decision.turn.text:
             request, step = yield from tried(
                 lambda: self._offering(request, step, driver), (request, step), "no procedures can be offered as tools"
@@ -242,7 +242,8 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
             request = request.override(messages=[*request.messages, *before])
         with prompts() as said:
             response: Response = yield from hosting.host(lambda: handler(request), lambda: handler(request))
-        if step.driver is not None and any(self._digest(told) != shown for told in said.told):
+        unseen = "what the agent was told cannot be compared"
+        if step.driver is not None and hosting.safely(lambda: self._differs(looked_at, said.told), True, unseen):
             step = replace(step, decision=self._hidden(step.decision))
         responded, events = yield from work(lambda: self._answered(step, response))
         yield from self._emitted(events)
@@ -292,6 +293,11 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
 
     def _seen(self, told: str, runtime: object) -> None:
         """Take in what the agent is told; for those that look up before they can see it."""
+
+    def _differs(self, request: ModelCall, told: Sequence[str]) -> bool:
+        """Tell whether a model was told something else than was there when the cache looked."""
+        shown = self._told(request)
+        return any(self._digest(text) != shown for text in told)
 
     def _digest(self, told: str) -> str:
         return hosting.instructions_digest(self._instructions(told) if self._instructions else told)

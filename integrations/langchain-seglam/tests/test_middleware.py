@@ -350,6 +350,11 @@ class TestInstructions:
             run.ask(graph, "Add 1 and 2")
             assert model.calls == 1 + calls
 
+    @pytest.mark.parametrize("odd", [lambda text: 1 / 0, lambda text: None, lambda text: 7])
+    def test_a_function_that_breaks(self, run: Runner, opened: Open, shop: Shop, odd: Any) -> None:
+        """The model answers: what cannot say what matters harms no run."""
+        assert self.ordered(run, opened, shop, seglam={"instructions": odd}) == []
+
     def test_what_varies_may_be_left_out(self, run: Runner, opened: Open, shop: Shop) -> None:
         """The user says what of a prompt matters."""
         options: dict[str, Any] = {"instructions": lambda text: text.removeprefix("Signed in: Ann.")}
