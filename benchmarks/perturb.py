@@ -173,7 +173,7 @@ def _one(loaded: Loaded, example: Example, bench: Bench, measured: Measured, *, 
         return
     before = _encoded(base[1])
     subject = subject_of(example.text, [value for value in before.values() if isinstance(value, str)])
-    writes = any(use.effect == "write" for use in loaded.procedure.tools)
+    writes = loaded.procedure.writes
     for changed in perturbations(subject, random.Random(f"{seed} {example.text}"), limit=limit):
         fate, after = _fate(changed, loaded, before, example, bench)
         tally = measured.sorts.setdefault(changed.sort, Tally())

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, get_args
@@ -182,7 +183,7 @@ class ReasoningCache:
             write_range=checked_range(write_range),
             closing=closing,
         )
-        self._engine = wired(self._wiring, self._call, self._resumed)
+        self._engine = wired(self._wiring, self._call, partial(resumed, self._journal))
         self._told: dict[str, ReasoningCache] = {self.instructions: self}
         self._varies = False
 
@@ -443,7 +444,7 @@ class ReasoningCache:
         other = copy.copy(self)
         other.instructions = instructions
         other._wiring = replace(self._wiring, instructions=instructions)
-        other._engine = wired(other._wiring, other._call, other._resumed, self._engine.books)
+        other._engine = wired(other._wiring, other._call, self._engine.resumed, self._engine.books)
         return other
 
     def _write_statistics(self) -> None:
@@ -512,9 +513,6 @@ class ReasoningCache:
 
     def _compilers(self, repairs: int) -> Sequence[Compiler]:
         return (ModelCompiler(self.model.name, repairs=repairs),) if self.model is not None else ()
-
-    def _resumed(self, outcome: Outcome) -> Outcome:
-        return resumed(self._journal, outcome)
 
     def _call(self, call: ToolCall) -> ToolResult:
         item = self._tools.get(call.tool)

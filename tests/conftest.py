@@ -6,12 +6,16 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from seglam_agents.guards.slots import exports
+from seglam_agents.sandboxes.base import HostModule
+from seglam_agents.sandboxes.monty import MontySandbox
 
 # How long an example takes says something of the machine, not of the code.
 settings.register_profile("suite", deadline=None)
@@ -21,17 +25,20 @@ SECRETS = re.compile(r"(?i).*_(API_KEY|TOKEN|PROXY)$|^(LANGCHAIN|LANGSMITH|OPENA
 KEPT = "SEGLAM_DATA"
 
 
-# No test is about the time that a machine takes which does other things, too.
-settings.register_profile("seglam", deadline=None)
-settings.load_profile("seglam")
-
-
 @pytest.fixture(autouse=True)
 def no_network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Refuse every connection that leaves the machine, except in tests marked `server` or `live`."""
     if not _may_leave(request):
         for name in ("connect", "connect_ex"):
             monkeypatch.setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[MontySandbox]:
+    """Share a sandbox as a cache has it among the tests of a file."""
+    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
+    yield sandbox
+    sandbox.close()
 
 
 @pytest.fixture(autouse=True)

@@ -189,7 +189,7 @@ class Admission:
 
 def _concerns(check: Callable[[Case], Check], candidate: Candidate) -> bool:
     if check is check_constants:
-        return any(tool.effect == "write" for tool in candidate.procedure.tools)
+        return candidate.procedure.writes
     # What runs showed to be the same needs no likeness of words.
     return check is not check_subject or (candidate.parent is not None and bool(candidate.expected))
 

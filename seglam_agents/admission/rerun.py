@@ -81,7 +81,7 @@ def rerun(
     match execution:
         case Returned(value=value):
             answer = encode(tidy(value))
-            if answer is None and loaded.procedure.closing.mode in ("model", "report"):
+            if answer is None and loaded.procedure.closing.apart:
                 return Rerun("same", spoken=True)
             told = Told(known.request.text, known.trace.calls, frozenset(reads)) if known.trace else None
             alike = likeness(answer, known.answer, told)

@@ -103,7 +103,7 @@ def check_open_words(case: Case) -> Check:
             problems.append(
                 f"{{{last.name}:text}} ends a template and takes in whatever follows: use a narrower type, or quoted"
             )
-    if procedure.provenance.compiler == "model" and any(tool.effect == "write" for tool in procedure.tools):
+    if procedure.provenance.compiler == "model" and procedure.writes:
         problems += [
             f"{{{name}:{kind.name}}} takes any words, and the procedure writes: use quoted, a choice of the values "
             "that are known, or a type with a shape (name, person, date, id, …)"

@@ -66,6 +66,32 @@ class Write(Record):
         return digest(self.place, self.call, length=32)
 
 
+@dataclass(slots=True)
+class Naming:
+    """Names the writes of one attempt at a turn, in the order of asking."""
+
+    place: str
+    scope: str = ""
+    made: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list[tuple[str, Mapping[str, Json]]])
+    calls: list[str] = field(default_factory=list[str])
+    """What names those that were asked for so far, within the turn."""
+
+    def write(self, tool: str, arguments: Mapping[str, Json], *, idempotent: bool) -> Write:
+        """Return what names the next one."""
+        write = Write(
+            place=self.place,
+            call=call_key(tool, arguments, self.made),
+            tool=tool,
+            idempotent=idempotent,
+            arguments=dict(arguments),
+            scope=self.scope,
+            before=tuple(self.calls),
+        )
+        self.made.append((tool, arguments))
+        self.calls.append(write.call)
+        return write
+
+
 @dataclass(frozen=True, slots=True)
 class Left:
     """A write that an earlier attempt began, for whoever goes on with the request."""

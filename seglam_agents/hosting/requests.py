@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from seglam_agents.flow import Flow, drive, work
-from seglam_agents.hosting.journal import InDoubt, Journal, Known, Left, Write, call_key, once
+from seglam_agents.hosting.journal import InDoubt, Journal, Known, Left, Naming, Write, once
 from seglam_agents.hosting.turn import new_id, origin_of
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Deopt, Hit, Miss, Outcome
@@ -23,10 +23,8 @@ from seglam_agents.sandboxes.base import ToolCall, ToolResult
 class _Named:
     """One attempt at a request that has a name."""
 
-    place: str
+    writes: Naming
     attempt: str = field(default_factory=lambda: new_id("attempt"))
-    made: list[tuple[str, dict[str, Json]]] = field(default_factory=list[tuple[str, dict[str, Json]]])
-    before: list[str] = field(default_factory=list[str])
 
 
 _named: ContextVar[_Named | None] = ContextVar("seglam_request", default=None)
@@ -41,7 +39,7 @@ def named(request_id: str | int | None) -> Generator[None]:
     """
     if request_id is not None and not str(request_id).strip():
         raise ValueError("request_id is empty, and names no request: pass the id of the delivery, or None for none")
-    known = None if request_id is None else _Named(origin_of(None, request_id=str(request_id)))
+    known = None if request_id is None else _Named(Naming(origin_of(None, request_id=str(request_id))))
     token = _named.set(known)
     try:
         yield
@@ -54,7 +52,7 @@ def call_once(journal: Journal, tool: Tool, call: ToolCall, run: Callable[[], To
     request = _named.get()
     if request is None:
         return run()
-    write = _write(request, tool, call) if tool.effect == "write" else None
+    write = _write(request.writes, tool, call) if tool.effect == "write" else None
     return drive(once(journal, write, request.attempt, lambda: _run(run), instead=_instead, document=_document))
 
 
@@ -66,7 +64,7 @@ def resumed(journal: Journal, outcome: Outcome) -> Outcome:
     request = _named.get()
     if request is None or not isinstance(outcome, (Hit, Deopt, Miss)):
         return outcome
-    left = tuple(left for left in journal.left(request.place) if left.call not in request.before)
+    left = tuple(left for left in journal.left(request.writes.place) if left.call not in request.writes.calls)
     if not left:
         return outcome
     steps = tuple(_step(one) for one in left)
@@ -85,19 +83,9 @@ def _step(left: Left) -> ToolStep:
     return ToolStep(tool=left.tool, arguments=arguments, error=left.text, missing=True)
 
 
-def _write(request: _Named, tool: Tool, call: ToolCall) -> Write:
-    arguments: dict[str, Json] = {name: encoded_or_described(value) for name, value in call.arguments.items()}
-    write = Write(
-        place=request.place,
-        call=call_key(tool.name, arguments, request.made),
-        tool=tool.name,
-        idempotent=tool.idempotent,
-        arguments=arguments,
-        before=tuple(request.before),
-    )
-    request.made.append((tool.name, arguments))
-    request.before.append(write.call)
-    return write
+def _write(naming: Naming, tool: Tool, call: ToolCall) -> Write:
+    arguments = {name: encoded_or_described(value) for name, value in call.arguments.items()}
+    return naming.write(tool.name, arguments, idempotent=tool.idempotent)
 
 
 def _run(run: Callable[[], ToolResult]) -> Flow[ToolResult]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -59,12 +59,7 @@ def running(
             result = ToolResult(error=f"{type(error).__name__}: {error}")
         if (unreadable := _record(action, result, recorded, steps)) is not None:
             return unreadable, tuple(steps)
-    return _ended(action, plan, steps), tuple(steps)
-
-
-def _ended(action: Final | GiveUp, plan: Plan, steps: Sequence[ToolStep]) -> Final | GiveUp:
-    said = reported(action, plan.closing, steps)
-    return action if isinstance(said, Call) else said
+    return reported(action, plan.closing, steps), tuple(steps)
 
 
 def run_blocking(coroutine: Coroutine[object, object, T]) -> T:

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
-from seglam_agents.hosting.journal import Write, call_key
+from seglam_agents.hosting.journal import Naming, Write
 from seglam_agents.records.outcome import Plan
 from seglam_agents.records.record import Json, Record, digest
 from seglam_agents.records.request import Request
@@ -109,35 +109,27 @@ class Turn(Record):
 
     def write(self, call_id: str | None) -> Write | None:
         """Return what names a write that the procedure asked for, whichever attempt it is; None for other calls."""
-        uses = {use.name: use for use in self.plan.tools if use.effect == "write"} if self.plan else {}
-        made: list[tuple[str, Mapping[str, Json]]] = []
-        before: list[str] = []
-        for asked in self.asked if self.origin else ():
-            if (use := uses.get(asked.tool)) is None:
-                continue
-            call = call_key(asked.tool, asked.arguments, made)
-            if asked.id == call_id:
-                # Another call of the model is another wish, though it be of the same procedure.
-                place = digest(self.origin, self.called.id) if self.called else self.origin
-                return Write(
-                    place=place,
-                    call=call,
-                    tool=use.name,
-                    idempotent=use.idempotent,
-                    arguments=asked.arguments,
-                    scope=self.scope,
-                    before=tuple(before),
-                )
-            made.append((asked.tool, asked.arguments))
-            before.append(call)
-        return None
+        return self._writes.get(call_id or "")
 
     @property
     def untaken(self) -> tuple[Left, ...]:
         """What earlier attempts wrote and this one did not ask for."""
-        writes = (self.write(asked.id) for asked in self.asked)
-        taken = {write.call for write in writes if write is not None}
+        taken = {write.call for write in self._writes.values()} if self.left else ()
         return tuple(left for left in self.left if left.key not in taken)
+
+    @property
+    def _writes(self) -> Mapping[str, Write]:
+        """The writes that the procedure asked for, by the id of the call."""
+        if self.plan is None or not self.origin:
+            return {}
+        # Another call of the model is another wish, though it be of the same procedure.
+        naming = Naming(digest(self.origin, self.called.id) if self.called else self.origin, self.scope)
+        uses = {use.name: use for use in self.plan.tools if use.effect == "write"}
+        return {
+            asked.id: naming.write(asked.tool, asked.arguments, idempotent=uses[asked.tool].idempotent)
+            for asked in self.asked
+            if asked.tool in uses
+        }
 
 
 def retold(turn: Turn, instructions: str | None) -> Turn:

@@ -138,7 +138,7 @@ class Compiling:
         What writes takes only what is like the requests that it is known for, and so these must be in one place.
         """
         made = candidate.procedure
-        if candidate.parent is not None or not _acts(made):
+        if candidate.parent is not None or not made.writes:
             return candidate
         serving = (loaded.procedure for loaded in self.retriever.serving(made.scope))
         twin = next((other for other in serving if other.content_hash == made.content_hash), None)
@@ -179,7 +179,7 @@ class Compiling:
         reply = yield from ask(attack_messages(loaded), "attack")
         usage = reply.usage
         catches = yield from work(lambda: caught(reply.text, loaded, self.admission.executor))
-        if catches and any(tool.effect == "write" for tool in loaded.procedure.tools):
+        if catches and loaded.procedure.writes:
             said = yield from ask(confirm_messages(catches, loaded), "attack")
             usage, catches = usage + said.usage, confirmed(said.text, catches)
         if not catches:
@@ -223,17 +223,13 @@ class Compiling:
         return Rejected(reason, result.usage, compiled.attempts + 1), theirs, usage + result.usage
 
 
-def _acts(procedure: Procedure) -> bool:
-    return any(use.effect == "write" for use in procedure.tools)
-
-
 def _says_the_same(parent: Procedure, made: Procedure) -> bool:
     """Tell whether a next version says nothing new; what writes takes more, the more requests it is known for.
 
     A body made from runs holds itself to what these had, so that it is another body where they had more.
     """
     known = {example.text for example in parent.examples}
-    held = _acts(made) and made.provenance.compiler != "traces"
+    held = made.writes and made.provenance.compiler != "traces"
     more = held and any(example.text not in known for example in made.examples)
     return parent.content_hash == made.content_hash and not more
 

@@ -119,6 +119,11 @@ class Closing(Record):
     phrasing: str = ""
     """The template of the message for `code`."""
 
+    @property
+    def apart(self) -> bool:
+        """True where the message is not what the body returns, which may return nothing."""
+        return self.mode in ("report", "model")
+
 
 class Conditions(Record):
     """What held when a procedure was learnt. Where it does not hold any more, the procedure runs in shadow."""
@@ -216,6 +221,11 @@ class Procedure(VersionedRecord):
     def pure(self) -> bool:
         """True when the body calls no tool."""
         return not self.tools
+
+    @property
+    def writes(self) -> bool:
+        """True when a tool of it changes something."""
+        return any(use.effect == "write" for use in self.tools)
 
     @property
     def _closing_part(self) -> dict[str, Json] | None:

@@ -105,7 +105,7 @@ class Executor:
 
 def _action(execution: Execution, loaded: Loaded) -> Action:
     match execution:
-        case Returned(value=None, seconds=seconds) if loaded.procedure.closing.mode in ("model", "report"):
+        case Returned(value=None, seconds=seconds) if loaded.procedure.closing.apart:
             return Final(None, seconds)  # What is said is not the body's business.
         case Returned(value=None, seconds=seconds):
             return GiveUp("the procedure returned nothing", seconds, "value")

@@ -89,7 +89,7 @@ def load(
     written = notation(locale) if locale else None
     seen = [(example.text, example.context) for example in (confirmed or procedure.examples)]
     command, within = _is_command(procedure), write_range if _is_held(procedure) else None
-    if confirmed and writes(procedure):
+    if confirmed and procedure.writes:
         within = AS_SEEN
     guard = (
         CodeGuard(
@@ -131,11 +131,6 @@ def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool],
     return procedure.model_copy(update={"sandbox": choice.sandbox or sandbox.offered[0]})
 
 
-def writes(procedure: Procedure) -> bool:
-    """Tell whether a procedure changes something."""
-    return any(use.effect == "write" for use in procedure.tools)
-
-
 def missing(program: Program, sandbox: Sandbox) -> str:
     """Return why a program cannot run here: its sandbox is not there, lacks what it needs, or is broken."""
     try:
@@ -156,12 +151,12 @@ def _lacking(program: Program, sandbox: Sandbox) -> str:
 
 def _is_command(procedure: Procedure) -> bool:
     """Tell whether a procedure changes something, and none of the requests that it is known for was a question."""
-    return writes(procedure) and not any(example.text.rstrip().endswith("?") for example in procedure.examples)
+    return procedure.writes and not any(example.text.rstrip().endswith("?") for example in procedure.examples)
 
 
 def _is_held(procedure: Procedure) -> bool:
     """Tell whether a guard must hold what is written to what was seen; a body made from runs does so itself."""
-    return procedure.provenance.compiler != "traces" and writes(procedure)
+    return procedure.provenance.compiler != "traces" and procedure.writes
 
 
 def bind_arguments(loaded: Loaded, arguments: Mapping[str, Json]) -> Mapping[str, Value] | str:

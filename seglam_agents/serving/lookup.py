@@ -314,9 +314,7 @@ class Lookup:
         if len(accepting) == 1:
             (item,) = accepting
             action, steps = self.executor.execute(item.served.loaded, item.arguments, self.call, now=now)
-            return _outcome(
-                _Ran(item, reported(action, item.procedure.closing.mode, steps), steps), _with_body(timing, started)
-            )
+            return _outcome(_Ran(item, action, steps), _with_body(timing, started))
         ran = self._run_together(accepting, now)
         if isinstance(ran, Disagreement):
             return _conflict(accepting, ran.reason, timing)
@@ -332,8 +330,7 @@ class Lookup:
             if isinstance(wanted, Disagreement):
                 wanted = GiveUp(wanted.reason, kind="conflict")
             if not isinstance(wanted, Call) or self.call is None or len(steps) >= MAX_CALLS:
-                said = reported(wanted, accepting[0].procedure.closing.mode, steps)
-                return _Ran(accepting[0], said, tuple(steps))
+                return _Ran(accepting[0], wanted, tuple(steps))
             step, result = self.executor.carry_out(wanted, self.call)
             steps.append(step)
             results.append(result)
@@ -400,8 +397,8 @@ def _context_problem(request: Request) -> str | None:
 
 
 def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
-    citation = cite(ran.item.served)
-    match ran.action:
+    citation, closing = cite(ran.item.served), ran.item.procedure.closing.mode
+    match reported(ran.action, closing, ran.steps):
         case Final(answer=answer):
             arguments = _encoded(ran.item.arguments)
             return Hit(
@@ -410,7 +407,7 @@ def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
                 arguments=arguments,
                 steps=ran.steps,
                 timing=timing,
-                closing=ran.item.procedure.closing.mode,
+                closing=closing,
             )
         case GiveUp(reason=reason, kind=kind):
             return Deopt(reason=reason, kind=kind, citation=citation, steps=ran.steps, timing=timing)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TypeVar
 
 from seglam_agents.records.outcome import Action, Final
 from seglam_agents.records.procedure import ClosingMode
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep
+
+A = TypeVar("A", bound=Action)
 
 MAX_LINE = 2_000
 """Characters of one call with its result."""
@@ -19,7 +22,7 @@ def report(steps: Sequence[ToolStep]) -> str:
     return "\n".join(map(_line, steps))
 
 
-def reported(action: Action, closing: ClosingMode, steps: Sequence[ToolStep]) -> Action:
+def reported(action: A, closing: ClosingMode, steps: Sequence[ToolStep]) -> A | Final:
     """Return the end of a body with the report of what it called, where that is its last message."""
     if closing != "report" or not isinstance(action, Final) or action.answer is not None:
         return action

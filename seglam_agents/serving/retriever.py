@@ -18,7 +18,7 @@ from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Limits, Sandbox
 from seglam_agents.serving.conditions import confirmed_by, hindrance
-from seglam_agents.serving.loading import Loaded, load, writes
+from seglam_agents.serving.loading import Loaded, load
 from seglam_agents.stores.base import ProcedureStore
 
 logger = logging.getLogger(__name__)
@@ -231,7 +231,7 @@ class Retriever:
             logger.debug("procedure %s serves nothing: %s", procedure.key, reason)
             _shade(shelf, served)
             return
-        if confirmed and writes(loaded.procedure):
+        if confirmed and loaded.procedure.writes:
             # What lies beyond the runs that brought it back is foretold on, so that these become more.
             _shade(shelf, served)
             served = Served(self._loaded(entry, procedure, confirmed), entry)

@@ -42,13 +42,11 @@ from seglam_agents.testing.host_contract import (
     Wants,
     stored,
 )
-from seglam_agents.testing.leftovers import nothing_left
+from seglam_agents.testing.leftovers import SANDBOX_WORKERS, nothing_left
 from seglam_agents.testing.models import ScriptedModel
 
 MOST = 80
 """Calls of one thing in one turn; a turn that has more is endless."""
-WORKERS = 8
-"""What the pool of the sandbox keeps at most."""
 TARGETS: tuple[Target, ...] = ("store", "embedder", "sandbox", "model", "tool", "clock")
 OWN = "Get me some rice"
 TURNS = {
@@ -147,13 +145,13 @@ class HostFaults(HostModes):
     @classmethod
     def leaves_nothing_together(cls, sandbox: MontySandbox) -> Iterator[None]:
         """Nor after all of them: the pool of the sandbox is no larger than one pool."""
-        with nothing_left(WORKERS):
+        with nothing_left(SANDBOX_WORKERS):
             yield
 
     @pytest.fixture(autouse=True)
     def leaves_nothing(self, sandbox: MontySandbox) -> Iterator[None]:
         """After every row there are no more threads, processes and open files than before."""
-        with nothing_left(WORKERS):
+        with nothing_left(SANDBOX_WORKERS):
             yield
 
     @pytest.mark.parametrize("text", TURNS)

@@ -16,6 +16,8 @@ from seglam_agents.testing.processes import children
 
 PATIENCE = 10.0
 """Seconds that what is ending may take to end, on a machine that does other things as well."""
+SANDBOX_WORKERS = 8
+"""Children that the pool of one sandbox keeps at most."""
 FILES_OF_A_WORKER = 4
 """Descriptors by which a pool speaks with one of its workers, and waits for its end."""
 

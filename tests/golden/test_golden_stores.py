@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,10 @@ from typing import Any
 import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
-from seglam_agents.guards.slots import exports
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import Hit
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
-from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.base import NoteStore
 
@@ -27,13 +25,6 @@ STORES = [
     for folder in sorted(GOLDEN.glob("records_*"))
     for store in json.loads((folder / "expected.json").read_text(encoding="utf-8"))["stores"]
 ]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.mark.parametrize(("folder", "store"), STORES)

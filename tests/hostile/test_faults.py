@@ -31,15 +31,13 @@ from seglam_agents.sandboxes.base import HostModule, Program
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.faults import Faults, How, Killed, Target
-from seglam_agents.testing.leftovers import nothing_left
+from seglam_agents.testing.leftovers import SANDBOX_WORKERS, nothing_left
 from seglam_agents.testing.models import ScriptedModel, asks_for_code
 
 Colour: TypeAlias = Literal["sync", "async"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 HOWS: tuple[How, ...] = get_args(How)
 COLOURS: tuple[Colour, ...] = get_args(Colour)
-WORKERS = 8
-"""What the pool of the sandbox keeps at most."""
 MOST = 60
 """Calls of one thing on one path; a path that has more is endless."""
 
@@ -96,14 +94,14 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True, scope="module")
 def leaves_nothing_together(sandbox: MontySandbox) -> Iterator[None]:
     """Nor after all of them: the pool of the sandbox is no larger than one pool."""
-    with nothing_left(WORKERS):
+    with nothing_left(SANDBOX_WORKERS):
         yield
 
 
 @pytest.fixture(autouse=True)
 def leaves_nothing(sandbox: MontySandbox) -> Iterator[None]:
     """After every row there are no more threads, processes and open files than before."""
-    with nothing_left(WORKERS):
+    with nothing_left(SANDBOX_WORKERS):
         yield
 
 

@@ -9,25 +9,17 @@ from datetime import datetime
 import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
-from seglam_agents.guards.slots import exports
 from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Learned, Miss, Plan, Refused
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Effect, Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import Value, decode, encode
-from seglam_agents.sandboxes.base import HostModule, ToolResult
+from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 
 LEARNT = ("admitted", "widened", "deferred")
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 @dataclass

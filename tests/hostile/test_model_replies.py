@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from seglam_agents.cache import ReasoningCache
-from seglam_agents.guards.slots import exports
 from seglam_agents.records.outcome import Miss
-from seglam_agents.sandboxes.base import HostModule, Limits
+from seglam_agents.sandboxes.base import Limits
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.testing.models import ScriptedModel, writes
 
@@ -69,13 +67,6 @@ REPLIES = {
     "a huge answer": (module(run("return 'x' * 5_000_000")), "replay"),
     "not a number": (module(run("return float('nan')")), "replay"),
 }
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 def opened(sandbox: MontySandbox, model: ScriptedModel) -> ReasoningCache:

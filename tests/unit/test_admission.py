@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -45,13 +45,6 @@ CHECKS = [
     "effects",
     "time budget",
 ]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 def procedure(template: str, body: str, known: Sequence[Known], *, code: str | None = None, **more: Any) -> Procedure:

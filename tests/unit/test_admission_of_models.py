@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from seglam_agents.admission.admission import Admission
 from seglam_agents.cache import ReasoningCache
 from seglam_agents.compilers.base import Candidate, Known
 from seglam_agents.guards.guard import TemplateGuard
-from seglam_agents.guards.slots import exports
 from seglam_agents.models.base import Message
 from seglam_agents.records.entry import AdmissionReport
 from seglam_agents.records.outcome import Hit
@@ -20,7 +19,6 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
-from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.serving.executor import Executor
 from seglam_agents.testing.models import ScriptedModel, asks_for_code
@@ -28,13 +26,6 @@ from seglam_agents.testing.models import ScriptedModel, asks_for_code
 SPLIT = "Split {total:number} coins among {n:count} people"
 TEXT = "Split 84 coins among 4 people"
 BODY = "def run(total, n):\n    return total / n\n"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 def procedure(templates: Sequence[str], body: str, known: Sequence[Known], **more: Any) -> Procedure:

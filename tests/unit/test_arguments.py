@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
-from seglam_agents.guards.slots import exports
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import Call, Deopt, GiveUp, Hit, Plan, Refused
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
-from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 
@@ -27,13 +25,6 @@ LINE: Json = {
     "required": ["n"],
     "additionalProperties": False,
 }
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 class Shop:

@@ -16,7 +16,6 @@ import pytest
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.embedders.static import default_embedder
 from seglam_agents.guards.guard import TemplateGuard
-from seglam_agents.guards.slots import exports
 from seglam_agents.learning.flights import Flight, Flights
 from seglam_agents.learning.policy import EconomicPolicy
 from seglam_agents.models.base import Message
@@ -28,13 +27,13 @@ from seglam_agents.records.request import MAX_CHARACTERS, Request, Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.usage import Usage
-from seglam_agents.sandboxes.base import HostModule, Limits, ToolResult
+from seglam_agents.sandboxes.base import Limits, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import load
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.faults import Faults
-from seglam_agents.testing.models import ScriptedModel, asks_for_code, writes
+from seglam_agents.testing.models import Script, ScriptedModel, asks_for_code, writes
 
 SPLIT = "Split a $84.50 bill among 4 people"
 SPLIT_MORE = "Please split the $1,020 bill among seven people"
@@ -105,11 +104,16 @@ def ask(request: pytest.FixtureRequest) -> Driver:
     return Driver(request.param)
 
 
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
+def widens(template: str, expected: int, code: str = "") -> Script:
+    """Write the code of `GOOD` for a first request, and widen it for the next."""
+
+    def script(messages: Sequence[Message]) -> str:
+        found = re.search(r'^id "([^"]+)"', messages[-1].content, re.MULTILINE)
+        if found is None:
+            return GOOD
+        return f"```python\nWIDENS = {found[1]!r}\nTEMPLATES = [{template!r}]\nEXPECTED = [{expected}]\n{code}```"
+
+    return script
 
 
 Open = Callable[..., ReasoningCache]
@@ -306,15 +310,7 @@ class TestLearning:
 
     def test_widening_adds_a_template(self, ask: Driver, opened: Open) -> None:
         """A second wording makes version 2 of the same procedure, whose old examples still hit."""
-
-        def script(messages: Sequence[Message]) -> str:
-            found = re.search(r'^id "([^"]+)"', messages[-1].content, re.MULTILINE)
-            if found is None:
-                return GOOD
-            template = "Split a bill of {total:money} equally among {n:count} people"
-            return f"```python\nWIDENS = {found[1]!r}\nTEMPLATES = [{template!r}]\nEXPECTED = [30]\n```"
-
-        model = ScriptedModel(script)
+        model = ScriptedModel(widens("Split a bill of {total:money} equally among {n:count} people", 30))
         cache = opened(model)
         ask.answer(cache, SPLIT)
         outcome = ask.answer(cache, "Split a bill of $90.00 equally among 3 people")
@@ -330,15 +326,8 @@ class TestLearning:
     def test_a_widening_with_code_keeps_the_templates(self, ask: Driver, opened: Open) -> None:
         """A new body for a new slot serves the old wordings too, without repeating them."""
         tipped = "def run(total, n, tip):\n    return round(total.amount * (100 + (tip or 0)) / 100 / n + 1e-9, 2)\n"
-
-        def script(messages: Sequence[Message]) -> str:
-            found = re.search(r'^id "([^"]+)"', messages[-1].content, re.MULTILINE)
-            if found is None:
-                return GOOD
-            template = "Split a {total:money} bill with {tip:percent} tip among {n:count} friends"
-            return f"```python\nWIDENS = {found[1]!r}\nTEMPLATES = [{template!r}]\nEXPECTED = [33]\n\n{tipped}```"
-
-        cache = opened(ScriptedModel(script))
+        template = "Split a {total:money} bill with {tip:percent} tip among {n:count} friends"
+        cache = opened(ScriptedModel(widens(template, 33, f"\n{tipped}")))
         ask.answer(cache, SPLIT)
         outcome = ask.answer(cache, "Split a $90.00 bill with 10% tip among 3 friends")
         assert isinstance(outcome, Miss) and outcome.learned and outcome.learned.status == "widened"

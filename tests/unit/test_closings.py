@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
-from seglam_agents.guards.slots import exports
 from seglam_agents.hosting import run_plan
 from seglam_agents.records.outcome import Call, Deopt, Hit, Learned, Miss, Plan
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
-from seglam_agents.sandboxes.base import HostModule, ToolResult
+from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 
 CANCELLED = (
@@ -28,13 +27,6 @@ COSTS = ("{} costs {} coins.", "You'd pay {1} coins for {0}.", "Sure! {} is {} c
 ORDERS = ("A-1041", "A-2377", "A-9013", "A-4410", "A-5120", "A-6604", "A-7212", "A-8350")
 ITEMS = ("tea", "milk", "rice", "salt", "flour", "honey", "sugar", "butter")
 TEXT: dict[str, Json] = {"type": "string"}
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 class Desk:

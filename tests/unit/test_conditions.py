@@ -8,14 +8,12 @@ import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
-from seglam_agents.guards.slots import exports
 from seglam_agents.records.entry import Entry, Wording
 from seglam_agents.records.outcome import Hit, Miss, Plan
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.request import Request, Scope, fingerprint_of_version_1, instructions_digest
 from seglam_agents.records.tools import Effect, Tool
 from seglam_agents.records.trace import ModelStep, ToolStep, Trace
-from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 
@@ -28,13 +26,6 @@ def refund_tool(effect: Effect = "write", **properties: object) -> Tool:
     """Return a tool whose schema can be varied."""
     schema = {"type": "object", "properties": {"order": {"type": "string"}, **properties}}
     return Tool(name="refund", parameters=schema, effect=effect)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
-from seglam_agents.guards.slots import exports
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
@@ -20,18 +19,10 @@ from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, 
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.usage import Usage
-from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 
 LIMIT = Tool(name="limit", parameters={"type": "object", "properties": {"boat": {"type": "string"}}}, effect="write")
 Open = Callable[..., ReasoningCache]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
-from seglam_agents.guards.slots import exports
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import StoreError
 from seglam_agents.records.outcome import Action, Call, Deopt, Final, GiveUp, Hit, Miss, Plan, Refused
@@ -21,7 +20,7 @@ from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import encode
-from seglam_agents.sandboxes.base import HostModule, ToolResult
+from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.base import Changes
 from seglam_agents.stores.memory import MemoryStore
@@ -40,13 +39,6 @@ BUYS = """def run(n, item):
 """
 ADD = "Add {a:number} and {b:number}"
 SPLIT = "Split {total:money} among {n:count} people"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 @dataclass

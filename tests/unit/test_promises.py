@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
-from seglam_agents.guards.slots import exports
 from seglam_agents.records.errors import StoreError
 from seglam_agents.records.outcome import Deopt, Hit, Miss
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
-from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.edge import EdgeStore
 from seglam_agents.stores.memory import MemoryStore
@@ -45,13 +43,6 @@ def run(n, item):
     return done
 ```"""
 SPYING = GOOD.replace("return round", "open('/tmp/stolen', 'w')\n    return round")
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.compilers.base import Admit, Compilation, CompileTask, NotCrystallizable
 from seglam_agents.compilers.model import ModelCompiler
 from seglam_agents.flow import Flow, work
-from seglam_agents.guards.slots import exports
 from seglam_agents.learning.policy import EconomicPolicy
 from seglam_agents.records.outcome import Deopt, Hit, Learned, Miss
 from seglam_agents.records.procedure import Procedure
@@ -25,7 +24,6 @@ from seglam_agents.records.tools import Effect, Tool
 from seglam_agents.records.trace import ModelStep, ToolStep, Trace
 from seglam_agents.records.usage import Usage
 from seglam_agents.records.values import Value, encode
-from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 from seglam_agents.testing.models import ScriptedModel, writes
@@ -34,13 +32,6 @@ LEARNT = ("admitted", "widened", "deferred")
 NOW = datetime(2026, 3, 10, 9)
 DAYS = (datetime(2026, 3, 10, 8), datetime(2026, 3, 20, 17), datetime(2026, 4, 2, 11))
 Call = tuple[str, dict[str, Json]]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 @dataclass

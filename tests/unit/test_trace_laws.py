@@ -8,26 +8,17 @@ from datetime import datetime
 import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
-from seglam_agents.guards.slots import exports
 from seglam_agents.records.outcome import Hit, Outcome
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Effect, Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import Value, decode
-from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 
 Written = list[tuple[str, dict[str, Json]]]
 Results = Mapping[str, Json]
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 class Desk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -34,14 +34,13 @@ from seglam_agents.compilers.traces.terms import (
     values,
     variable,
 )
-from seglam_agents.guards.slots import exports
 from seglam_agents.records.outcome import Call, Final, Plan
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import Value, decode, encode
-from seglam_agents.sandboxes.base import HostModule, ToolResult
+from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 
@@ -311,13 +310,6 @@ class TestConditions:
         assume(len(set(labels)) == 2)
         for test in self.hold(views, labels):
             assert not (outcome_of(lambda: test.yes(other))[1] and outcome_of(lambda: test.no(other))[1])  # noqa: B023
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[MontySandbox]:
-    sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
-    yield sandbox
-    sandbox.close()
 
 
 def tool(name: str, effect: str, *arguments: str) -> Tool:

@@ -46,8 +46,9 @@ def carry_out(
         name, call_id = request.tool_call["name"], request.tool_call["id"]
         if isinstance(told, hosting.InDoubt):
             return ToolMessage(content=told.text, name=name, tool_call_id=call_id, status="error")
-        kept = {"content": told.document["content"], **told.document}
-        return ToolMessage.model_validate({**kept, "name": name, "tool_call_id": call_id})
+        # A message takes a content that is not there for "None", where another host noted a value in its own form.
+        content = told.document["content"]
+        return ToolMessage.model_validate({**told.document, "content": content, "name": name, "tool_call_id": call_id})
 
     write = hosting.as_made(write, request.tool_call["name"], request.tool_call["args"])
     if driver is None and write is not None and write.scope:

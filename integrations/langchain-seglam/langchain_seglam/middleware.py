@@ -74,6 +74,8 @@ class _Step:
 
     decision: GiveBack | Pass
     driver: Driver | None = None
+    told: str = ""
+    """Digest of what the agent is told, as the cache saw it."""
     offered: Mapping[str, hosting.Entry] | None = None
 
 
@@ -225,15 +227,15 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
 
     def _step(self, request: ModelCall, handler: Callable[[ModelCall], Loose]) -> Flow[Responded]:
         turn = read_turn(_plain(request.state), self.name)
-        broken = (Pass(_left(turn, "gave up", "the cache is broken")), None)
+        broken = (Pass(_left(turn, "gave up", "the cache is broken")), None, "")
         with span("seglam.step", **{"gen_ai.agent.name": agent_name() or ""}):
-            decision, driver = yield from tried(
+            decision, driver, told = yield from tried(
                 lambda: self._decided(request, turn), broken, "the cache is broken; the model goes on", waits=WAITS
             )
         yield from self._emitted(decision.events)
         if isinstance(decision, (Say, SayAnswer)):
             return self._said(decision, request.response_format)
-        step, looked_at = _Step(decision, driver), request
+        step = _Step(decision, driver, told)
         if self._offer and driver is not None and decision.turn.status == "miss" and decision.turn.text:
             request, step = yield from tried(
                 lambda: self._offering(request, step, driver), (request, step), "no procedures can be offered as tools"
@@ -243,7 +245,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         with prompts() as said:
             response: Response = yield from hosting.host(lambda: handler(request), lambda: handler(request))
         unseen = "what the agent was told cannot be compared"
-        if step.driver is not None and hosting.safely(lambda: self._differs(looked_at, said.told), True, unseen):
+        if step.driver is not None and hosting.safely(lambda: self._differ(said.told, told), True, unseen):
             step = replace(step, decision=self._hidden(step.decision))
         responded, events = yield from work(lambda: self._answered(step, response))
         yield from self._emitted(events)
@@ -269,35 +271,31 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         yield from self._drivers.learn(ended.cache, ended.trace)
         return {TURN: write_turn(ended.turn.model_copy(update={"ended": True}), self.name)}
 
-    def _decided(self, request: ModelCall, turn: Turn) -> tuple[hosting.Decision, Driver | None]:
-        """Return what happens now. The first step of a turn looks it up: by then the host has redacted it."""
-        state, told = _plain(request.state), self._told(request)
+    def _decided(self, request: ModelCall, turn: Turn) -> tuple[hosting.Decision, Driver | None, str]:
+        """Return what happens now. The first step of a turn looks it up: by then the host has redacted it.
+
+        Beside it, the driver of the cache under what the agent is told, and the digest of that.
+        """
+        state, told = _plain(request.state), self._digest(instructions_in((request.system_message, *request.messages)))
         turn = hosting.retold(turn, told)
         self._seen(told, request.runtime)
         driver, noted = self._driver(request.runtime, turn), self._noted(request.runtime)
         if noted is None:
-            return Pass(_left(turn, "off", "the tenant is not known")), None
+            return Pass(_left(turn, "off", "the tenant is not known")), None, told
         tools = [tool for tool in request.tools if isinstance(tool, BaseTool)]
         view = self._view(state, turn, tools, request.response_format)
         if turn.instructions != told and turn.status == "running":
-            return (driver or noted).abandon(
-                turn, view, "what the agent is told has changed since the turn began"
-            ), driver
+            return (driver or noted).abandon(turn, view, hosting.RETOLD), driver, told
         if driver is None or self._blind:
             view = replace(view, switch="off")
-        return (driver or noted).step(turn, lambda: self._asked(state, turn, request.runtime), view), driver
-
-    def _told(self, request: ModelCall) -> str:
-        """Return the digest of what the agent is told now."""
-        return self._digest(instructions_in((request.system_message, *request.messages)))
+        return (driver or noted).step(turn, lambda: self._asked(state, turn, request.runtime), view), driver, told
 
     def _seen(self, told: str, runtime: object) -> None:
         """Take in what the agent is told; for those that look up before they can see it."""
 
-    def _differs(self, request: ModelCall, told: Sequence[str]) -> bool:
+    def _differ(self, told: Sequence[str], seen: str) -> bool:
         """Tell whether a model was told something else than was there when the cache looked."""
-        shown = self._told(request)
-        return any(self._digest(text) != shown for text in told)
+        return any(self._digest(text) != seen for text in told)
 
     def _digest(self, told: str) -> str:
         return hosting.instructions_digest(self._instructions(told) if self._instructions else told)

@@ -278,15 +278,15 @@ def _proven(
     Raises:
         _Unproven: nothing was.
     """
-    told = {way: end for way, end in ways_of(plan) if not end.spoken}
+    told, calls = dict.fromkeys(way for way, end in ways_of(plan) if not end.spoken), any(calls_of(plan))
     ways = frozenset(way for way in told if not kind.given_up and kind.rights[way] >= _wanted(way, reads, needed))
-    if ways and (choice != "model" or not any(calls_of(plan))):
+    if ways and (choice != "model" or not calls):
         return without(plan, ways), Closing()
     if choice == "code" and not told:
         raise _Unproven("the calls are explained, and the last message is free in its words; closing='code' wants both")
     open_ = left_to_the_model(plan)
     spoken = frozenset(way for way, _ in ways_of(open_) if kind.calls[way] >= _wanted(way, reads, needed))
-    if choice == "code" or not any(calls_of(plan)) or not spoken:
+    if choice == "code" or not calls or not spoken:
         raise _Unproven(_missing(kind, told or dict(ways_of(open_)), reads, needed))
     return without(open_, spoken), Closing(mode="report" if choice == "report" else "model")
 

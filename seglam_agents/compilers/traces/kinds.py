@@ -6,7 +6,7 @@ import keyword
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
@@ -190,14 +190,10 @@ class Kind:
         """The same for what was called alone."""
         reads = reading(tools.values())
         found: list[tuple[Case, Foretold, Sequence[Case]]] = []
-        for case in reversed(self.cases):
-            others = [other for other in self.cases if other is not case]
-            said = Kind(self.key, others, self.wordings, self._plan(others, tools, clock=clock)).foretell(
-                case, tools, clock=clock
-            )
-            if said and not said.made and said.verdict == "wrong":
+        for case, said, others in self._held_out(self.cases, tools, clock=clock):
+            if not said.made and said.verdict == "wrong":
                 return
-            if said and said.made and case.trace.id not in self.called:
+            if said.made and case.trace.id not in self.called:
                 found.append((case, said, others))
         for case, said, others in found[: max(0, len(self.cases) - 2 - len(self.called))]:
             self._count_calls(case, said, others, reads)
@@ -209,18 +205,23 @@ class Kind:
         """
         reads = reading(tools.values())
         found: list[tuple[Case, str, bool]] = []
-        for case in reversed(self.cases):
-            if case.trace.id in self.foretold:
-                continue
-            others = [other for other in self.cases if other is not case]
-            said = Kind(self.key, others, self.wordings, self._plan(others, tools, clock=clock)).foretell(
-                case, tools, clock=clock
-            )
-            if said and said.verdict == "wrong":
+        early = [case for case in self.cases if case.trace.id not in self.foretold]
+        for case, said, others in self._held_out(early, tools, clock=clock):
+            if said.verdict == "wrong":
                 return None
-            if said and said.verdict == "right" and not said.spoken:
+            if said.verdict == "right" and not said.spoken:
                 found.append((case, said.way, self._unseen(case, others, reads)))
         return found
+
+    def _held_out(
+        self, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool
+    ) -> Iterator[tuple[Case, Foretold, list[Case]]]:
+        """Yield some of the runs, the last first, with what the plan of all other ones says about each, and these."""
+        for case in reversed(cases):
+            others = [other for other in self.cases if other is not case]
+            rest = Kind(self.key, others, self.wordings, self._plan(others, tools, clock=clock))
+            if said := rest.foretell(case, tools, clock=clock):
+                yield case, said, others
 
     def _count(self, found: Sequence[tuple[Case, str, bool]]) -> None:
         """Credit predictions; two of the runs are what any plan is made from, and count for nothing."""
