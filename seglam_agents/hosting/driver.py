@@ -353,7 +353,8 @@ def _changed(turn: Turn, **update: object) -> Turn:
 
 
 def _handed_back(turn: Turn) -> Turn:
-    return _changed(turn, status="miss", plan=None, asked=(), called=None, learn=False)
+    over = (*turn.given_back, *turn.asked)
+    return _changed(turn, status="miss", plan=None, asked=(), called=None, learn=False, given_back=over)
 
 
 def _only_read(plan: Plan, steps: Sequence[ToolStep]) -> bool:

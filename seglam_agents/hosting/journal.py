@@ -58,7 +58,7 @@ class Write(Record):
     before: tuple[str, ...] | None = None
     """The writes that the same attempt asked for before, by their `call`. A write that no earlier attempt began does
     not begin while one that was made is not among them: this attempt goes another way than that one, because it read
-    something else. None where it is not known."""
+    something else. None where it is not known, or does not matter."""
 
     @property
     def key(self) -> str:
@@ -75,6 +75,8 @@ class Naming:
     made: list[tuple[str, Mapping[str, Json]]] = field(default_factory=list[tuple[str, Mapping[str, Json]]])
     calls: list[str] = field(default_factory=list[str])
     """What names those that were asked for so far, within the turn."""
+    knowing: bool = False
+    """True where a model asks that was told what earlier attempts wrote: it may mean something else now."""
 
     def write(self, tool: str, arguments: Mapping[str, Json], *, idempotent: bool) -> Write:
         """Return what names the next one."""
@@ -85,7 +87,7 @@ class Naming:
             idempotent=idempotent,
             arguments=dict(arguments),
             scope=self.scope,
-            before=tuple(self.calls),
+            before=None if self.knowing else tuple(self.calls),
         )
         self.made.append((tool, arguments))
         self.calls.append(write.call)

@@ -80,6 +80,8 @@ class Turn(Record):
     proposed: tuple[Asked, ...] = ()
     """What the model asked for, before a person looked at it."""
     called: Called | None = None
+    given_back: tuple[Asked, ...] = ()
+    """What was asked for by procedures that the model called in this turn, and that are over."""
     author: str = ""
     """The id of the last message that the model wrote."""
     answer: Json = None
@@ -122,8 +124,9 @@ class Turn(Record):
         """The writes that the procedure asked for, by the id of the call."""
         if self.plan is None or not self.origin:
             return {}
-        # Another call of the model is another wish, though it be of the same procedure.
-        naming = Naming(digest(self.origin, self.called.id) if self.called else self.origin, self.scope)
+        # The model that called the procedure was told what earlier attempts wrote: it may mean something else now.
+        made: list[tuple[str, Mapping[str, Json]]] = [(asked.tool, asked.arguments) for asked in self.given_back]
+        naming = Naming(self.origin, self.scope, made, knowing=self.called is not None)
         uses = {use.name: use for use in self.plan.tools if use.effect == "write"}
         return {
             asked.id: naming.write(asked.tool, asked.arguments, idempotent=uses[asked.tool].idempotent)
@@ -174,16 +177,15 @@ def origin_of(
         last: what names the last *finished* turn of it, such as the id of its last message or its checkpoint. What an
             attempt that did not come to its end has left behind must not be in it.
         request_id: the caller's own name of the request, however it is worded; it counts for more than the thread.
-        words: what was asked, as the person wrote it: a thread may have been given something else after a crash, and an
-            agent within another one several things in one request.
+        words: what was asked, as the person wrote it: a thread may have been given something else after a crash. A
+            request that has a name is the same in other words, also where an agent within another one is asked.
         within: where in the host the turn is, the same in every attempt; empty for the outermost agent.
         agent: the name of the agent in its host, where several may be asked by one name of a thread or a request.
     """
-    said = " ".join(words.casefold().split())
-    by = [part for part in (agent, within and f"{within}/{said}") if part]
+    by = [part for part in (agent, within) if part]
     if request_id:
         return digest("request", request_id, *by)
-    return digest("thread", thread, last, said, *by) if thread else ""
+    return digest("thread", thread, last, " ".join(words.casefold().split()), *by) if thread else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,7 +94,9 @@ class Shadows:
         conditions = conditions_of(served.entry, self.instructions, self.tools).key
         # What else is to be said is for new instructions to say: the facts alone do not agree with them.
         agreed = said.foretold == "right" and (said.spoken or same(said.answer, trace.answer))
-        return self.entries.confirm(trace, served.loaded.procedure.id, conditions, agreed=agreed) is not None
+        procedure = served.loaded.procedure
+        writing = {use.name for use in procedure.tools if use.effect == "write"}
+        return self.entries.confirm(trace, procedure.id, conditions, agreed=agreed, writing=writing) is not None
 
     def _predict(self, loaded: Loaded, trace: Trace) -> Prediction:
         now = trace.recorded_at.replace(tzinfo=None) if self.clock and trace.recorded_at else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from seglam_agents.records.entry import (
     Status,
     Transition,
     Wording,
+    Written,
     wordings_of,
 )
 from seglam_agents.records.errors import ConflictError
@@ -99,14 +100,24 @@ class Entries:
 
         self.change(procedure.scope, procedure.id, change)
 
-    def confirm(self, trace: Trace, procedure_id: str, conditions: str, *, agreed: bool) -> Entry | None:
-        """Note that a run under other conditions did what the procedure said, or did not."""
+    def confirm(
+        self, trace: Trace, procedure_id: str, conditions: str, *, agreed: bool, writing: Collection[str] = ()
+    ) -> Entry | None:
+        """Note that a run under other conditions did what the procedure said, or did not.
+
+        Args:
+            trace: the run.
+            procedure_id: which one.
+            conditions: the key of the conditions.
+            agreed: whether it did.
+            writing: the tools of the procedure that write.
+        """
 
         def change(entry: Entry) -> Entry | None:
             known = entry.confirmation(conditions)
             if trace.id in (*known.agreed, *known.differed):
                 return None
-            noted = _agreeing(known, trace) if agreed else _differing(known, trace)
+            noted = _agreeing(known, trace, writing) if agreed else _differing(known, trace)
             if noted is known:
                 return None
             others = (item for item in entry.confirmations if item.conditions != conditions)
@@ -202,12 +213,19 @@ def _counted(entry: Entry, more: Statistics) -> Entry:
     )
 
 
-def _agreeing(known: Confirmation, trace: Trace) -> Confirmation:
+def _agreeing(known: Confirmation, trace: Trace, writing: Collection[str]) -> Confirmation:
     request = Example(text=trace.request.text, context=trace.request.context, origin="trace", trace_id=trace.id)
     again = any((other.text, other.context) == (request.text, request.context) for other in known.requests)
     if again or len(known.requests) >= MAX_CONFIRMING:
         return known
-    return known.model_copy(update={"agreed": (*known.agreed, trace.id), "requests": (*known.requests, request)})
+    made = (Written(tool=step.tool, arguments=step.arguments) for step in trace.calls if step.tool in writing)
+    return known.model_copy(
+        update={
+            "agreed": (*known.agreed, trace.id),
+            "requests": (*known.requests, request),
+            "writes": (*known.writes, *made),
+        }
+    )
 
 
 def _differing(known: Confirmation, trace: Trace) -> Confirmation:

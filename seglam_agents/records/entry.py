@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from pydantic import Field
+
 from seglam_agents.records.procedure import Example, Procedure
-from seglam_agents.records.record import Migration, Record, VersionedRecord
+from seglam_agents.records.record import Json, Migration, Record, VersionedRecord
 
 Status: TypeAlias = Literal["candidate", "shadow", "active", "suspended", "quarantined", "retired"]
 """`candidate`: not yet admitted. `shadow`: runs beside the model, serves nothing. `active`: serves. `suspended`: was
@@ -60,6 +62,13 @@ MAX_CONFIRMING = 64
 """Requests that are kept of the runs that agree under other conditions."""
 
 
+class Written(Record):
+    """A write that a run made."""
+
+    tool: str
+    arguments: dict[str, Json] = Field(default_factory=dict[str, Json])
+
+
 class Confirmation(Record):
     """What runs said of a procedure under other conditions than those it was learnt under."""
 
@@ -69,6 +78,8 @@ class Confirmation(Record):
     """Ids of runs that did what the procedure said."""
     requests: tuple[Example, ...] = ()
     """What was asked in those runs, each once: one request asked again says nothing new."""
+    writes: tuple[Written, ...] = ()
+    """What those runs wrote."""
     differed: tuple[str, ...] = ()
     """Ids of runs that did not."""
 

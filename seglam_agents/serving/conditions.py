@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from seglam_agents.records.entry import Entry
-from seglam_agents.records.procedure import Conditions, Example
+from seglam_agents.records.entry import Confirmation, Entry
+from seglam_agents.records.procedure import Conditions
 from seglam_agents.records.tools import Tool, same_condition, same_schema
 
 AGREEING_TO_READ = 1
@@ -23,10 +23,10 @@ def conditions_of(entry: Entry, instructions: str, tools: Mapping[str, Tool]) ->
     return Conditions(instructions=instructions, tools=same)
 
 
-def confirmed_by(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> tuple[Example, ...]:
-    """Return the requests of the runs that brought a procedure back; none where the conditions never changed."""
+def confirmed_by(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> Confirmation | None:
+    """Return what is known of the runs that brought a procedure back; None where its conditions never changed."""
     today = conditions_of(entry, instructions, tools)
-    return () if entry.procedure.conditions.key == today.key else entry.confirmation(today.key).requests
+    return None if entry.procedure.conditions.key == today.key else entry.confirmation(today.key)
 
 
 def hindrance(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> str | None:

@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
 from seglam_agents.guards.locales import notation
-from seglam_agents.guards.narrow import AS_SEEN, WRITE_RANGE, WriteRange
+from seglam_agents.guards.narrow import AS_SEEN, WRITE_RANGE, Narrow, WriteRange
+from seglam_agents.records.entry import Confirmation, Written
 from seglam_agents.records.errors import SandboxError, StaleError
-from seglam_agents.records.procedure import FIRST_SANDBOX, Example, Parameter, Procedure, ToolUse
+from seglam_agents.records.procedure import FIRST_SANDBOX, Parameter, Procedure, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
 from seglam_agents.sandboxes.base import Limits, Offering, Program, Sandbox, ToolCall, names, offers
 from seglam_agents.serving.arguments import whole
+
+CHANGED = "conditions changed since it was learnt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,17 @@ class Loaded:
     """That of the procedure, computed once."""
     missing: str = ""
     """Why it cannot run here, where the sandbox that it was admitted in is not there or lacks what it needs."""
+    held: Mapping[str, Narrow] | None = None
+    """What holds its writes to those of the runs that brought it back, by the tool; None where nothing took it out."""
+
+    def beyond(self, call: ToolCall) -> str | None:
+        """Return why a call lies beyond what runs wrote under the conditions of today, or None."""
+        writes = any(use.name == call.tool and use.effect == "write" for use in self.procedure.tools)
+        if self.held is None or not writes:
+            return None
+        held = self.held.get(call.tool)
+        problem = held.problem(call.arguments) if held else "it was not called"
+        return f"{CHANGED}, and by the runs since then {call.tool} goes too far: {problem}" if problem else None
 
     def meant(self, call: ToolCall) -> ToolCall:
         """Return a call of the body by the tool's own name, with whole numbers where it takes no others."""
@@ -58,7 +72,7 @@ def load(
     limits: Limits,
     locale: str = "",
     write_range: WriteRange = WRITE_RANGE,
-    confirmed: Sequence[Example] = (),
+    confirmed: Confirmation | None = None,
     content_hash: str = "",
 ) -> Loaded:
     """Compile a procedure's guard and prepare its program.
@@ -70,8 +84,8 @@ def load(
         limits: of a guard that is code.
         locale: how users write numbers, dates and money; empty for the notation that slots read.
         write_range: how far beyond the numbers seen others may lie where something is written.
-        confirmed: the requests of the runs that brought it back under other conditions than it was learnt under. What
-            it writes there has to lie between those of these runs: a new prompt may say how far it goes.
+        confirmed: the runs that brought it back under other conditions than it was learnt under. What it is asked
+            and what it writes there has to lie between those of these runs: a new prompt may say how far it goes.
         content_hash: that of the procedure as it is stored, where some of its wordings were taken out.
 
     Raises:
@@ -87,7 +101,7 @@ def load(
     looks_at = names_read(procedure.body)
     arguments = signature(procedure.body)
     written = notation(locale) if locale else None
-    seen = [(example.text, example.context) for example in (confirmed or procedure.examples)]
+    seen = [(example.text, example.context) for example in (confirmed.requests if confirmed else procedure.examples)]
     command, within = _is_command(procedure), write_range if _is_held(procedure) else None
     if confirmed and procedure.writes:
         within = AS_SEEN
@@ -117,7 +131,17 @@ def load(
         )
     )
     program = Program(procedure.body, "run", used, sandbox=procedure.home)
-    return Loaded(procedure, guard, program, arguments, content_hash, missing(program, sandbox))
+    held = _held(confirmed.writes) if confirmed else None
+    return Loaded(procedure, guard, program, arguments, content_hash, missing(program, sandbox), held)
+
+
+def _held(writes: Sequence[Written]) -> dict[str, Narrow]:
+    """Return what holds the arguments of each tool that was written with to those that were seen."""
+    by_tool: dict[str, list[Mapping[str, Value]]] = {}
+    for write in writes:
+        arguments = {name: decode(value) for name, value in write.arguments.items()}
+        by_tool.setdefault(write.tool, []).append(arguments)
+    return {tool: Narrow(lambda seen=seen: seen, len(seen), AS_SEEN) for tool, seen in by_tool.items()}
 
 
 def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], clock: bool) -> Procedure:

@@ -34,7 +34,7 @@ from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
 from seglam_agents.serving.executor import Executor
-from seglam_agents.serving.loading import Loaded, bind_arguments
+from seglam_agents.serving.loading import CHANGED, Loaded, bind_arguments
 from seglam_agents.serving.reports import reported
 from seglam_agents.serving.retriever import Candidates, Retriever, Served
 from seglam_agents.serving.together import Disagreement, Part, next_together
@@ -46,7 +46,7 @@ MAX_CALLS = 64
 CODE_SECONDS = 0.3
 """What all guards that are code may take of one request together; each has a limit of its own besides."""
 _NOT_ASKED = f"not asked: the guards before it took more than {CODE_SECONDS} s"
-_BEYOND = "conditions changed since it was learnt, and what this writes lies beyond the runs that agreed since then"
+_BEYOND = f"{CHANGED}, and what this writes lies beyond the runs that agreed since then"
 MAX_EXPLAINED = 5
 """Guards that an explanation goes into, nearest first."""
 

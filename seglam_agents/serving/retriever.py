@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.index import GuardIndex
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
 from seglam_agents.guards.normal import NormalText
-from seglam_agents.records.entry import Entry
-from seglam_agents.records.procedure import Example, Procedure
+from seglam_agents.records.entry import Confirmation, Entry
+from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.sandboxes.base import Limits, Sandbox
@@ -241,7 +241,7 @@ class Retriever:
         else:
             shelf.coded[procedure.id] = served
 
-    def _loaded(self, entry: Entry, procedure: Procedure, confirmed: Sequence[Example] = ()) -> Loaded:
+    def _loaded(self, entry: Entry, procedure: Procedure, confirmed: Confirmation | None = None) -> Loaded:
         return load(
             procedure,
             self._sandbox,

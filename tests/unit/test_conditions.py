@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.records.entry import Entry, Wording
-from seglam_agents.records.outcome import Hit, Miss, Plan
+from seglam_agents.records.outcome import Deopt, Hit, Miss, Plan
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.request import Request, Scope, fingerprint_of_version_1, instructions_digest
 from seglam_agents.records.tools import Effect, Tool
@@ -268,6 +269,41 @@ class TestWhatAgreementProves:
         assert isinstance(beyond, Miss) and beyond.kind == "shadow" and "beyond the runs" in beyond.reason
         cache.observe(refunded("B-9", 14))
         assert isinstance(cache.lookup("Refund $13 for order A-9"), Hit)
+
+    def test_no_amount_beyond_them_that_a_read_finds(self, sandbox: MontySandbox) -> None:
+        """The request says no amount; what is written is held to what the runs that agree wrote."""
+        owed, refunds = {f"{letter}-{n}": 10 + n for letter in "AB" for n in range(10)}, list[float]()
+        reads = HostTool(
+            Tool(name="owed", effect="read", parameters=refund_tool().parameters), lambda order: owed[order]
+        )
+        tool = HostTool(amount_tool(), lambda order, amount: refunds.append(amount) or "done")  # type: ignore[func-returns-value]
+        store, options = MemoryStore(), {"sandbox": sandbox, "second_sandbox": None, "tools": [reads, tool]}
+        told: Callable[..., ReasoningCache] = partial(ReasoningCache, store, **options)
+        with told(system_prompt=MAY) as before:
+            guard = GuardSource(templates=("Pay order {order:id} back",))
+            procedure = Procedure(
+                id="back",
+                name="back",
+                scope=before.scope,
+                guard=guard,
+                body="def run(order):\n    refund(order=order, amount=owed(order))\n    return f'refunded {order}'\n",
+                parameters=TemplateGuard(guard).parameters(),
+                tools=(ToolUse.of(reads.tool), ToolUse.of(tool.tool)),
+                provenance=Provenance(compiler="traces"),
+                instructions=instructions_digest(MAY),
+            )
+            store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+            assert isinstance(before.answer("Pay order A-9 back"), Hit) and refunds == [19]
+        with told(system_prompt=LIMIT) as after:
+            for order in ("B-1", "B-2"):
+                read = ToolStep(tool="owed", arguments={"order": order}, result=owed[order])
+                paid = ToolStep(tool="refund", arguments={"order": order, "amount": owed[order]}, result="done")
+                text, said = f"Pay order {order} back", f"refunded {order}"
+                after.observe(Trace(request=Request(text=text), steps=(read, paid), answer=said))
+            assert isinstance(after.answer("Pay order A-2 back"), Hit) and refunds == [19, 12]
+            beyond = after.answer("Pay order A-9 back")
+            assert isinstance(beyond, Deopt) and "refund goes too far: `amount` is 19" in beyond.reason
+            assert refunds == [19, 12] and [step.tool for step in beyond.steps] == ["owed"]
 
     def test_a_refusal_beyond_takes_it_out_again(self, opened: Open, store: MemoryStore) -> None:
         """A run that did something else, out of reach of what serves, is held against it all the same."""

@@ -326,6 +326,7 @@ DECLINED: dict[str, list[str]] = {
         "5K",
         "68 F",
         "5 - mile",
+        ".0/0 l",
         "43/45 pounds",
         "78/80 miles",
         "24/7 hours",

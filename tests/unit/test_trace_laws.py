@@ -279,6 +279,24 @@ class TestWishes:
         rows = [{"id": "Fay-8", "total": 8}, {"id": "Fay-3", "total": 3}]
         assert desk.answer("Smallest order of Fay?", rows) in (None, "It is Fay-3.")
 
+    def test_which_of_equal_ones(self, opened: Open) -> None:
+        """In no run two were the smallest: which one is meant then is not known, until runs had some."""
+        desk = opened(("orders", "read", "name"))
+        runs = (("Ann", (8, 3)), ("Ben", (9, 5, 7)), ("Cem", (2, 6)), ("Dan", (9, 4, 8)))
+        for name, totals in runs:
+            self._smallest(desk, name, totals, totals.index(min(totals)))
+        equal: Json = [{"id": "Fay-0", "total": 8}, {"id": "Fay-1", "total": 3}, {"id": "Fay-2", "total": 3}]
+        assert desk.answer("Smallest order of Eva?", [{"id": "Eva-0", "total": 7}, {"id": "Eva-1", "total": 3}])
+        assert desk.answer("Smallest order of Fay?", equal) is None
+        for name, totals in (("Gil", (9, 3, 3, 5)), ("Hal", (4, 4, 8)), ("Ida", (6, 2, 3, 2)), ("Jon", (9, 8, 2, 2))):
+            self._smallest(desk, name, totals, len(totals) - 1 - totals[::-1].index(min(totals)))
+        assert desk.answer("Smallest order of Fay?", equal) in (None, "It is Fay-2.")
+
+    @staticmethod
+    def _smallest(desk: Desk, name: str, totals: Sequence[int], said: int) -> None:
+        rows: Json = [{"id": f"{name}-{number}", "total": total} for number, total in enumerate(totals)]
+        desk.saw(f"Smallest order of {name}?", f"It is {name}-{said}.", step("orders", rows, name=name))
+
     def test_a_roundabout_explanation_of_few_values_tells_nothing(self, opened: Open) -> None:
         """Two answers alone, which only the largest number of chosen rows gives: it may give them by accident."""
         desk = opened(("orders", "read", "name"))
@@ -401,6 +419,18 @@ class TestDays:
         assert not isinstance(desk.asked("Do it for K-7"), Hit) and desk.writes == []
         desk.now = datetime(2026, 5, 18, 9)
         assert isinstance(desk.asked("Do it for K-7"), Hit)
+
+    def test_a_day_that_is_computed_does(self, opened: Open) -> None:
+        """Tomorrow was a working day in every run; on a Friday it is none."""
+        desk = opened(("book", "write", "room day"))
+        for day, room in ((4, "R-1"), (5, "R-2"), (6, "R-3"), (7, "R-4"), (11, "R-5"), (12, "R-6")):
+            run = step("book", room=room, day=f"2026-05-{day + 1:02}")
+            desk.saw(f"Book {room} for tomorrow", "Booked.", run, at=datetime(2026, 5, day, 9))
+        desk.now = datetime(2026, 5, 15, 9)
+        assert not isinstance(desk.asked("Book R-7 for tomorrow"), Hit) and desk.writes == []
+        desk.now = datetime(2026, 5, 18, 9)
+        assert isinstance(desk.asked("Book R-7 for tomorrow"), Hit)
+        assert desk.writes == [("book", {"room": "R-7", "day": "2026-05-19"})]
 
     def test_what_reads_does_not(self, opened: Open) -> None:
         """A price is a price on any day."""

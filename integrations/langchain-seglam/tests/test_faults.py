@@ -6,6 +6,7 @@ import copy
 import multiprocessing
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -568,16 +569,40 @@ class TestSecondWishes:
         assert shop.written == [("tea", 2)] * 2
 
     def test_one_agent_asked_twice_within_a_request(self, middleware: Any, shop: Shop, run: Runner) -> None:
-        """Within one run of a graph an agent may be asked several things: each is done, and once."""
-        from langgraph.graph import START, MessagesState, StateGraph
-
-        inner = agent(by_model(), shop, middleware)
-
-        def both(state: MessagesState) -> Any:
-            asked = [("user", text) for text in (ORDER, "Order 3 boxes of milk")]
-            return {"messages": [inner.invoke({"messages": [one]})["messages"][-1] for one in asked]}
-
-        graph = StateGraph(MessagesState).add_node("both", both).add_edge(START, "both").compile()
+        """Within one run of a node an agent may be asked several things: each is done, and once."""
+        graph = self._around(agent(by_model(), shop, middleware), [ORDER, "Order 3 boxes of milk"])
         for _ in range(2):
             run.ask(graph, "Both", seglam_request_id="r1")
         assert shop.written == [("tea", 2), ("milk", 3)]
+
+    def test_one_agent_that_is_a_tool_asked_twice(self, middleware: Any, shop: Shop, run: Runner) -> None:
+        """Whether a second call is another attempt at the first one is not known: the model decides, and is told."""
+        inner, heard = agent(by_model(), shop, middleware), list[Any]()
+
+        @tool
+        def clerk(wish: str) -> str:
+            """Ask the clerk."""
+            heard.append(inner.invoke({"messages": [("user", wish)]})["messages"])
+            return heard[-1][-1].text
+
+        wishes = [wants(("clerk", {"wish": wish})) for wish in (ORDER, "Order 3 boxes of milk")]
+        for _ in range(2):
+            run.ask(create_agent(ScriptedChat(script=[*wishes, says("done")]), [clerk]), "Both", seglam_request_id="r1")
+        assert shop.written == [("tea", 2)] and [seen[-1].text for seen in heard[1::2]] == ["by model"] * 2
+        assert all("ordered 2 tea" in str(seen[1:-1]) for seen in heard[1::2])
+
+    def test_an_agent_within_another_one_in_other_words(self, middleware: Any, shop: Shop, run: Runner) -> None:
+        """The model that asks the inner agent words it anew at every attempt: it is the same request."""
+        for words in (ORDER, "Order 2 boxes of tea!", "Order 3 boxes of tea", "Please order 2 boxes of tea"):
+            graph = self._around(agent(by_model(), shop, middleware), [words])
+            run.ask(graph, "Buy some tea", seglam_request_id="r1")
+        assert shop.written == [("tea", 2)]
+
+    @staticmethod
+    def _around(inner: Any, asked: Sequence[str]) -> Any:
+        from langgraph.graph import START, MessagesState, StateGraph
+
+        def ask(state: MessagesState) -> Any:
+            return {"messages": [inner.invoke({"messages": [("user", one)]})["messages"][-1] for one in asked]}
+
+        return StateGraph(MessagesState).add_node("ask", ask).add_edge(START, "ask").compile()

@@ -201,6 +201,16 @@ class TestOffered:
         assert shop.written == [("tea", 20)] and result["messages"][-1].text == "Done."
         assert "do not repeat" in result["messages"][-2].content and cache.stats().deopts == 1
 
+    def test_one_that_is_called_again_by_another_attempt(self, run: Runner, cache: ReasoningCache, shop: Shop) -> None:
+        """Of a request that has a name, the call is the same one; what the model means besides is another."""
+        once, twice = ("proc_buy-0001", {"n": 2, "item": "tea"}), ("proc_buy-0001", {"n": 3, "item": "milk"})
+        for words in ("Could you get me tea, two boxes?", "I need tea. Two boxes would do."):
+            model = ScriptedChat(script=[wants(once), wants(twice), wants(twice), says("Done.")])
+            result = run.ask(agent(model, shop, seglam(cache, offer=3)), words, seglam_request_id="r1")
+            assert result["messages"][-1].text == "Done."
+            assert shop.written == [("tea", 2), ("milk", 3), ("milk", 3)]
+        assert str(model.seen[0]).count("ordered ") == 3  # The model was told before it spoke.
+
     def test_several_at_once(self, run: Runner, cache: ReasoningCache, shop: Shop) -> None:
         """A procedure with tools that is called beside others is refused; pure ones are run."""
         calls = [("proc_buy-0001", {"n": 2, "item": "tea"}), ("proc_add-0001", {"a": 1, "b": 2})]

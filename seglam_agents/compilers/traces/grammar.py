@@ -230,7 +230,13 @@ def _selected(rows: Found, wish: Wish | None) -> Iterator[Found]:
     dated = [key for key, column in columns.items() if _orders(column) and isinstance(column[0], str)]
     numbers = [key for key, column in columns.items() if _orders(column) and not isinstance(column[0], str)]
     for key in keys_asked(wish, dated, numbers):
-        yield from (row for name in ("lowest", "highest") for row in derive(name, rows, options=(key,)))
+        yield from (row for name in ("lowest", "highest") for row in _extreme(name, rows, key))
+
+
+def _extreme(name: str, rows: Found, key: str) -> list[Found]:
+    """Return the row with the smallest or largest value; which one of equal ones is known only where runs had some."""
+    alone = derive(name, rows, options=(key,))
+    return alone or [row for which in ("first", "last") for row in derive(name, rows, options=(key, which))]
 
 
 def _orders(column: Sequence[Value]) -> bool:
@@ -431,7 +437,8 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "row",
-        "the only row, the first, the last, that with the smallest or largest value of a key",
+        "the only row, the first, the last, that with the smallest or largest value of a key (of equal ones, "
+        "what runs took)",
         "`lowest(rows, 'due')['id']`",
         _rows,
     ),

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import cast
 
 from seglam_agents.compilers.traces.closings import claim, judges
@@ -200,6 +200,8 @@ class Holder:
             self._require_read(scene)
         lines += self._chosen(scene)
         lines += _stated(_terms(node), scene)
+        if isinstance(node, Invoke):
+            lines += _days_meant(_terms(node), scene)
         if not done:
             lines += _confirmed(scene)
         self.lines[id(node)] = tuple(dict.fromkeys(lines))
@@ -437,6 +439,28 @@ def _stated(terms: Iterable[Term], scene: Scene) -> Iterator[str]:
         yield from _stated(term.parts, scene)
 
 
+def _days_meant(terms: Iterable[Term], scene: Scene) -> Iterator[str]:
+    """Hold computed days that are written to working days, or to free ones, where only such were written."""
+    for term in terms:
+        if "now" not in term.sources:
+            continue
+        seen = values(term, scene.views)
+        if seen is not None and all(isinstance(value, date) for value in seen):
+            yield from _of_one_sort(term.code, cast("Sequence[date]", seen))
+        elif seen is not None and all(isinstance(value, str) and ISO.fullmatch(value) for value in seen):
+            days = [FUNCTIONS["day_of"](value) for value in seen]
+            yield from _of_one_sort(f"day_of({term.code})", cast("Sequence[date]", days))
+        else:
+            yield from _days_meant(term.parts, scene)
+
+
+def _of_one_sort(code: str, days: Sequence[date]) -> Iterator[str]:
+    free = {day.weekday() >= SATURDAY for day in days}
+    if len(free) == 1:
+        sign = ">=" if free == {True} else "<"
+        yield f"expect({code}.weekday() {sign} {SATURDAY}, {literal('a day of another sort')})"
+
+
 def _signed(code: str, numbers: Sequence[float]) -> Iterator[str]:
     signs = frozenset((number > 0) - (number < 0) for number in numbers)
     if side := _SIDES.get(signs):
@@ -490,10 +514,8 @@ def places(plan: Node, writes: frozenset[str], within: WriteRange) -> tuple[str,
 def _days_of(plan: Node) -> Iterator[str]:
     """Hold what writes to working days, or to free ones, where it was only done on such."""
     moments = [view.get("now") for view in plan.scene.views]
-    free = {moment.weekday() >= SATURDAY for moment in moments if isinstance(moment, datetime)}
-    if "now" in plan.scene.families and len(free) == 1:
-        sign = ">=" if free == {True} else "<"
-        yield f"expect(now.weekday() {sign} {SATURDAY}, {literal('a day of another sort')})"
+    if "now" in plan.scene.families:
+        yield from _of_one_sort("now", [moment for moment in moments if isinstance(moment, datetime)])
 
 
 def _place(name: str, seen: Sequence[Value], within: WriteRange, *, acts: bool) -> Iterator[str]:

@@ -118,14 +118,21 @@ def last(rows):
     return rows[-1]
 
 
-def lowest(rows, key):
-    """The first row with the smallest value of a key."""
-    return min(rows, key=lambda row: row[key])
+def lowest(rows, key, of_equals=""):
+    """The row with the smallest value of a key."""
+    return one_of(having(rows, key, min(column(rows, key))), key, of_equals)
 
 
-def highest(rows, key):
-    """The first row with the largest value of a key."""
-    return max(rows, key=lambda row: row[key])
+def highest(rows, key, of_equals=""):
+    """The row with the largest value of a key."""
+    return one_of(having(rows, key, max(column(rows, key))), key, of_equals)
+
+
+def one_of(rows, key, of_equals):
+    """The only row, or that of equal ones which runs took: the first or the last."""
+    if len(rows) > 1 and not of_equals:
+        deopt(f"in no run two had the same {key} here")
+    return rows[-1] if of_equals == "last" else rows[0]
 
 
 def having(rows, key, value):
