@@ -132,6 +132,19 @@ class Told:
         plain = self._plain(ours, said), self._plain(theirs, said)
         return all(plain) if self.wrote else any(plain)
 
+    def agree(self, ours: Json, theirs: Json) -> bool:
+        """Tell whether two closings of one run say the same facts, whatever their words; after a write, or fewer."""
+        if not (isinstance(ours, str) and isinstance(theirs, str)):
+            return False
+        facts = self._facts(ours), self._facts(theirs)
+        return facts[0] == facts[1] or (self.wrote and (facts[0] <= facts[1] or facts[1] <= facts[0]))
+
+    def repeats(self, ours: Json, theirs: Json) -> bool:
+        """Tell whether two closings of one run say the same facts in other words, without any that judge."""
+        if not (isinstance(ours, str) and isinstance(theirs, str)) or judges(ours) or judges(theirs):
+            return False
+        return bool(self._facts(ours)) and self._facts(ours) == self._facts(theirs)
+
     def _facts(self, text: str) -> set[str]:
         """Return the numbers and the values of results in a text that the request does not say."""
         asked = set(_TOKEN.findall(self.asked.casefold()))
@@ -166,7 +179,7 @@ def judges(answer: Json) -> bool:
     )
 
 
-_FIGURE = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?!\w)")
+_FIGURE = re.compile(r"(?<![\w.])(?<!\w-)-?\d[\d,]*(?:\.\d+)?(?!\w)")
 
 
 def _mentions(text: str, value: str) -> bool:

@@ -6,8 +6,10 @@ only where all of them agree, so that it never goes where only one reading of th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
+from math import comb, prod
 from typing import cast
 
 from seglam_agents.compilers.traces.grammar import ISO
@@ -20,18 +22,31 @@ from seglam_agents.records.values import Value
 MAX_TESTS = 16
 """Tests that must agree; where more fit, another run has to come first."""
 MAX_NUMBERS = 40
-NAMES = 5
-"""Runs from which on words that are nearly all different are names, which decide nothing."""
-PROPER = 3
-"""The same for words with capital letters."""
+STATUSES = 4
+"""Different words up to which they may be a status, however few runs there are."""
+PROPER = 2
+"""The same for words with capital letters or digits."""
+OFTEN = 3
+"""How often each word of a status came, in the mean, where there are more of them."""
+CHANCE = 0.01
+"""How likely chance may tell names apart as the runs did: a name is a reason only where it came again and again."""
 SEVERAL = 2
 """Rows from which on there are several."""
-OPEN_SHARE = 0.8
 PROSE = 40
+CERTAIN = 100
+"""Labels that so many views may have had, of which one fits: what tells them apart is then hardly there by chance."""
 
 
-def tests(sight: Sight, labels: list[bool]) -> tuple[Test, ...]:
-    """Return the tests that are true in the views labelled True and false in the others; none where nothing fits."""
+def tests(sight: Sight, labels: list[bool], *, certain: bool = False) -> tuple[Test, ...]:
+    """Return the tests that are true in the views labelled True and false in the others; none where nothing fits.
+
+    Args:
+        sight: what can be seen there.
+        labels: which way each view went.
+        certain: nothing is returned where so few views went each way that some test or other fits any labels.
+    """
+    if certain and comb(len(labels), labels.count(True)) < CERTAIN:
+        return ()
     found: dict[str, Test] = {}
     for test in _all(sight, labels):
         found.setdefault(test.yes.code, test)
@@ -103,11 +118,31 @@ def _member(atom: Found, labels: Sequence[bool]) -> Iterator[Test]:
     yes = {value for value, label in zip(members, labels, strict=True) if label}
     no = {value for value, label in zip(members, labels, strict=True) if not label}
     dated = all(isinstance(value, str) and ISO.fullmatch(value) for value in seen)
-    texts = [value for value in members if isinstance(value, str)]
-    enough = PROPER if all(map(_is_proper, texts)) else NAMES
-    many = len(texts) == len(seen) >= enough and len(yes) + len(no) >= OPEN_SHARE * len(seen)
-    if not (yes & no or many or dated):
+    if yes & no or dated:
+        return
+    if _are_names(members):
+        counts = Counter(members)
+        if _chance(counts, yes, no) > CHANCE:
+            return
+        # A name that came once is known by nothing.
+        yes, no = ({value for value in way if counts[value] > 1} for way in (yes, no))
+    if yes and no:
         yield Test(_in(term, yes), _in(term, no))
+
+
+def _are_names(members: Sequence[str | bool | None]) -> bool:
+    """Tell whether texts are names, ids or sentences: too many for a status, and there is always another one."""
+    if not all(isinstance(value, str) for value in members):
+        return False
+    proper = all(map(_is_proper, cast("Sequence[str]", members)))
+    return len(set(members)) > max(PROPER if proper else STATUSES, len(members) / OFTEN)
+
+
+def _chance(counts: Mapping[str | bool | None, int], *ways: set[str | bool | None]) -> float:
+    """Return how likely it is that names which came again went the same way again by chance."""
+    total = sum(counts.values())
+    shares = [(way, sum(counts[value] for value in way) / total) for way in ways]
+    return prod(share ** (counts[value] - 1) for way, share in shares for value in way)
 
 
 def _is_proper(text: str) -> bool:

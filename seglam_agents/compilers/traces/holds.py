@@ -84,6 +84,7 @@ _COUNTS: Mapping[frozenset[int], str] = {
 }
 _WHOLE = ("len", "under", "str")
 _FILTER = re.compile(r"(agree\()?having")
+_ROW = re.compile(r"(first|last|lowest|highest|only)\(")
 _COUNTED = re.compile(r"len\(\w+\) [<>=]+ \d+")
 _FIGURE = re.compile(r"-?\d[\d,]*(\.\d+)?")
 _NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
@@ -117,6 +118,8 @@ class Holder:
     """Whether every word of the requests is: none of them may ask for what the plan does not do."""
     filters: Mapping[str, Term] = field(default_factory=dict[str, Term])
     """The rows that the plan chooses, by their code."""
+    rows: Mapping[str, Term] = field(default_factory=dict[str, Term])
+    """The rows that it takes one of, by their code."""
     tested: Sequence[str] = ()
     """What the branches of the plan ask for."""
     plain: list[bool] = field(default_factory=lambda: [False, False, False])
@@ -147,12 +150,14 @@ class Holder:
         outcomes = frozenset(call.name for call in calls_of(plan) if call.tool in writes)
         neutral = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _neutral(end, said))
         codes = [term.code for term in terms_of(plan)]
-        filters = {each.code: each for term in terms_of(plan) for each in within(term) if _FILTER.match(each.code)}
+        parts = {each.code: each for term in terms_of(plan) for each in within(term)}
+        filters = {code: each for code, each in parts.items() if _FILTER.match(code)}
+        rows = {code: each for code, each in parts.items() if _ROW.match(code)}
         figures = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _figures(end, said))
         if _decides(plan):
             neutral = figures = frozenset[int]()
         tested = tuple(_tested(plan))
-        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, filters, tested)
+        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, filters, rows, tested)
         holder._place(plan, frozenset())
         return holder
 
@@ -229,6 +234,19 @@ class Holder:
             seen = values(term, scene.views) if term.sources <= set(scene.families) else None
             if seen and all(isinstance(rows, list) for rows in seen):
                 yield from _counted(code, cast("tuple[Sequence[Value], ...]", seen), "such rows")
+        for code, term in self.rows.items():
+            yield from self._one_row(code, term, scene)
+
+    def _one_row(self, code: str, term: Term, scene: Scene) -> Iterator[str]:
+        """Hold the row that is taken to a status that such rows had, where others had another one."""
+        taken = values(term, scene.views) if term.sources <= set(scene.families) else None
+        rows = _listed(term, scene) if taken and all(isinstance(row, dict) for row in taken) else []
+        for key in rows[0] if rows else ():
+            if _NAMES.search(key) or not all(_scalar_text(row.get(key)) for row in rows):
+                continue
+            known, had = (_distinct([row.get(key) for row in found]) for found in (rows, cast("Sequence[Row]", taken)))
+            if len(had) < len(known) <= len(rows) / 2:
+                yield f"expect({code}[{key!r}] in {literal(had)}, {literal(f'a row of another {key}')})"
 
     def _turn(self, loop: Loop) -> tuple[str, ...]:
         return tuple(self._record(_of(loop.inside, loop.variable), loop.inside))
@@ -249,7 +267,7 @@ class Holder:
             yield f"expect(len({code}) == 0, {literal(f'{code} with something in it')})"
             return
         differ = len({repr(value) for value in lists}) > 1
-        if not self._mentioned(code) and differ:
+        if not self._mentioned(code) and differ and not self._free:
             raise Unused(code)
         yield from _counted(code, lists, code)
         if has_rows(atom):
@@ -489,14 +507,40 @@ def _echoes(atom: Found, scene: Scene) -> bool:
 
 
 def _confirmed(scene: Scene) -> Iterator[str]:
-    """Hold the words of the request that results always said to being said again."""
+    """Hold the words of the request that results always said to being said again, and those that no list ever had."""
     for name, family in scene.families.items():
         words = [view[name] for view in scene.views]
         if family != "request" or not all(isinstance(word, str) for word in words):
             continue
         for other, kind in scene.families.items():
-            if kind == "result" and all(FUNCTIONS["tells"](view[other], view[name]) for view in scene.views):
+            if kind != "result":
+                continue
+            said = [bool(FUNCTIONS["tells"](view[other], view[name])) for view in scene.views]
+            if all(said):
                 yield f"expect(tells({other}, {name}), {literal(f'{other} that does not say {name}')})"
+            elif not any(said) and any(_lists(view[other]) for view in scene.views):
+                yield f"expect(not tells({other}, {name}), {literal(f'{other} that says {name}')})"
+
+
+def _listed(term: Term, scene: Scene) -> list[Row]:
+    """Return all rows of the results that a row was taken from, before any were left out."""
+    while term.parts:
+        term = term.parts[0]
+        found = values(term, scene.views)
+        if found and all(isinstance(rows, list) for rows in found) and not term.uses:
+            return [row for rows in found for row in cast("Sequence[Row]", rows) if isinstance(row, dict)]
+    return []
+
+
+def _distinct(column: Sequence[Value]) -> list[Value]:
+    return [value for _, value in sorted({repr(value): value for value in column}.items())]
+
+
+def _lists(value: Value) -> bool:
+    """Tell whether a value has a list in it that says something."""
+    if isinstance(value, dict):
+        return any(map(_lists, value.values()))
+    return isinstance(value, list) and bool(value)
 
 
 def places(plan: Node, writes: frozenset[str], within: WriteRange) -> tuple[str, ...]:
@@ -710,7 +754,7 @@ def _allowed(column: Sequence[Value], *, looked_at: bool) -> list[Value] | None:
     texts = [value for value in column if isinstance(value, str) and value]
     if texts and (_open(texts) or (looked_at and len(texts) == len(column))):
         return None
-    return sorted({repr(value): value for value in column}.values(), key=repr)
+    return _distinct(column)
 
 
 def _open(texts: Sequence[str]) -> bool:
@@ -726,5 +770,4 @@ def _is_prose(texts: Sequence[str]) -> bool:
 
 def _one_of(atom: Found) -> str:
     term, seen = atom
-    allowed = sorted({repr(value): value for value in seen}.values(), key=repr)
-    return f"expect({term.code} in {literal(allowed)}, {literal(f'{term.code} that no run had')})"
+    return f"expect({term.code} in {literal(_distinct(seen))}, {literal(f'{term.code} that no run had')})"

@@ -182,31 +182,38 @@ class _Weaver:
         """Return the ways of different claims, where runs that say the same facts as one phrasing make one claim."""
         phrases = [_phrased(walk) for walk in walks]
         reads = reading(self.tools.values())
-        labels = list(claims)
+        labels, freely = list(claims), False
         for phrase, count in Counter(phrases).most_common():
             chosen = [walk for walk, own in zip(walks, phrases, strict=True) if own == phrase]
             if count < MIN_RUNS or not isinstance(chosen[0].answer, str):
                 continue
             origin = explain(tuple(walk.answer for walk in chosen), self._sight(chosen, families))
+            label = labels[phrases.index(phrase)]
             if not isinstance(origin, Term):
+                freely = True  # One phrasing says what was come to in several ways.
                 continue
             alike = [_restates(origin, walk, reads) for walk in walks]
             if all(alike):
                 return Answer(_scene(walks, families), origin)
-            label = labels[phrases.index(phrase)]
+            others = [walk for walk, own in zip(walks, labels, strict=True) if own != label]
+            freely = freely or any(_repeats_facts(origin, walk, reads) for walk in others)
             labels = [label if same else own for same, own in zip(alike, labels, strict=True)]
-        return self._ways(walks, families, labels if len(set(labels)) > 1 else claims, seen)
+        # Where one thing is said in several phrasings, which one is taken has no reason, and some test always fits.
+        return self._ways(walks, families, labels if len(set(labels)) > 1 else claims, seen, certain=freely)
 
     def _phrased(self, walks: Sequence[_Walk], families: Mapping[str, Family], reason: str) -> Node:
         """Return the end in the phrasing that most runs had, where all runs claim the same in several."""
         phrases = [_phrased(walk) for walk in walks]
+        reads = reading(self.tools.values())
         counts = Counter(phrases)
         if len(counts) == 1:
             raise Refused(f"the answer: {reason}")
         for phrase, count in counts.most_common():
             chosen = [walk for walk, own in zip(walks, phrases, strict=True) if own == phrase]
             origin = explain(tuple(walk.answer for walk in chosen), self._sight(chosen, families))
-            if count >= MIN_RUNS and isinstance(origin, Term):
+            if count < MIN_RUNS or not isinstance(origin, Term):
+                continue
+            if all(_agrees(origin, walk, reads) for walk in walks):
                 return Answer(_scene(walks, families), origin)
         raise Refused(f"no phrasing of the answer came twice: {reason}")
 
@@ -300,11 +307,19 @@ class _Weaver:
     def _branch(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         return self._ways(walks, families, [" ".join(walk.next) for walk in walks], self._sight(walks, families))
 
-    def _ways(self, walks: Sequence[_Walk], families: Mapping[str, Family], labels: Sequence[str], seen: Sight) -> Node:
+    def _ways(
+        self,
+        walks: Sequence[_Walk],
+        families: Mapping[str, Family],
+        labels: Sequence[str],
+        seen: Sight,
+        *,
+        certain: bool = False,
+    ) -> Node:
         ways = sorted(set(labels), key=lambda way: (-list(labels).count(way), way))
         for way in ways:
             taken = [label == way for label in labels]
-            if found := conditions.tests(seen, taken):
+            if found := conditions.tests(seen, taken, certain=certain):
                 yes = [walk for walk, label in zip(walks, taken, strict=True) if label]
                 no = [walk for walk, label in zip(walks, taken, strict=True) if not label]
                 if min(len(yes), len(no)) < MIN_RUNS and _by_number(found):
@@ -344,11 +359,24 @@ class _Weaver:
 
 
 def _restates(term: Term, walk: _Walk, reads: frozenset[str]) -> bool:
+    said = _said(term, walk)
+    return said is not None and likeness(said, encode(walk.answer), Told(walk.asked, walk.done, reads)) == "same"
+
+
+def _repeats_facts(term: Term, walk: _Walk, reads: frozenset[str]) -> bool:
+    return Told(walk.asked, walk.done, reads).repeats(_said(term, walk), encode(walk.answer))
+
+
+def _agrees(term: Term, walk: _Walk, reads: frozenset[str]) -> bool:
+    return Told(walk.asked, walk.done, reads).agree(_said(term, walk), encode(walk.answer))
+
+
+def _said(term: Term, walk: _Walk) -> Json:
+    """Return what a term says of a run; None where it says nothing."""
     try:
-        said = term(walk.view)
+        return encode(term(walk.view))
     except Unknown:
-        return False
-    return likeness(encode(said), encode(walk.answer), Told(walk.asked, walk.done, reads)) == "same"
+        return None
 
 
 def _forced(tests: Sequence[Test], *ways: tuple[Node, Sequence[_Walk]]) -> tuple[Test, ...]:

@@ -22,8 +22,14 @@ RUNS = 3
 SELECTING: Mapping[str, tuple[str, ...]] = {
     "first": ("first", "top", "next"),
     "last": ("last", "bottom", "latest", "newest"),
-    "lowest": ("smallest", "lowest", "least", "cheapest", "earliest", "oldest", "shortest", "fewest", "minimum"),
-    "highest": ("largest", "highest", "biggest", "most", "latest", "newest", "longest", "greatest", "maximum", "top"),
+    "lowest": (
+        *("smallest", "lowest", "least", "cheapest", "shortest", "fewest", "minimum"),
+        *("earliest", "oldest", "next", "soonest", "upcoming", "first"),
+    ),
+    "highest": (
+        *("largest", "highest", "biggest", "most", "longest", "greatest", "maximum", "top"),
+        *("latest", "newest", "last", "recent"),
+    ),
     "min": ("smallest", "lowest", "least", "cheapest", "minimum"),
     "max": ("largest", "highest", "biggest", "most", "maximum", "top"),
     "len": ("number", "count", "total", "all"),
