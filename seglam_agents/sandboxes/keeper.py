@@ -12,11 +12,11 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
+from seglam_agents.sandboxes.interpreter import start_script
 
 MACHINES: Final = ("x86_64", "aarch64")
 _START_SECONDS: Final = 20.0
@@ -64,7 +64,7 @@ class Keeper:
         except OSError as error:
             raise SandboxError(f"the worker of the process sandbox cannot be reached: {error}") from error
         with theirs:
-            self._popen = _popen(theirs)
+            self._popen = start_script("_worker.py", theirs, options=("-X", "utf8"), environment=_ENVIRONMENT)
         self._greet(packages)
 
     @property
@@ -141,18 +141,3 @@ def _number(document: dict[str, Json]) -> int:
             return number
         case _:
             raise OSError("the worker is gone")
-
-
-def _popen(control: socket.socket) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-S", "-s", "-P", "-B", "-X", "utf8", str(Path(__file__).with_name("_worker.py"))]
-    try:
-        return subprocess.Popen(  # noqa: S603  # our own script
-            command,
-            stdin=control.fileno(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-            cwd="/",
-        )
-    except OSError as error:
-        raise SandboxError(f"the worker of the process sandbox cannot be started: {error}") from error

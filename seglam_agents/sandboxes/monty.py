@@ -29,6 +29,7 @@ from seglam_agents.sandboxes.checking import TOO_DEEP, refusal_of, textual
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.differences import differences
 from seglam_agents.sandboxes.exchange import CLOSED, MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
+from seglam_agents.sandboxes.lifeline import Lifeline
 from seglam_agents.sandboxes.patterns import odd_text, traits
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.sandboxes.spares import BusyError, Spares
@@ -192,6 +193,7 @@ class _Pool:
         self.closed = False
         self.turns = Turns(workers)
         self._watchdog = Watchdog()
+        self._lifeline = Lifeline()
         self.spares: Spares[_Key, monty.MontySession] = Spares(
             self._prepare, self.end, capacity=workers * _MOST_WORKERS, ahead=workers if ahead and workers > 1 else 0
         )
@@ -247,6 +249,7 @@ class _Pool:
         try:
             session.__enter__()
             process = session.worker_pid
+            self._lifeline.tie(process)
             with self._watchdog.watching(process, _HOUSEKEEPING_SECONDS):
                 session.feed_start(_PRELUDE, print_callback=_discard)
             hold_cpu(process, 2 * limits.seconds)
@@ -270,6 +273,7 @@ class _Pool:
             self.spares.close()
             self._workers.__exit__(None, None, None)
             self._watchdog.close()
+            self._lifeline.close()
 
     def _run_fresh(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
         try:
