@@ -1,4 +1,7 @@
-"""`start_script`: starts a script of ours in a Python of its own; `process_times`: what the kernel says of a process."""
+"""`start_script`: starts a script of ours in a Python of its own; `process_times`: what the kernel says of a process.
+
+Both are for the processes behind the sandboxes.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def start_script(
     Raises:
         SandboxError: it cannot be started.
     """
-    # In a server or an application that holds an interpreter, `sys.executable` is that program: not to be started twice.
+    # Where a server or an application holds the interpreter, `sys.executable` is that program: not to be started twice.
     if getattr(sys, "frozen", False) or not Path(sys.executable or "").name.lower().startswith(_NAMES):
         raise SandboxError(f"no Python can be started from here: sys.executable is {sys.executable!r}")
     command = [sys.executable, "-S", "-s", "-P", "-B", *options, str(Path(__file__).with_name(name))]

@@ -33,7 +33,7 @@ from seglam_agents.sandboxes.lifeline import Lifeline
 from seglam_agents.sandboxes.patterns import odd_text, traits
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.sandboxes.spares import BusyError, Spares
-from seglam_agents.sandboxes.turns import Turns
+from seglam_agents.sandboxes.turns import Turn, Turns
 from seglam_agents.sandboxes.watchdog import Watchdog, hold_cpu
 
 REQUEST_TIMEOUT: Final = 60.0
@@ -117,7 +117,7 @@ class MontySandbox:
                 return pool.turns.busy()
             host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent, odd)
             try:
-                execution = pool.run(program, {_ARGUMENTS: entering}, host, limits)
+                execution = pool.run(program, {_ARGUMENTS: entering}, host, limits, turn)
             except SandboxError:
                 if not pool.closed:
                     raise
@@ -134,6 +134,15 @@ class MontySandbox:
             finaliser()
         if standing_in is not None:
             standing_in.close()
+
+    def offer(self, module: HostModule) -> None:
+        """Let programs import a module of the host; one of the same name that is there already stays."""
+        with self._lock:
+            self._modules = {module.name: module, **self._modules}
+            if self._pool is not None:
+                self._pool.know(self._modules)
+            if self._standing_in is not None:
+                self._standing_in.offer(module)
 
     def settle(self) -> None:
         """Wait until the sessions that are being made ahead are ready: for measurements and tests."""
@@ -179,6 +188,7 @@ class _Key(NamedTuple):
     source: str | None
     limits: Limits
     tools: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 class _Pool:
@@ -187,7 +197,7 @@ class _Pool:
     def __init__(self, workers: int, modules: Mapping[str, HostModule], ahead: bool) -> None:
         self._process = os.getpid()
         _USERS.add(self._process)
-        self._modules = {name: _external(module) for name, module in modules.items()}
+        self.know(modules)
         self._unloadable: set[_Key] = set()
         self._workers = _started(workers * _MOST_WORKERS)
         self.closed = False
@@ -198,12 +208,19 @@ class _Pool:
             self._prepare, self.end, capacity=workers * _MOST_WORKERS, ahead=workers if ahead and workers > 1 else 0
         )
 
-    def run(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
+    def know(self, modules: Mapping[str, HostModule]) -> None:
+        """Have the sessions from now on know these modules; a session made before serves none of them."""
+        self._modules = {name: _external(module) for name, module in modules.items()}
+
+    def run(
+        self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits, turn: Turn
+    ) -> Execution:
         names = tuple(sorted(tool.name for tool in program.tools))
-        key, blank = _Key(program.source, limits, names), _Key(None, limits)
+        known_modules = tuple(self._modules)
+        key, blank = _Key(program.source, limits, names, known_modules), _Key(None, limits, (), known_modules)
         known = self.spares.recent(key)
         try:
-            taken = self.spares.take(key, blank)
+            taken = self.spares.take(key, blank, patience=turn.left)
         except BusyError as error:
             return host.ended(Failed("busy", str(error)))
         session = taken[1] if taken else None
@@ -218,12 +235,12 @@ class _Pool:
             self.spares.give_back(session, *wanted)
         if isinstance(execution, Failed) and execution.kind == "crash" and not host.asked:
             # The worker may have been dead before the run began; the program has done nothing yet that anybody saw.
-            return self._run_fresh(program, inputs, host, limits)
+            return self._run_fresh(program, inputs, host, limits, turn)
         return execution
 
     def parse(self, source: str) -> Sequence[Problem]:
         """Return what Monty's parser refuses."""
-        blank = _Key(None, Limits())
+        blank = _Key(None, Limits(), (), tuple(self._modules))
         taken = self.spares.take(blank)
         session = taken[1] if taken else None
         try:
@@ -275,9 +292,11 @@ class _Pool:
             self._watchdog.close()
             self._lifeline.close()
 
-    def _run_fresh(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
+    def _run_fresh(
+        self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits, turn: Turn
+    ) -> Execution:
         try:
-            self.spares.take()
+            self.spares.take(patience=turn.left)
         except BusyError as error:
             return host.ended(Failed("busy", str(error)))
         session = None

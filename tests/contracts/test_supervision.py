@@ -17,6 +17,7 @@ from benchmarks.soak import soak
 from seglam_agents.sandboxes.base import Failed, Limits, Program, Returned, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
+from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turns
 from seglam_agents.sandboxes.watchdog import Watchdog
 from seglam_agents.testing.processes import children, descendants
@@ -124,7 +125,7 @@ ENDINGS = {
     "killed": "os.kill(os.getpid(), 9)",
     "left": "os._exit(3)",
     "another program": "os.execv(sys.executable, [sys.executable, '-c', ''])",
-    "a fork lives on": "(os.fork() or (os.close(1), os.close(2), os.read(0, 1), os._exit(0))) and os.kill(os.getpid(), 9)",
+    "a fork lives on": "os.fork() or [os.close(1), os.close(2), os.read(0, 1), os._exit(0)]; os.kill(os.getpid(), 9)",
 }
 
 
@@ -297,6 +298,31 @@ class TestTurns:
         assert turns.busy().kind == "busy"
         with turns.turn("b") as later:
             assert later is not None
+
+    def test_the_patience_is_one_whatever_is_waited_for(self) -> None:
+        """What a run waited for its turn, it does not wait once more for a worker."""
+        turns, waits = Turns(1, patience=30.0), threading.Event()
+        left: list[float] = []
+
+        def second() -> None:
+            waits.set()
+            with turns.turn("b") as turn:
+                assert turn is not None
+                left.append(turn.left)
+
+        thread = threading.Thread(target=second)
+        with turns.turn("a"):
+            began = time.monotonic()
+            thread.start()
+            waits.wait()
+            while time.monotonic() == began:
+                pass
+        thread.join()
+        assert left[0] < 30.0
+        spares: Spares[str, str] = Spares(lambda _: "thing", lambda _: None, capacity=1, ahead=0)
+        assert spares.take("a") is None
+        with pytest.raises(BusyError):
+            spares.take("a", patience=0.0)
 
     def test_a_lent_turn_is_taken_by_another(self) -> None:
         """While a program waits for a tool, another computes; afterwards both go on."""
