@@ -30,8 +30,11 @@ from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.differences import differences
 from seglam_agents.sandboxes.exchange import CLOSED, MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
 from seglam_agents.sandboxes.lifeline import Lifeline
+from seglam_agents.sandboxes.likeness import NOT_A_NUMBER, compares_values, holds_nan
+from seglam_agents.sandboxes.padding import odd_padding
 from seglam_agents.sandboxes.patterns import odd_text, traits
 from seglam_agents.sandboxes.process import ProcessSandbox
+from seglam_agents.sandboxes.respelling import HELPERS, respelt
 from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turn, Turns
 from seglam_agents.sandboxes.watchdog import Watchdog, hold_cpu
@@ -108,8 +111,8 @@ class MontySandbox:
         entering = given(arguments)
         if isinstance(entering, Failed):
             return entering
-        odd = partial(_odd_text, traits=traits(program.source))
-        if why := odd(entering):
+        odd = partial(_odd_value, traits=traits(program.source), compares=compares_values(program.source))
+        if why := odd(entering) or odd_padding(program.source, program.entry, entering):
             return Failed("value", f"the arguments of the program: {why}")
         pool = self._live()
         with pool.turns.turn(program.source) as turn:
@@ -229,7 +232,7 @@ class _Pool:
             if session is None:
                 session = self.open(limits)
             call = _call_of(program)
-            feeds = (call,) if taken and taken[0] == key else (_tool_code(names), f"{program.source}\n{call}")
+            feeds = (call,) if taken and taken[0] == key else _feeds(program.source, names, call)
             execution = _drive(session, feeds, inputs, host)
         finally:
             self.spares.give_back(session, *wanted)
@@ -303,7 +306,7 @@ class _Pool:
         try:
             session = self.open(limits)
             names = tuple(tool.name for tool in program.tools)
-            return _drive(session, (_tool_code(names), f"{program.source}\n{_call_of(program)}"), inputs, host)
+            return _drive(session, _feeds(program.source, names, _call_of(program)), inputs, host)
         finally:
             self.spares.give_back(session)
 
@@ -311,7 +314,7 @@ class _Pool:
         if key in self._unloadable:
             return None
         session = self.open(key.limits)
-        if _loaded(session, (_tool_code(key.tools), key.source or "None"), key.limits):
+        if _loaded(session, _feeds(key.source or "", key.tools), key.limits):
             return session
         self.end(session)
         if len(self._unloadable) < 1000:
@@ -319,14 +322,22 @@ class _Pool:
         return None
 
 
-def _odd_text(value: Value, traits: frozenset[str]) -> str | None:
-    """Return why a program that uses regular expressions cannot look at a value, if it cannot."""
+def _odd_value(value: Value, traits: frozenset[str], compares: bool) -> str | None:
+    """Return why a program that uses regular expressions, or compares lists, cannot look at a value, if it cannot."""
+    if compares and holds_nan(value):
+        return NOT_A_NUMBER
     found = odd_text(value, traits) if traits else None
     return f"a text holds {found}, which Monty's regular expressions read otherwise than Python's" if found else None
 
 
 def _call_of(program: Program) -> str:
     return f"_given_({program.entry}(**{_ARGUMENTS}))"
+
+
+def _feeds(source: str, tools: Sequence[str], call: str = "") -> tuple[str, str]:
+    """Return what a session is fed for a program: what it is given by us, and itself."""
+    before, written = respelt(source)
+    return "\n".join(filter(None, (_tool_code(tools), before))), f"{written}\n{call}" if call else written or "None"
 
 
 def _tool_code(names: Sequence[str]) -> str:
@@ -417,7 +428,8 @@ def _failure(error: monty.MontySyntaxError | monty.MontyRuntimeError | monty.Mon
 
 def _located(error: monty.MontySyntaxError | monty.MontyRuntimeError) -> str:
     """Return the message with the line of the program that raised it."""
-    frames = [frame for frame in error.traceback() if frame.filename != _PRELUDE_FILE]
+    ours = (frame.filename == _PRELUDE_FILE or frame.function_name in HELPERS for frame in error.traceback())
+    frames = [frame for frame, is_ours in zip(error.traceback(), ours, strict=True) if not is_ours]
     return f"{error} (line {frames[-1].line})" if frames else str(error)
 
 
