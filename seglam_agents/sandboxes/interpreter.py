@@ -15,6 +15,8 @@ from typing import Final
 
 from seglam_agents.records.errors import SandboxError
 
+NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
+"""For what is sent to a process that may be gone: a host that takes SIGPIPE as it comes would end with it."""
 _NAMES: Final = ("python", "pypy")
 
 

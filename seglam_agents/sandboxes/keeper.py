@@ -15,7 +15,7 @@ from typing import Final
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
-from seglam_agents.sandboxes.interpreter import start_script
+from seglam_agents.sandboxes.interpreter import NO_SIGNAL, start_script
 
 MACHINES: Final = ("x86_64", "aarch64")
 _START_SECONDS: Final = 20.0
@@ -80,7 +80,7 @@ class Keeper:
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             try:
-                socket.send_fds(self._control, [b"warm" if warm else b"cold"], [theirs.fileno()])
+                socket.send_fds(self._control, [b"warm" if warm else b"cold"], [theirs.fileno()], NO_SIGNAL)
                 return Child(ours, _number(_document(self._control.recv(4096))), self)
             except BaseException:
                 ours.close()
@@ -91,7 +91,7 @@ class Keeper:
         """Kill a child; if the worker does not take the order, it dies itself, and all its children with it."""
         with self._lock:
             try:
-                self._control.sendall(b"%d" % child)
+                self._control.sendall(b"%d" % child, NO_SIGNAL)
             except (OSError, ValueError):
                 self._give_up()
 
@@ -116,7 +116,7 @@ class Keeper:
         try:
             self._control.settimeout(_START_SECONDS)
             setup = {"packages": list(packages), "path": sys.path if packages else []}
-            self._control.sendall(json.dumps(setup).encode())
+            self._control.sendall(json.dumps(setup).encode(), NO_SIGNAL)
             greeting = _document(self._control.recv(2**16))
         except OSError as error:
             greeting: dict[str, Json] = {"refused": str(error)}

@@ -17,9 +17,9 @@ from contextlib import suppress
 from typing import Final
 
 from seglam_agents.records.errors import SandboxError
-from seglam_agents.sandboxes.interpreter import process_times, start_script
+from seglam_agents.sandboxes.interpreter import NO_SIGNAL, process_times, start_script
 
-_FLAGS: Final = getattr(socket, "MSG_NOSIGNAL", 0) | getattr(socket, "MSG_DONTWAIT", 0)
+_FLAGS: Final = NO_SIGNAL | getattr(socket, "MSG_DONTWAIT", 0)
 _MANY: Final = 256
 _MOST_STARTS: Final = 20
 """Where it does not stay alive, it is not started for ever."""
@@ -33,20 +33,20 @@ class Lifeline:
 
     def __init__(self) -> None:
         self._open = True
-        with _LOCK:
+        with _SHARED.lock:
             _SHARED.users += 1
 
     def tie(self, process: int | None) -> None:
         """Have a worker killed when this process is gone."""
         if process is None or sys.platform != "linux":
             return
-        with suppress(OSError, SandboxError), _LOCK:
+        with suppress(OSError, SandboxError), _SHARED.lock:
             if self._open:
                 _SHARED.tie(process)
 
     def close(self) -> None:
         """Need it no longer."""
-        with _LOCK:
+        with _SHARED.lock:
             if self._open:
                 self._open = False
                 _SHARED.leave()
@@ -56,6 +56,8 @@ class _Shared:
     """The process, and what it was told."""
 
     def __init__(self) -> None:
+        # Re-entrant, because a finaliser may call `leave` from within any of these methods.
+        self.lock = threading.RLock()
         self.users = 0
         self._starts = 0
         self._tied: dict[int, int] = {}
@@ -81,7 +83,8 @@ class _Shared:
             self._starts = 0
 
     def forget(self) -> None:
-        """Leave it to the process that this one is a fork of."""
+        """Leave it to the process that this one is a fork of, whose other threads may have held the lock."""
+        self.lock = threading.RLock()
         if self._channel is not None:
             self._channel.close()
         if self._popen is not None:
@@ -117,11 +120,12 @@ class _Shared:
             self._end()
 
     def _end(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
+        # Killed first: it would take a closed channel for the end of this process.
         if self._popen is not None:
             self._popen.kill()
             self._popen.wait()
+        if self._channel is not None:
+            self._channel.close()
         self._channel = self._popen = None
 
 
@@ -136,15 +140,7 @@ def _lives(process: int, started: int) -> bool:
         return False
 
 
-def _after_fork() -> None:
-    global _LOCK
-    _LOCK = threading.RLock()
-    _SHARED.forget()
-
-
-_LOCK = threading.RLock()
-"""Re-entrant, because a finaliser may call `close` from within any of these methods."""
 _SHARED: Final = _Shared()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_SHARED.forget)

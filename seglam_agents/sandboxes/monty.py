@@ -33,6 +33,7 @@ from seglam_agents.sandboxes.lifeline import Lifeline
 from seglam_agents.sandboxes.likeness import NOT_A_NUMBER, compares_values, holds_nan
 from seglam_agents.sandboxes.padding import odd_padding
 from seglam_agents.sandboxes.patterns import odd_text, traits
+from seglam_agents.sandboxes.pipes import spared
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.sandboxes.respelling import HELPERS, respelt
 from seglam_agents.sandboxes.spares import BusyError, Spares
@@ -270,7 +271,7 @@ class _Pool:
             session.__enter__()
             process = session.worker_pid
             self._lifeline.tie(process)
-            with self._watchdog.watching(process, _HOUSEKEEPING_SECONDS):
+            with self._watchdog.watching(process, _HOUSEKEEPING_SECONDS), spared():
                 session.feed_start(_PRELUDE, print_callback=_discard)
             hold_cpu(process, 2 * limits.seconds)
             return session
@@ -283,6 +284,7 @@ class _Pool:
             with (
                 self._watchdog.watching(session.worker_pid, _HOUSEKEEPING_SECONDS),
                 suppress(monty.MontyError, OSError, RuntimeError),
+                spared(),
             ):
                 session.__exit__(None, None, None)
 
@@ -350,7 +352,8 @@ def _drive(session: monty.MontySession, feeds: Sequence[str], inputs: Mapping[st
     try:
         output: object = None
         for code in filter(None, feeds):
-            snapshot = session.feed_start(code, inputs=dict(inputs), print_callback=_discard)
+            with spared():
+                snapshot = session.feed_start(code, inputs=dict(inputs), print_callback=_discard)
             while not isinstance(snapshot, monty.MontyComplete):
                 following = _resumed(snapshot, host)
                 if isinstance(following, Stop):
@@ -372,7 +375,8 @@ def _resumed(snapshot: monty.SyncSnapshot, host: HostSide) -> monty.SyncSnapshot
     if isinstance(snapshot, monty.NameLookupSnapshot):
         name = snapshot.variable_name
         known = name in (_ASK, _REFUSE) or host.knows(name)
-        return snapshot.resume(value=_stand_in(name)) if known else snapshot.resume()
+        with spared():
+            return snapshot.resume(value=_stand_in(name)) if known else snapshot.resume()
     return Stop(Failed("error", "await has nothing to wait for: tools are called as ordinary functions"))
 
 
@@ -393,21 +397,25 @@ def _asked(snapshot: monty.FunctionSnapshot, host: HostSide) -> monty.SyncSnapsh
 def _system_call(snapshot: monty.FunctionSnapshot, host: HostSide) -> monty.SyncSnapshot | Stop:
     match snapshot.function_name:
         case "import":
-            return snapshot.resume_auto()
+            with spared():
+                return snapshot.resume_auto()
         case "datetime.now":
             return _answered(snapshot, host.clock(*snapshot.args))
         case "date.today":
             return _answered(snapshot, host.today())
         case _:
-            return snapshot.resume_not_handled()
+            with spared():
+                return snapshot.resume_not_handled()
 
 
 def _answered(snapshot: monty.FunctionSnapshot, answer: Answer) -> monty.SyncSnapshot | Stop:
     match answer:
         case Answered(value):
-            return snapshot.resume({"return_value": value})
+            with spared():
+                return snapshot.resume({"return_value": value})
         case Raised(kind, message):
-            return snapshot.resume({"exc_type": cast(monty.ExcType, kind), "message": message})
+            with spared():
+                return snapshot.resume({"exc_type": cast(monty.ExcType, kind), "message": message})
         case Stop():
             return answer
 
@@ -436,7 +444,8 @@ def _located(error: monty.MontySyntaxError | monty.MontyRuntimeError) -> str:
 def _parsed(session: monty.MontySession, source: str) -> Sequence[Problem]:
     try:
         # Monty parses all of a feed before it runs any of it: the first line ends it when all has been parsed.
-        session.feed_start(f"raise SystemExit({_PARSED!r})\n{source}", print_callback=_discard)
+        with spared():
+            session.feed_start(f"raise SystemExit({_PARSED!r})\n{source}", print_callback=_discard)
     except (monty.MontySyntaxError, monty.MontyRuntimeError) as error:
         if str(error.exception()) == _PARSED:
             return ()
@@ -452,9 +461,10 @@ def _loaded(session: monty.MontySession, feeds: Sequence[str], limits: Limits) -
     started = time.perf_counter()
     try:
         for code in filter(None, feeds):
-            snapshot = session.feed_start(code, print_callback=_discard)
-            while isinstance(snapshot, monty.FunctionSnapshot) and snapshot.function_name == "import":
-                snapshot = snapshot.resume_auto()
+            with spared():
+                snapshot = session.feed_start(code, print_callback=_discard)
+                while isinstance(snapshot, monty.FunctionSnapshot) and snapshot.function_name == "import":
+                    snapshot = snapshot.resume_auto()
             if not isinstance(snapshot, monty.MontyComplete):
                 return False
     except monty.MontyError:

@@ -233,6 +233,36 @@ print([end.value for end in first], [end.value for end in ends[-5:]], children(o
     assert done.stdout.strip() == "[0, 2, 4] [30, 32, 34, 36, 38] []", done.stderr
 
 
+@pytest.mark.parametrize("kind", ["monty", "process"])
+def test_a_host_that_takes_sigpipe_as_it_comes_lives_on(kind: str) -> None:
+    """Scripts restore that signal's default; a worker that is killed ends its run there, and not the script."""
+    made_of(kind).close()
+    script = f"""
+import os, signal
+from seglam_agents.sandboxes.base import Failed, Program, Returned, ToolResult
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.sandboxes.process import ProcessSandbox
+from seglam_agents.testing.processes import descendants
+from seglam_agents.testing.sandbox_contract import WEATHER
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+sandbox = {"MontySandbox" if kind == "monty" else "ProcessSandbox"}(workers=1)
+def call(asked):
+    for worker in descendants(os.getpid()):
+        os.kill(worker, 9)
+    return ToolResult(1)
+asks = Program("def run(): return weather('x')", tools=(WEATHER,))
+for _ in range(5):
+    sandbox.run(asks, {{}}, call=call)
+    end = sandbox.run(Program("def run(): return 1"), {{}})
+    assert isinstance(end, Returned) or end.kind == "crash", end
+sandbox.close()
+print(signal.SIGPIPE in signal.pthread_sigmask(signal.SIG_BLOCK, set()))
+os.kill(os.getpid(), signal.SIGPIPE)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.returncode) == ("False", -signal.SIGPIPE), done.stderr
+
+
 def test_the_kernel_holds_the_processor_time() -> None:
     """A worker has a limit of processor time that needs nobody to watch it."""
     sandbox = MontySandbox(workers=1)
