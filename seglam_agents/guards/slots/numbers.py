@@ -88,7 +88,10 @@ def read_mixed(raw: str) -> Fraction | None:
 
 def is_usual(raw: str) -> bool:
     """Tell whether people write a fraction for a part of one unit; "43/45 pounds" are 43 of 45, or 43 to 45."""
-    top, bottom = map(int, raw.split("/"))
+    match = _RATIO.fullmatch(raw)
+    if match is None:
+        return False
+    top, bottom = int(match[1]), int(match[2])
     return top < bottom and gcd(top, bottom) == 1 and (bottom in _USUAL or (top == 1 and bottom in (10, 100, 1000)))
 
 
