@@ -68,7 +68,7 @@ constraints: $(STAMP) ## Resolve constraints.txt anew
 		pyproject.toml $(addsuffix /pyproject.toml,$(INTEGRATIONS)) --output-file constraints.txt
 
 clean: ## Delete .venv and every cache
-	rm -rf $(VENV) $(FUZZ_VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(VENV) $(FUZZ_VENV) .fuzz .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The newest Python from 3.11 that is no preview and can make an environment.

@@ -57,7 +57,7 @@ from seglam_agents.records.request import (
 )
 from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
-from seglam_agents.sandboxes.base import REMOTE, HostModule, Limits, Sandbox, ToolCall, ToolResult, names
+from seglam_agents.sandboxes.base import REMOTE, HostModule, Limits, Sandbox, ToolCall, ToolResult, housed, names
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
 from seglam_agents.serving.clock import checked_clock
@@ -80,7 +80,8 @@ class ReasoningCache:
             a cache that only looks up.
         policy: when a kind is compiled: `eager` at its first miss, `economic` when interpreting it has cost as much,
             or an object with `compile_now`.
-        sandbox: what bodies run in; Monty by default.
+        sandbox: what bodies run in; Monty by default. It may be shared by caches, also of several tenants. It is given
+            the module `slots`.
         second_sandbox: the second opinion at admission; `auto` takes a jailed CPython where the machine has one,
             and none where `sandbox` is remote alone: then no body runs on this machine.
         embedder: finds near procedures at a miss; a bundled static one by default. It decides nothing.
@@ -159,7 +160,7 @@ class ReasoningCache:
         self.store = self._own_store(store)
         self._journal = Journal(self.store, self.scope)
         self._adopt(declared, system_prompt)
-        self.sandbox = sandbox or self._own_sandbox()
+        self.sandbox = self._housed(sandbox) if sandbox else self._own_sandbox()
         second, reason = self._second(second_sandbox)
         self._wiring = Wiring(
             store=self.store,
@@ -527,23 +528,30 @@ class ReasoningCache:
         return opened
 
     def _own_sandbox(self) -> Sandbox:
-        sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
+        sandbox = MontySandbox(modules=(_slots(),))
         self._owned.append(sandbox.close)
         return sandbox
 
+    def _housed(self, sandbox: Sandbox) -> Sandbox:
+        return housed(sandbox, self.scope, (_slots(),))
+
     def _second(self, second: Sandbox | Literal["auto"] | None) -> tuple[Sandbox | None, str]:
         if second != "auto":
-            return second, "switched off"
+            return self._housed(second) if second else None, "switched off"
         if REMOTE.issuperset(names(self.sandbox)):
             return (
                 None,
                 "the only sandbox is remote, so no body runs on this machine: pass second_sandbox= to allow one",
             )
-        opened = second_sandbox((HostModule("slots", exports()),))
+        opened = second_sandbox((_slots(),))
         if not isinstance(opened, ProcessSandbox):
             return None, opened.reason
         self._owned.append(opened.close)
         return opened, ""
+
+
+def _slots() -> HostModule:
+    return HostModule("slots", exports())
 
 
 def _require(

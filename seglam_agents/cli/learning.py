@@ -27,8 +27,17 @@ from seglam_agents.cli.exports import (
     inferred_tools_of,
     prompt_in,
 )
-from seglam_agents.cli.opening import named_model
-from seglam_agents.cli.options import DEFAULT_STORE, AsJson, ModelName, Store, Tenant
+from seglam_agents.cli.opening import closed_with, named_model, named_sandbox
+from seglam_agents.cli.options import (
+    DEFAULT_SANDBOX,
+    DEFAULT_STORE,
+    AsJson,
+    ModelName,
+    Packages,
+    SandboxNames,
+    Store,
+    Tenant,
+)
 from seglam_agents.cli.output import console, plain, print_json
 from seglam_agents.harvest.reading import Format, read_traces
 from seglam_agents.harvest.report import HarvestReport, Learner, Tally, learn_kinds, remember
@@ -36,6 +45,7 @@ from seglam_agents.harvest.tools import read_tools
 from seglam_agents.models.base import Model
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
+from seglam_agents.sandboxes.base import Sandbox
 
 
 @reported
@@ -45,6 +55,8 @@ def learn(
     tools: ToolsFile = None,
     system_prompt: PromptFile = None,
     model: ModelName = None,
+    sandbox: SandboxNames = DEFAULT_SANDBOX,
+    packages: Packages = "",
     store: Store = DEFAULT_STORE,
     tenant: Tenant = "default",
     as_json: AsJson = False,
@@ -52,11 +64,12 @@ def learn(
     """Learn from recorded agent runs: traces of our own, LangSmith runs, or OpenTelemetry GenAI spans."""
     kind, prompt, chat = format_named(traces, format), prompt_in(system_prompt), named_model(model)
     declared = read_tools(tools) if tools else None
+    home = named_sandbox(sandbox, packages)
     tally, interrupted = Tally(), ""
     with Stages(quiet=as_json) as stages:
         try:
             known = declared if declared is not None else inferred_tools_of(traces, kind, stages)
-            with _opened(store, chat, known, tenant, prompt) as cache:
+            with closed_with(home), _opened(store, chat, known, tenant, prompt, home) as cache:
                 _learn(cache, traces, kind, known, tally, stages)
         except KeyboardInterrupt:
             interrupted = stages.current
@@ -121,9 +134,13 @@ def _learn(
         learn_kinds(cache, tally, stages.begin("learning"))
 
 
-def _opened(location: str, model: Model | None, tools: Sequence[Tool], tenant: str, prompt: str) -> ReasoningCache:
+def _opened(
+    location: str, model: Model | None, tools: Sequence[Tool], tenant: str, prompt: str, sandbox: Sandbox | None
+) -> ReasoningCache:
     hosted = [HostTool(tool, _never_run(tool.name)) for tool in tools]
-    return ReasoningCache(location, model, tools=hosted, tenant=tenant, system_prompt=prompt, now=datetime.now)
+    return ReasoningCache(
+        location, model, tools=hosted, tenant=tenant, system_prompt=prompt, now=datetime.now, sandbox=sandbox
+    )
 
 
 def _never_run(name: str) -> Callable[..., Value]:

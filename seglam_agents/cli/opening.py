@@ -10,9 +10,12 @@ from pathlib import Path
 
 from seglam_agents.cache import ReasoningCache
 from seglam_agents.cli.errors import CommandError
+from seglam_agents.cli.options import DEFAULT_SANDBOX
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.record import Json
+from seglam_agents.sandboxes.base import Sandbox
+from seglam_agents.sandboxes.opening import open_sandbox
 from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.opening import open_store
 
@@ -48,9 +51,31 @@ def _holds_store(location: str) -> bool:
         return False
 
 
-def open_cache(location: str, tenant: str, model: Model | None = None) -> ReasoningCache:
-    """Open a cache over a store, with the model that was named."""
-    return ReasoningCache(location, model, tenant=tenant)
+@contextmanager
+def open_cache(
+    location: str, tenant: str, model: Model | None = None, *, sandbox: Sandbox | None = None
+) -> Generator[ReasoningCache]:
+    """Open a cache over a store, with the model and the sandbox that were named."""
+    with closed_with(sandbox), ReasoningCache(location, model, tenant=tenant, sandbox=sandbox) as cache:
+        yield cache
+
+
+@contextmanager
+def closed_with(sandbox: Sandbox | None) -> Generator[None]:
+    """Close a sandbox in the end: a cache leaves one open that it was given, and a remote machine costs money."""
+    try:
+        yield
+    finally:
+        if sandbox is not None:
+            sandbox.close()
+
+
+def named_sandbox(names: str, packages: str) -> Sandbox | None:
+    """Open the sandbox that a person named, with the key of the environment; None for the cache's own."""
+    if names == DEFAULT_SANDBOX and not packages:
+        return None
+    wanted = [name.strip() for name in packages.split(",") if name.strip()]
+    return open_sandbox(names, wanted, api_key=os.environ.get("E2B_API_KEY") or None)
 
 
 def named_model(name: str | None) -> Model | None:

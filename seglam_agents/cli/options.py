@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 DEFAULT_STORE = "./seglam"
+DEFAULT_SANDBOX = "monty"
 
 Store: TypeAlias = Annotated[
     str,
@@ -27,6 +28,24 @@ ModelName: TypeAlias = Annotated[
         metavar="MODEL",
         help="The chat model: 'provider:model' such as 'openai:gpt-5-mini', or the URL of an OpenAI-compatible server "
         "with an optional '#model'. The key comes from OPENAI_API_KEY.",
+    ),
+]
+SandboxNames: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--sandbox",
+        envvar="SEGLAM_SANDBOX",
+        metavar="NAMES",
+        help="What bodies run in: monty, process or e2b; several with commas, the default first, such as "
+        "monty,process. E2B's key comes from E2B_API_KEY.",
+    ),
+]
+Packages: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--packages",
+        metavar="NAMES",
+        help="Third-party packages that bodies may import in process and e2b, with commas, such as numpy,pandas.",
     ),
 ]
 RequestText: TypeAlias = Annotated[str, typer.Argument(metavar="REQUEST", help="The request, as one quoted text.")]

@@ -38,6 +38,8 @@ WARMING = {
 
 def main():
     """Serve the control socket on standard input until the host is gone."""
+    # A host that ignores the ends of its children hands that down, and then they have no exit codes.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     control = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
+from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
 
@@ -180,8 +181,35 @@ class Sandbox(Protocol):
         ...
 
 
+@runtime_checkable
+class Furnishable(Protocol):
+    """A sandbox that can be given modules after it was made."""
+
+    def offer(self, module: HostModule) -> None:
+        """Let programs import a module of the host; one of the same name that is there already stays."""
+        ...
+
+
+@runtime_checkable
+class Divided(Protocol):
+    """A sandbox in which runs may leave something behind, so that every scope has a part of its own."""
+
+    def within(self, scope: Scope) -> Sandbox:
+        """Return the part of a scope; the same one, whoever asks."""
+        ...
+
+
 REMOTE: Final = frozenset({"e2b"})
 """The names of the sandboxes that run programs on another machine than the user's."""
+
+
+def housed(sandbox: Sandbox, scope: Scope, modules: Sequence[HostModule]) -> Sandbox:
+    """Return a sandbox as a cache uses it: with the modules that bodies may import, and nothing of another scope."""
+    part = sandbox.within(scope) if isinstance(sandbox, Divided) else sandbox
+    if isinstance(part, Furnishable):
+        for module in modules:
+            part.offer(module)
+    return part
 
 
 def offers(sandbox: Sandbox, name: str) -> bool:

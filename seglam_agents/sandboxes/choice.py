@@ -10,8 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from seglam_agents.records.errors import SandboxError
+from seglam_agents.records.request import Scope
 from seglam_agents.records.values import Value
-from seglam_agents.sandboxes.base import Choice, Execution, Limits, Problem, Program, Sandbox, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import (
+    Choice,
+    Divided,
+    Execution,
+    Furnishable,
+    HostModule,
+    Limits,
+    Problem,
+    Program,
+    Sandbox,
+    ToolCall,
+    ToolResult,
+)
 
 
 class SandboxChoice:
@@ -63,6 +76,17 @@ class SandboxChoice:
     ) -> Execution:
         """Run a program in the sandbox that it is for; see `Sandbox.run`."""
         return self._of(program).run(program, arguments, recorded=recorded, call=call, limits=limits, now=now)
+
+    def offer(self, module: HostModule) -> None:
+        """Let programs import a module of the host, in all of them that can be given one."""
+        for sandbox in self._by_name.values():
+            if isinstance(sandbox, Furnishable):
+                sandbox.offer(module)
+
+    def within(self, scope: Scope) -> SandboxChoice:
+        """Return the same choice among the parts of a scope."""
+        parts = [one.within(scope) if isinstance(one, Divided) else one for one in self._by_name.values()]
+        return SandboxChoice(*parts)
 
     def close(self) -> None:
         """Stop every worker of all of them."""

@@ -18,7 +18,8 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import Execution, Failed, FailureKind, Limits
 from seglam_agents.sandboxes.checking import MAX_VALUES
-from seglam_agents.sandboxes.exchange import Answered, HostSide, Raised, Stop
+from seglam_agents.sandboxes.exchange import NO_REASON, Answered, HostSide, Raised, Stop
+from seglam_agents.sandboxes.interpreter import NO_SIGNAL
 
 _FRAME_OVERHEAD: Final = 65_536
 _MAX_PARTS: Final = 2 * MAX_VALUES
@@ -56,7 +57,7 @@ class Conversation:
         data = json.dumps(document).encode() + b"\n"
         try:
             self._channel.settimeout(self._left())
-            self._channel.sendall(data)
+            self._channel.sendall(data, NO_SIGNAL)
         except OSError as error:
             raise self._broken(error) from error
 
@@ -130,9 +131,9 @@ def ending(frame: Mapping[str, Json], host: HostSide) -> Execution | None:
         case {"done": value}:
             return host.returned(_value(value))
         case {"deopt": str(reason)}:
-            return Failed("deopt", reason[:500])
+            return Failed("deopt", reason[:500] if reason.strip() else NO_REASON)
         case {"failed": [str(kind), str(reason)]} if kind in _KINDS:
-            return Failed(cast(FailureKind, kind), reason[:1000])
+            return Failed(cast(FailureKind, kind), reason[:1000] if reason.strip() else NO_REASON)
         case _:
             return None
 

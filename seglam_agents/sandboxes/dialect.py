@@ -31,6 +31,7 @@ ALLOWED_MODULES: Final = (
     "typing",
     "dataclasses",
     "bisect",
+    "copy",
     "slots",
 )
 
@@ -343,7 +344,6 @@ _INSTEAD_OF_MODULE: Final[Mapping[str, str]] = {
     "operator": "write a lambda, such as lambda pair: pair[1]",
     "enum": "use text constants",
     "abc": _PLAIN,
-    "copy": "build a new list or dict, such as dict(d) or list(xs)",
     "textwrap": "use split() and join()",
     "calendar": "use datetime: date(year, month + 1, 1) - timedelta(days=1) is the last day of a month",
     "zoneinfo": "use datetime.timezone(timedelta(hours=…)), or a tool",
@@ -429,7 +429,7 @@ _LACKS_IN_CPYTHON: Final = (
 CPYTHON: Final = Dialect(
     (
         *ALLOWED_MODULES,
-        *("calendar", "collections.abc", "copy", "enum", "fractions", "heapq", "operator", "statistics", "string"),
+        *("calendar", "collections.abc", "enum", "fractions", "heapq", "operator", "statistics", "string"),
         *("textwrap", "unicodedata"),
     ),
     {node: _SYNTAX[node] for node in _ASYNC},

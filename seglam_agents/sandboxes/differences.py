@@ -15,8 +15,11 @@ from typing import Final
 from seglam_agents.sandboxes.base import Problem
 from seglam_agents.sandboxes.checking import mended
 from seglam_agents.sandboxes.laziness import lazy_problems
+from seglam_agents.sandboxes.likeness import likeness_problems
 from seglam_agents.sandboxes.naming import dotted, imports
+from seglam_agents.sandboxes.padding import padding_problems
 from seglam_agents.sandboxes.patterns import pattern_problems
+from seglam_agents.sandboxes.respelling import unreadable_dates
 
 
 @lru_cache(maxsize=1024)
@@ -33,16 +36,15 @@ def _found(nodes: Sequence[ast.AST], tools: frozenset[str]) -> Iterator[Problem]
     imported = imports(nodes)
     yield from lazy_problems(nodes, tools, imported)
     yield from pattern_problems(nodes, imported)
+    yield from unreadable_dates(nodes, imported)
+    yield from likeness_problems(nodes, imported)
+    yield from padding_problems(nodes, imported)
     yield from _surrogates(nodes)
     for node in nodes:
         if isinstance(node, (ast.Name, ast.Attribute)) and (message := _OTHERWISE.get(dotted(node, imported))):
             yield Problem(node.lineno, message)
-        elif isinstance(node, ast.Call) and _reads_short_years(node):
-            yield Problem(node.lineno, "%y reads 69 to 99 as years from 2069 on here: write the century, and use %Y")
-        elif isinstance(node, ast.Call) and _counts_digits(node):
-            yield Problem(node.lineno, "strftime() takes no digits after % here: cut or pad the text yourself")
-        elif isinstance(node, ast.Dict) and _has_equal_keys(node):
-            yield Problem(node.lineno, "equal keys of different types, such as 1 and True: write each key once")
+        elif isinstance(node, (ast.Call, ast.FormattedValue)) and (sign := _odd_sign(node)):
+            yield Problem(node.lineno, f"{sign} writes dates otherwise here: put the text together yourself")
 
 
 def _surrogates(nodes: Iterable[ast.AST]) -> Iterator[Problem]:
@@ -51,24 +53,19 @@ def _surrogates(nodes: Iterable[ast.AST]) -> Iterator[Problem]:
             yield Problem(node.lineno, "a text holds half of a surrogate pair, which no answer can hold")
 
 
-def _reads_short_years(node: ast.Call) -> bool:
-    texts = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
-    reads = isinstance(node.func, ast.Attribute) and node.func.attr == "strptime"
-    return reads and any(isinstance(text, str) and "%y" in text.replace("%%", "") for text in texts)
+def _odd_sign(node: ast.Call | ast.FormattedValue) -> str:
+    """Return what of the form of a date is written otherwise."""
+    if isinstance(node, ast.Call):
+        writes = isinstance(node.func, ast.Attribute) and node.func.attr == "strftime"
+        texts = [*node.args, *(word.value for word in node.keywords)] if writes else []
+    else:
+        texts = node.format_spec.values if isinstance(node.format_spec, ast.JoinedStr) else []
+    forms = [text.value for text in texts if isinstance(text, ast.Constant) and isinstance(text.value, str)]
+    found = [match for form in forms if (match := _ODD_SIGN.search(form.replace("%%", "")))]
+    return found[0].group() if found else ""
 
 
-def _counts_digits(node: ast.Call) -> bool:
-    texts = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
-    writes = isinstance(node.func, ast.Attribute) and node.func.attr == "strftime"
-    return writes and any(isinstance(text, str) and _COUNTED.search(text.replace("%%", "")) for text in texts)
-
-
-def _has_equal_keys(node: ast.Dict) -> bool:
-    keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
-    return len(set(keys)) < len({(type(key), key) for key in keys})
-
-
-_COUNTED: Final = re.compile(r"%\d")
+_ODD_SIGN: Final = re.compile(r"%[^aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZf_0-]|%[0_](?![de])|%-[^dmHIMSj]")
 _ASCII: Final = "re.ASCII is ignored here: write [A-Za-z0-9_] for \\w, and [0-9] for \\d"
 _LAST_DIGITS: Final = "gives other last digits here"
 _OTHERWISE: Final[Mapping[str, str]] = {

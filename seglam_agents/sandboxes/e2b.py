@@ -1,8 +1,9 @@
 """`E2BSandbox`: runs programs on a machine of E2B's: for packages that Monty lacks, or to have none of it at home.
 
-One remote machine is kept warm a sandbox (so: a tenant). Each run is a process of its own on it. A program that asks
-for a tool ends there; the host calls the tool and runs the program again over all answers so far, which asks for the
-same in the same order because it is deterministic. So a run survives a machine that is lost in the middle of it.
+One remote machine is kept warm a scope: caches of several tenants may share a sandbox, and share no machine. Each run
+is a process of its own on it. A program that asks for a tool ends there; the host calls the tool and runs the program
+again over all answers so far, which asks for the same in the same order because it is deterministic. So a run survives
+a machine that is lost in the middle of it.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
+from functools import partial, reduce
+from operator import add
 from typing import Final, cast
 
 import httpx
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
+from seglam_agents.records.request import Scope
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
 from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, read_frame, reply
@@ -57,6 +62,10 @@ class Spent:
     """Time for which machines ran code or were being started."""
     dollars: float = 0.0
 
+    def plus(self, other: Spent) -> Spent:
+        """Return the sum."""
+        return Spent(*map(add, astuple(self), astuple(other)))
+
 
 class E2BSandbox:
     """Programs on a remote machine.
@@ -66,9 +75,10 @@ class E2BSandbox:
         template: the template of the machine; E2B's code interpreter by default.
         modules: host modules that programs may import; each call costs one more remote execution.
         packages: third-party packages that programs may import; the template must have them.
-        machine: the number of a running or paused machine to go on with, instead of a new one.
+        machine: the number of a running or paused machine to go on with, instead of a new one. It goes to the first
+            scope that uses the sandbox; to go on with the machines of several, give each a sandbox of its own.
         keep_seconds: how long the machine lives after its last use; a paused or expired one is resumed or replaced.
-        workers: how many programs may run at a time on the machine.
+        workers: how many programs may run at a time on a machine.
         dollars_per_hour: the price of the machine, for `spent`.
         api_url: another control plane than E2B's.
         sandbox_url: another data plane.
@@ -88,16 +98,22 @@ class E2BSandbox:
         api_url: str | None = None,
         sandbox_url: str | None = None,
     ) -> None:
+        connection = _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")
         self._modules = {module.name: module for module in modules}
         self._packages = names_of(packages)
+        self._workers = workers
         self._turns = Turns(workers, patience=30.0)
-        self._machine = _Machine(
-            cast("ApiParams", _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")),
+        self._another = partial(
+            _Machine,
+            cast("ApiParams", connection),
             template,
-            machine,
-            keep_seconds,
-            dollars_per_hour,
+            keep=keep_seconds,
+            dollars_per_hour=dollars_per_hour,
         )
+        self._machine = self._another(number=machine)
+        self._lock = threading.Lock()
+        self._parts: dict[str, E2BSandbox] = {}
+        self._whole = self
 
     @property
     def name(self) -> str:
@@ -106,13 +122,38 @@ class E2BSandbox:
 
     @property
     def machine(self) -> str | None:
-        """The number of the remote machine, by which another process can go on with it."""
+        """The number of the remote machine (the first scope's), by which another process can go on with it."""
         return self._machine.number
 
     @property
     def spent(self) -> Spent:
-        """What it has cost so far."""
-        return self._machine.spent
+        """What it has cost so far, in all scopes."""
+        return reduce(Spent.plus, [one._machine.spent for one in self._all])
+
+    def offer(self, module: HostModule) -> None:
+        """Let programs import a module of the host; one of the same name that is there already stays."""
+        with self._lock:
+            self._modules = {module.name: module, **self._modules}
+
+    def within(self, scope: Scope) -> E2BSandbox:
+        """Return the part of a scope, with a machine of its own; the first scope has this one, if nobody used it."""
+        whole = self._whole
+        with whole._lock:
+            if scope.key not in whole._parts:
+                fresh = not whole._parts and whole._machine.spent == Spent()
+                whole._parts[scope.key] = whole if fresh else whole._part()
+            return whole._parts[scope.key]
+
+    def _part(self) -> E2BSandbox:
+        part = copy(self)
+        part._turns, part._lock, part._machine = Turns(self._workers, patience=30.0), threading.Lock(), self._another()
+        part._parts = {}
+        return part
+
+    @property
+    def _all(self) -> list[E2BSandbox]:
+        with self._lock:
+            return [self, *(part for part in self._parts.values() if part is not self)]
 
     def check(self, program: Program) -> Sequence[Problem]:
         """Look at a program without running it, for what CPython lacks here."""
@@ -145,9 +186,10 @@ class E2BSandbox:
         return execution
 
     def close(self) -> None:
-        """End the remote machine, but not from a fork. A closed sandbox starts another one at its next run."""
+        """End the remote machines, but not from a fork. A closed sandbox starts others at its next runs."""
         if not _forked():
-            self._machine.close()
+            for one in self._all:
+                one._machine.close()
 
 
 class _Rounds:
@@ -196,7 +238,13 @@ class _Machine:
     """The remote machine, started when needed, resumed when paused, replaced when gone."""
 
     def __init__(
-        self, connection: ApiParams, template: str | None, number: str | None, keep: int, dollars_per_hour: float
+        self,
+        connection: ApiParams,
+        template: str | None,
+        *,
+        number: str | None = None,
+        keep: int,
+        dollars_per_hour: float,
     ) -> None:
         self._connection = connection
         self._template = template
@@ -213,14 +261,8 @@ class _Machine:
     def book(self, *, runs: int = 0, executions: int = 0, machines: int = 0, seconds: float = 0.0) -> None:
         """Add to what was spent."""
         with self._lock:
-            spent = self.spent
-            self.spent = Spent(
-                spent.runs + runs,
-                spent.executions + executions,
-                spent.machines + machines,
-                spent.seconds + seconds,
-                spent.dollars + seconds * self._dollars_per_hour / 3600,
-            )
+            dollars = seconds * self._dollars_per_hour / 3600
+            self.spent = self.spent.plus(Spent(runs, executions, machines, seconds, dollars))
 
     def execute(self, task: dict[str, Json], limits: Limits) -> dict[str, Json]:
         """Run a task remotely and return what it wrote; twice where the machine was lost: a task has no effects.

@@ -31,6 +31,7 @@ from seglam_agents.sandboxes.checking import TooLargeError, checked, mended, pla
 
 MAX_REASON: Final = 500
 _LONGEST_REASON: Final = 1000
+NO_REASON: Final = "no reason given"
 MAX_QUESTIONS: Final = 10_000
 """How often a program may ask its host for anything but tools."""
 CLOSED: Final = Failed("unavailable", "the sandbox was closed during the run")
@@ -269,7 +270,7 @@ def given(arguments: Mapping[str, Value]) -> dict[str, Value] | Failed:
 
 
 def _reason(args: Sequence[object], kwargs: Mapping[str, object]) -> str:
-    given = args[0] if args else kwargs.get("reason", "no reason given")
+    given = args[0] if args else kwargs.get("reason", NO_REASON)
     if isinstance(given, str):
         return _cut(given)
     try:
@@ -284,4 +285,6 @@ def _message(error: BaseException) -> str:
 
 
 def _cut(text: str) -> str:
+    if not text.strip():
+        return NO_REASON
     return text if len(text) <= MAX_REASON else text[:MAX_REASON] + "…"

@@ -6,17 +6,16 @@ import json
 import os
 import platform
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
+from seglam_agents.sandboxes.interpreter import NO_SIGNAL, start_script
 
 MACHINES: Final = ("x86_64", "aarch64")
 _START_SECONDS: Final = 20.0
@@ -64,7 +63,7 @@ class Keeper:
         except OSError as error:
             raise SandboxError(f"the worker of the process sandbox cannot be reached: {error}") from error
         with theirs:
-            self._popen = _popen(theirs)
+            self._popen = start_script("_worker.py", theirs, options=("-X", "utf8"), environment=_ENVIRONMENT)
         self._greet(packages)
 
     @property
@@ -81,7 +80,7 @@ class Keeper:
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             try:
-                socket.send_fds(self._control, [b"warm" if warm else b"cold"], [theirs.fileno()])
+                socket.send_fds(self._control, [b"warm" if warm else b"cold"], [theirs.fileno()], NO_SIGNAL)
                 return Child(ours, _number(_document(self._control.recv(4096))), self)
             except BaseException:
                 ours.close()
@@ -92,7 +91,7 @@ class Keeper:
         """Kill a child; if the worker does not take the order, it dies itself, and all its children with it."""
         with self._lock:
             try:
-                self._control.sendall(b"%d" % child)
+                self._control.sendall(b"%d" % child, NO_SIGNAL)
             except (OSError, ValueError):
                 self._give_up()
 
@@ -117,7 +116,7 @@ class Keeper:
         try:
             self._control.settimeout(_START_SECONDS)
             setup = {"packages": list(packages), "path": sys.path if packages else []}
-            self._control.sendall(json.dumps(setup).encode())
+            self._control.sendall(json.dumps(setup).encode(), NO_SIGNAL)
             greeting = _document(self._control.recv(2**16))
         except OSError as error:
             greeting: dict[str, Json] = {"refused": str(error)}
@@ -141,18 +140,3 @@ def _number(document: dict[str, Json]) -> int:
             return number
         case _:
             raise OSError("the worker is gone")
-
-
-def _popen(control: socket.socket) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-S", "-s", "-P", "-B", "-X", "utf8", str(Path(__file__).with_name("_worker.py"))]
-    try:
-        return subprocess.Popen(  # noqa: S603  # our own script
-            command,
-            stdin=control.fileno(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env=_ENVIRONMENT,
-            cwd="/",
-        )
-    except OSError as error:
-        raise SandboxError(f"the worker of the process sandbox cannot be started: {error}") from error

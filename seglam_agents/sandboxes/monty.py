@@ -29,10 +29,15 @@ from seglam_agents.sandboxes.checking import TOO_DEEP, refusal_of, textual
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.differences import differences
 from seglam_agents.sandboxes.exchange import CLOSED, MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
+from seglam_agents.sandboxes.lifeline import Lifeline
+from seglam_agents.sandboxes.likeness import NOT_A_NUMBER, compares_values, holds_nan
+from seglam_agents.sandboxes.padding import odd_padding
 from seglam_agents.sandboxes.patterns import odd_text, traits
+from seglam_agents.sandboxes.pipes import spared
 from seglam_agents.sandboxes.process import ProcessSandbox
+from seglam_agents.sandboxes.respelling import HELPERS, respelt
 from seglam_agents.sandboxes.spares import BusyError, Spares
-from seglam_agents.sandboxes.turns import Turns
+from seglam_agents.sandboxes.turns import Turn, Turns
 from seglam_agents.sandboxes.watchdog import Watchdog, hold_cpu
 
 REQUEST_TIMEOUT: Final = 60.0
@@ -107,8 +112,8 @@ class MontySandbox:
         entering = given(arguments)
         if isinstance(entering, Failed):
             return entering
-        odd = partial(_odd_text, traits=traits(program.source))
-        if why := odd(entering):
+        odd = partial(_odd_value, traits=traits(program.source), compares=compares_values(program.source))
+        if why := odd(entering) or odd_padding(program.source, program.entry, entering):
             return Failed("value", f"the arguments of the program: {why}")
         pool = self._live()
         with pool.turns.turn(program.source) as turn:
@@ -116,7 +121,7 @@ class MontySandbox:
                 return pool.turns.busy()
             host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent, odd)
             try:
-                execution = pool.run(program, {_ARGUMENTS: entering}, host, limits)
+                execution = pool.run(program, {_ARGUMENTS: entering}, host, limits, turn)
             except SandboxError:
                 if not pool.closed:
                     raise
@@ -133,6 +138,15 @@ class MontySandbox:
             finaliser()
         if standing_in is not None:
             standing_in.close()
+
+    def offer(self, module: HostModule) -> None:
+        """Let programs import a module of the host; one of the same name that is there already stays."""
+        with self._lock:
+            self._modules = {module.name: module, **self._modules}
+            if self._pool is not None:
+                self._pool.know(self._modules)
+            if self._standing_in is not None:
+                self._standing_in.offer(module)
 
     def settle(self) -> None:
         """Wait until the sessions that are being made ahead are ready: for measurements and tests."""
@@ -178,6 +192,7 @@ class _Key(NamedTuple):
     source: str | None
     limits: Limits
     tools: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 class _Pool:
@@ -186,22 +201,30 @@ class _Pool:
     def __init__(self, workers: int, modules: Mapping[str, HostModule], ahead: bool) -> None:
         self._process = os.getpid()
         _USERS.add(self._process)
-        self._modules = {name: _external(module) for name, module in modules.items()}
+        self.know(modules)
         self._unloadable: set[_Key] = set()
         self._workers = _started(workers * _MOST_WORKERS)
         self.closed = False
         self.turns = Turns(workers)
         self._watchdog = Watchdog()
+        self._lifeline = Lifeline()
         self.spares: Spares[_Key, monty.MontySession] = Spares(
             self._prepare, self.end, capacity=workers * _MOST_WORKERS, ahead=workers if ahead and workers > 1 else 0
         )
 
-    def run(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
+    def know(self, modules: Mapping[str, HostModule]) -> None:
+        """Have the sessions from now on know these modules; a session made before serves none of them."""
+        self._modules = {name: _external(module) for name, module in modules.items()}
+
+    def run(
+        self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits, turn: Turn
+    ) -> Execution:
         names = tuple(sorted(tool.name for tool in program.tools))
-        key, blank = _Key(program.source, limits, names), _Key(None, limits)
+        known_modules = tuple(self._modules)
+        key, blank = _Key(program.source, limits, names, known_modules), _Key(None, limits, (), known_modules)
         known = self.spares.recent(key)
         try:
-            taken = self.spares.take(key, blank)
+            taken = self.spares.take(key, blank, patience=turn.left)
         except BusyError as error:
             return host.ended(Failed("busy", str(error)))
         session = taken[1] if taken else None
@@ -210,18 +233,18 @@ class _Pool:
             if session is None:
                 session = self.open(limits)
             call = _call_of(program)
-            feeds = (call,) if taken and taken[0] == key else (_tool_code(names), f"{program.source}\n{call}")
+            feeds = (call,) if taken and taken[0] == key else _feeds(program.source, names, call)
             execution = _drive(session, feeds, inputs, host)
         finally:
             self.spares.give_back(session, *wanted)
         if isinstance(execution, Failed) and execution.kind == "crash" and not host.asked:
             # The worker may have been dead before the run began; the program has done nothing yet that anybody saw.
-            return self._run_fresh(program, inputs, host, limits)
+            return self._run_fresh(program, inputs, host, limits, turn)
         return execution
 
     def parse(self, source: str) -> Sequence[Problem]:
         """Return what Monty's parser refuses."""
-        blank = _Key(None, Limits())
+        blank = _Key(None, Limits(), (), tuple(self._modules))
         taken = self.spares.take(blank)
         session = taken[1] if taken else None
         try:
@@ -247,7 +270,8 @@ class _Pool:
         try:
             session.__enter__()
             process = session.worker_pid
-            with self._watchdog.watching(process, _HOUSEKEEPING_SECONDS):
+            self._lifeline.tie(process)
+            with self._watchdog.watching(process, _HOUSEKEEPING_SECONDS), spared():
                 session.feed_start(_PRELUDE, print_callback=_discard)
             hold_cpu(process, 2 * limits.seconds)
             return session
@@ -260,6 +284,7 @@ class _Pool:
             with (
                 self._watchdog.watching(session.worker_pid, _HOUSEKEEPING_SECONDS),
                 suppress(monty.MontyError, OSError, RuntimeError),
+                spared(),
             ):
                 session.__exit__(None, None, None)
 
@@ -270,17 +295,20 @@ class _Pool:
             self.spares.close()
             self._workers.__exit__(None, None, None)
             self._watchdog.close()
+            self._lifeline.close()
 
-    def _run_fresh(self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits) -> Execution:
+    def _run_fresh(
+        self, program: Program, inputs: Mapping[str, Value], host: HostSide, limits: Limits, turn: Turn
+    ) -> Execution:
         try:
-            self.spares.take()
+            self.spares.take(patience=turn.left)
         except BusyError as error:
             return host.ended(Failed("busy", str(error)))
         session = None
         try:
             session = self.open(limits)
             names = tuple(tool.name for tool in program.tools)
-            return _drive(session, (_tool_code(names), f"{program.source}\n{_call_of(program)}"), inputs, host)
+            return _drive(session, _feeds(program.source, names, _call_of(program)), inputs, host)
         finally:
             self.spares.give_back(session)
 
@@ -288,7 +316,7 @@ class _Pool:
         if key in self._unloadable:
             return None
         session = self.open(key.limits)
-        if _loaded(session, (_tool_code(key.tools), key.source or "None"), key.limits):
+        if _loaded(session, _feeds(key.source or "", key.tools), key.limits):
             return session
         self.end(session)
         if len(self._unloadable) < 1000:
@@ -296,14 +324,22 @@ class _Pool:
         return None
 
 
-def _odd_text(value: Value, traits: frozenset[str]) -> str | None:
-    """Return why a program that uses regular expressions cannot look at a value, if it cannot."""
+def _odd_value(value: Value, traits: frozenset[str], compares: bool) -> str | None:
+    """Return why a program that uses regular expressions, or compares lists, cannot look at a value, if it cannot."""
+    if compares and holds_nan(value):
+        return NOT_A_NUMBER
     found = odd_text(value, traits) if traits else None
     return f"a text holds {found}, which Monty's regular expressions read otherwise than Python's" if found else None
 
 
 def _call_of(program: Program) -> str:
     return f"_given_({program.entry}(**{_ARGUMENTS}))"
+
+
+def _feeds(source: str, tools: Sequence[str], call: str = "") -> tuple[str, str]:
+    """Return what a session is fed for a program: what it is given by us, and itself."""
+    before, written = respelt(source)
+    return "\n".join(filter(None, (_tool_code(tools), before))), f"{written}\n{call}" if call else written or "None"
 
 
 def _tool_code(names: Sequence[str]) -> str:
@@ -316,7 +352,8 @@ def _drive(session: monty.MontySession, feeds: Sequence[str], inputs: Mapping[st
     try:
         output: object = None
         for code in filter(None, feeds):
-            snapshot = session.feed_start(code, inputs=dict(inputs), print_callback=_discard)
+            with spared():
+                snapshot = session.feed_start(code, inputs=dict(inputs), print_callback=_discard)
             while not isinstance(snapshot, monty.MontyComplete):
                 following = _resumed(snapshot, host)
                 if isinstance(following, Stop):
@@ -338,7 +375,8 @@ def _resumed(snapshot: monty.SyncSnapshot, host: HostSide) -> monty.SyncSnapshot
     if isinstance(snapshot, monty.NameLookupSnapshot):
         name = snapshot.variable_name
         known = name in (_ASK, _REFUSE) or host.knows(name)
-        return snapshot.resume(value=_stand_in(name)) if known else snapshot.resume()
+        with spared():
+            return snapshot.resume(value=_stand_in(name)) if known else snapshot.resume()
     return Stop(Failed("error", "await has nothing to wait for: tools are called as ordinary functions"))
 
 
@@ -359,21 +397,25 @@ def _asked(snapshot: monty.FunctionSnapshot, host: HostSide) -> monty.SyncSnapsh
 def _system_call(snapshot: monty.FunctionSnapshot, host: HostSide) -> monty.SyncSnapshot | Stop:
     match snapshot.function_name:
         case "import":
-            return snapshot.resume_auto()
+            with spared():
+                return snapshot.resume_auto()
         case "datetime.now":
             return _answered(snapshot, host.clock(*snapshot.args))
         case "date.today":
             return _answered(snapshot, host.today())
         case _:
-            return snapshot.resume_not_handled()
+            with spared():
+                return snapshot.resume_not_handled()
 
 
 def _answered(snapshot: monty.FunctionSnapshot, answer: Answer) -> monty.SyncSnapshot | Stop:
     match answer:
         case Answered(value):
-            return snapshot.resume({"return_value": value})
+            with spared():
+                return snapshot.resume({"return_value": value})
         case Raised(kind, message):
-            return snapshot.resume({"exc_type": cast(monty.ExcType, kind), "message": message})
+            with spared():
+                return snapshot.resume({"exc_type": cast(monty.ExcType, kind), "message": message})
         case Stop():
             return answer
 
@@ -394,14 +436,16 @@ def _failure(error: monty.MontySyntaxError | monty.MontyRuntimeError | monty.Mon
 
 def _located(error: monty.MontySyntaxError | monty.MontyRuntimeError) -> str:
     """Return the message with the line of the program that raised it."""
-    frames = [frame for frame in error.traceback() if frame.filename != _PRELUDE_FILE]
+    ours = (frame.filename == _PRELUDE_FILE or frame.function_name in HELPERS for frame in error.traceback())
+    frames = [frame for frame, is_ours in zip(error.traceback(), ours, strict=True) if not is_ours]
     return f"{error} (line {frames[-1].line})" if frames else str(error)
 
 
 def _parsed(session: monty.MontySession, source: str) -> Sequence[Problem]:
     try:
         # Monty parses all of a feed before it runs any of it: the first line ends it when all has been parsed.
-        session.feed_start(f"raise SystemExit({_PARSED!r})\n{source}", print_callback=_discard)
+        with spared():
+            session.feed_start(f"raise SystemExit({_PARSED!r})\n{source}", print_callback=_discard)
     except (monty.MontySyntaxError, monty.MontyRuntimeError) as error:
         if str(error.exception()) == _PARSED:
             return ()
@@ -417,9 +461,10 @@ def _loaded(session: monty.MontySession, feeds: Sequence[str], limits: Limits) -
     started = time.perf_counter()
     try:
         for code in filter(None, feeds):
-            snapshot = session.feed_start(code, print_callback=_discard)
-            while isinstance(snapshot, monty.FunctionSnapshot) and snapshot.function_name == "import":
-                snapshot = snapshot.resume_auto()
+            with spared():
+                snapshot = session.feed_start(code, print_callback=_discard)
+                while isinstance(snapshot, monty.FunctionSnapshot) and snapshot.function_name == "import":
+                    snapshot = snapshot.resume_auto()
             if not isinstance(snapshot, monty.MontyComplete):
                 return False
     except monty.MontyError:

@@ -34,7 +34,7 @@ from seglam_agents.sandboxes.exchange import CLOSED, HostSide, given
 from seglam_agents.sandboxes.keeper import Child, Keeper
 from seglam_agents.sandboxes.remote import names_of, task_of
 from seglam_agents.sandboxes.spares import BusyError, Spares
-from seglam_agents.sandboxes.turns import Turns
+from seglam_agents.sandboxes.turns import Turn, Turns
 
 _MOST_CHILDREN: Final = 4
 """Children per turn: programs that wait for a tool hold a process and compute nothing."""
@@ -98,7 +98,7 @@ class ProcessSandbox:
                 return pool.turns.busy()
             try:
                 execution = pool.run(
-                    task, lambda: HostSide(program, self._modules, limits, recorded, call, now, turn.lent), limits
+                    task, lambda: HostSide(program, self._modules, limits, recorded, call, now, turn.lent), limits, turn
                 )
             except SandboxError:
                 if not pool.closed:
@@ -113,6 +113,11 @@ class ProcessSandbox:
             finaliser, self._finaliser, self._pool = self._finaliser, None, None
         if finaliser is not None:
             finaliser()
+
+    def offer(self, module: HostModule) -> None:
+        """Let programs import a module of the host; one of the same name that is there already stays."""
+        with self._lock:
+            self._modules = {module.name: module, **self._modules}
 
     def start(self) -> None:
         """Start the worker now, instead of at the first run.
@@ -179,10 +184,10 @@ class _Pool:
             lambda _: self._fork(warm=True), Child.end, capacity=workers * _MOST_CHILDREN, ahead=workers if ahead else 0
         )
 
-    def run(self, task: Json, hosting: Callable[[], HostSide], limits: Limits) -> Execution:
+    def run(self, task: Json, hosting: Callable[[], HostSide], limits: Limits, turn: Turn) -> Execution:
         """Have a child run a task; `hosting` makes its host, whose clock runs from then on."""
         try:
-            taken = self._spares.take(None)
+            taken = self._spares.take(None, patience=turn.left)
         except BusyError as error:
             return Failed("busy", str(error))
         child = taken[1] if taken else None

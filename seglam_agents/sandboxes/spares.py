@@ -13,12 +13,13 @@ from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 from seglam_agents.records.errors import SandboxError
+from seglam_agents.sandboxes.turns import PATIENCE_SECONDS
 
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 _REMEMBERED: Final = 32
-_WAIT_SECONDS: Final = 5.0
+_JOIN_SECONDS: Final = 5.0
 
 
 class BusyError(SandboxError):
@@ -54,10 +55,14 @@ class Spares(Generic[K, T]):
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def take(self, *keys: K) -> tuple[K, T] | None:
+    def take(self, *keys: K, patience: float = PATIENCE_SECONDS) -> tuple[K, T] | None:
         """Return a ready thing of the first of the keys that has one, else None: then the caller makes its own.
 
         In either case the caller now holds one unit of the capacity, and must call `give_back`.
+
+        Args:
+            keys: what it may be for, the best first.
+            patience: seconds to wait where everything is in use.
 
         Raises:
             BusyError: everything is in use, and stays so.
@@ -71,7 +76,7 @@ class Spares(Generic[K, T]):
                 return None
             evicted = self._evict()
             if evicted is None:
-                self._wait_for_room()
+                self._wait_for_room(patience)
                 return None
         self._dispose(evicted)
         return None
@@ -108,7 +113,7 @@ class Spares(Generic[K, T]):
             self._changed.notify_all()
             thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(_WAIT_SECONDS)
+            thread.join(_JOIN_SECONDS)
         with self._changed:
             left = [*self._used, *(thing for things in self._ready.values() for thing in things)]
             self._used.clear()
@@ -133,11 +138,11 @@ class Spares(Generic[K, T]):
             return self._used.popleft()
         return self._pop(next(iter(self._ready))) if self._ready else None
 
-    def _wait_for_room(self) -> None:
+    def _wait_for_room(self, patience: float) -> None:
         self._waiting += 1
         try:
-            if not self._changed.wait_for(lambda: self._existing < self._capacity, _WAIT_SECONDS):
-                raise BusyError(f"all {self._capacity} workers of the sandbox were busy for {_WAIT_SECONDS:.0f} s")
+            if not self._changed.wait_for(lambda: self._existing < self._capacity, patience):
+                raise BusyError(f"all {self._capacity} workers of the sandbox wait for tools, or are busy")
             self._existing += 1
         finally:
             self._waiting -= 1

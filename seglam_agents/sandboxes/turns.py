@@ -8,6 +8,7 @@ number of requests: the other half stays with those that do what they should.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager
@@ -40,7 +41,7 @@ class Turns:
     @contextmanager
     def turn(self, program: Hashable) -> Generator[Turn | None]:
         """Wait for a turn of a program and hold it; None where it does not come."""
-        ticket = _Ticket(program)
+        ticket = _Ticket(program, time.monotonic() + self._patience)
         if not self._wait(ticket):
             yield None
             return
@@ -101,6 +102,11 @@ class Turn:
         self._turns = turns
         self._ticket = ticket
 
+    @property
+    def left(self) -> float:
+        """Seconds that the run may still wait for what else it needs: its patience is one, whatever it waits for."""
+        return max(self._ticket.deadline - time.monotonic(), 0.0)
+
     @contextmanager
     def lent(self) -> Generator[None]:
         """Give the turn away for a while."""
@@ -114,6 +120,7 @@ class Turn:
 class _Ticket:
     """One place in the queue, compared by identity."""
 
-    def __init__(self, program: Hashable) -> None:
+    def __init__(self, program: Hashable, deadline: float) -> None:
         self.program = program
+        self.deadline = deadline
         self.slow = False

@@ -13,15 +13,15 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from math import ceil
-from pathlib import Path
 from typing import Final
+
+from seglam_agents.sandboxes.interpreter import process_times
 
 if sys.platform != "win32":
     import resource
 
 _KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 _IDLE_SECONDS: Final = 3600.0
-_TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 class Watchdog:
@@ -84,8 +84,7 @@ def hold_cpu(process: int | None, seconds: float) -> None:
     if process is None or sys.platform != "linux":
         return
     with suppress(OSError, ValueError, IndexError):
-        # After the name of the program, which may hold anything: times in user and system mode, 12th and 13th.
-        times = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+        computed, _ = process_times(process)
         _, hard = resource.prlimit(process, resource.RLIMIT_CPU)
-        soft = ceil(sum(map(int, times)) / _TICKS + seconds) + 1
+        soft = ceil(computed + seconds) + 1
         resource.prlimit(process, resource.RLIMIT_CPU, (soft, hard))

@@ -216,6 +216,12 @@ class SandboxContract:
         execution = failed(sandbox.run(Program(source, tools=(WEATHER,)), {}))
         assert (execution.kind, execution.reason) == ("deopt", "too hard")
 
+    @pytest.mark.parametrize("reason", ["''", "' \\n'", "reason=''", ""])
+    def test_a_deopt_has_a_reason(self, sandbox: Sandbox, reason: str) -> None:
+        """Whoever reads of it is told that none was given."""
+        execution = failed(sandbox.run(Program(f"def run(): deopt({reason})"), {}))
+        assert (execution.kind, execution.reason) == ("deopt", "no reason given")
+
     def test_host_modules_are_importable(self, sandbox: Sandbox) -> None:
         """Both forms of import work, with positional and named arguments, and values of the module's own."""
         source = (

@@ -12,10 +12,13 @@ from typing import cast
 
 import pytest
 
+from seglam_agents.cache import ReasoningCache
 from seglam_agents.records.errors import SandboxError
+from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Execution, Limits, Program, Returned, ToolCall, ToolResult
+from seglam_agents.sandboxes.choice import SandboxChoice
 from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.testing.e2b_server import E2BServer, Fault
 from seglam_agents.testing.sandbox_contract import CONTRACT_MODULE, WEATHER, assert_alive, failed, returned
@@ -183,6 +186,41 @@ def test_another_process_goes_on_with_the_machine(sandbox: E2BSandbox, server: E
     other = opened(server, machine=sandbox.machine)
     assert_alive(other)
     assert len(server.machines) == 1
+
+
+def test_tenants_share_a_sandbox_and_no_machine(server: E2BServer) -> None:
+    """Two caches of two tenants on one sandbox: a machine each; two agents of one tenant, too."""
+    sandbox = opened(server, machine="gone")
+    tenants = [Scope(tenant="acme"), Scope(tenant="globex"), Scope(tenant="acme", agent="clerk")]
+    parts = [sandbox.within(scope) for scope in tenants]
+    for part in (*parts, *parts):
+        assert_alive(part)
+    assert len({part.machine for part in parts}) == len(server.machines) == 3
+    assert parts == [parts[1].within(scope) for scope in tenants]
+    assert sandbox.spent.machines == 3
+    sandbox.close()
+    assert server.machines == ()
+
+
+def test_what_nobody_named_is_no_tenants(sandbox: E2BSandbox, server: E2BServer) -> None:
+    """A machine on which something ran outside of any cache is given to no scope."""
+    assert_alive(sandbox)
+    part = sandbox.within(Scope(tenant="acme"))
+    assert_alive(part)
+    assert part.machine != sandbox.machine
+
+
+def test_caches_of_two_tenants_run_on_two_machines(server: E2BServer) -> None:
+    """The cache asks for the part of its scope, in a choice as well, and gives it `slots`."""
+    sandbox = E2BSandbox(api_key=server.api_key, api_url=server.url, sandbox_url=server.url)
+    source = "from slots import find\ndef run(text): return find('number', text)"
+    for tenant in ("acme", "globex"):
+        for offered in (sandbox, SandboxChoice(sandbox)):
+            with ReasoningCache(sandbox=offered, tenant=tenant) as cache:
+                assert not cache.sandbox.check(Program(source))
+                assert isinstance(cache.sandbox.run(Program(source), {"text": "12"}), Returned)
+    sandbox.close()
+    assert server.calls.count("POST /v2/sandboxes") == 2
 
 
 def test_a_machine_that_is_gone_is_replaced(server: E2BServer) -> None:

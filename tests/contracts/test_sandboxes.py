@@ -337,6 +337,19 @@ def test_other_machines_have_no_second_sandbox(monkeypatch: pytest.MonkeyPatch) 
         ProcessSandbox().run(Program("def run(): return 1"), {})
 
 
+@pytest.mark.parametrize("holder", ["/usr/bin/uwsgi", "/opt/app/app", ""])
+def test_a_program_that_holds_the_interpreter_is_not_started_again(
+    monkeypatch: pytest.MonkeyPatch, holder: str
+) -> None:
+    """Where `sys.executable` is no Python, the process sandbox says so, and Monty works."""
+    monkeypatch.setattr(sys, "executable", holder)
+    missing = second_sandbox()
+    assert isinstance(missing, Unavailable) and "sys.executable" in missing.reason
+    sandbox = MontySandbox(workers=1)
+    assert_alive(sandbox)
+    sandbox.close()
+
+
 @pytest.mark.parametrize(
     ("line", "advice"),
     [

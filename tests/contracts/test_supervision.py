@@ -17,6 +17,7 @@ from benchmarks.soak import soak
 from seglam_agents.sandboxes.base import Failed, Limits, Program, Returned, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
+from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turns
 from seglam_agents.sandboxes.watchdog import Watchdog
 from seglam_agents.testing.processes import children, descendants
@@ -120,18 +121,25 @@ def test_stopped_workers_cost_no_minute(sandbox: Sandbox, ending: str) -> None:
     assert descendants(os.getpid()) == []
 
 
+ENDINGS = {
+    "killed": "os.kill(os.getpid(), 9)",
+    "left": "os._exit(3)",
+    "another program": "os.execv(sys.executable, [sys.executable, '-c', ''])",
+    "a fork lives on": "os.fork() or [os.close(1), os.close(2), os.read(0, 1), os._exit(0)]; os.kill(os.getpid(), 9)",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 @pytest.mark.parametrize("kind", ["monty", "process"])
-def test_endless_runs_die_with_their_host(kind: str) -> None:
-    """Eight endless runs and a host that is killed: no worker goes on computing."""
+def test_endless_runs_die_with_their_host(kind: str, ending: str) -> None:
+    """Eight runs that may take an hour, and a host that ends: no worker goes on computing, whatever ended it."""
     made_of(kind).close()
-    seconds = 60 if kind == "process" else 1
     script = f"""
-import os, threading, time
-from seglam_agents.sandboxes.base import Limits, Program
+import os, sys, threading
+from seglam_agents.sandboxes.base import Limits, Program, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.testing.sandbox_contract import WEATHER
-from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.testing.processes import descendants
 sandbox = {"MontySandbox" if kind == "monty" else "ProcessSandbox"}(workers=8)
 begun = threading.Barrier(9)
@@ -141,17 +149,118 @@ def call(asked):
 program = Program("def run():\\n    weather('x')\\n    while True: pass", tools=(WEATHER,))
 for _ in range(8):
     threading.Thread(
-        target=lambda: sandbox.run(program, {{}}, call=call, limits=Limits(seconds={seconds})), daemon=True
+        target=lambda: sandbox.run(program, {{}}, call=call, limits=Limits(seconds=3600)), daemon=True
     ).start()
 begun.wait()
+print(*descendants(os.getpid()), flush=True)
+{ending}
+"""
+    # What a fork of the host waits for is this end of its standard input.
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as host:
+        assert host.stdout and host.stderr
+        workers = [int(number) for number in host.stdout.readline().split()]
+        assert len(workers) >= 8, host.stderr.read()
+        for worker in workers:
+            wait_until_gone(worker)
+
+
+def test_workers_are_tied_anew_where_the_lifeline_was_cut() -> None:
+    """The process that waits for the end of the host was killed: another one waits for it after the next run."""
+    script = """
+import os, sys, threading
+from pathlib import Path
+from seglam_agents.sandboxes.base import Limits, Program, ToolResult
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.testing.sandbox_contract import WEATHER
+from seglam_agents.testing.processes import descendants
+sandbox = MontySandbox(workers=2, prepare_ahead=False)
+def lifelines():
+    return [one for one in descendants(os.getpid()) if "_lifeline" in Path(f"/proc/{one}/cmdline").read_text()]
+reached = threading.Event()
+def call(asked):
+    reached.set()
+    return ToolResult(1)
+endless = Program("def run():\\n    weather('x')\\n    while True: pass", tools=(WEATHER,))
+threading.Thread(
+    target=lambda: sandbox.run(endless, {}, call=call, limits=Limits(seconds=3600)), daemon=True
+).start()
+reached.wait()
+(cut,) = lifelines()
+os.kill(cut, 9)
+while Path(f"/proc/{cut}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+    pass
+sandbox.run(Program("def run(): return 1"), {})
+assert lifelines() != [cut]
 print(*descendants(os.getpid()), flush=True)
 os.kill(os.getpid(), 9)
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     workers = [int(number) for number in done.stdout.split()]
-    assert len(workers) >= 8, done.stderr
+    assert workers, done.stderr
     for worker in workers:
         wait_until_gone(worker)
+
+
+@pytest.mark.parametrize("kind", ["monty", "process"])
+def test_a_host_may_ignore_the_ends_of_its_children(kind: str) -> None:
+    """Where SIGCHLD is ignored the kernel keeps no exit codes: runs, killed workers and closing go on as ever."""
+    made_of(kind).close()
+    script = f"""
+import os, signal
+from seglam_agents.sandboxes.base import Failed, Program, Returned
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.sandboxes.process import ProcessSandbox
+from seglam_agents.testing.processes import children
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+sandbox = {"MontySandbox" if kind == "monty" else "ProcessSandbox"}()
+program = Program("def run(x): return x * 2")
+first = [sandbox.run(program, {{"x": n}}) for n in range(3)]
+for child in children(os.getpid()):
+    os.kill(child, 9)
+ends = [sandbox.run(program, {{"x": n}}) for n in range(20)]
+assert all(isinstance(end, Returned) or end.kind == "crash" for end in ends), ends
+sandbox.close()
+print([end.value for end in first], [end.value for end in ends[-5:]], children(os.getpid()))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[0, 2, 4] [30, 32, 34, 36, 38] []", done.stderr
+
+
+@pytest.mark.parametrize("kind", ["monty", "process"])
+def test_a_host_that_takes_sigpipe_as_it_comes_lives_on(kind: str) -> None:
+    """Scripts restore that signal's default; a worker that is killed ends its run there, and not the script."""
+    made_of(kind).close()
+    script = f"""
+import os, signal
+from seglam_agents.sandboxes.base import Failed, Program, Returned, ToolResult
+from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.sandboxes.process import ProcessSandbox
+from seglam_agents.testing.processes import descendants
+from seglam_agents.testing.sandbox_contract import WEATHER
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+sandbox = {"MontySandbox" if kind == "monty" else "ProcessSandbox"}(workers=1)
+def call(asked):
+    for worker in descendants(os.getpid()):
+        os.kill(worker, 9)
+    return ToolResult(1)
+asks = Program("def run(): return weather('x')", tools=(WEATHER,))
+for _ in range(5):
+    sandbox.run(asks, {{}}, call=call)
+    end = sandbox.run(Program("def run(): return 1"), {{}})
+    assert isinstance(end, Returned) or end.kind == "crash", end
+sandbox.close()
+print(signal.SIGPIPE in signal.pthread_sigmask(signal.SIG_BLOCK, set()))
+os.kill(os.getpid(), signal.SIGPIPE)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.strip(), done.returncode) == ("False", -signal.SIGPIPE), done.stderr
 
 
 def test_the_kernel_holds_the_processor_time() -> None:
@@ -219,6 +328,31 @@ class TestTurns:
         assert turns.busy().kind == "busy"
         with turns.turn("b") as later:
             assert later is not None
+
+    def test_the_patience_is_one_whatever_is_waited_for(self) -> None:
+        """What a run waited for its turn, it does not wait once more for a worker."""
+        turns, waits = Turns(1, patience=30.0), threading.Event()
+        left: list[float] = []
+
+        def second() -> None:
+            waits.set()
+            with turns.turn("b") as turn:
+                assert turn is not None
+                left.append(turn.left)
+
+        thread = threading.Thread(target=second)
+        with turns.turn("a"):
+            began = time.monotonic()
+            thread.start()
+            waits.wait()
+            while time.monotonic() == began:
+                pass
+        thread.join()
+        assert left[0] < 30.0
+        spares: Spares[str, str] = Spares(lambda _: "thing", lambda _: None, capacity=1, ahead=0)
+        assert spares.take("a") is None
+        with pytest.raises(BusyError):
+            spares.take("a", patience=0.0)
 
     def test_a_lent_turn_is_taken_by_another(self) -> None:
         """While a program waits for a tool, another computes; afterwards both go on."""

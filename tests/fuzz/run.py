@@ -1,6 +1,7 @@
 """Fuzzes the targets one after the other, guided by coverage; needs atheris (see `make fuzz`).
 
-Finds are written into the corpus of their target, where the ordinary tests run them from then on.
+Finds are written into the corpus of their target, where the ordinary tests run them from then on. What only grew the
+coverage is kept in `.fuzz`, where the next run goes on from it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 CORPUS = Path(__file__).with_name("corpus")
+GROWN = Path(__file__).parents[2] / ".fuzz"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,11 +43,12 @@ def fuzz(name: str, seconds: int) -> int:
         from tests.fuzz.targets import TARGETS
 
     seeds = CORPUS / name
-    with TemporaryDirectory() as grown:
-        options = [f"-max_total_time={seconds}", "-max_len=4000", "-timeout=20", "-rss_limit_mb=3000"]
-        options += [f"-artifact_prefix={seeds}/", "-print_final_stats=1", "-verbosity=0"]
-        atheris.Setup([sys.argv[0], *options, grown, str(seeds)], TARGETS[name])
-        atheris.Fuzz()
+    grown = GROWN / name
+    grown.mkdir(parents=True, exist_ok=True)
+    options = [f"-max_total_time={seconds}", "-max_len=4000", "-timeout=20", "-rss_limit_mb=3000"]
+    options += [f"-artifact_prefix={seeds}/", "-print_final_stats=1", "-verbosity=0"]
+    atheris.Setup([sys.argv[0], *options, str(grown), str(seeds)], TARGETS[name])
+    atheris.Fuzz()
     return 0
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from seglam_agents.records.tools import Tool
-from seglam_agents.sandboxes import keeper as keeper_module
+from seglam_agents.sandboxes import interpreter as interpreter_module
 from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Program, Returned, Sandbox, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
@@ -331,12 +331,12 @@ def test_the_walk_works_where_it_should(jailed: ProcessSandbox) -> None:
 def test_the_attacks_work_without_the_jail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, secret_file: Path) -> None:
     """With the locks taken off, the same attacks succeed: the tests of this file would notice."""
     for name in ("_worker.py", "_program.py"):
-        (tmp_path / name).write_text(Path(keeper_module.__file__).with_name(name).read_text())
+        (tmp_path / name).write_text(Path(interpreter_module.__file__).with_name(name).read_text())
     (tmp_path / "_jail.py").write_text(
         "def address_space(): return 0\ndef syscall_filter(): return None\ndef lock_keeper(): return 0\n"
         "def probe(lock): pass\ndef lock_child(*all): pass\ndef die_with_parent(): pass\n"
     )
-    monkeypatch.setattr(keeper_module, "__file__", str(tmp_path / "keeper.py"))
+    monkeypatch.setattr(interpreter_module, "__file__", str(tmp_path / "interpreter.py"))
     open_door = ProcessSandbox()
     try:
         read = f"{WALK}\ndef run(): return module('builtins').open({str(secret_file)!r}).read()"

@@ -17,6 +17,7 @@ from seglam_agents.models.base import Completion, Message
 from seglam_agents.records.entry import AdmissionReport, Check, Entry, Statistics
 from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance
 from seglam_agents.records.usage import Usage
+from seglam_agents.sandboxes.process import Unavailable, second_sandbox
 from seglam_agents.stores.edge import EdgeStore
 
 ASKED = "Split a bill of $30 among 4 people"
@@ -61,6 +62,29 @@ def document(run: Run) -> Run:
         return json.loads(result.stdout)
 
     return parsed
+
+
+@pytest.fixture
+def sandboxes(store: Path) -> None:
+    """Put a procedure into the store that is for the sandbox `process`."""
+    probe = second_sandbox()
+    if isinstance(probe, Unavailable):
+        pytest.skip(probe.reason)
+    probe.close()
+    mean = entry().procedure.model_copy(
+        update={
+            "id": "0" * 16,
+            "name": "mean",
+            "guard": GuardSource(templates=("mean of {a:number} and {b:number}",)),
+            "body": "import statistics\ndef run(a, b):\n    return statistics.mean([int(a), int(b)])\n",
+            "parameters": (Parameter(name="a", slot="number"), Parameter(name="b", slot="number")),
+            "examples": (Example(text="mean of 2 and 4", answer=3),),
+            "sandbox": "process",
+        }
+    )
+    opened = EdgeStore(store)
+    opened.put(entry().model_copy(update={"procedure": mean}), expected_revision=0)
+    opened.close()
 
 
 def entry(version: int = 1) -> Entry:
@@ -297,6 +321,47 @@ def test_a_bad_context_is_one_line(run: Run, context: str) -> None:
 def test_a_context_reaches_the_guard(document: Run) -> None:
     """A context that the guard does not expect makes it decline."""
     assert document("ask", ASKED, "--context", '{"currency": "EUR"}')["outcome"] == "miss"
+
+
+def test_ask_in_another_sandbox(document: Run, sandboxes: None) -> None:
+    """A body for `process` is a miss in Monty, which says what to name, and a hit where it is named."""
+    missed = document("ask", "mean of 10 and 20")
+    assert missed["kind"] == "sandbox" and "'process'" in missed["reason"], missed
+    for names in ("process", "monty,process", " Monty, PROCESS "):
+        assert document("ask", "mean of 10 and 20", "--sandbox", names)["answer"] == 15
+    for names, stopped in (("monty", True), ("monty,process", False)):
+        stops = document("why", "mean of 10 and 20", "--sandbox", names)["stops"]
+        assert ("sandbox" in [stop["stage"] for stop in stops]) is stopped
+
+
+def test_the_sandbox_from_the_environment(document: Run, sandboxes: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be set once."""
+    monkeypatch.setenv("SEGLAM_SANDBOX", "process")
+    assert document("ask", "mean of 10 and 20")["answer"] == 15
+
+
+def test_packages_for_bodies(document: Run, run: Run, sandboxes: None) -> None:
+    """They are named beside the sandbox; Monty imports none, and says so."""
+    assert document("ask", "mean of 10 and 20", "--sandbox", "process", "--packages", "json, idna")["answer"] == 15
+    missing = run("ask", "mean of 10 and 20", "--sandbox", "process", "--packages", "no_such_package")
+    assert missing.exit_code == 1 and "no_such_package" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--sandbox", "docker"], "no sandbox 'docker': name monty, process, e2b"),
+        (["--sandbox", ""], "no sandbox ''"),
+        (["--sandbox", "process,process"], "twice"),
+        (["--packages", "numpy"], "such as monty,process"),
+    ],
+)
+@pytest.mark.parametrize("command", ["ask", "why"])
+def test_a_sandbox_that_does_not_exist_is_one_line(run: Run, command: str, options: list[str], told: str) -> None:
+    """Whatever is wrong with the name is said before anything is opened."""
+    result = run(command, ASKED, *options)
+    assert result.exit_code == 1
+    assert told in result.stderr and result.stderr.count("\n") == 1
 
 
 def test_why_shows_arguments(run: Run) -> None:

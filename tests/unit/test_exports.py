@@ -58,6 +58,7 @@ def modules() -> list[ModuleType]:
     names = [info.name for info in pkgutil.walk_packages(seglam_agents.__path__, "seglam_agents.")]
     left_out = (
         "._worker",
+        "._lifeline",
         "._jail",
         "._remote",
         "._program",

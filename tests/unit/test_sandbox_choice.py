@@ -77,6 +77,41 @@ def test_two_of_one_name_are_refused() -> None:
         SandboxChoice(MontySandbox(), MontySandbox())
 
 
+def made_by_users() -> dict[str, Sandbox]:
+    """Return sandboxes as a user makes them: nobody thinks of `slots`."""
+    made: dict[str, Sandbox] = {"monty": MontySandbox(workers=2), "process": ProcessSandbox(workers=2)}
+    return {**made, "choice": SandboxChoice(MontySandbox(workers=2), ProcessSandbox(workers=2))}
+
+
+@pytest.mark.parametrize("kind", ["monty", "process", "choice"])
+def test_a_sandbox_that_a_user_makes_gets_slots_from_the_cache(kind: str) -> None:
+    """Also where sessions without them were made ahead already."""
+    probe = second_sandbox()
+    if isinstance(probe, Unavailable):
+        pytest.skip(probe.reason)
+    probe.close()
+    sandbox = made_by_users()[kind]
+    program = Program("from slots import find\ndef run(text): return len(find('number', text))")
+    for _ in range(3):
+        assert isinstance(sandbox.run(Program("def run(): return 1"), {}), Returned)
+        assert isinstance(sandbox.run(program, {"text": "1 and 2"}), Failed)
+    with ReasoningCache(sandbox=sandbox, second_sandbox=None) as cache:
+        assert not cache.sandbox.check(program)
+        for _ in range(5):
+            execution = cache.sandbox.run(program, {"text": "1 and 2"})
+            assert isinstance(execution, Returned) and execution.value == 2, execution
+    sandbox.close()
+
+
+def test_a_module_of_the_users_own_stays() -> None:
+    """Whoever brings `slots` keeps his."""
+    sandbox = MontySandbox(workers=1, modules=[HostModule("slots", {"mine": lambda: 7})])
+    with ReasoningCache(sandbox=sandbox, second_sandbox=None) as cache:
+        execution = cache.sandbox.run(Program("from slots import mine\ndef run(): return mine()"), {})
+    sandbox.close()
+    assert isinstance(execution, Returned) and execution.value == 7
+
+
 SPREAD = '''"""The mean of some numbers."""
 TEMPLATES = ["mean of {a:number} and {b:number}"]
 EXPECTED = [3]
