@@ -396,7 +396,7 @@ def _meant(value: Value, raw: str, text: NormalText, notation: Notation | None) 
     if value is None or text.made_up:
         return value
     if notation is not None:
-        return notation.own(raw, value)
+        return notation.own(raw, value, text)
     counted = not isinstance(value, str) and is_doubtful(raw, text)
     return None if counted else value
 
