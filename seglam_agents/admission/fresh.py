@@ -7,7 +7,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seglam_agents.admission.case import Case, arguments_of, verdict
@@ -32,6 +32,9 @@ MUTATED_REQUESTS = 3
 EFFECTS = 12
 """Samples whose words are exchanged for those of others."""
 _WORDY = ("choice", "noun", "phrase", "title", "word", "text", "name", "person", "quoted")
+_AMOUNTS = ("number", "count", "ordinal", "fraction", "multiple", "percent", "money", "quantity", "duration")
+_OPEN = ("noun", "phrase", "title", "word", "text", "name", "person")
+_UNKNOWN = ("Purple", "Umbrella", "Xylophones", "Gravel pit")
 TIMES_NOTHING = 50
 """How many times as long as a body that does nothing a body may take on a machine that is busy."""
 
@@ -75,13 +78,19 @@ def check_foreign(case: Case) -> Check:
     shuffled = [text for request in given for text in _shuffled(request.text, rng)]
     contexts = {json.dumps(request.context, sort_keys=True): request.context for request in given}
     own = {normalise(text).text.casefold() for text in own}
-    foreign = [text for text in (*wordings.FOREIGN, *shuffled) if normalise(text).text.casefold() not in own]
+    foreign = [text for text in (*wordings.FOREIGN, *_odd(), *shuffled) if normalise(text).text.casefold() not in own]
     problems = [
         f"{text!r} has nothing to do with the kind, and is accepted: account for every word of the request"
         for text in foreign
         if any(isinstance(case.loaded.guard.match(normalise(text), context), Accepted) for context in contexts.values())
     ]
     return verdict("foreign", problems, len(foreign))
+
+
+def _odd() -> Iterator[str]:
+    """Yield texts of every length, that no request looks like."""
+    whole = " ".join(wordings.FOREIGN)
+    yield from ("a", "?!", "1 2 3", "100", whole[:100], whole[:200], whole[:400], whole, 4 * whole)
 
 
 def _shuffled(text: str, rng: random.Random) -> list[str]:
@@ -192,17 +201,43 @@ def check_answers(case: Case, runs: Sequence[Run]) -> Check:
 def check_effects(case: Case, runs: Sequence[Run]) -> Check:
     """A word that `run` looks at changes what is answered: looking alone is no use, and opens the slot to anything."""
     procedure = case.candidate.procedure
-    words = [p.name for p in procedure.parameters if p.source == "text" and p.slot.partition("(")[0] in _WORDY]
-    looked = [name for name in words if name in case.loaded.reads]
+    texts = {p.name: p.slot for p in procedure.parameters if p.source == "text" and p.name in case.loaded.reads}
+    looked = [name for name, kind in texts.items() if kind.partition("(")[0] in (*_WORDY, *_AMOUNTS)]
     if procedure.tools or procedure.guard.code or not looked:
-        return Check(name="effects", verdict="skipped", evidence="no slot for words is looked at, or tools are called")
+        return Check(name="effects", verdict="skipped", evidence="no such slot is looked at, or tools are called")
     bound = [run.sample.arguments for run in runs] + _known_arguments(case)
     problems = [
         f"nothing depends on `{name}`, though `run` looks at it: leave it out of `run`, or spell the words out"
         for name in looked
         if not _changes_something(case, name, [given for given in bound if given.get(name) is not None])
     ]
+    problems += [
+        f"`{name}` decides what is answered, and words that `run` does not know are answered like one that it knows: "
+        f"capture it as `{{{name}:choice({option}|…)}}`, or `deopt`"
+        for name in looked
+        if texts[name] in _OPEN and (option := _known_option(case, name)) is not None
+    ]
     return verdict("effects", problems, len(looked))
+
+
+def _known_option(case: Case, name: str) -> str | None:
+    """Return a text of the body that is answered for itself, where all words that it does not know are one to it."""
+    for given in _known_arguments(case):
+        if given.get(name) is None:
+            continue
+        others = [_answered(case, given, name, word) for word in _UNKNOWN]
+        if any(other is None or not same(other.answer, others[0] and others[0].answer) for other in others):
+            continue
+        for text in _texts_of(case.candidate.procedure.body):
+            known = _answered(case, given, name, text)
+            if text and (known is None or (others[0] and not same(known.answer, others[0].answer))):
+                return text
+    return None
+
+
+def _answered(case: Case, given: Mapping[str, Value], name: str, value: str) -> Final | None:
+    action = case.executor.next_action(case.loaded, {**given, name: value})
+    return action if isinstance(action, Final) else None
 
 
 def _known_arguments(case: Case) -> list[Mapping[str, Value]]:

@@ -52,9 +52,9 @@ def _set(words: str) -> frozenset[str]:
 
 _EAST_ASIAN = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 _SYMBOLS = _set(
-    "kg kgs mg lb lbs oz km kms cm mm ft yd mi ml cl dl ha hr hrs min mins sec secs ms mph kph kmh kwh kcal kj wh gb mb tb kb"
-    " mn bn usd eur gbp jpy inr cad aud nzd chf cny sek nok dkk pln brl mxn krw hkd sgd zar euro euros percent cent"
-    " cents billion billions trillion million millions dollar dollars peso pesos yen plus minus"
+    "kg kgs mg lb lbs oz km kms cm mm ft yd mi ml cl dl ha hr hrs min mins sec secs ms mph kph kmh kwh kcal kj wh gb mb"
+    " tb kb mn bn usd eur gbp jpy inr cad aud nzd chf cny sek nok dkk pln brl mxn krw hkd sgd zar euro euros percent"
+    " cent cents billion billions trillion million millions dollar dollars peso pesos yen plus minus"
 )
 """What stands in amounts, whatever the language around them is."""
 _ENGLISH = _set(
@@ -94,9 +94,9 @@ _FOREIGN = _set(
     "der das die den dem und von für ist eine einen einer ein wie viel viele sind durch mit auf zu nicht bitte"
     " ich wir mal mir mich uns sie er aus bei nach um an am im oder aber noch nur mehr als wenn wird werden kostet"
     " kosten macht geteilt teile rechne nimm kaufe zahle bestelle runde halbiere verdopple addiere ziehe gib was"
-    " ergibt überweise el los las del la lo por para una uno un es son cuánto cuántos cuanto cuantos cuesta cuestan entre le"
-    " les al con sin más menos que qué cómo como está en su mi tu se no sí ya pero muy paga compra suma"
-    " resta des et du de pour avec est sont combien par je ce cette ces il elle nous vous ils sur dans au aux ou"
+    " ergibt überweise el los las del la lo por para una uno un es son cuánto cuántos cuanto cuantos cuesta"
+    " cuestan entre le les al con sin más menos que qué cómo como está en su mi tu se no sí ya pero muy paga compra"
+    " suma resta des et du de pour avec est sont combien par je ce cette ces il elle nous vous ils sur dans au aux ou"
     " mais plus moins fois sans quel quelle donne fait coûte coute chaque gli di della dei delle è sono quanto"
     " quanti quante tra fra per più meno come che non nel nella ogni fa os uma dos são quantos quantas cada dá à"
     " ao het een van voor met hoeveel zijn wat door aan op tel deel betaal niet meer ook naar bij och är för av"
