@@ -24,11 +24,14 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value, same
 from seglam_agents.sandboxes.base import Program
 from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.loading import Loaded
 
 MUTATED_REQUESTS = 3
 """Known requests that are mutated: further ones of the same templates find the same."""
 
 
+OPINIONS = 3
+"""How often a second sandbox is asked that is short of time on a busy machine."""
 EFFECTS = 12
 """Samples whose words are exchanged for those of others."""
 _WORDY = ("choice", "noun", "phrase", "title", "word", "text", "name", "person", "quoted")
@@ -167,16 +170,27 @@ def check_second(case: Case, runs: Sequence[Run]) -> Check:
     loaded = replace(case.loaded, program=program, missing="")
     problems: list[str] = []
     try:
-        answers = [other.next_action(loaded, run.sample.arguments, now=case.clock()) for run in runs]
+        answers = [_opinion(other, loaded, run, case) for run in runs]
     except SandboxError as error:
         return Check(name="second sandbox", verdict="skipped", evidence=str(error))
+    if all(theirs is None for theirs in answers):
+        return Check(name="second sandbox", verdict="skipped", evidence=f"{case.second.name} had no time for it")
     for run, theirs in zip(runs, answers, strict=True):
-        if not _alike(_outcome(theirs), _outcome(run.action)):
+        if theirs is not None and not _alike(_outcome(theirs), _outcome(run.action)):
             problems.append(
                 f"for {run.sample.text!r}: {ours} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}: "
                 "write it more plainly, without what interpreters do differently (order of sets, formatting of floats)"
             )
     return verdict("second sandbox", problems, len(runs))
+
+
+def _opinion(other: Executor, loaded: Loaded, run: Run, case: Case) -> object | None:
+    """Return what another sandbox does; None where it had no time, which says nothing about the body."""
+    for _ in range(OPINIONS):
+        action = other.next_action(loaded, run.sample.arguments, now=case.clock())
+        if not (isinstance(action, GiveUp) and action.kind in ("busy", "limit")):
+            return action
+    return None
 
 
 def check_answers(case: Case, runs: Sequence[Run]) -> Check:

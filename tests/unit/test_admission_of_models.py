@@ -276,6 +276,39 @@ def test_a_word_that_is_computed_with_may_be_any(sandbox: MontySandbox) -> None:
     assert failures(sandbox, item) == {}
 
 
+@pytest.mark.parametrize(
+    "thing",
+    [
+        "till receipt", "written examination", "yard", "closing cost", "front yards", "minute hands", "used books",
+        "foot pumps", "pound cakes", "second-hand cars", "left shoes", "round tables",
+    ],
+)  # fmt: skip
+def test_what_is_called_so_is_a_thing(sandbox: MontySandbox, thing: str) -> None:
+    """The name of a thing may hold a word that else counts, compares or says when."""
+    template, body = "Each {what:noun} costs {n:count} coins. How much do {k:count} of them cost", "n * k"
+    cache, _ = opened(
+        sandbox,
+        [f"```python\nTEMPLATES = [{template!r}]\nEXPECTED = [35]\n\n\ndef run(n, k):\n    return {body}\n```"],
+        attacker=False,
+    )
+    with cache:
+        learned = cache.learn("Each lamp costs 5 coins. How much do 7 of them cost", answer=35)
+        assert learned.status == "admitted", learned.reason
+        found = cache.lookup(f"Each {thing} costs 6 coins. How much do 7 of them cost")
+        assert isinstance(found, Hit) and found.answer == 42
+
+
+def test_a_number_cuts_no_unit(sandbox: MontySandbox) -> None:
+    """The text "2kg" is two kilograms, and not two thousand of grams."""
+    template = "Scale {amount:number}{u:unit} of flour by {n:count}"
+    body = "def run(amount, u, n):\n    return f'{amount * n} {u}'\n"
+    reply = f"```python\nTEMPLATES = [{template!r}]\nEXPECTED = ['360 gram']\n\n\n{body}```"
+    with opened(sandbox, [reply], attacker=False)[0] as cache:
+        assert cache.learn("Scale 120g of flour by 3", answer="360 gram").status == "admitted"
+        found = cache.lookup("Scale 2kg of flour by 3")
+        assert isinstance(found, Hit) and found.answer == "6 kilogram"
+
+
 # --- widenings -------------------------------------------------------------------------------------------------------
 
 WIDER = "Share {total:number} coins among {n:count} people"
