@@ -58,8 +58,16 @@ def _number(said: Said, name: str) -> int:
     return value
 
 
-def _computed(compute: Callable[..., Answer], *names: str) -> Right:
-    return lambda said: compute(*(_number(said, name) for name in names))
+def _one(compute: Callable[[int], Answer], name: str) -> Right:
+    return lambda said: compute(_number(said, name))
+
+
+def _two(compute: Callable[[int, int], Answer], first: str, second: str) -> Right:
+    return lambda said: compute(_number(said, first), _number(said, second))
+
+
+def _three(compute: Callable[[int, int, int], Answer], first: str, second: str, third: str) -> Right:
+    return lambda said: compute(_number(said, first), _number(said, second), _number(said, third))
 
 
 def _words(place: str, right: Right | None, words: str) -> list[tuple[str, str, Right | None]]:
@@ -71,11 +79,11 @@ def _area(a: int, b: int) -> int:
     return a * b
 
 
-_n = _computed(lambda n: n, "n")
-_less = _computed(lambda n, k: n - k, "n", "k")
-_more = _computed(lambda n, k: n + k, "n", "k")
-_fuel = _computed(lambda n, c, p: round(n * c * p / 100, 2), "n", "c", "p")
-_both_ways = _computed(lambda n, c, p: round(2 * n * c * p / 100, 2), "n", "c", "p")
+_n = _one(lambda n: n, "n")
+_less = _two(lambda n, k: n - k, "n", "k")
+_more = _two(lambda n, k: n + k, "n", "k")
+_fuel = _three(lambda n, c, p: round(n * c * p / 100, 2), "n", "c", "p")
+_both_ways = _three(lambda n, c, p: round(2 * n * c * p / 100, 2), "n", "c", "p")
 
 KINDS: tuple[LooseKind, ...] = (
     LooseKind(
@@ -108,9 +116,9 @@ KINDS: tuple[LooseKind, ...] = (
         "A {shape} garden is {a} m long and {b} m wide. How many square meters does it have?",
         {"shape": "rectangular", "a": 12, "b": 8},
         ({"a": 30, "b": 14}, {"a": 9, "b": 7}, {"shape": "rectangular", "a": 25, "b": 6}),
-        _computed(_area, "a", "b"),
+        _two(_area, "a", "b"),
         [
-            *_words("shape", _computed(lambda a, b: a * b / 2, "a", "b"), "triangular"),
+            *_words("shape", _two(lambda a, b: a * b / 2, "a", "b"), "triangular"),
             *_words(
                 "shape", None, "round | oval | circular | elliptical | L-shaped | irregular | kidney-shaped | hexagonal"
                 " | half-round | crescent-shaped | star-shaped",
@@ -122,13 +130,13 @@ KINDS: tuple[LooseKind, ...] = (
         "There are {n} {first} and {k} {second} in a yard. How many legs are there in the yard?",
         {"n": 6, "first": "chickens", "k": 3, "second": "cows"},
         ({"n": 11, "k": 2}, {"n": 7, "k": 9}, {"n": 15, "k": 4}),
-        _computed(lambda n, k: 2 * n + 4 * k, "n", "k"),
+        _two(lambda n, k: 2 * n + 4 * k, "n", "k"),
         [
-            *_words("first", _computed(lambda n, k: 8 * n + 4 * k, "n", "k"), "spiders"),
-            *_words("first", _computed(lambda n, k: 6 * n + 4 * k, "n", "k"), "ants | beetles"),
-            *_words("first", _computed(lambda n, k: 4 * n + 4 * k, "n", "k"), "horses | goats | dogs"),
-            *_words("first", _computed(lambda n, k: 4 * k, "n", "k"), "snakes | worms"),
-            *_words("second", _computed(lambda n, k: 2 * n + 2 * k, "n", "k"), "ducks | farmers"),
+            *_words("first", _two(lambda n, k: 8 * n + 4 * k, "n", "k"), "spiders"),
+            *_words("first", _two(lambda n, k: 6 * n + 4 * k, "n", "k"), "ants | beetles"),
+            *_words("first", _two(lambda n, k: 4 * n + 4 * k, "n", "k"), "horses | goats | dogs"),
+            *_words("first", _two(lambda n, k: 4 * k, "n", "k"), "snakes | worms"),
+            *_words("second", _two(lambda n, k: 2 * n + 2 * k, "n", "k"), "ducks | farmers"),
             *_words("second", None, "stools | tripods"),
         ],
     ),
@@ -150,7 +158,7 @@ KINDS: tuple[LooseKind, ...] = (
         "How many litres are in the tank after 5 minutes?",
         {"n": 900, "does": "drains", "k": 20},
         ({"n": 700, "k": 10}, {"n": 450, "k": 33}, {"n": 1000, "does": "removes", "k": 50}),
-        _computed(lambda n, k: n - 5 * k, "n", "k"),
+        _two(lambda n, k: n - 5 * k, "n", "k"),
         [
             *_words(
                 "does", _n, "filters | circulates | heats | cleans | measures | cools | stirs | recirculates | aerates"
@@ -192,7 +200,7 @@ KINDS: tuple[LooseKind, ...] = (
             {"who": "Raj", "n": 3},
             {"n": 12, "first": "stamps", "second": "cards"},
         ),
-        _computed(lambda n, k: 2 * n + 3 * k, "n", "k"),
+        _two(lambda n, k: 2 * n + 3 * k, "n", "k"),
         [
             *_words("who", None, "Nobody | Everyone | Neither | Each sister | Half the class"),
             *_words("first", None, "free pens | returned pens | refunded pens | half-price pens"),
@@ -204,9 +212,9 @@ KINDS: tuple[LooseKind, ...] = (
         "A recipe for 4 people needs {n} grams of {food}. How many grams of {food} are needed for {k} people?",
         {"n": 200, "food": "flour", "k": 10},
         ({"n": 120, "food": "sugar"}, {"n": 80, "k": 6}, {"n": 500, "food": "red lentils", "k": 7}),
-        _computed(lambda n, k: n * k / 4, "n", "k"),
+        _two(lambda n, k: n * k / 4, "n", "k"),
         [
-            *_words("food", _computed(lambda n, k: n * k, "n", "k"), "flour each | flour apiece"),
+            *_words("food", _two(lambda n, k: n * k, "n", "k"), "flour each | flour apiece"),
             *_words(
                 "food", None, "flour twice | optional flour | leftover flour | flour at most | spare flour"
                 " | flour daily"
@@ -233,9 +241,9 @@ KINDS: tuple[LooseKind, ...] = (
         "{who} reads {n} pages of {book} a day. How many pages does {who} read in {k} days?",
         {"who": "Mia", "n": 12, "book": "a novel", "k": 9},
         ({"n": 30, "k": 4}, {"who": "Jon", "n": 7, "book": "a diary"}, {"n": 15, "k": 21}),
-        _computed(lambda n, k: n * k, "n", "k"),
+        _two(lambda n, k: n * k, "n", "k"),
         [
-            *_words("book", _computed(lambda n, k: 2 * n * k, "n", "k"), "each of two novels"),
+            *_words("book", _two(lambda n, k: 2 * n * k, "n", "k"), "each of two novels"),
             *_words(
                 "book", None, "a novel twice | every novel | both novels | a novel weekdays | half a novel"
                 " | novels each"
@@ -249,7 +257,7 @@ KINDS: tuple[LooseKind, ...] = (
         "A {item} costs {n} dollars. The price is reduced by {k} percent. How many dollars does it cost now?",
         {"item": "shirt", "n": 80, "k": 25},
         ({"item": "lamp", "n": 40, "k": 10}, {"n": 120, "k": 50}, {"item": "red bicycle", "n": 300}),
-        _computed(lambda n, k: n * (100 - k) / 100, "n", "k"),
+        _two(lambda n, k: n * (100 - k) / 100, "n", "k"),
         [
             *_words(
                 "item", None, "shirt before tax | shirt plus shipping | ticket each way | shirt per day"
@@ -265,10 +273,10 @@ KINDS: tuple[LooseKind, ...] = (
         "A {thing} of {n} meters has a post every {k} meters, and one at its very beginning. How many posts are there?",
         {"thing": "straight fence", "n": 60, "k": 5},
         ({"n": 100, "k": 4}, {"thing": "garden path", "n": 42, "k": 6}, {"n": 81, "k": 9}),
-        _computed(lambda n, k: n // k + 1, "n", "k"),
+        _two(lambda n, k: n // k + 1, "n", "k"),
         [
             *_words(
-                "thing", _computed(lambda n, k: n // k, "n", "k"), "closed fence | ring road | round fence"
+                "thing", _two(lambda n, k: n // k, "n", "k"), "closed fence | ring road | round fence"
                 " | circular path"
                 " | loop | square fence | race track | closed loop | running track | triangular fence | circle | ring",
             ),
@@ -279,9 +287,9 @@ KINDS: tuple[LooseKind, ...] = (
         "{who} earns {n} dollars {per} and works {k} hours. How many dollars does {who} earn?",
         {"who": "Eli", "n": 15, "per": "an hour", "k": 8},
         ({"n": 22, "k": 5}, {"who": "Noa", "n": 30}, {"n": 18, "k": 40}),
-        _computed(lambda n, k: n * k, "n", "k"),
+        _two(lambda n, k: n * k, "n", "k"),
         [
-            *_words("per", _computed(lambda n, k: 2 * n * k, "n", "k"), "a half hour | every half hour"),
+            *_words("per", _two(lambda n, k: 2 * n * k, "n", "k"), "a half hour | every half hour"),
             *_words(
                 "per", None, "a day | a shift | a week | an article | per client | before tax | a month"
                 " | a visit | each"
@@ -294,7 +302,7 @@ KINDS: tuple[LooseKind, ...] = (
         "{n} {things} are packed into boxes of {k}. How many boxes are needed?",
         {"n": 50, "things": "books", "k": 8},
         ({"n": 33, "k": 5}, {"n": 100, "things": "jars", "k": 12}, {"n": 17, "things": "toy cars", "k": 4}),
-        _computed(lambda n, k: -(-n // k), "n", "k"),
+        _two(lambda n, k: -(-n // k), "n", "k"),
         [
             *_words(
                 "things", None, "dozens of eggs | litres of milk | kilos of flour | pairs of socks | tons of sand"
@@ -309,9 +317,9 @@ KINDS: tuple[LooseKind, ...] = (
         "How many dollars of interest are there after 2 years?",
         {"who": "Sam", "n": 500, "account": "simple-interest account", "k": 4},
         ({"n": 1000, "k": 3}, {"who": "Ada", "n": 250}, {"n": 800, "k": 5}),
-        _computed(lambda n, k: n * k * 2 / 100, "n", "k"),
+        _two(lambda n, k: n * k * 2 / 100, "n", "k"),
         [
-            *_words("account", _computed(lambda n, k: round(n * ((1 + k / 100) ** 2 - 1), 2), "n", "k"),
+            *_words("account", _two(lambda n, k: round(n * ((1 + k / 100) ** 2 - 1), 2), "n", "k"),
                     "compound-interest account | compounding account"),
             *_words(
                 "account", None, "mattress | closed account | loan | shared account | savings account | frozen account"
@@ -338,10 +346,10 @@ KINDS: tuple[LooseKind, ...] = (
         "A farm has {n} {first} and twice as many {second}. How many {asked} does the farm have?",
         {"n": 13, "first": "sheep", "second": "goats", "asked": "goats"},
         ({"n": 21}, {"n": 8, "second": "hens", "asked": "hens"}, {"n": 40, "first": "cows"}),
-        _computed(lambda n: 2 * n, "n"),
+        _one(lambda n: 2 * n, "n"),
         [
             *_words("asked", _n, "sheep"),
-            *_words("asked", _computed(lambda n: 3 * n, "n"), "animals | sheep and goats"),
+            *_words("asked", _one(lambda n: 3 * n, "n"), "animals | sheep and goats"),
             *_words("asked", None, "lambs | kids | horns | farmers | young goats | black goats | male goats | wool"),
             *_words("second", None, "days | acres"),
         ],
@@ -351,9 +359,9 @@ KINDS: tuple[LooseKind, ...] = (
         "{who} {does} {n} dollars every month. How many dollars more does {who} have after {k} months?",
         {"who": "Zoe", "does": "saves", "n": 45, "k": 6},
         ({"n": 100, "k": 3}, {"who": "Finn", "n": 20, "k": 12}, {"n": 75, "k": 8}),
-        _computed(lambda n, k: n * k, "n", "k"),
+        _two(lambda n, k: n * k, "n", "k"),
         [
-            *_words("does", _computed(lambda n, k: -n * k, "n", "k"), "spends | loses | wastes"),
+            *_words("does", _two(lambda n, k: -n * k, "n", "k"), "spends | loses | wastes"),
             *_words("does", None, "wants | lends | invests | borrows | owes | needs | bets | counts | hopes for"),
         ],
     ),
@@ -400,7 +408,7 @@ KINDS: tuple[LooseKind, ...] = (
         "A school has {n} classes with {k} {who} each. How many {asked} does the school have?",
         {"n": 12, "k": 25, "who": "children", "asked": "children"},
         ({"n": 9, "k": 30}, {"n": 20, "k": 18}, {"n": 15, "who": "pupils", "asked": "pupils"}),
-        _computed(lambda n, k: n * k, "n", "k"),
+        _two(lambda n, k: n * k, "n", "k"),
         [
             *_words("asked", _n, "classes | groups of children"),
             *_words(

@@ -7,7 +7,7 @@ another answer, or another call, shows that a word was noticed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from seglam_agents.admission.case import MAX_EVIDENCE, Case, verdict
 from seglam_agents.guards.guard import Accepted
@@ -64,7 +64,7 @@ def _misread(case: Case) -> Iterator[str]:
 def _numbers(case: Case, text: str, context: dict[str, Json]) -> dict[str, Value]:
     """Return the numbers that a guard binds."""
     judgement = case.loaded.guard.match(normalise(text), context)
-    arguments = judgement.arguments if isinstance(judgement, Accepted) else {}
+    arguments: Mapping[str, Value] = judgement.arguments if isinstance(judgement, Accepted) else {}
     return {k: v for k, v in arguments.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
 
