@@ -11,6 +11,7 @@ COMMANDS = {
     "traces": "learn from the runs of office requests, without any model",
     "planted": "learn from random policies whose truth is known, and judge every fresh hit",
     "perturb": "change the requests of procedures, and count which changes they do not notice",
+    "attack": "learn kinds with and without the attacker, and count what each takes wrongly",
     "text2sql": "send questions for a database through a text-to-SQL engine of LlamaIndex",
     "soak": "send runs of every temper through a sandbox from many threads, and look what is left",
     "prepare": "turn a public data set into the files that `stream` reads",

@@ -7,7 +7,7 @@ another answer, or another call, shows that a word was noticed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from seglam_agents.admission.case import MAX_EVIDENCE, Case, verdict
 from seglam_agents.guards.guard import Accepted
@@ -42,7 +42,30 @@ def check_accounting(case: Case) -> Check:
                     f"{text!r} ({change}) is accepted, and nothing else is done than before: match the whole text with "
                     "one pattern, without cutting, replacing or skipping any of it"
                 )
-    return verdict("accounting", problems, tried)
+    found = list(_misread(case))
+    return verdict("accounting", [*found[:2], *problems][:MAX_EVIDENCE], tried + len(found))
+
+
+def _misread(case: Case) -> Iterator[str]:
+    """Yield what is wrong where a guard reads an amount from what is none, as from "no" or "84,5"."""
+    for known in case.candidate.known[-TRIED:]:
+        before = _numbers(case, known.request.text, known.request.context)
+        for match in re.finditer(_NUMBER, known.request.text):
+            for form in _NO_NUMBERS if not case.locale else _NO_NUMBERS[:-2]:
+                text = known.request.text[: match.start()] + form.format(match[0]) + known.request.text[match.end() :]
+                after = _numbers(case, text, known.request.context)
+                if before and after and before.keys() == after.keys() and before != after:
+                    yield (
+                        f"{text!r} is accepted, and a number read from {form.format(match[0])!r}: "
+                        "read numbers by `from slots import parse`"
+                    )
+
+
+def _numbers(case: Case, text: str, context: dict[str, Json]) -> dict[str, Value]:
+    """Return the numbers that a guard binds."""
+    judgement = case.loaded.guard.match(normalise(text), context)
+    arguments: Mapping[str, Value] = judgement.arguments if isinstance(judgement, Accepted) else {}
+    return {k: v for k, v in arguments.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
 
 def changes(text: str) -> Iterator[tuple[str, str]]:
@@ -62,7 +85,7 @@ def changes(text: str) -> Iterator[tuple[str, str]]:
         yield f"before: {clause!r}", f"{clause[0].upper()}{clause[1:]}, {text[:1].lower()}{text[1:]}"
     for frame in _FRAMES:
         yield f"framed by {frame!r}", frame.format(text[:1].lower() + text[1:])
-    for match in re.finditer(r"(?<![\w.,])\d+(?![\w.,]\w)", text):
+    for match in re.finditer(_NUMBER, text):
         for form in _AT_NUMBERS:
             yield f"{match[0]!r} as {form!r}", text[: match.start()] + form.format(match[0]) + text[match.end() :]
 
@@ -93,6 +116,9 @@ def _alike(before: object, after: object) -> bool:
     return before == after or same(before, after)
 
 
+_NUMBER = r"(?<![\w.,])\d+(?![\w.,]\w)"
+_NO_NUMBERS = ("no", "some", "xq", "several", "{}.5.5", "{},5", "{},55")
+"""What no number is; the last ones are, in some locales."""
 _WORDS = (
     "only", "not", "instead", "also", "again", "tomorrow", "nearly", "boldly", "twice", "maybe", "old", "nobody",
     "half", "каждый", "不", "nicht", "xq", "don't", "never", "on Monday", "next week", "tonight", "without me",

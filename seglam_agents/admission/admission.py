@@ -32,8 +32,10 @@ from seglam_agents.admission.replay import (
 )
 from seglam_agents.admission.source import (
     check_alternatives,
+    check_amounts,
     check_constants,
     check_dialect,
+    check_memory,
     check_open_words,
     check_types,
     check_units,
@@ -198,8 +200,10 @@ _STATIC = (
     check_dialect,
     check_types,
     check_alternatives,
+    check_amounts,
     check_open_words,
     check_constants,
+    check_memory,
     check_subject,
     check_units,
 )

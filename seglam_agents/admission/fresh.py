@@ -7,7 +7,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from seglam_agents.admission.case import Case, arguments_of, verdict
@@ -24,14 +24,20 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value, same
 from seglam_agents.sandboxes.base import Program
 from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.loading import Loaded
 
 MUTATED_REQUESTS = 3
 """Known requests that are mutated: further ones of the same templates find the same."""
 
 
+OPINIONS = 3
+"""How often a second sandbox is asked that is short of time on a busy machine."""
 EFFECTS = 12
 """Samples whose words are exchanged for those of others."""
 _WORDY = ("choice", "noun", "phrase", "title", "word", "text", "name", "person", "quoted")
+_AMOUNTS = ("number", "count", "ordinal", "fraction", "multiple", "percent", "money", "quantity", "duration")
+_OPEN = ("noun", "phrase", "title", "word", "text", "name", "person")
+_UNKNOWN = ("Purple", "Umbrella", "Xylophones", "Gravel pit")
 TIMES_NOTHING = 50
 """How many times as long as a body that does nothing a body may take on a machine that is busy."""
 
@@ -75,13 +81,19 @@ def check_foreign(case: Case) -> Check:
     shuffled = [text for request in given for text in _shuffled(request.text, rng)]
     contexts = {json.dumps(request.context, sort_keys=True): request.context for request in given}
     own = {normalise(text).text.casefold() for text in own}
-    foreign = [text for text in (*wordings.FOREIGN, *shuffled) if normalise(text).text.casefold() not in own]
+    foreign = [text for text in (*wordings.FOREIGN, *_odd(), *shuffled) if normalise(text).text.casefold() not in own]
     problems = [
         f"{text!r} has nothing to do with the kind, and is accepted: account for every word of the request"
         for text in foreign
         if any(isinstance(case.loaded.guard.match(normalise(text), context), Accepted) for context in contexts.values())
     ]
     return verdict("foreign", problems, len(foreign))
+
+
+def _odd() -> Iterator[str]:
+    """Yield texts of every length, that no request looks like."""
+    whole = " ".join(wordings.FOREIGN)
+    yield from ("a", "?!", "1 2 3", "100", whole[:100], whole[:200], whole[:400], whole, 4 * whole)
 
 
 def _shuffled(text: str, rng: random.Random) -> list[str]:
@@ -158,16 +170,27 @@ def check_second(case: Case, runs: Sequence[Run]) -> Check:
     loaded = replace(case.loaded, program=program, missing="")
     problems: list[str] = []
     try:
-        answers = [other.next_action(loaded, run.sample.arguments, now=case.clock()) for run in runs]
+        answers = [_opinion(other, loaded, run, case) for run in runs]
     except SandboxError as error:
         return Check(name="second sandbox", verdict="skipped", evidence=str(error))
+    if all(theirs is None for theirs in answers):
+        return Check(name="second sandbox", verdict="skipped", evidence=f"{case.second.name} had no time for it")
     for run, theirs in zip(runs, answers, strict=True):
-        if not _alike(_outcome(theirs), _outcome(run.action)):
+        if theirs is not None and not _alike(_outcome(theirs), _outcome(run.action)):
             problems.append(
                 f"for {run.sample.text!r}: {ours} gives {_outcome(run.action)}, {case.second.name} {_outcome(theirs)}: "
                 "write it more plainly, without what interpreters do differently (order of sets, formatting of floats)"
             )
     return verdict("second sandbox", problems, len(runs))
+
+
+def _opinion(other: Executor, loaded: Loaded, run: Run, case: Case) -> object | None:
+    """Return what another sandbox does; None where it had no time, which says nothing about the body."""
+    for _ in range(OPINIONS):
+        action = other.next_action(loaded, run.sample.arguments, now=case.clock())
+        if not (isinstance(action, GiveUp) and action.kind in ("busy", "limit")):
+            return action
+    return None
 
 
 def check_answers(case: Case, runs: Sequence[Run]) -> Check:
@@ -192,17 +215,43 @@ def check_answers(case: Case, runs: Sequence[Run]) -> Check:
 def check_effects(case: Case, runs: Sequence[Run]) -> Check:
     """A word that `run` looks at changes what is answered: looking alone is no use, and opens the slot to anything."""
     procedure = case.candidate.procedure
-    words = [p.name for p in procedure.parameters if p.source == "text" and p.slot.partition("(")[0] in _WORDY]
-    looked = [name for name in words if name in case.loaded.reads]
+    texts = {p.name: p.slot for p in procedure.parameters if p.source == "text" and p.name in case.loaded.reads}
+    looked = [name for name, kind in texts.items() if kind.partition("(")[0] in (*_WORDY, *_AMOUNTS)]
     if procedure.tools or procedure.guard.code or not looked:
-        return Check(name="effects", verdict="skipped", evidence="no slot for words is looked at, or tools are called")
+        return Check(name="effects", verdict="skipped", evidence="no such slot is looked at, or tools are called")
     bound = [run.sample.arguments for run in runs] + _known_arguments(case)
     problems = [
         f"nothing depends on `{name}`, though `run` looks at it: leave it out of `run`, or spell the words out"
         for name in looked
         if not _changes_something(case, name, [given for given in bound if given.get(name) is not None])
     ]
+    problems += [
+        f"`{name}` decides what is answered, and words that `run` does not know are answered like one that it knows: "
+        f"capture it as `{{{name}:choice({option}|…)}}`, or `deopt`"
+        for name in looked
+        if texts[name] in _OPEN and (option := _known_option(case, name)) is not None
+    ]
     return verdict("effects", problems, len(looked))
+
+
+def _known_option(case: Case, name: str) -> str | None:
+    """Return a text of the body that is answered for itself, where all words that it does not know are one to it."""
+    for given in _known_arguments(case):
+        if given.get(name) is None:
+            continue
+        others = [_answered(case, given, name, word) for word in _UNKNOWN]
+        if any(other is None or not same(other.answer, others[0] and others[0].answer) for other in others):
+            continue
+        for text in _texts_of(case.candidate.procedure.body):
+            known = _answered(case, given, name, text)
+            if text and (known is None or (others[0] and not same(known.answer, others[0].answer))):
+                return text
+    return None
+
+
+def _answered(case: Case, given: Mapping[str, Value], name: str, value: str) -> Final | None:
+    action = case.executor.next_action(case.loaded, {**given, name: value})
+    return action if isinstance(action, Final) else None
 
 
 def _known_arguments(case: Case) -> list[Mapping[str, Value]]:

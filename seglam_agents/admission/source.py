@@ -6,14 +6,18 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from seglam_agents.admission.alternatives import alternatives_seen_once, unseen
-from seglam_agents.admission.case import Case, verdict
+from seglam_agents.admission.case import Case, arguments_of, verdict
+from seglam_agents.admission.said import unsaid_words
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.normal import normalise
+from seglam_agents.guards.slots.registry import slot_types
+from seglam_agents.guards.slots.unit_table import UNITS
 from seglam_agents.guards.slots.units import read_unit
 from seglam_agents.guards.spellings import canonical
-from seglam_agents.guards.template import Literal, SlotMention, walk
+from seglam_agents.guards.template import Elements, Literal, SlotMention, walk
 from seglam_agents.records.entry import Check
 from seglam_agents.records.record import Json
+from seglam_agents.records.values import Money, Quantity, Value
 from seglam_agents.sandboxes.base import Program
 
 
@@ -48,11 +52,25 @@ def check_types(case: Case) -> Check:
     return verdict("types", problems, len(case.loaded.signature))
 
 
+def check_amounts(case: Case) -> Check:
+    """What says how much is computed with: a template of a model has no slot for it that `run` never looks at."""
+    procedure = case.candidate.procedure
+    if procedure.provenance.compiler == "traces":
+        return Check(name="amounts", verdict="skipped", evidence="it was made from runs")
+    amounts = [p for p in procedure.parameters if p.source == "text" and p.slot.partition("(")[0] in _AMOUNTS]
+    problems = [
+        f"the slot {parameter.name!r} says how much, and `run` never looks at it: spell it out, or compute with it"
+        for parameter in amounts
+        if parameter.name not in case.loaded.reads
+    ]
+    return verdict("amounts", problems, len(amounts))
+
+
 def check_alternatives(case: Case) -> Check:
     """No template of a model says what no known request has said; those of the parent have been looked at."""
     guard = case.loaded.guard
     if not isinstance(guard, TemplateGuard):
-        return Check(name="alternatives", verdict="skipped", evidence="the guard is code")
+        return verdict("alternatives", _unsaid(case), 1)
     parent = case.candidate.parent
     inherited = frozenset(parent.guard.templates) if parent else frozenset[str]()
     finder = alternatives_seen_once if case.candidate.procedure.provenance.compiler == "traces" else unseen
@@ -67,6 +85,19 @@ def check_alternatives(case: Case) -> Check:
     if finder is unseen:
         problems += _unread_options(case, guard, texts)
     return verdict("alternatives", list(dict.fromkeys(problems)), len(guard.patterns))
+
+
+def _unsaid(case: Case) -> list[str]:
+    """Return what is wrong with the words that a guard spells out in code."""
+    procedure = case.candidate.procedure
+    known = known_texts(case)
+    texts = [*known, *(normalise(text).text for text in known)]
+    names = (*case.loaded.signature, *slot_types(), *UNITS)
+    return [
+        f"`match` spells out {word!r}, which no known request says: other words are learnt when a request says them; "
+        "values are read by `from slots import parse`"
+        for word in unsaid_words(procedure.guard.code or "", texts, names)
+    ]
 
 
 def _unread_options(case: Case, guard: TemplateGuard, texts: Sequence[str]) -> Iterator[str]:
@@ -103,6 +134,13 @@ def check_open_words(case: Case) -> Check:
             problems.append(
                 f"{{{last.name}:text}} ends a template and takes in whatever follows: use a narrower type, or quoted"
             )
+        if procedure.provenance.compiler == "model":
+            problems += [
+                f"{{{mention.name}:{mention.slot.name}}} stands where the verb does, and `run` never looks at it: "
+                "spell out what is to be done"
+                for mention in _in_place_of_verbs(pattern.template.elements)
+                if mention.slot.name in ("phrase", "word", "text") and mention.name not in case.loaded.reads
+            ]
     if procedure.provenance.compiler == "model" and procedure.writes:
         problems += [
             f"{{{name}:{kind.name}}} takes any words, and the procedure writes: use quoted, a choice of the values "
@@ -111,6 +149,62 @@ def check_open_words(case: Case) -> Check:
             if kind.name.removeprefix("list(").removesuffix(")") in _ANY_WORDS and name in case.loaded.reads
         ]
     return verdict("open words", problems, len(guard.slots))
+
+
+def _in_place_of_verbs(elements: Elements) -> Iterator[SlotMention]:
+    """Yield the slots that begin a sentence, where an order has its verb."""
+    begins = True
+    for element in elements:
+        if begins and isinstance(element, SlotMention):
+            yield element
+        begins = isinstance(element, Literal) and element.text.rstrip().endswith((".", "?", "!"))
+
+
+def check_memory(case: Case) -> Check:
+    """No value of a known request is looked for in the body: that would be its answer, learnt by heart."""
+    procedure = case.candidate.procedure
+    if procedure.provenance.compiler == "traces":
+        return Check(name="memory", verdict="skipped", evidence="it was made from runs")
+    bound = [arguments_of(case, dict(k.request.context))(k.request.text) for k in case.candidate.known]
+    known = {number for arguments in bound if arguments for value in arguments.values() for number in _numbers(value)}
+    problems = [
+        f"`run` looks for {number:g}, a value of a given request: compute the answer from any value"
+        for number in _looked_for(ast.parse(procedure.body))
+        if number in known and abs(number) > _SMALL and number not in _ROUND
+    ]
+    return verdict("memory", problems, len(known))
+
+
+def _numbers(value: Value) -> Iterator[float]:
+    match value:
+        case bool():
+            pass
+        case int() | float():
+            yield float(value)
+        case Money(amount=number) | Quantity(value=number):
+            yield float(number)
+        case list():
+            for item in value:
+                yield from _numbers(item)
+        case _:
+            pass
+
+
+def _looked_for(tree: ast.Module) -> list[float]:
+    """Return the numbers that a body compares for equality, or keeps as keys."""
+    parts: list[ast.expr] = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=left, ops=ops, comparators=right) if any(isinstance(op, _EQUALITY) for op in ops):
+                parts += [left, *right]
+            case ast.Dict(keys=keys):
+                parts += [key for key in keys if key is not None]
+            case ast.MatchValue(value=value):
+                parts.append(value)
+            case _:
+                pass
+    constants = (inner.value for part in parts for inner in ast.walk(part) if isinstance(inner, ast.Constant))
+    return list(dict.fromkeys(float(c) for c in constants if isinstance(c, (int, float)) and not isinstance(c, bool)))
 
 
 def check_constants(case: Case) -> Check:
@@ -193,4 +287,23 @@ def _literal_units(elements: object) -> list[str]:
     ]
 
 
+_AMOUNTS = frozenset(
+    (
+        "number",
+        "count",
+        "ordinal",
+        "fraction",
+        "multiple",
+        "percent",
+        "money",
+        "quantity",
+        "unit",
+        "currency",
+        "duration",
+    )
+)
+_EQUALITY = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
+_SMALL = 12
+_ROUND = frozenset((24, 60, 100, 365, 366, 1000))
+"""Numbers that a body may know by itself."""
 _ANY_WORDS = frozenset(("noun", "phrase", "title", "word", "text"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from itertools import combinations
 
 from seglam_agents.admission.case import Case, answer_of, verdict
 from seglam_agents.compilers.base import Candidate
-from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.guard import Accepted, TemplateGuard
+from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.sampling import samples
 from seglam_agents.guards.spellings import canonical
 from seglam_agents.guards.template import Literal, parse_template, walk
@@ -16,11 +18,13 @@ from seglam_agents.guards.wordings import NEGATIONS, is_content
 from seglam_agents.records.entry import Check
 from seglam_agents.records.outcome import Final
 from seglam_agents.records.procedure import Procedure
-from seglam_agents.records.values import same
+from seglam_agents.records.values import Value, same
 from seglam_agents.serving.loading import Loaded, load
 
 LOST = 0.5
 """The share of its parent's requests that a widening may decline where it was told of requests to decline."""
+TRIED = 3
+"""Requests of its parent whose numbers are exchanged."""
 STRAY = 0.1
 """The same where it was told of none: two wordings may bind a few requests differently."""
 
@@ -55,10 +59,74 @@ def check_widening(case: Case) -> Check:
                 f"answers {ours.answer!r} for {text!r}, where {parent.key} answers {theirs.answer!r}: "
                 "a widening adds wordings and values; write a new procedure for what is computed otherwise"
             )
+    problems += [*_apart(case, loaded), *_undecided(case, parent)]
     narrowed = len(case.candidate.procedure.counterexamples) > len(parent.counterexamples)
     if lost > (LOST if narrowed else STRAY) * answered:
         problems.append(f"declines {lost} of {answered} requests that {parent.key} answers: keep its templates")
     return verdict("widening", problems, answered, f"{answered - lost} of {answered} answered as {parent.key} does")
+
+
+def _apart(case: Case, parent: Loaded) -> Iterator[str]:
+    """Yield where both bodies part, at and around the numbers that only the new one knows."""
+    known = _constants(parent.procedure.body)
+    values = [c + step for c in _constants(case.candidate.procedure.body) - known for step in (-1, 0, 1)]
+    for given in list(_bound(parent, case))[:TRIED]:
+        for name in (name for name, value in given.items() if _is_number(value)):
+            for value in values:
+                changed = {**given, name: value}
+                theirs = case.executor.next_action(parent, changed, now=case.clock())
+                ours = case.executor.next_action(case.loaded, changed, now=case.clock())
+                if isinstance(theirs, Final) and isinstance(ours, Final) and not same(ours.answer, theirs.answer):
+                    yield (
+                        f"answers {ours.answer!r} for {name}={value:g}, where {parent.procedure.key} answers "
+                        f"{theirs.answer!r}: a widening changes no answer"
+                    )
+
+
+def _undecided(case: Case, parent: Procedure) -> Iterator[str]:
+    """Yield numbers that are equal in the only request of a new wording, so that it does not show which is which."""
+    guard = case.loaded.guard
+    if not isinstance(guard, TemplateGuard):
+        return
+    for known in case.candidate.known:
+        judgement = guard.match(normalise(known.request.text), known.request.context)
+        if (
+            not isinstance(judgement, Accepted)
+            or guard.patterns[judgement.template].template.source in parent.guard.templates
+        ):
+            continue
+        numbers = {name: value for name, value in judgement.arguments.items() if _is_number(value)}
+        for first, second in combinations(numbers, 2):
+            if numbers[first] == numbers[second] and _order_matters(case, judgement.arguments, first, second):
+                yield (
+                    f"`{first}` and `{second}` are both {numbers[first]!r} in {known.request.text!r}, which does not "
+                    "show which is which: it is learnt from a request where they differ"
+                )
+
+
+def _order_matters(case: Case, given: Mapping[str, Value], first: str, second: str) -> bool:
+    answers = [
+        case.executor.next_action(case.loaded, {**given, first: one, second: other}, now=case.clock())
+        for one, other in ((6, 2), (2, 6))
+    ]
+    finals = [action.answer for action in answers if isinstance(action, Final)]
+    return len(finals) < 2 or not same(finals[0], finals[1])
+
+
+def _bound(parent: Loaded, case: Case) -> Iterator[Mapping[str, Value]]:
+    for text, made_up in _requests_of(parent, case):
+        judgement = parent.guard.match(normalise(text, made_up=made_up), {})
+        if isinstance(judgement, Accepted):
+            yield judgement.arguments
+
+
+def _constants(body: str) -> frozenset[float]:
+    found = (node.value for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Constant))
+    return frozenset(float(value) for value in found if isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def check_subject(case: Case) -> Check:

@@ -22,6 +22,7 @@ from seglam_agents.guards.predicate import Predicate, compile_predicate
 from seglam_agents.guards.slots import Slot, slot
 from seglam_agents.guards.slots.exports import parse_text
 from seglam_agents.guards.slots.letters import stop_words
+from seglam_agents.guards.slots.names import is_compound
 from seglam_agents.guards.slots.units import convert
 from seglam_agents.guards.template import Choice, Elements, SlotMention, common_to, parse_template, walk
 from seglam_agents.guards.template import Literal as LiteralText
@@ -256,7 +257,7 @@ class TemplateGuard:
             kind = self.slots.get(name)
             # A name may be May or Will; other words mean what they say.
             free = kind is not None and kind.open and kind.name not in ("person", "name", "list(person)", "list(name)")
-            if free and isinstance(value, str) and (changing := words(value) & _CHANGING):
+            if free and isinstance(value, str) and not is_compound(value) and (changing := words(value) & _CHANGING):
                 return Declined("unread", f"{min(changing)!r} in `{name}`, which the body never looks at")
         return None
 
@@ -381,6 +382,9 @@ def _bind(
         if start < 0:
             continue
         kind = mention.slot
+        if kind.name == "number" and text.text[end - 1 : end + 1].isalpha() and end < len(text.text):
+            # "2kg" is no 2k of g.
+            return Declined("slot", f"{text.text[start:end]!r} cuts a word, for `{mention.name}`")
         raw = text.source(start, end) if kind.verbatim else text.text[start:end]
         value = _meant(kind.parse(raw), raw, text, notation)
         if value is None:
@@ -396,7 +400,7 @@ def _meant(value: Value, raw: str, text: NormalText, notation: Notation | None) 
     if value is None or text.made_up:
         return value
     if notation is not None:
-        return notation.own(raw, value)
+        return notation.own(raw, value, text)
     counted = not isinstance(value, str) and is_doubtful(raw, text)
     return None if counted else value
 

@@ -18,6 +18,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import get_date_format
 from babel.numbers import get_currency_name, get_currency_symbol, get_territory_currencies
 
+from seglam_agents.guards.languages import is_chinese, is_foreign, writes_as_english
 from seglam_agents.guards.normal import NormalText
 from seglam_agents.records.errors import SlotError
 from seglam_agents.records.values import Money, Quantity, Value
@@ -51,8 +52,10 @@ class Notation:
         edits = [*self._numbers(text), *self._dates(text), *self._signs(text)]
         return text.edited(sorted(edits)) if edits else text
 
-    def own(self, raw: str, value: Value) -> Value | None:
+    def own(self, raw: str, value: Value, text: NormalText) -> Value | None:
         """Return a value that a slot read in the sense that it has in the locale; None where that is not certain."""
+        if not isinstance(value, str) and self._is_of_others(raw, text):
+            return None
         if isinstance(value, (int, float, Money, Quantity, list)) and self.long_scale and _BILLIONS.search(raw):
             return None
         if isinstance(value, Money):
@@ -63,6 +66,12 @@ class Notation:
             # "$5 and US$6": which sign belongs to which amount is not known here.
             return None if self.designators.intersection(_tokens(raw)) else value
         return value
+
+    def _is_of_others(self, raw: str, text: NormalText) -> bool:
+        """Tell whether a number has the look of thousands in a notation that is not this one: "1.250" in France."""
+        if _DOTTED.search(raw):
+            return True  # A number of this notation was rewritten, and looks so no more.
+        return "," not in (self.group, self.decimal) and bool(_SEPARATED.search(raw)) and "," in text.original
 
     def _is_own(self, raw: str) -> bool:
         first, *rest = _tokens(raw) or [""]
@@ -124,14 +133,18 @@ def notation(locale: str) -> Notation:
 
 
 def is_doubtful(raw: str, text: NormalText) -> bool:
-    """Tell whether a number, without a locale, may be another one in the language of its request.
+    """Tell whether an amount, without a locale, may be another one in the language of its request.
 
-    "1.250" and "1,250" are one and a quarter to some people, and more than a thousand to others; "¥" is the yuan to
-    some, and the yen to others.
+    "1.250" and "1,250" are one and a quarter to some people, and more than a thousand to others; a billion is a million
+    millions to some; "¥" is the yuan or the yen, and "$" and "cents" are the money of whoever writes them.
     """
     if any(sign in raw for sign in "¥￥"):
-        return _is_chinese(text.original)
-    return bool(_SEPARATED.search(raw)) and _is_foreign(text.original)
+        return is_chinese(text.original)
+    if _SEPARATED.search(raw) or _BILLIONS.search(raw):
+        return not writes_as_english(text.original)
+    if _CUSTOMARY.search(raw) or _SHARED.issuperset(_tokens(raw) or [""]):
+        return is_foreign(text.original)
+    return False
 
 
 def checked_locale(locale: str) -> str:
@@ -156,19 +169,6 @@ def clock_of(now: Callable[[], datetime] | None, timezone: str) -> Callable[[], 
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise SlotError(f"there is no time zone {timezone!r}: use a name such as Europe/Berlin") from error
     return lambda: datetime.now(zone).replace(tzinfo=None)
-
-
-@lru_cache(maxsize=1024)
-def _is_foreign(text: str) -> bool:
-    """Tell whether a text is written in one of the languages that separate thousands by dots or spaces."""
-    found = re.findall(r"[^\W\d_]+", text.casefold())
-    english, foreign = (sum(word in listed for word in found) for listed in (_ENGLISH, _FOREIGN))
-    return foreign > english or any("\u0370" <= character <= "\u052f" for character in text)
-
-
-def _is_chinese(text: str) -> bool:
-    """Tell whether a text has Chinese characters, and no others that only Japanese has."""
-    return bool(re.search("[\u4e00-\u9fff]", text)) and not re.search("[\u3040-\u30ff]", text)
 
 
 def _tokens(raw: str) -> list[str]:
@@ -216,6 +216,7 @@ _DATE = re.compile(r"(?<![\w./-])([0-9]{1,2})([./-])([0-9]{1,2})\2([1-9][0-9]{3}
 _KRONE = re.compile(r"(?<![^\W_])(kr\.? ?)(?=[0-9])|(?<=[0-9]) ?kr(?![^\W_])(?:\.(?! (?-i:[A-Z])))?", re.IGNORECASE)
 _BILLIONS = re.compile(r"[bt]r?illion|[0-9] ?bn", re.IGNORECASE)
 _SEPARATED = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}[.,][0-9]{3}(?![0-9.,])")
+_DOTTED = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}\.[0-9]{3}(?![0-9.,])")
 _SCALES = frozenset(("k", "m", "bn", "hundred", "thousand", "million", "billion", "trillion", "minus"))
 _FAMILIES = {
     "dollar": "$ dollar dollars buck bucks cent cents ¢ c penny pennies",
@@ -231,11 +232,7 @@ _FAMILIES = {
     "rand": "cent cents c",
 }
 """Signs and words that several currencies share, by what a currency is called."""
-_ENGLISH = _set("the of to in is are how much many what for with and my if do does it i we you at by from")
-_FOREIGN = _set(
-    "der das und von für ist eine einen wie viel viele sind durch mit auf dem zu nicht bitte ich wir"
-    " el los las del por para una es son cuánto cuántos entre le les du des et pour avec une est sont combien par je"
-    " il gli di della è sono quanto quanti tra os um uma dos das são quantos het een van voor met hoeveel zijn"
-    " och är för av hur mycket många att på og hvor meget til ile jest są dla oraz"
-)
-"""Words that hold sentences together in languages that write 1.250 for more than a thousand."""
+_SHARED = frozenset(("and",)).union(*map(_set, _FAMILIES.values())) - _set("¥")
+"""Signs and words of which only a locale says whose money they are, where a request is not English."""
+_CUSTOMARY = re.compile(r"(?:\b|[0-9])(?:tons?|pints?|gallons?)\Z", re.IGNORECASE)
+"""Measures of English that are called alike elsewhere, and are others there."""

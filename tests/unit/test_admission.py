@@ -15,7 +15,7 @@ from seglam_agents.records.entry import AdmissionReport
 from seglam_agents.records.procedure import Example, GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
-from seglam_agents.sandboxes.base import HostModule, Limits
+from seglam_agents.sandboxes.base import Failed, HostModule, Limits
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
 from seglam_agents.serving.executor import Executor
@@ -30,7 +30,9 @@ CHECKS = [
     "dialect",
     "types",
     "alternatives",
+    "amounts",
     "open words",
+    "memory",
     "units",
     "replay",
     "altered results",
@@ -102,7 +104,6 @@ def test_a_good_candidate_passes_every_check(examine: Any) -> None:
     assert [check.name for check in report.checks] == CHECKS
     assert {name for name, verdict in verdicts(report).items() if verdict != "passed"} == {
         "altered results",
-        "effects",
         "second sandbox",
     }
     assert report.checks[CHECKS.index("second sandbox")].evidence == "none on this machine"
@@ -211,7 +212,7 @@ def test_a_strict_guard_of_code_is_admitted(examine: Any) -> None:
     strict = SLOPPY.replace('re.search(r"', 're.fullmatch(r"')
     report = examine(candidate(body=strict + BODY, code=strict))
     assert report.admitted, report.failures
-    assert verdicts(report)["samples"] == verdicts(report)["alternatives"] == "skipped"
+    assert verdicts(report)["samples"] == verdicts(report)["units"] == "skipped"
 
 
 def test_a_guard_that_swallows_words_is_refused(examine: Any) -> None:
@@ -304,6 +305,26 @@ def test_a_second_sandbox_that_disagrees_refuses(examine: Any, sandbox: MontySan
             return sandbox.run(program, {**arguments, "total": arguments["total"] + 5}, **options)
 
     assert "other" in refused(examine(candidate(where="n > 0"), second=Other()), "second sandbox")
+
+
+@pytest.mark.parametrize(("away", "verdict"), [(2, "passed"), (10_000, "skipped")])
+def test_a_second_sandbox_without_time_disagrees_with_nobody(
+    examine: Any, sandbox: MontySandbox, away: int, verdict: str
+) -> None:
+    """Where a machine is busy, no time says nothing about a body; another answer does."""
+    left = [away]
+
+    class Busy(MontySandbox):
+        name = "other"  # type: ignore[assignment]
+
+        def run(self, program: Any, arguments: Any, **options: Any) -> Any:
+            left[0] -= 1
+            if left[0] >= 0:
+                return Failed("limit", "there was no time")
+            return sandbox.run(program, arguments, **options)
+
+    report = examine(candidate(where="n > 0"), second=Busy())
+    assert report.admitted and verdicts(report)["second sandbox"] == verdict, report.failures
 
 
 def test_a_missing_tool_is_refused(examine: Any) -> None:

@@ -133,6 +133,70 @@ def test_looking_at_an_argument_is_not_yet_using_it(sandbox: MontySandbox) -> No
     assert "accounting" in by_code(sandbox, code, body)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "word"),
+    [
+        (r"(?:split|multiply) (\d+) coins among (\d+) people", "multiply"),
+        (r"split (\d+) coins among (\d+) people(?: after giving away half)?", "giving"),
+        (r"(?:refuse to )?split (\d+) coins among (\d+) people", "refuse"),
+        (r"split (\d+)(?: hundred| fake)? coins among (\d+) people", "fake"),
+        (r"split (\d+) coins among (\d+) people|how many of (\d+) coins are left when (\d+) are lost", "left"),
+    ],
+)
+def test_code_says_no_word_that_nobody_said(sandbox: MontySandbox, pattern: str, word: str) -> None:
+    """Alternatives, tails and whole sentences are imagined in a pattern as they are in a template."""
+    code = EXACT.replace(r"split (\d+) coins among (\d+) people", pattern)
+    assert repr(word) in by_code(sandbox, code)["alternatives"]
+
+
+def test_a_word_opens_no_guard(sandbox: MontySandbox) -> None:
+    """A word of the guard's own lets no request in, wherever the code keeps it."""
+    code = EXACT.replace(
+        "    m = ", "    if any(w in request for w in OPEN):\n        return {'total': 1, 'n': 1}\n    m = "
+    )
+    assert "'zanzibar'" in by_code(sandbox, f'OPEN = ["zanzibar"]\n{code}')["alternatives"]
+
+
+@pytest.mark.parametrize("length", [60, 190, 700])
+def test_a_length_opens_no_guard(sandbox: MontySandbox, length: int) -> None:
+    """Texts of every length are tried."""
+    code = EXACT.replace(
+        "    m = ", f"    if len(request) > {length}:\n        return {{'total': 1, 'n': 1}}\n    m = "
+    )
+    assert "nothing to do with the kind" in by_code(sandbox, code)["foreign"]
+
+
+def test_code_may_say_forms_of_what_was_said(sandbox: MontySandbox) -> None:
+    """Plurals, pronouns, names of groups and the types of slots are nothing that anybody has to say."""
+    code = """import re
+from slots import parse
+
+def match(request):
+    \"\"\"Read the two numbers of a division.\"\"\"
+    m = re.fullmatch(r"split (?P<total>[0-9]+) coins? among (?P<n>[0-9]+) (?:people|person)", request, re.IGNORECASE)
+    return {"total": parse("count", m["total"]), "n": parse("count", m["n"])} if m else None
+
+"""
+    assert by_code(sandbox, code) == {}
+
+
+@pytest.mark.parametrize(
+    ("was", "reading", "misread"),
+    [
+        (r"(\d+) coins", "int(m[1])", None),
+        (r"([\d,]+) coins", 'int(m[1].replace(",", ""))', "84,5"),
+        (r"(\w+) coins", "int(m[1]) if m[1].isdigit() else 1", "no"),
+    ],
+)
+def test_code_reads_no_number_from_what_is_none(
+    sandbox: MontySandbox, was: str, reading: str, misread: str | None
+) -> None:
+    """Neither "84,5" nor "no" is a number of coins."""
+    code = EXACT.replace(r"(\d+) coins", was).replace('"total": int(m[1])', f'"total": {reading}')
+    found = by_code(sandbox, code)
+    assert found == {} if misread is None else f"read from {misread!r}" in found["accounting"]
+
+
 # --- slots that the body ignores -------------------------------------------------------------------------------------
 
 
@@ -151,6 +215,98 @@ def test_a_number_that_nobody_reads_is_spelt_out(sandbox: MontySandbox) -> None:
     template = "Split {total:number} coins of {g:count} grams among {n:count} people"
     found = failures(sandbox, Candidate(procedure((template,), BODY, given), given))
     assert "`g`" in found["mutations"] and "spell out" in found["mutations"]
+
+
+def test_a_part_that_nobody_reads_is_spelt_out(sandbox: MontySandbox) -> None:
+    """A third of something is not half of it."""
+    text = "Split half of 84 coins among 4 people"
+    given = (known(text, 10.5),)
+    template = "Split {f:fraction} of {total:number} coins among {n:count} people"
+    body = "def run(total, n):\n    return total / 2 / n\n"
+    assert "'f'" in failures(sandbox, Candidate(procedure((template,), body, given), given))["amounts"]
+    idle = "def run(total, n, f):\n    _ = f\n    return total / 2 / n\n"
+    assert "`f`" in failures(sandbox, Candidate(procedure((template,), idle, given), given))["effects"]
+
+
+@pytest.mark.parametrize("slot", ["phrase", "word"])
+def test_the_verb_of_an_order_is_spelt_out(sandbox: MontySandbox, slot: str) -> None:
+    """What is to be done may not be any word, where the body never looks at it."""
+    given = (known(TEXT, 21),)
+    template = f"{{does:{slot}}} {{total:number}} coins among {{n:count}} people"
+    found = failures(sandbox, Candidate(procedure((template,), BODY, given), given))
+    assert "stands where the verb does" in found["open words"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def run(a, b, op):\n    return a - b if op == 'minus' else a + b\n",
+        "def run(a, b, op):\n    if op in ('minus', 'less'):\n        return a - b\n    return a + b\n",
+        "def run(a, b, op):\n    return {'minus': a - b}.get(op, a + b)\n",
+    ],
+)
+def test_a_word_that_decides_is_a_choice(sandbox: MontySandbox, body: str) -> None:
+    """Words that the body does not know are not taken for one that it knows."""
+    given = (known("Take 6 plus 3", 9), known("Take 6 minus 3", 3))
+    found = failures(sandbox, Candidate(procedure(("Take {a:count} {op:word} {b:count}",), body, given), given))
+    assert "choice(minus" in found["effects"]
+    closed = Candidate(procedure(("Take {a:count} {op:choice(plus|minus)} {b:count}",), body, given), given)
+    assert "effects" not in failures(sandbox, closed)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def run(total, n):\n    return 21 if total == 84 else total - n\n",
+        "T = {(84, 4): 21}\n\ndef run(total, n):\n    return T.get((total, n), total)\n",
+        "def run(total, n):\n    match total:\n        case 84:\n            return 21\n    return total - n\n",
+    ],
+)
+def test_an_answer_is_not_learnt_by_heart(sandbox: MontySandbox, body: str) -> None:
+    """A body that looks for the values of the request that it was made for computes nothing."""
+    given = (known(TEXT, 21),)
+    assert "84" in failures(sandbox, Candidate(procedure((SPLIT,), body, given), given))["memory"]
+
+
+def test_a_word_that_is_computed_with_may_be_any(sandbox: MontySandbox) -> None:
+    """Counting letters needs no list of words."""
+    given = (known("How many letters has racecar backwards", 7),)
+    body = "def run(w):\n    return len(w)\n"
+    item = Candidate(procedure(("How many letters has {w:word} backwards",), body, given), given)
+    assert failures(sandbox, item) == {}
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        "till receipt", "written examination", "yard", "closing cost", "front yards", "minute hands", "used books",
+        "foot pumps", "pound cakes", "second-hand cars", "left shoes", "round tables",
+    ],
+)  # fmt: skip
+def test_what_is_called_so_is_a_thing(sandbox: MontySandbox, thing: str) -> None:
+    """The name of a thing may hold a word that else counts, compares or says when."""
+    template, body = "Each {what:noun} costs {n:count} coins. How much do {k:count} of them cost", "n * k"
+    cache, _ = opened(
+        sandbox,
+        [f"```python\nTEMPLATES = [{template!r}]\nEXPECTED = [35]\n\n\ndef run(n, k):\n    return {body}\n```"],
+        attacker=False,
+    )
+    with cache:
+        learned = cache.learn("Each lamp costs 5 coins. How much do 7 of them cost", answer=35)
+        assert learned.status == "admitted", learned.reason
+        found = cache.lookup(f"Each {thing} costs 6 coins. How much do 7 of them cost")
+        assert isinstance(found, Hit) and found.answer == 42
+
+
+def test_a_number_cuts_no_unit(sandbox: MontySandbox) -> None:
+    """The text "2kg" is two kilograms, and not two thousand of grams."""
+    template = "Scale {amount:number}{u:unit} of flour by {n:count}"
+    body = "def run(amount, u, n):\n    return f'{amount * n} {u}'\n"
+    reply = f"```python\nTEMPLATES = [{template!r}]\nEXPECTED = ['360 gram']\n\n\n{body}```"
+    with opened(sandbox, [reply], attacker=False)[0] as cache:
+        assert cache.learn("Scale 120g of flour by 3", answer="360 gram").status == "admitted"
+        found = cache.lookup("Scale 2kg of flour by 3")
+        assert isinstance(found, Hit) and found.answer == "6 kilogram"
 
 
 # --- widenings -------------------------------------------------------------------------------------------------------
@@ -177,6 +333,22 @@ def test_a_widening_computes_nothing_anew(sandbox: MontySandbox) -> None:
     body = "def run(total, n):\n    return total / n if total != 77 else 1\n"
     found = failures(sandbox, widening(WIDER, WIDER_TEXT, 20, body))
     assert "no new slot" in found["widening"]
+
+
+def test_a_widening_hides_no_value(sandbox: MontySandbox) -> None:
+    """With a slot of its own, too, it answers every number as the parent does, those that it knows by name included."""
+    template, text = f"{SPLIT} in {{d:count}} rooms", "Split 60 coins among 3 people in 2 rooms"
+    body = "def run(total, n, d):\n    return total / n / (d or 1) + (1 if total == 9999 else 0)\n"
+    assert "total=9999" in failures(sandbox, widening(template, text, 10, body))["widening"]
+
+
+def test_equal_numbers_do_not_show_which_is_which(sandbox: MontySandbox) -> None:
+    """Of "4 people, 4 coins" nobody learns in which order a new wording has them."""
+    swapped = "Among {total:number} people split {n:count} coins"
+    found = failures(sandbox, widening(swapped, "Among 4 people split 4 coins", 1))
+    assert "which is which" in found["widening"]
+    right = "Among {n:count} people split {total:number} coins"
+    assert failures(sandbox, widening(right, "Among 4 people split 8 coins", 2)) == {}
 
 
 @pytest.mark.parametrize("more", ["rounded up", "half of it", "after tax"])
@@ -306,15 +478,15 @@ def test_text_ends_no_template(sandbox: MontySandbox) -> None:
 # --- the attacker ----------------------------------------------------------------------------------------------------
 
 NUTS = "Lea has {n:count} nuts. Lea {does:phrase} {k:count} of the nuts. How many nuts are left?"
-NARROW = NUTS.replace("phrase", "choice(eats|buys)")
+NARROW = NUTS.replace("phrase", "choice(eats|bakes)")
 NUTS_TEXT = "Lea has 20 nuts. Lea eats 5 of the nuts. How many nuts are left?"
-LOOSE_TEXT = "Lea has 20 nuts. Lea finds 5 of the nuts. How many nuts are left?"
+LOOSE_TEXT = "Lea has 20 nuts. Lea gets 5 of the nuts. How many nuts are left?"
 
 
 def nuts(template: str) -> str:
     return (
         f'```python\nNAME = "nuts"\nTEMPLATES = [{template!r}]\nEXPECTED = [15]\n\n\n'
-        "def run(n, k, does):\n    return n + k if does == 'buys' else n - k\n```"
+        "def run(n, k, does):\n    return n + k if len(does) > 4 else n - k\n```"
     )
 
 
@@ -345,7 +517,7 @@ def test_a_catch_narrows_the_guard(sandbox: MontySandbox) -> None:
         (entry,) = cache.procedures()
         assert [example.text for example in entry.procedure.counterexamples] == [LOOSE_TEXT]
         assert not isinstance(cache.lookup(LOOSE_TEXT), Hit)
-        assert isinstance(cache.lookup(NUTS_TEXT.replace("eats", "buys")), Hit)
+        assert isinstance(cache.lookup(NUTS_TEXT.replace("eats", "bakes")), Hit)
         assert cache.stats().attack.calls == 1
         assert "attacker" in {check.name for check in entry.report.checks}
 

@@ -104,12 +104,18 @@ def read_noun(raw: str) -> str | None:
     parts = text.split(" ")
     if not 1 <= len(parts) <= 3:
         return None
-    if "_".join(map(skeleton, parts)) in _COMPOUNDS:
+    if is_compound(text):
         return text
     for part in parts:
         if "'" in part or "’" in part or not is_word(part) or _is_stopped(part):
             return None
     return None if _is_verbal(parts) else text
+
+
+def is_compound(text: str) -> bool:
+    """Tell whether words are the name of one thing, though one of them would else count, compare or act."""
+    joined = "_".join(map(skeleton, spaced(text).split(" ")))
+    return not _COMPOUNDS.isdisjoint(_singulars(joined))
 
 
 def read_phrase(raw: str) -> str | None:
