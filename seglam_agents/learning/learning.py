@@ -17,7 +17,7 @@ from seglam_agents.learning.policy import Policy, Spending
 from seglam_agents.learning.shadows import Shadows
 from seglam_agents.learning.tasks import Tasks
 from seglam_agents.learning.tracebook import TraceBook
-from seglam_agents.records.errors import ModelError, RecordingError, said
+from seglam_agents.records.errors import ConflictError, ModelError, RecordingError, said
 from seglam_agents.records.outcome import Deopt, Hit, Learned, LearnedKind, Miss
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request, Scope
@@ -74,8 +74,7 @@ class Learning:
         except RecordingError:
             raise
         except Exception as error:
-            logger.exception("learning failed; the model answers")
-            return Missed(miss, _failed(error), kind)
+            return Missed(miss, _stopped("learning failed; the model answers", error), kind)
 
     def from_answer(self, known: Known) -> Flow[Learned]:
         """Learn from a request whose answer or trace is known, whatever the policy says."""
@@ -93,8 +92,7 @@ class Learning:
         except ModelError:
             raise
         except Exception as error:
-            logger.exception("learning failed")
-            return _failed(error)
+            return _stopped("learning failed", error)
 
     def from_run(self, trace: Trace) -> Flow[Learned]:
         """Learn from a run of the host's agent: from traces alone first, by the model where the policy says so."""
@@ -110,8 +108,7 @@ class Learning:
                 return Learned(status="deferred", reason=f"{foretold} foretold it")
             return (yield from self._from_trace(trace))
         except Exception as error:
-            logger.exception("learning from a trace failed")
-            return _failed(error)
+            return _stopped("learning from a trace failed", error)
 
     def from_remembered(
         self, scope: Scope, progress: Callable[[int, int], None] | None = None
@@ -124,7 +121,7 @@ class Learning:
         found: list[tuple[set[str], LearnedKind]] = []
         for trace in traces:
             if trace.id not in done:
-                learned = yield from self._from_trace(trace)
+                learned = yield from self._from_one_of_many(trace)
                 members = self._members(trace, learned, [other for other in traces if other.id not in done])
                 done |= members
                 # A verdict on more runs of a kind takes the place of one on fewer.
@@ -188,6 +185,12 @@ class Learning:
             return None
         return f"{kind.spent.tokens} tokens spent on this kind so far"
 
+    def _from_one_of_many(self, trace: Trace) -> Flow[Learned]:
+        try:
+            return (yield from self._from_trace(trace))
+        except ConflictError as error:
+            return _stopped("learning from a trace failed", error)  # The other kinds are still to be learnt.
+
     def _from_trace(self, trace: Trace) -> Flow[Learned]:
         scope = trace.request.scope
         vector = yield from work(lambda: self.tasks.vector(trace.request))
@@ -227,5 +230,10 @@ def _unclean(trace: Trace) -> str | None:
     return f"a person {touched.decision} the call of {touched.tool}: that is no rule" if touched else None
 
 
-def _failed(error: Exception) -> Learned:
+def _stopped(what: str, error: Exception) -> Learned:
+    """Return what learning came to that did not come to its end. A race that another worker won breaks nothing."""
+    if isinstance(error, ConflictError):
+        logger.info("another worker was faster: %s", error)
+        return Learned(status="deferred", reason=f"another worker was faster: {error}")
+    logger.exception(what)
     return Learned(status="failed", reason=said(error))

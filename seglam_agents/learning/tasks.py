@@ -90,9 +90,11 @@ class Tasks:
 
     def nearest(self, request: Request, limit: int) -> list[Entry]:
         """Return the entries nearest to a request; none where the store does not search, or is gone."""
-        if not isinstance(self.store, SearchableStore) or not request.text.strip():
+        if not isinstance(self.store, SearchableStore):
             return []
         try:
+            if not request.text.strip():
+                return []
             found = self.store.search(request.scope, self.vector(request), limit=limit)
         except Exception:
             logger.exception("near procedures cannot be found")

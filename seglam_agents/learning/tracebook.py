@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from seglam_agents.guards.normal import normalise, words
 from seglam_agents.learning.notes import read_notes
+from seglam_agents.records.errors import StoreError, said
+from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.records.trace import Trace
 from seglam_agents.stores.base import NoteStore, ProcedureStore
@@ -31,18 +33,22 @@ class TraceBook:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def add(self, trace: Trace) -> bool:
-        """Remember a run; False when it is known already."""
-        scope = trace.request.scope
+        """Remember a run; False when it is known already.
+
+        Raises:
+            StoreError: it cannot be written down; then it is not remembered at all.
+        """
+        scope, (key, document) = trace.request.scope, _written(trace)
         with self._lock:
             shelf = self._of(scope)
-            if trace.id in shelf.traces:
+            if key in shelf.traces:
                 return False
+            self._write(scope, key, document)
             self._place(shelf, trace)
-            self._write(scope, trace.id, trace)
             while len(shelf.traces) > MAX_TRACES:
                 oldest = next(iter(shelf.traces))
                 del shelf.traces[oldest], shelf.words[oldest]
-                self._write(scope, oldest, None)
+                self._write(scope, oldest, {})
             return True
 
     def all(self, scope: Scope) -> list[Trace]:
@@ -73,9 +79,16 @@ class TraceBook:
         shelf.traces[trace.id] = trace
         shelf.words[trace.id] = _words(trace)
 
-    def _write(self, scope: Scope, key: str, trace: Trace | None) -> None:
+    def _write(self, scope: Scope, key: str, document: dict[str, Json]) -> None:
         if isinstance(self.store, NoteStore):
-            self.store.put_note(scope, _NOTE, key, {"trace": trace.model_dump_json()} if trace else {})
+            self.store.put_note(scope, _NOTE, key, document)
+
+
+def _written(trace: Trace) -> tuple[str, dict[str, Json]]:
+    try:
+        return trace.id, {"trace": trace.model_dump_json()}
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"a run that has no JSON form cannot be remembered: {said(error)}") from error
 
 
 def _by_date(trace: Trace) -> tuple[str, str]:

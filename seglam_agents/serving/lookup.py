@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -391,7 +392,8 @@ def _context_problem(request: Request) -> str | None:
     """Return why a context is none: one that did not pass as a record is looked at once more."""
     try:
         Request.model_validate({"text": "", "context": request.context})
-    except ValueError as error:
+        json.dumps(request.context)  # An integer of thousands of digits is one of JSON, and cannot be written down.
+    except (ValueError, RecursionError) as error:
         return f"the context has no JSON form: {error}"
     return None
 

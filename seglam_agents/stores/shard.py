@@ -34,6 +34,8 @@ ROOM: Final = 128 * 2**20
 """Bytes that must be free on the disk before anything is written into a shard."""
 BATCH: Final = 256
 """Rows that are written into a shard at a time."""
+HALF_WRITTEN: Final = 2
+"""Points of an earlier version that a kill within a write may have begun: nobody was told that they are there."""
 REST_SECONDS: Final = 60.0
 """How long a shard that failed is let alone."""
 
@@ -183,27 +185,68 @@ def points_of(shard: Path) -> Generator[tuple[Payload, list[float] | None], None
     """Give the payload and vector of every point of a shard that nobody has open.
 
     Raises:
-        StoreError: the shard cannot be read.
+        StoreError: the shard cannot be read, or lacks points of an earlier version that once were in it.
     """
     try:
+        # Before it is loaded, which would bring its files into accord.
+        _require_few(sum(map(_missing_in, (shard / "segments").glob("*"))), shard)
+        empty = 0
         opened = qe.EdgeShard.load(str(shard))
         try:
             offset: qe.PointId | None = None
             while True:
                 request = qe.ScrollRequest(limit=BATCH, offset=offset, with_payload=True, with_vector=True)
                 records, offset = opened.scroll(request)
-                yield from ((record.payload or {}, _vector_of(record)) for record in records)
+                empty += sum(not record.payload for record in records)
+                yield from ((record.payload, _vector_of(record)) for record in records if record.payload)
                 if offset is None:
-                    return
+                    break
         finally:
             opened.close()
+        _require_few(empty, shard)
     except (KeyboardInterrupt, SystemExit, GeneratorExit, StoreError):
         raise
     except BaseException as error:  # A panic in Rust is no Exception.
-        raise StoreError(
-            f"the Qdrant shard {str(shard)!r} failed: {error}. Restore the folder from a backup; or move the shard "
-            "away, and start with an empty store."
-        ) from error
+        raise StoreError(f"the Qdrant shard {str(shard)!r} failed: {error}. {_RESTORE}") from error
+
+
+_RESTORE: Final = "Restore the folder from a backup; or move the shard away, and start with an empty store."
+
+
+def _require_few(missing: int, shard: Path) -> None:
+    """Raise a `StoreError` where files were cut: the shard itself opens, and does not tell what is gone then."""
+    if not missing:
+        return
+    gone = f"{missing} records of the Qdrant shard {str(shard)!r} are gone"
+    # One of this version is not synced by itself, and is read only where its database is lost: what is left is all.
+    if missing > HALF_WRITTEN and (shard / "wal").exists():
+        raise StoreError(f"{gone}: files of it are damaged. {_RESTORE}")
+    logger.warning("%s; what is left is taken over", gone)
+
+
+def _missing_in(segment: Path) -> int:
+    """Return how many places of points some file of a segment knows of that another does not: they are filled alike."""
+    counts = [_places(segment / "mutable_id_tracker.mappings")]
+    versions = segment / "mutable_id_tracker.versions"
+    counts.append(versions.stat().st_size // 8 if versions.exists() else 0)
+    vectors = (segment / "vector_storage-intent" / "vectors" / "status.dat",)
+    counts += [int.from_bytes(path.read_bytes(), "little") for path in vectors if path.exists()]
+    return max(counts) - min(counts)
+
+
+def _places(mappings: Path) -> int:
+    """Return one more than the last place that was given to a point."""
+    places, position, log = 0, 0, mappings.read_bytes() if mappings.exists() else b""
+    while position < len(log) and (size := _MAPPING.get(log[position], 0)) and position + size <= len(log):
+        if log[position] in _INSERTS:
+            places = max(places, 1 + int.from_bytes(log[position + size - 4 : position + size], "little"))
+        position += size
+    return places
+
+
+_MAPPING: Final = {1: 13, 2: 21, 3: 9, 4: 17}
+"""Bytes of a line of the log that gives points their places, by its first one: a point by number or UUID, in and out."""
+_INSERTS: Final = (1, 2)
 
 
 def _created(path: Path, length: int) -> qe.EdgeShard:

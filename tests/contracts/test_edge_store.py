@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -28,6 +29,7 @@ from seglam_agents.stores.filelock import FileLock
 from seglam_agents.testing.store_contract import SCOPE, entry
 
 REPOSITORY = Path(__file__).parents[2]
+GOLDEN = REPOSITORY / "tests" / "golden" / "records_1" / "plain.tar.xz"
 
 
 _DAMAGED = "cast(x'fffe41' as text)"
@@ -318,6 +320,39 @@ class TestDamage:
             with pytest.raises(StoreError, match=r"shard.*failed"):
                 EdgeStore(tmp_path)
         assert FileLock(tmp_path).take()
+
+    @pytest.mark.parametrize(
+        "cut", ["mutable_id_tracker.mappings", "mutable_id_tracker.versions", "payload_storage/tracker.dat"]
+    )
+    def test_a_shard_of_an_earlier_version_that_was_cut(self, tmp_path: Path, cut: str) -> None:
+        """A shard that opens but lacks points is not taken over by half; whole again, all of it is."""
+        with closing(tarfile.open(GOLDEN)) as packed:
+            packed.extractall(tmp_path, filter="data")
+        path = tmp_path / "plain"
+        (found,) = (path / "shard" / "segments").glob(f"*/{cut}")
+        shutil.copytree(path, tmp_path / "backup")
+        size = found.stat().st_size
+        if cut.endswith("tracker.dat"):
+            found.write_bytes(bytes(size))  # Of this one all are empty: it has room for more than there are.
+        else:
+            os.truncate(found, size // 2)
+        for _ in range(2):
+            with pytest.raises(StoreError, match=r"records of the Qdrant shard .* are gone.*backup"):
+                EdgeStore(path)
+            assert not (path / "store.sqlite").exists()
+        with closing(EdgeStore(tmp_path / "backup")) as store:
+            assert len(store.changes(Scope()).entries) == 7
+
+    def test_a_shard_of_this_version_that_was_cut(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Where its database is lost, what is left in the shard is all there is: it is taken over, and told."""
+        filled(tmp_path)
+        for file in tmp_path.glob("store.sqlite*"):
+            file.unlink()
+        (cut,) = (tmp_path / "shard").glob("segments/*/mutable_id_tracker.mappings")
+        os.truncate(cut, cut.stat().st_size // 2)
+        with caplog.at_level(logging.WARNING, logger="seglam_agents.stores"), closing(EdgeStore(tmp_path)) as store:
+            assert "9 records of the Qdrant shard" in caplog.text and "are gone" in caplog.text
+            assert 0 < len(store.changes(SCOPE).entries) < 6
 
     def test_what_a_kill_left_behind_is_removed(self, tmp_path: Path) -> None:
         """A half-made database beside its place is thrown away."""

@@ -7,7 +7,9 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.embedders.static import default_embedder
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.learning.flights import Flight, Flights
+from seglam_agents.learning.learning import FLIGHT_SECONDS
 from seglam_agents.learning.policy import EconomicPolicy
-from seglam_agents.models.base import Message
+from seglam_agents.models.base import Completion, Message
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError, SandboxError, StoreError
 from seglam_agents.records.outcome import Call, Deopt, Explanation, Final, Hit, Learned, Miss, Outcome, Refused
@@ -381,6 +384,17 @@ class TestServing:
         }
         assert cache.stats().conflicts == 1
 
+    def test_a_disagreement_is_counted_once(self, ask: Driver, opened: Open) -> None:
+        """Also where the request is looked up again on its way, because a model could learn it."""
+        cache = opened(ScriptedModel(lambda _: "ANSWER: 7"))
+        stored(cache, "Add {a:number} and {b:number}", "def run(a, b):\n    return a + b\n", "sum")
+        stored(cache, "Add {x:number} and {y:number}", "def run(x, y):\n    return x * y\n", "product")
+        outcome = ask.answer(cache, "Add 3 and 4")
+        assert isinstance(outcome, Miss) and outcome.answer == 7
+        counted = {entry.procedure.id: entry.statistics.conflicts for entry in cache.procedures()}
+        assert counted == {"sum": 1, "product": 1}
+        assert (cache.stats().conflicts, cache.stats().misses, cache.stats().requests) == (1, 1, 1)
+
     def test_procedures_that_agree_are_a_hit(self, ask: Driver, opened: Open) -> None:
         """Two guards that accept and one answer are a hit."""
         cache = opened()
@@ -502,6 +516,87 @@ class TestSingleFlight:
         assert [outcome.answer for outcome in outcomes] == [21.13] * count
         assert sum(isinstance(outcome, Hit) for outcome in outcomes) == count - 1
         assert model.calls == 1 and len(cache.procedures()) == 1
+
+    async def test_who_waits_goes_on_where_the_one_that_compiles_is_cancelled(self, opened: Open) -> None:
+        """The next of them compiles, and nobody waits for a flight that nobody flies."""
+        asked, model = asyncio.Event(), ScriptedModel(writes(GOOD))
+        complete, calls = model.acomplete, [0]
+
+        async def hanging(messages: Sequence[Message]) -> Completion:
+            calls[0] += 1
+            if calls[0] > 1:
+                return await complete(messages)
+            asked.set()
+            return await asyncio.Future[Completion]()
+
+        model.acomplete = hanging  # type: ignore[method-assign]
+        cache = opened(model)
+        leading = asyncio.ensure_future(cache.aanswer(SPLIT))
+        await asked.wait()
+        others = [asyncio.ensure_future(cache.aanswer(SPLIT)) for _ in range(3)]
+        await asyncio.sleep(0)
+        leading.cancel()
+        outcomes = await asyncio.wait_for(asyncio.gather(*others), FLIGHT_SECONDS / 5)
+        assert [outcome.answer for outcome in outcomes] == [21.13] * 3 and leading.cancelled()
+        assert model.calls == 1 and len(cache.procedures()) == 1
+
+
+class Rivalled(MemoryStore):
+    """A store in which another worker was faster, by a moment, with the same procedure."""
+
+    def put(self, entry: Entry, *, expected_revision: int, vector: Sequence[float] | None = None) -> Entry:
+        """Write it for the other one first."""
+        if not expected_revision:
+            super().put(entry, expected_revision=0, vector=vector)
+        return super().put(entry, expected_revision=expected_revision, vector=vector)
+
+
+class TestTwoWorkers:
+    """Two workers that learn one kind at once do not stand in each other's way."""
+
+    WORDINGS = ("Split {} coins among {} people", "Divide {} coins by {}", "Share the {} coins between {} friends")
+    BODIES = ("return round(total / n + 1e-9, 2)", "part = total / n\n    return round(part + 1e-9, 2)")
+
+    @pytest.mark.parametrize("alike", [True, False], ids=["the same code", "other code"])
+    def test_what_both_learnt_serves(self, opened: Open, alike: bool) -> None:
+        """Each wording is served afterwards, whether they wrote the same code or not, and neither was disabled."""
+        store = MemoryStore()
+        for wording in self.WORDINGS:
+            both = threading.Barrier(2)
+            writing = [partial(self._written, wording, self.BODIES[0 if alike else n], both) for n in (0, 1)]
+            caches = [opened(ScriptedModel(script), store, near=0.99, attacker=False) for script in writing]
+            with ThreadPoolExecutor(2) as pool:
+                outcomes = list(pool.map(lambda c, w=wording: c.answer(w.format(84.5, 4)), caches))
+            assert [outcome.answer for outcome in outcomes] == [21.13, 21.13]
+        cache = opened(store=store)
+        for wording in self.WORDINGS:
+            outcome = cache.lookup(wording.format(50, 8))
+            assert isinstance(outcome, Hit) and outcome.answer == 6.25
+        assert {entry.status for entry in cache.procedures()} == {"active"} and cache.stats().conflicts == 0
+        assert len(cache.procedures()) == len(self.WORDINGS) * (1 if alike else 2)
+
+    def test_a_race_that_another_won_breaks_nothing(
+        self, ask: Driver, opened: Open, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The model answers, learning is deferred and not taken for broken, and the other one's procedure serves."""
+        store = Rivalled()
+        outcome = ask.answer(opened(ScriptedModel(writes(GOOD, answer="ANSWER: 21.13")), store), SPLIT)
+        assert isinstance(outcome, Miss) and outcome.answer == 21.13
+        assert outcome.learned is not None and outcome.learned.status == "deferred"
+        assert "another worker was faster" in outcome.learned.reason
+        learned = ask.learn(opened(ScriptedModel(writes(GOOD)), Rivalled()), SPLIT, answer=21.13)
+        assert learned.status == "deferred" and not caplog.records
+        assert isinstance(opened(store=store).lookup(SPLIT), Hit)
+
+    @staticmethod
+    def _written(wording: str, body: str, both: threading.Barrier, messages: Sequence[Message]) -> str:
+        if not asks_for_code(messages):
+            return "ANSWER: 21.13"
+        with suppress(threading.BrokenBarrierError):
+            both.wait(60)
+        template = wording.format("{total:number}", "{n:count}")
+        lines = ('NAME = "split"', f"TEMPLATES = [{template!r}]", 'WHERE = "n > 0"', "EXPECTED = [21.13]")
+        return "\n".join(("```python", *lines, "", "def run(total, n):", f"    {body}", "```"))
 
 
 class Broken:

@@ -13,11 +13,12 @@ from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import ModelError
+from seglam_agents.records.errors import ModelError, StoreError
 from seglam_agents.records.outcome import Deopt, Hit, Learned, Miss, Outcome, Refused
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
+from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.usage import Usage
 from seglam_agents.sandboxes.monty import MontySandbox
 
@@ -70,6 +71,34 @@ def test_a_context_that_has_no_json_form_is_refused(opened: Open) -> None:
     """The reason names the context."""
     outcome = opened().answer("Limit Petrel", context={"when": object()})  # type: ignore[dict-item]
     assert isinstance(outcome, Refused) and outcome.reason.startswith("the context")
+
+
+HUGE = 10**6000
+"""An integer that Python does not write down."""
+
+
+@pytest.mark.parametrize("value", [HUGE, -HUGE, [HUGE], {"a": HUGE}], ids=["huge", "negative", "listed", "named"])
+def test_an_integer_that_cannot_be_written_down(opened: Open, value: Any) -> None:
+    """In a context it is refused; as an answer or a result nothing is learnt from it; and nothing raises."""
+    cache = opened(model=OddModel(None, 0))
+    for outcome in (
+        cache.answer("Limit Petrel", context={"n": value}),
+        asyncio.run(cache.aanswer("Limit Petrel", context={"n": value})),
+        cache.lookup("Limit Petrel", context={"n": value}),
+    ):
+        assert isinstance(outcome, Refused) and outcome.reason.startswith("the context has no JSON form")
+    trace = Trace(request=Request(text="Limit Petrel"), steps=(ToolStep(tool="limit", result=value),), answer=value)
+    for learned in (cache.learn("Limit Petrel", answer=value), cache.observe(trace)):
+        assert learned.procedure is None and learned.status != "admitted"
+    with pytest.raises(StoreError, match="no JSON form"):
+        cache.remember(trace)
+    assert cache.learn_remembered() == [], "what cannot be kept is not remembered by half"
+
+
+def test_what_is_no_text_is_near_nothing(opened: Open) -> None:
+    """Candidates are offered or not; nobody is stopped by that."""
+    cache = opened()
+    assert [cache.near(odd) for odd in (None, 5, b"bytes", " ")] == [[], [], [], []]  # type: ignore[arg-type]
 
 
 def test_a_request_object_is_read_as_before(opened: Open) -> None:
