@@ -245,7 +245,7 @@ def _places(mappings: Path) -> int:
 
 
 _MAPPING: Final = {1: 13, 2: 21, 3: 9, 4: 17}
-"""Bytes of a line of the log that gives points their places, by its first one: a point by number or UUID, in and out."""
+"""Bytes of a line of the log that gives points their places, by its first one: by number or UUID, in and out."""
 _INSERTS: Final = (1, 2)
 
 
