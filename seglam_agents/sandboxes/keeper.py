@@ -63,7 +63,11 @@ class Keeper:
         except OSError as error:
             raise SandboxError(f"the worker of the process sandbox cannot be reached: {error}") from error
         with theirs:
-            self._popen = start_script("_worker.py", theirs, options=("-X", "utf8"), environment=_ENVIRONMENT)
+            try:
+                self._popen = start_script("_worker.py", theirs, options=("-X", "utf8"), environment=_ENVIRONMENT)
+            except SandboxError:
+                self._control.close()
+                raise
         self._greet(packages)
 
     @property

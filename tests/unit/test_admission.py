@@ -248,7 +248,7 @@ def test_answers_of_several_types_are_refused(examine: Any) -> None:
 
 def test_a_slow_body_is_refused(examine: Any) -> None:
     """A body over the time budget helps nobody."""
-    slow = "def run(total, n):\n    for i in range(20_000):\n        n + i\n    return round(total / n + 1e-9, 2)\n"
+    slow = "def run(total, n):\n    for i in range(300_000):\n        n + i\n    return round(total / n + 1e-9, 2)\n"
     report = examine(candidate(body=slow, where="n > 0"), samples=2, budget_seconds=0.0)
     assert "the budget is" in refused(report, "time budget")
 
