@@ -246,10 +246,11 @@ def test_answers_of_several_types_are_refused(examine: Any) -> None:
     assert "different types" in refused(examine(candidate(body=body, where="n > 0"), samples=24), "answers")
 
 
-def test_a_slow_body_is_refused(examine: Any) -> None:
+def test_a_slow_body_is_refused(sandbox: MontySandbox) -> None:
     """A body over the time budget helps nobody."""
-    slow = "def run(total, n):\n    for i in range(300_000):\n        n + i\n    return round(total / n + 1e-9, 2)\n"
-    report = examine(candidate(body=slow, where="n > 0"), samples=2, budget_seconds=0.0)
+    slow = "def run(total, n):\n    for i in range(1_000_000):\n        n + i\n    return round(total / n + 1e-9, 2)\n"
+    patient = Admission(Executor(sandbox, Limits(seconds=60)), samples=2, budget_seconds=0.0)
+    report = patient.examine(candidate(body=slow, where="n > 0"), tools={}, others=())
     assert "the budget is" in refused(report, "time budget")
 
 
