@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from seglam_agents.admission.case import OPEN_WORDS
 from seglam_agents.compilers.answers import agree, as_answer
 from seglam_agents.compilers.prompts import prompt, quoted
 from seglam_agents.guards.guard import Accepted, TemplateGuard
@@ -28,7 +29,7 @@ def is_open(loaded: Loaded) -> bool:
     """Tell whether a guard has a slot that takes words which nobody foresaw."""
     guard = loaded.guard
     return isinstance(guard, TemplateGuard) and any(
-        kind.name.removeprefix("list(").removesuffix(")") in _OPEN for kind in guard.slots.values()
+        kind.name.removeprefix("list(").removesuffix(")") in OPEN_WORDS for kind in guard.slots.values()
     )
 
 
@@ -87,6 +88,3 @@ def _is_wrong(loaded: Loaded, executor: Executor, text: str, right: str) -> bool
 
 def _context(loaded: Loaded) -> Mapping[str, Json]:
     return loaded.procedure.examples[-1].context if loaded.procedure.examples else {}
-
-
-_OPEN = frozenset(("noun", "phrase", "title", "word", "text", "name", "person"))

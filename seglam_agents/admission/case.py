@@ -22,6 +22,12 @@ from seglam_agents.serving.loading import Loaded
 
 MAX_EVIDENCE = 5
 """Findings of one check that are reported; more of the same help nobody."""
+AMOUNTS = frozenset(("number", "count", "ordinal", "fraction", "multiple", "percent", "money", "quantity", "duration"))
+"""Slots that say how much."""
+ANY_WORDS = frozenset(("noun", "phrase", "title", "word", "text"))
+"""Slots that take words of any sort."""
+OPEN_WORDS = ANY_WORDS | {"name", "person"}
+"""Slots that take words which nobody foresaw."""
 
 
 @dataclass(frozen=True, slots=True)

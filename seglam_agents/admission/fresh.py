@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from seglam_agents.admission.case import Case, arguments_of, verdict
+from seglam_agents.admission.case import AMOUNTS, OPEN_WORDS, Case, arguments_of, verdict
 from seglam_agents.admission.mutations import ignored, mutations
 from seglam_agents.admission.witness import Witness
 from seglam_agents.guards import wordings
@@ -34,9 +34,7 @@ OPINIONS = 3
 """How often a second sandbox is asked that is short of time on a busy machine."""
 EFFECTS = 12
 """Samples whose words are exchanged for those of others."""
-_WORDY = ("choice", "noun", "phrase", "title", "word", "text", "name", "person", "quoted")
-_AMOUNTS = ("number", "count", "ordinal", "fraction", "multiple", "percent", "money", "quantity", "duration")
-_OPEN = ("noun", "phrase", "title", "word", "text", "name", "person")
+_LOOKED_AT = OPEN_WORDS | AMOUNTS | {"choice", "quoted"}
 _UNKNOWN = ("Purple", "Umbrella", "Xylophones", "Gravel pit")
 TIMES_NOTHING = 50
 """How many times as long as a body that does nothing a body may take on a machine that is busy."""
@@ -216,7 +214,7 @@ def check_effects(case: Case, runs: Sequence[Run]) -> Check:
     """A word that `run` looks at changes what is answered: looking alone is no use, and opens the slot to anything."""
     procedure = case.candidate.procedure
     texts = {p.name: p.slot for p in procedure.parameters if p.source == "text" and p.name in case.loaded.reads}
-    looked = [name for name, kind in texts.items() if kind.partition("(")[0] in (*_WORDY, *_AMOUNTS)]
+    looked = [name for name, kind in texts.items() if kind.partition("(")[0] in _LOOKED_AT]
     if procedure.tools or procedure.guard.code or not looked:
         return Check(name="effects", verdict="skipped", evidence="no such slot is looked at, or tools are called")
     bound = [run.sample.arguments for run in runs] + _known_arguments(case)
@@ -229,7 +227,7 @@ def check_effects(case: Case, runs: Sequence[Run]) -> Check:
         f"`{name}` decides what is answered, and words that `run` does not know are answered like one that it knows: "
         f"capture it as `{{{name}:choice({option}|…)}}`, or `deopt`"
         for name in looked
-        if texts[name] in _OPEN and (option := _known_option(case, name)) is not None
+        if texts[name] in OPEN_WORDS and (option := _known_option(case, name)) is not None
     ]
     return verdict("effects", problems, len(looked))
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from seglam_agents.admission.alternatives import alternatives_seen_once, unseen
-from seglam_agents.admission.case import Case, arguments_of, verdict
+from seglam_agents.admission.case import AMOUNTS, ANY_WORDS, Case, arguments_of, verdict
 from seglam_agents.admission.said import unsaid_words
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.normal import normalise
@@ -57,7 +57,7 @@ def check_amounts(case: Case) -> Check:
     procedure = case.candidate.procedure
     if procedure.provenance.compiler == "traces":
         return Check(name="amounts", verdict="skipped", evidence="it was made from runs")
-    amounts = [p for p in procedure.parameters if p.source == "text" and p.slot.partition("(")[0] in _AMOUNTS]
+    amounts = [p for p in procedure.parameters if p.source == "text" and p.slot.partition("(")[0] in _MEASURED]
     problems = [
         f"the slot {parameter.name!r} says how much, and `run` never looks at it: spell it out, or compute with it"
         for parameter in amounts
@@ -146,7 +146,7 @@ def check_open_words(case: Case) -> Check:
             f"{{{name}:{kind.name}}} takes any words, and the procedure writes: use quoted, a choice of the values "
             "that are known, or a type with a shape (name, person, date, id, …)"
             for name, kind in guard.slots.items()
-            if kind.name.removeprefix("list(").removesuffix(")") in _ANY_WORDS and name in case.loaded.reads
+            if kind.name.removeprefix("list(").removesuffix(")") in ANY_WORDS and name in case.loaded.reads
         ]
     return verdict("open words", problems, len(guard.slots))
 
@@ -287,23 +287,8 @@ def _literal_units(elements: object) -> list[str]:
     ]
 
 
-_AMOUNTS = frozenset(
-    (
-        "number",
-        "count",
-        "ordinal",
-        "fraction",
-        "multiple",
-        "percent",
-        "money",
-        "quantity",
-        "unit",
-        "currency",
-        "duration",
-    )
-)
+_MEASURED = AMOUNTS | {"unit", "currency"}
 _EQUALITY = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
 _SMALL = 12
 _ROUND = frozenset((24, 60, 100, 365, 366, 1000))
 """Numbers that a body may know by itself."""
-_ANY_WORDS = frozenset(("noun", "phrase", "title", "word", "text"))

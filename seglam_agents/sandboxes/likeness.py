@@ -10,7 +10,7 @@ from typing import Final
 
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Problem
-from seglam_agents.sandboxes.naming import dotted
+from seglam_agents.sandboxes.naming import dotted, parsed
 
 NOT_A_NUMBER: Final = "a number is NaN, which equals itself within lists in Monty, and not in Python"
 _SETS: Final = frozenset({"set", "frozenset"})
@@ -29,10 +29,7 @@ def likeness_problems(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> 
 @lru_cache(maxsize=1024)
 def compares_values(source: str) -> bool:
     """Tell whether a program compares values of which one may hold NaN."""
-    try:
-        return any(map(_compares, ast.walk(ast.parse(source))))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+    return any(map(_compares, ast.walk(parsed(source))))
 
 
 def holds_nan(value: Value) -> bool:

@@ -1,9 +1,17 @@
-"""`imports` and `dotted`: what the names of a program stand for."""
+"""`parsed`: a program as a tree; `imports` and `dotted`: what its names stand for."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping
+
+
+def parsed(source: str) -> ast.Module:
+    """Return a program as a tree; without anything in it where it cannot be read."""
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module(body=[], type_ignores=[])
 
 
 def imports(nodes: Iterable[ast.AST]) -> dict[str, str]:

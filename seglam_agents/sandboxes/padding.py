@@ -10,7 +10,7 @@ from typing import Final
 
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Problem
-from seglam_agents.sandboxes.naming import dotted
+from seglam_agents.sandboxes.naming import dotted, parsed
 
 _ADVICE: Final = "only text and numbers are padded: write str(…) around it, or strftime() for a date"
 _MAKERS: Final = frozenset({"list", "dict", "set", "tuple", "sorted", "frozenset"})
@@ -38,11 +38,7 @@ def odd_padding(source: str, entry: str, arguments: Mapping[str, Value]) -> str 
 
 @lru_cache(maxsize=1024)
 def _padded_parameters(source: str, entry: str) -> tuple[str, ...]:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
-    for function in tree.body:
+    for function in parsed(source).body:
         if isinstance(function, ast.FunctionDef) and function.name == entry:
             nodes = list(ast.walk(function))
             padded = {value.id for node in nodes for value in _padded(node) if isinstance(value, ast.Name)}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from seglam_agents.sandboxes.base import Problem
-from seglam_agents.sandboxes.naming import dotted, imports
+from seglam_agents.sandboxes.naming import dotted, imports, parsed
 
 HELPERS: Final = ("_strptime_", "_date_zone_", "_date_pattern_")
 """The functions of ours that a program calls without knowing."""
@@ -35,13 +35,13 @@ def respelt(source: str) -> Respelt:
     """Return a program as Monty is given it; one that cannot be read stays as it is."""
     if _NAME not in source:
         return Respelt("", source)
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    nodes = list(ast.walk(parsed(source)))
+    readers = sorted(_readers(nodes, imports(nodes)), key=_place, reverse=True)
+    if not readers:
         return Respelt("", source)
     lines = source.encode().splitlines(keepends=True)
     # From the end, so that the places of the others stay where they are.
-    for node in sorted(_readers(nodes, imports(nodes)), key=_place, reverse=True):
+    for node in readers:
         line = lines[node.lineno - 1]
         lines[node.lineno - 1] = line[: node.col_offset] + HELPERS[0].encode() + line[node.end_col_offset :]
     return Respelt(_DATES, b"".join(lines).decode())

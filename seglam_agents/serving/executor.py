@@ -51,12 +51,12 @@ class Executor:
             loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
         )
         action = _action(execution, loaded)
-        problem = _problem(loaded, _wanted(action)) if isinstance(action, Call) else None
+        problem = _problem(loaded, action.tool, action.arguments) if isinstance(action, Call) else None
         return GiveUp(problem, kind="arguments") if problem else action
 
     def carry_out(self, wanted: Call, call: Callable[[ToolCall], ToolResult]) -> tuple[ToolStep, ToolResult]:
         """Carry one call out with a live tool, and return the step with its result."""
-        asked = _wanted(wanted)
+        asked = ToolCall(wanted.tool, {name: decode(value) for name, value in wanted.arguments.items()})
         result = call(asked)
         return _step(asked, result), result
 
@@ -76,7 +76,7 @@ class Executor:
 
         def recording(asked: ToolCall) -> ToolResult:
             wanted = loaded.meant(asked)
-            problem = _problem(loaded, wanted)
+            problem = _problem(loaded, wanted.tool, _encoded(wanted))
             if problem or problems:
                 # The body may catch this; it is not asked any more, and nothing else of it is carried out.
                 problems.append(problem or problems[0])
@@ -127,15 +127,11 @@ def _final(value: Value, seconds: float) -> Action:
     return Final(encode(tidy(value)), seconds)
 
 
-def _problem(loaded: Loaded, call: ToolCall) -> str | None:
+def _problem(loaded: Loaded, name: str, arguments: Mapping[str, Json]) -> str | None:
     """Return why a call is not made."""
-    called = next((use.called or use.name for use in loaded.procedure.tools if use.name == call.tool), call.tool)
+    called = next((use.called or use.name for use in loaded.procedure.tools if use.name == name), name)
     tool = next((tool for tool in loaded.program.tools if tool.name == called), None)
-    return (unfit(tool, _encoded(call)) if tool is not None else None) or loaded.beyond(call)
-
-
-def _wanted(call: Call) -> ToolCall:
-    return ToolCall(call.tool, {name: decode(value) for name, value in call.arguments.items()})
+    return (unfit(tool, arguments) if tool is not None else None) or loaded.beyond(name, arguments)
 
 
 def _encoded(wanted: ToolCall) -> dict[str, Json]:

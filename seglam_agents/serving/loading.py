@@ -38,14 +38,14 @@ class Loaded:
     held: Mapping[str, Narrow] | None = None
     """What holds its writes to those of the runs that brought it back, by the tool; None where nothing took it out."""
 
-    def beyond(self, call: ToolCall) -> str | None:
+    def beyond(self, tool: str, arguments: Mapping[str, Json]) -> str | None:
         """Return why a call lies beyond what runs wrote under the conditions of today, or None."""
-        writes = any(use.name == call.tool and use.effect == "write" for use in self.procedure.tools)
+        writes = any(use.name == tool and use.effect == "write" for use in self.procedure.tools)
         if self.held is None or not writes:
             return None
-        held = self.held.get(call.tool)
-        problem = held.problem(call.arguments) if held else "it was not called"
-        return f"{CHANGED}, and by the runs since then {call.tool} goes too far: {problem}" if problem else None
+        held = self.held.get(tool)
+        problem = held.problem(_decoded(arguments)) if held else "it was not called"
+        return f"{CHANGED}, and by the runs since then {tool} goes too far: {problem}" if problem else None
 
     def meant(self, call: ToolCall) -> ToolCall:
         """Return a call of the body by the tool's own name, with whole numbers where it takes no others."""
@@ -139,9 +139,12 @@ def _held(writes: Sequence[Written]) -> dict[str, Narrow]:
     """Return what holds the arguments of each tool that was written with to those that were seen."""
     by_tool: dict[str, list[Mapping[str, Value]]] = {}
     for write in writes:
-        arguments = {name: decode(value) for name, value in write.arguments.items()}
-        by_tool.setdefault(write.tool, []).append(arguments)
+        by_tool.setdefault(write.tool, []).append(_decoded(write.arguments))
     return {tool: Narrow(lambda seen=seen: seen, len(seen), AS_SEEN) for tool, seen in by_tool.items()}
+
+
+def _decoded(arguments: Mapping[str, Json]) -> dict[str, Value]:
+    return {name: decode(value) for name, value in arguments.items()}
 
 
 def placed(procedure: Procedure, sandbox: Sandbox, *, tools: Mapping[str, Tool], clock: bool) -> Procedure:

@@ -45,17 +45,24 @@ def opened(sandbox: MontySandbox) -> Iterator[Open]:
         cache.close()
 
 
-def learnt(cache: ReasoningCache, tool: Tool, told: str) -> None:
+def learnt(
+    cache: ReasoningCache,
+    tool: Tool,
+    told: str,
+    *others: Tool,
+    template: str = "Refund order {order:id}",
+    body: str = "def run(order):\n    return refund(order)\n",
+) -> None:
     """Store a procedure that was learnt under some instructions, past admission."""
-    guard = GuardSource(templates=("Refund order {order:id}",))
+    guard = GuardSource(templates=(template,))
     procedure = Procedure(
         id="refund",
         name="refund",
         scope=cache.scope,
         guard=guard,
-        body="def run(order):\n    return refund(order)\n",
+        body=body,
         parameters=TemplateGuard(guard).parameters(),
-        tools=(ToolUse.of(tool),),
+        tools=(*map(ToolUse.of, others), ToolUse.of(tool)),
         provenance=Provenance(compiler="traces"),
         instructions=instructions_digest(told),
     )
@@ -280,19 +287,8 @@ class TestWhatAgreementProves:
         store, options = MemoryStore(), {"sandbox": sandbox, "second_sandbox": None, "tools": [reads, tool]}
         told: Callable[..., ReasoningCache] = partial(ReasoningCache, store, **options)
         with told(system_prompt=MAY) as before:
-            guard = GuardSource(templates=("Pay order {order:id} back",))
-            procedure = Procedure(
-                id="back",
-                name="back",
-                scope=before.scope,
-                guard=guard,
-                body="def run(order):\n    refund(order=order, amount=owed(order))\n    return f'refunded {order}'\n",
-                parameters=TemplateGuard(guard).parameters(),
-                tools=(ToolUse.of(reads.tool), ToolUse.of(tool.tool)),
-                provenance=Provenance(compiler="traces"),
-                instructions=instructions_digest(MAY),
-            )
-            store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+            body = "def run(order):\n    refund(order=order, amount=owed(order))\n    return f'refunded {order}'\n"
+            learnt(before, tool.tool, MAY, reads.tool, template="Pay order {order:id} back", body=body)
             assert isinstance(before.answer("Pay order A-9 back"), Hit) and refunds == [19]
         with told(system_prompt=LIMIT) as after:
             for order in ("B-1", "B-2"):

@@ -121,12 +121,10 @@ class Told:
 
     def restates(self, ours: Json, theirs: Json) -> bool:
         """Tell whether two closings of one run say the same facts, and nothing else."""
-        if not (isinstance(ours, str) and isinstance(theirs, str)):
-            return False
-        if judges(ours) or judges(theirs):
+        if not (isinstance(ours, str) and isinstance(theirs, str)) or judges(ours) or judges(theirs):
             return False
         facts = self._facts(ours), self._facts(theirs)
-        if not (facts[0] <= facts[1] or facts[1] <= facts[0]) or not (self.wrote or (facts[0] and facts[1])):
+        if not _nested(*facts) or not (self.wrote or all(facts)):
             return False
         said = self._words()
         plain = self._plain(ours, said), self._plain(theirs, said)
@@ -137,13 +135,14 @@ class Told:
         if not (isinstance(ours, str) and isinstance(theirs, str)):
             return False
         facts = self._facts(ours), self._facts(theirs)
-        return facts[0] == facts[1] or (self.wrote and (facts[0] <= facts[1] or facts[1] <= facts[0]))
+        return facts[0] == facts[1] or (self.wrote and _nested(*facts))
 
     def repeats(self, ours: Json, theirs: Json) -> bool:
         """Tell whether two closings of one run say the same facts in other words, without any that judge."""
         if not (isinstance(ours, str) and isinstance(theirs, str)) or judges(ours) or judges(theirs):
             return False
-        return bool(self._facts(ours)) and self._facts(ours) == self._facts(theirs)
+        facts = self._facts(ours)
+        return bool(facts) and facts == self._facts(theirs)
 
     def _facts(self, text: str) -> set[str]:
         """Return the numbers and the values of results in a text that the request does not say."""
@@ -170,6 +169,10 @@ class Told:
         calls = (part for step in self.calls for part in (step.tool, *step.arguments, *_keys(step.result)))
         named = " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part) for part in calls)
         return frozenset(re.findall(r"[^\W\d_]+", f"{self.asked} {named}".casefold()))
+
+
+def _nested(one: set[str], other: set[str]) -> bool:
+    return one <= other or other <= one
 
 
 def judges(answer: Json) -> bool:

@@ -118,8 +118,8 @@ class Holder:
     """Whether every word of the requests is: none of them may ask for what the plan does not do."""
     filters: Mapping[str, Term] = field(default_factory=dict[str, Term])
     """The rows that the plan chooses, by their code."""
-    rows: Mapping[str, Term] = field(default_factory=dict[str, Term])
-    """The rows that it takes one of, by their code."""
+    rows: Sequence[Term] = ()
+    """The rows that it takes, each one of several."""
     tested: Sequence[str] = ()
     """What the branches of the plan ask for."""
     plain: list[bool] = field(default_factory=lambda: [False, False, False])
@@ -152,7 +152,7 @@ class Holder:
         codes = [term.code for term in terms_of(plan)]
         parts = {each.code: each for term in terms_of(plan) for each in within(term)}
         filters = {code: each for code, each in parts.items() if _FILTER.match(code)}
-        rows = {code: each for code, each in parts.items() if _ROW.match(code)}
+        rows = tuple(each for code, each in parts.items() if _ROW.match(code))
         figures = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _figures(end, said))
         if _decides(plan):
             neutral = figures = frozenset[int]()
@@ -229,15 +229,15 @@ class Holder:
                 raise Unused(name)
 
     def _chosen(self, scene: Scene) -> Iterator[str]:
-        """Hold chosen rows to be some, where no run was without: nothing found is another answer."""
+        """Hold chosen rows to be some, where no run was without: nothing found is another answer; and the row taken."""
         for code, term in self.filters.items():
             seen = values(term, scene.views) if term.sources <= set(scene.families) else None
             if seen and all(isinstance(rows, list) for rows in seen):
                 yield from _counted(code, cast("tuple[Sequence[Value], ...]", seen), "such rows")
-        for code, term in self.rows.items():
-            yield from self._one_row(code, term, scene)
+        for term in self.rows:
+            yield from self._one_row(term, scene)
 
-    def _one_row(self, code: str, term: Term, scene: Scene) -> Iterator[str]:
+    def _one_row(self, term: Term, scene: Scene) -> Iterator[str]:
         """Hold the row that is taken to a status that such rows had, where others had another one."""
         taken = values(term, scene.views) if term.sources <= set(scene.families) else None
         rows = _listed(term, scene) if taken and all(isinstance(row, dict) for row in taken) else []
@@ -246,7 +246,7 @@ class Holder:
                 continue
             known, had = (_distinct([row.get(key) for row in found]) for found in (rows, cast("Sequence[Row]", taken)))
             if len(had) < len(known) <= len(rows) / 2:
-                yield f"expect({code}[{key!r}] in {literal(had)}, {literal(f'a row of another {key}')})"
+                yield f"expect({term.code}[{key!r}] in {literal(had)}, {literal(f'a row of another {key}')})"
 
     def _turn(self, loop: Loop) -> tuple[str, ...]:
         return tuple(self._record(_of(loop.inside, loop.variable), loop.inside))

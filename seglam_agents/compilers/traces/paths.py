@@ -12,7 +12,7 @@ from typing import cast
 from seglam_agents.compilers.traces import conditions
 from seglam_agents.compilers.traces.closings import Told, claim, likeness, phrasing
 from seglam_agents.compilers.traces.grammar import sight
-from seglam_agents.compilers.traces.holes import Unexplained, explain, settle
+from seglam_agents.compilers.traces.holes import Origin, Unexplained, explain, settle
 from seglam_agents.compilers.traces.limits import limits
 from seglam_agents.compilers.traces.plan import (
     Answer,
@@ -183,11 +183,7 @@ class _Weaver:
         phrases = [_phrased(walk) for walk in walks]
         reads = reading(self.tools.values())
         labels, freely = list(claims), False
-        for phrase, count in Counter(phrases).most_common():
-            chosen = [walk for walk, own in zip(walks, phrases, strict=True) if own == phrase]
-            if count < MIN_RUNS or not isinstance(chosen[0].answer, str):
-                continue
-            origin = explain(tuple(walk.answer for walk in chosen), self._sight(chosen, families))
+        for phrase, origin in self._explained(walks, families, phrases):
             label = labels[phrases.index(phrase)]
             if not isinstance(origin, Term):
                 freely = True  # One phrasing says what was come to in several ways.
@@ -205,17 +201,21 @@ class _Weaver:
         """Return the end in the phrasing that most runs had, where all runs claim the same in several."""
         phrases = [_phrased(walk) for walk in walks]
         reads = reading(self.tools.values())
-        counts = Counter(phrases)
-        if len(counts) == 1:
+        if len(set(phrases)) == 1:
             raise Refused(f"the answer: {reason}")
-        for phrase, count in counts.most_common():
-            chosen = [walk for walk, own in zip(walks, phrases, strict=True) if own == phrase]
-            origin = explain(tuple(walk.answer for walk in chosen), self._sight(chosen, families))
-            if count < MIN_RUNS or not isinstance(origin, Term):
-                continue
-            if all(_agrees(origin, walk, reads) for walk in walks):
+        for _, origin in self._explained(walks, families, phrases):
+            if isinstance(origin, Term) and all(_agrees(origin, walk, reads) for walk in walks):
                 return Answer(_scene(walks, families), origin)
         raise Refused(f"no phrasing of the answer came twice: {reason}")
+
+    def _explained(
+        self, walks: Sequence[_Walk], families: Mapping[str, Family], phrases: Sequence[str]
+    ) -> Iterator[tuple[str, Origin]]:
+        """Yield the phrasings that came more than once, the most frequent first, with what explains each."""
+        for phrase, count in Counter(phrases).most_common():
+            chosen = [walk for walk, own in zip(walks, phrases, strict=True) if own == phrase]
+            if count >= MIN_RUNS and isinstance(chosen[0].answer, str):
+                yield phrase, explain(tuple(walk.answer for walk in chosen), self._sight(chosen, families))
 
     def _single(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         tool = walks[0].steps[0].tool
