@@ -351,7 +351,9 @@ class TestWholeRuns:
 
     EXPRESSIONS = (of("number"), PRICE, RATE, OWNER, CODE, LEFT, item(LARGEST, "id"), applied("len", of("rows")))
 
-    @settings(max_examples=20, deadline=None)
+    # An example is three or four compilations: some seconds where the machine is slow.
+    @pytest.mark.timeout(600)
+    @settings(max_examples=10, deadline=None)
     @given(
         st.lists(VIEWS, min_size=3, max_size=4),
         st.one_of(
