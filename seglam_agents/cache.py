@@ -61,7 +61,8 @@ from seglam_agents.sandboxes.base import REMOTE, HostModule, Limits, Sandbox, To
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
 from seglam_agents.serving.clock import checked_clock
-from seglam_agents.stores.base import ProcedureStore
+from seglam_agents.serving.explaining import with_agents
+from seglam_agents.stores.base import ProcedureStore, scopes_of
 from seglam_agents.stores.opening import open_store
 from seglam_agents.wiring import Wiring, wired
 
@@ -367,13 +368,29 @@ class ReasoningCache:
             return odd
         return await adrive(self._engine.learning.from_run(self._scoped(trace)), self.model, self._engine.books.ledger)
 
-    def explain(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Explanation:
-        """Tell which guards are asked about a request, and where each stops."""
-        return self._engine.lookup.explain(self._request(request, context))
+    def explain(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, agents: bool = False
+    ) -> Explanation:
+        """Tell which guards are asked about a request, and where each stops.
 
-    async def aexplain(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Explanation:
+        Args:
+            request: what is asked.
+            context: typed values that are not in the text.
+            agents: tell also what the procedures of the tenant's other agents say, each as it was when it was learnt.
+        """
+        asked = self._request(request, context)
+        own = self._engine.lookup.explain(asked)
+        if not agents:
+            return own
+        others = [scope for scope in scopes_of(self.store, self.scope.tenant) if scope != self.scope]
+        entries = (entry for scope in others for entry in self.store.changes(scope).entries)
+        return with_agents(own, entries, asked, self.sandbox)
+
+    async def aexplain(
+        self, request: str | Request, *, context: Mapping[str, Json] | None = None, agents: bool = False
+    ) -> Explanation:
         """Tell which guards are asked about a request, in a thread. See `explain`."""
-        return await asyncio.to_thread(self.explain, request, context=context)
+        return await asyncio.to_thread(self.explain, request, context=context, agents=agents)
 
     def procedures(self) -> list[Entry]:
         """Return the current entry of every procedure of this scope."""

@@ -60,10 +60,10 @@ def why(
     tenant: Tenant = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Say which guards were asked about a request, where each stopped, and what those that accept bind."""
+    """Say which guards of all agents accept a request, what they bind, and where the others stopped."""
     given = context_from(context)
     with open_cache(checked_location(store), tenant, sandbox=named_sandbox(sandbox, packages)) as cache:
-        explanation = cache.explain(request, context=given)
+        explanation = cache.explain(request, context=given, agents=True)
     if as_json:
         print_json(explanation)
     else:

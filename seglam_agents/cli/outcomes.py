@@ -32,16 +32,27 @@ def outcome_view(outcome: Outcome, *, asked_model: bool) -> RenderableType:
 def explanation_view(explanation: Explanation) -> RenderableType:
     """Return which guards accept a request with which arguments, and where the others stopped."""
     accepted = [
-        Text.assemble(("accepts   ", "green"), key, "  ", arguments_line(explanation.arguments.get(key, {})))
+        Text.assemble(
+            ("accepts   ", "green"),
+            key,
+            "  ",
+            arguments_line(explanation.arguments.get(key, {})),
+            _whose(explanation, key),
+        )
         for key in explanation.accepted
     ]
     stops = Table(title="Declined, nearest first", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for column in ("procedure", "stage", "reason"):
         stops.add_column(column, overflow="fold")
     for stop in explanation.stops:
-        stops.add_row(stop.procedure, stop.stage, stop.reason)
+        stops.add_row(f"{stop.procedure}{_whose(explanation, stop.procedure)}", stop.stage, stop.reason)
     head = [Text(explanation.verdict, style="bold"), Text(f"read as: {explanation.normalised}")]
     return Group(*head, *accepted, *([stops] if explanation.stops else []))
+
+
+def _whose(explanation: Explanation, key: str) -> str:
+    agent = explanation.agents.get(key)
+    return f"  (agent {agent})" if agent else ""
 
 
 def arguments_line(arguments: Mapping[str, Json]) -> str:

@@ -276,6 +276,8 @@ class Explanation:
     arguments: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
     stops: tuple[Stop, ...] = ()
     """Nearest first."""
+    agents: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Whose procedure it is, where it is another agent's than the one that was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,10 +21,10 @@ from typing import Literal, TypeAlias, TypeVar, cast
 T = TypeVar("T")
 
 Target: TypeAlias = Literal["store", "embedder", "sandbox", "model", "tool", "clock"]
-How: TypeAlias = Literal["raises", "raises after", "nonsense", "hangs", "is killed"]
+How: TypeAlias = Literal["raises", "raises after", "nonsense", "hangs", "is killed", "is cancelled"]
 """`raises`: before it did anything. `raises after`: it did what it should, and the answer is lost. `nonsense`: it
-returns an object that is none of its business. `hangs`: until `release` is called. `is killed`: as by Ctrl-C or a
-cancelled task, with an exception that nobody may swallow."""
+returns an object that is none of its business. `hangs`: until `release` is called. `is killed`: as by Ctrl-C, with
+an exception that nobody may swallow. `is cancelled`: the same, with that of a cancelled task."""
 
 MAX_HANG = 60.0
 """Seconds after which a hanging call goes on although nobody released it, so that a broken test ends."""
@@ -128,6 +128,8 @@ class Faults:
                 return call()
             case "is killed":
                 raise Killed(self.target)
+            case "is cancelled":
+                raise asyncio.CancelledError(self.target)
 
 
 class _Nonsense:

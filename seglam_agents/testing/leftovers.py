@@ -1,4 +1,4 @@
-"""What a test leaves behind in its process: threads, children, open files. Nothing is what it should be."""
+"""What a test leaves behind: flights of its caches, threads, children, open files. Nothing is what it should be."""
 
 # ruff: noqa: S101  # these are tests
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from seglam_agents.cache import ReasoningCache
 from seglam_agents.testing.processes import children
 
 PATIENCE = 10.0
@@ -48,6 +49,12 @@ class Held:
         found += [f"processes {processes}"] if processes else []
         found += [f"{files} open files"] if files > 0 else []
         return ", ".join(found)
+
+
+def flights_of(cache: ReasoningCache) -> int:
+    """Return how many compilations are under way in a cache, under whatever instructions: others wait for them."""
+    told = list(cache._told.values())  # pyright: ignore[reportPrivateUsage]  # seen from within only
+    return sum(len(each._engine.learning.flights) for each in told)  # pyright: ignore[reportPrivateUsage]
 
 
 @contextmanager

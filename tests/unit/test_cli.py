@@ -15,9 +15,11 @@ from seglam_agents.cli import opening, reference
 from seglam_agents.cli.main import app
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.records.entry import AdmissionReport, Check, Entry, Statistics
-from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance
+from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
+from seglam_agents.records.request import Scope
 from seglam_agents.records.usage import Usage
 from seglam_agents.sandboxes.process import Unavailable, second_sandbox
+from seglam_agents.stores.base import note_agent
 from seglam_agents.stores.edge import EdgeStore
 
 ASKED = "Split a bill of $30 among 4 people"
@@ -380,6 +382,33 @@ def test_why_as_json(document: Run) -> None:
     """`why --json` has the same as a document."""
     explanation = document("why", ASKED)
     assert explanation["accepted"] == [f"{ID}@2"] and explanation["arguments"][f"{ID}@2"]["n"] == 4
+
+
+def test_why_sees_what_agents_learnt(store: Path, run: Run, document: Run) -> None:
+    """Procedures of agents with tools are asked as well, each as it was when it was learnt."""
+    greet = entry().procedure.model_copy(
+        update={
+            "id": "1" * 16,
+            "scope": Scope(agent="support"),
+            "guard": GuardSource(templates=("refund order {id:id}",)),
+            "body": "def run(id):\n    return refund(order=id)\n",
+            "parameters": (Parameter(name="id", slot="id"),),
+            "tools": (ToolUse(name="refund", effect="write"),),
+            "examples": (Example(text="refund order A-17", answer="ok"),),
+        }
+    )
+    shadowed = greet.model_copy(update={"id": "2" * 16, "scope": Scope(agent="desk")})
+    opened = EdgeStore(store)
+    opened.put(entry().model_copy(update={"procedure": greet}), expected_revision=0)
+    opened.put(entry().model_copy(update={"procedure": shadowed, "status": "shadow"}), expected_revision=0)
+    for procedure in (greet, shadowed):
+        note_agent(opened, procedure.scope)
+    opened.close()
+    told = run("why", "Refund order A-18").stdout
+    assert "accepted for the agent support" in told and "id=A-18" in told and "would accept, but is shadow" in told
+    explanation = document("why", "Refund order A-18 to Bob")
+    assert explanation["accepted"] == []
+    assert {f"{'1' * 16}@1": "support", f"{'2' * 16}@1": "desk"} == explanation["agents"]
 
 
 # --- reference -------------------------------------------------------------------------------------------------------
