@@ -412,7 +412,7 @@ class ReasoningCache:
         """Return sums since the cache was opened."""
         books = self._engine.books
         return CacheStatistics(
-            procedures=len(self._engine.lookup.retriever.serving(self.scope)),
+            procedures=sum(entry.status == "active" for entry in self._engine.lookup.retriever.entries(self.scope)),
             requests=books.of("requests"),
             hits=books.of("hits"),
             recognised=books.of("recognised"),

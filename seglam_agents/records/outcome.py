@@ -285,6 +285,7 @@ class CacheStatistics:
     """Sums since the cache was opened, and what is stored."""
 
     procedures: int
+    """Those of the agent that are active, whatever it was told when they were learnt."""
     requests: int
     hits: int
     misses: int

@@ -28,12 +28,14 @@ from seglam_agents.hosting import (
     Turn,
     Unclean,
     View,
+    drive,
     instructions_digest,
     new_id,
-    offering,
+    once,
     origin_of,
     render,
     trace_of,
+    work,
 )
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.tools import Tool
@@ -97,7 +99,6 @@ class PlainAgent:
             message=message.id,
             alone=alone,
         )
-        turn, _ = self.driver.begin(turn, text if alone else None, {})
         return self.go(State(messages=(*state.messages, message), turn=turn), thread)
 
     def decide(self, thread: str, said: PersonSays) -> Ran:
@@ -133,7 +134,7 @@ class PlainAgent:
     def step(self, state: State) -> State:
         """Let the procedure say the next message, or the model."""
         view = View(_carried(_tail(state)), self.tool)
-        decision = self.driver.advance(state.turn, view)
+        decision = self.driver.step(state.turn, lambda: (_asked(state), {}), view)
         match decision:
             case Say(turn=turn, call=call):
                 return _spoken(state, turn, "", (call,))
@@ -156,19 +157,16 @@ class PlainAgent:
         return state.model_copy(update={"turn": turn.model_copy(update=known)})
 
     def carry_out(self, turn: Turn, call: Asked) -> Message:
-        """Carry a call out; a write of a procedure is noted before and after."""
-        write, journal = turn.write(call.id), self.driver.journal
-        if write is not None:
-            beginning = journal.begin(write, self.attempt)
+        """Carry a call out; a write of a procedure is noted before and after, and not begun twice."""
+
+        def told(beginning: Known | InDoubt) -> Message:
             if isinstance(beginning, InDoubt):
                 return Message(id=new_id(), role="tool", text=beginning.text, call=call.id)
-            if isinstance(beginning, Known):
-                return Message.model_validate({**beginning.document, "id": new_id(), "call": call.id})
-        with offering(write):
-            message = self.run(call)
-        if write is not None:
-            journal.end(write, self.attempt, message.model_dump(mode="json"), failed=message.error is not None)
-        return message
+            return Message.model_validate({**beginning.document, "id": new_id(), "call": call.id})
+
+        write, journal = turn.write(call.id), self.driver.journal
+        run = once(journal, write, self.attempt, lambda: work(lambda: self.run(call)), instead=told, document=_kept)
+        return drive(run)
 
     def run(self, call: Asked) -> Message:
         """Call the tool's function; what it raises is told to the model."""
@@ -245,6 +243,16 @@ def _declared(tool: PlainTool) -> Tool:
         effect=tool.effect,
         idempotent=tool.idempotent,
     )
+
+
+def _asked(state: State) -> str | None:
+    """Return the request of a turn; None where it is a later one, which does not stand for itself."""
+    text = next(message.text for message in state.messages if message.id == state.turn.message)
+    return text if state.turn.alone else None
+
+
+def _kept(message: Message) -> tuple[Mapping[str, Json], bool]:
+    return message.model_dump(mode="json"), message.error is not None
 
 
 def _tail(state: State) -> Sequence[Message] | None:

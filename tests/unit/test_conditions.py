@@ -87,6 +87,14 @@ def test_other_instructions_do_not_serve_what_these_taught(opened: Open) -> None
     assert "instructions changed" in stop.reason and "0 of 2 runs agree" in stop.reason
 
 
+def test_statistics_count_what_is_known_under_any_instructions(opened: Open) -> None:
+    """A cache that an agent is told nothing by tells of what it learnt under `told`."""
+    store, tool = MemoryStore(), refund_tool()
+    cache = opened(store, "", tool)
+    learnt(cache, tool, MAY)
+    assert cache.stats().procedures == 1 and isinstance(cache.answer("Refund order B-7"), Miss)
+
+
 def test_white_space_in_instructions_changes_nothing(opened: Open) -> None:
     """A prompt that is only laid out anew keeps a warm cache."""
     store, tool = MemoryStore(), refund_tool()
