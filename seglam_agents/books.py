@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import Entry, Statistics
-from seglam_agents.records.outcome import Deopt, Hit, Miss, Outcome, Recognised, Refused
+from seglam_agents.records.outcome import Citation, Deopt, Hit, Miss, Outcome, Recognised, Refused
 from seglam_agents.records.usage import Ledger
 
 
@@ -20,7 +20,7 @@ class Books:
     ledger: Ledger = field(default_factory=Ledger)
     _sums: Counter[str] = field(default_factory=Counter[str])
     _procedures: dict[str, Counter[str]] = field(default_factory=dict[str, "Counter[str]"])
-    """What procedures did since it was last written, by their id."""
+    """What procedures did since it was last written, by their id; hits by a wording also under its template."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, outcome: Outcome) -> None:
@@ -28,6 +28,7 @@ class Books:
         match outcome:
             case Hit(citation=citation):
                 self._note("hits", citation.procedure_id)
+                self._used(citation)
             case Recognised(citation=citation):
                 self._note("recognised", citation.procedure_id)
             case Deopt(citation=citation):
@@ -85,14 +86,24 @@ class Books:
             conflicts=done["conflicts"],
             saved_tokens=round(done["hits"] * self.interpret_cost()),
         )
-        return entries.count(known.procedure.scope, known.procedure.id, more)
+        uses = {wording.template: done[_use(wording.template)] for wording in known.wordings}
+        return entries.count(known.procedure.scope, known.procedure.id, more, uses)
 
     def _give_back(self, procedure_id: str, done: Counter[str]) -> None:
         with self._lock:
             self._procedures.setdefault(procedure_id, Counter[str]()).update(done)
+
+    def _used(self, citation: Citation) -> None:
+        if citation.wording:
+            with self._lock:
+                self._procedures.setdefault(citation.procedure_id, Counter[str]())[_use(citation.wording)] += 1
 
     def _note(self, name: str, *procedure_ids: str) -> None:
         with self._lock:
             self._sums[name] += 1
             for procedure_id in procedure_ids:
                 self._procedures.setdefault(procedure_id, Counter[str]())[name] += 1
+
+
+def _use(template: str) -> str:
+    return f"use {template}"

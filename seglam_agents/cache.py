@@ -412,7 +412,7 @@ class ReasoningCache:
         """Return sums since the cache was opened."""
         books = self._engine.books
         return CacheStatistics(
-            procedures=sum(entry.status == "active" for entry in self._engine.lookup.retriever.entries(self.scope)),
+            procedures=len(self._serving()),
             requests=books.of("requests"),
             hits=books.of("hits"),
             recognised=books.of("recognised"),
@@ -428,6 +428,12 @@ class ReasoningCache:
             interpret=books.ledger.of("interpret"),
             attack=books.ledger.of("attack"),
         )
+
+    def _serving(self) -> set[str]:
+        """Return the ids of the procedures that serve under any instructions that this cache was asked under."""
+        with self._lock:
+            told = list(self._told.values())
+        return {loaded.procedure.id for each in told for loaded in each._engine.lookup.retriever.serving(self.scope)}
 
     def close(self) -> None:
         """Write statistics, and close what the cache opened itself. Safe to call twice."""

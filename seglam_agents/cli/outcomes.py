@@ -85,6 +85,7 @@ def _lines(outcome: Outcome) -> list[str]:
             return [
                 f"hit: 0 model calls, {outcome.timing.total * 1000:.1f} ms",
                 f"from: {citation_line(outcome.citation)}",
+                *([f"by: {outcome.citation.wording}"] if outcome.citation.wording else []),
                 f"with: {arguments_line(outcome.arguments)}",
             ]
         case Recognised():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -153,10 +153,17 @@ class Entries:
 
         return self.change(scope, procedure_id, change)
 
-    def count(self, scope: Scope, procedure_id: str, more: Statistics) -> bool:
-        """Add to the statistics of a procedure; False where others always were faster."""
+    def count(self, scope: Scope, procedure_id: str, more: Statistics, uses: Mapping[str, int]) -> bool:
+        """Add to the statistics of a procedure; False where others always were faster.
+
+        Args:
+            scope: of the procedure.
+            procedure_id: which one.
+            more: what it did.
+            uses: hits by its wordings, by template.
+        """
         gone = self.store.get(scope, procedure_id) is None
-        return gone or self.change(scope, procedure_id, lambda entry: _counted(entry, more)) is not None
+        return gone or self.change(scope, procedure_id, lambda entry: _counted(entry, more, uses)) is not None
 
     def change(self, scope: Scope, procedure_id: str, change: Callable[[Entry], Entry | None]) -> Entry | None:
         """Change an entry by a pure function, as often as it takes; None where it is gone, stays, or races are lost."""
@@ -199,16 +206,18 @@ class Entries:
         )
 
 
-def _counted(entry: Entry, more: Statistics) -> Entry:
+def _counted(entry: Entry, more: Statistics, uses: Mapping[str, int]) -> Entry:
     old = entry.statistics
+    used = (item.model_copy(update={"uses": item.uses + uses.get(item.template, 0)}) for item in entry.wordings)
     return entry.model_copy(
         update={
+            "wordings": tuple(used),
             "statistics": Statistics(
                 hits=old.hits + more.hits,
                 deopts=old.deopts + more.deopts,
                 conflicts=old.conflicts + more.conflicts,
                 saved_tokens=old.saved_tokens + more.saved_tokens,
-            )
+            ),
         }
     )
 

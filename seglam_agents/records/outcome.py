@@ -74,6 +74,8 @@ class Citation:
     version: int
     name: str
     content_hash: str
+    wording: str = ""
+    """The template that accepted the request; empty where a guard is code, or the procedure was called by name."""
     trace_ids: tuple[str, ...] = ()
     clean_replays: int = 0
     """Cases with a known right answer that this version reproduced exactly."""
@@ -251,6 +253,8 @@ class Plan(Record):
     now: datetime | None = None
     """The clock that its body sees, the same at every step."""
     request: str = ""
+    wording: str = ""
+    """The template that accepted the request; empty where a guard is code, or the procedure was called by name."""
     closing: ClosingMode = "answer"
     """`model`: it ends with `Final(None)`, and the host's model has the last word."""
     beside: tuple[PlannedBeside, ...] = ()
@@ -285,7 +289,7 @@ class CacheStatistics:
     """Sums since the cache was opened, and what is stored."""
 
     procedures: int
-    """Those of the agent that are active, whatever it was told when they were learnt."""
+    """Those of the agent that serve, under any instructions that the cache was asked under."""
     requests: int
     hits: int
     misses: int

@@ -56,6 +56,7 @@ MAX_EXPLAINED = 5
 class _Accepting:
     served: Served
     arguments: Mapping[str, Value]
+    template: int = 0
 
     @property
     def procedure(self) -> Procedure:
@@ -64,6 +65,11 @@ class _Accepting:
     @property
     def part(self) -> Part:
         return Part(self.served.loaded, self.arguments)
+
+    @property
+    def wording(self) -> str:
+        templates = self.procedure.guard.templates
+        return templates[self.template] if self.template < len(templates) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +189,7 @@ class Lookup:
         except Exception:
             logger.exception("the store cannot be read; the outcome is told without it")
             served = None
-        citation = cite(served) if served else _cited(plan)
+        citation = cite(served, plan.wording) if served else _cited(plan)
         timing = Timing(body=action.seconds)
         if isinstance(action, GiveUp):
             return Deopt(reason=action.reason, kind=action.kind, citation=citation, steps=steps, timing=timing)
@@ -277,7 +283,7 @@ class Lookup:
                     return [], (*stops, Stop(procedure=served.loaded.procedure.key, stage="code", reason=_NOT_ASKED))
             judgement = _judge(served.loaded, which, text, request)
             if isinstance(judgement, Accepted):
-                accepting.append(_Accepting(served, judgement.arguments))
+                accepting.append(_Accepting(served, judgement.arguments, judgement.template))
             else:
                 key = served.loaded.procedure.key
                 stops.append(Stop(procedure=key, stage=judgement.stage, reason=judgement.reason))
@@ -356,14 +362,15 @@ class _Ran:
     steps: tuple[ToolStep, ...] = ()
 
 
-def cite(served: Served) -> Citation:
-    """Return where an answer of a procedure comes from."""
+def cite(served: Served, wording: str = "") -> Citation:
+    """Return where an answer of a procedure comes from, and by which of its templates it was asked."""
     procedure, clean = served.loaded.procedure, served.entry.report.clean_replays
     return Citation(
         procedure_id=procedure.id,
         version=procedure.version,
         name=procedure.name,
         content_hash=served.loaded.content_hash,
+        wording=wording,
         trace_ids=procedure.provenance.trace_ids,
         clean_replays=clean,
         error_bound=min(1.0, 3 / clean) if clean else None,
@@ -399,7 +406,7 @@ def _context_problem(request: Request) -> str | None:
 
 
 def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
-    citation, closing = cite(ran.item.served), ran.item.procedure.closing.mode
+    citation, closing = cite(ran.item.served, ran.item.wording), ran.item.procedure.closing.mode
     match reported(ran.action, closing, ran.steps):
         case Final(answer=answer):
             arguments = _encoded(ran.item.arguments)
@@ -443,6 +450,7 @@ def _plan(accepting: Sequence[_Accepting], request: Request, now: datetime | Non
         tools=tuple({use.name: use for item in accepting for use in item.procedure.tools}.values()),
         now=now,
         request=request.text,
+        wording=first.wording,
         closing=first.procedure.closing.mode,
         beside=tuple(
             PlannedBeside(
@@ -460,7 +468,7 @@ def _cited(plan: Plan) -> Citation:
     procedure_id, _, version = plan.procedure.rpartition("@")
     name = procedure_id or plan.procedure
     number = int(version) if procedure_id and version.isdecimal() else 0
-    return Citation(procedure_id=name, version=number, name=name, content_hash=plan.content_hash)
+    return Citation(procedure_id=name, version=number, name=name, content_hash=plan.content_hash, wording=plan.wording)
 
 
 def _judge(loaded: Loaded, which: list[int] | None, text: NormalText, request: Request) -> Accepted | Declined:

@@ -787,8 +787,11 @@ class TestKeeping:
         first.close()
         second = opened(store=tmp_path / "store")
         assert [entry.statistics.hits for entry in second.procedures()] == [2]
-        ask.answer(second, SPLIT)
+        hit = ask.answer(second, SPLIT)
         assert [entry.statistics.hits for entry in second.procedures()] == [3]
+        # Each hit is told and counted with the wording that accepted it.
+        (entry,) = second.procedures()
+        assert isinstance(hit, Hit) and {item.template: item.uses for item in entry.wordings}[hit.citation.wording] == 3
 
     def test_two_caches_on_one_store_share(self, ask: Driver, opened: Open) -> None:
         """What one cache learns, another of the same tenant serves."""

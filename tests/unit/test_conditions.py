@@ -88,10 +88,11 @@ def test_other_instructions_do_not_serve_what_these_taught(opened: Open) -> None
 
 
 def test_statistics_count_what_is_known_under_any_instructions(opened: Open) -> None:
-    """A cache that an agent is told nothing by tells of what it learnt under `told`."""
+    """A cache that was opened without instructions tells of what serves those that its agents are told."""
     store, tool = MemoryStore(), refund_tool()
     cache = opened(store, "", tool)
     learnt(cache, tool, MAY)
+    assert cache.stats().procedures == 0 and cache.told(MAY) is not None
     assert cache.stats().procedures == 1 and isinstance(cache.answer("Refund order B-7"), Miss)
 
 

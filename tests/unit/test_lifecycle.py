@@ -75,10 +75,10 @@ def test_a_next_version_goes_on_with_history_statistics_and_evidence() -> None:
     """A widening keeps what the version before it had earned."""
     keeper = entries()
     first = keeper.admit(procedure(), AdmissionReport(), made_from=["t1"])
-    keeper.count(Scope(), "p", Statistics(hits=3))
+    keeper.count(Scope(), "p", Statistics(hits=3), {"go {n:count}": 3})
     wider = procedure(version=2, guard=GuardSource(templates=("go {n:count}", "walk {n:count}")))
     second = keeper.admit(wider, AdmissionReport(), parent=first.procedure, made_from=["t2"])
-    assert second.statistics.hits == 3
+    assert second.statistics.hits == 3 and [wording.uses for wording in second.wordings] == [3, 0]
     assert [wording.evidence.made_from for wording in second.wordings] == [("t1",), ("t2",)]
     assert [line.version for line in second.history] == [1, 2]
 
@@ -112,7 +112,7 @@ def test_changes_of_many_writers_are_all_there() -> None:
 
     def count() -> None:
         for _ in range(20):
-            while not keeper.count(Scope(), "p", Statistics(hits=1)):
+            while not keeper.count(Scope(), "p", Statistics(hits=1), {}):
                 missed[0] += 1
 
     threads = [threading.Thread(target=count) for _ in range(8)]
