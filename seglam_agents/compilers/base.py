@@ -95,6 +95,8 @@ class Rejected:
     candidate: Candidate | None = None
     """The last one, where a reply could be read at all."""
     report: AdmissionReport = AdmissionReport()
+    unsupported: tuple[Procedure, ...] = ()
+    """Procedures that were made from these runs, and that these runs do not support any more."""
 
 
 @dataclass(frozen=True, slots=True)

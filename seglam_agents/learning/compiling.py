@@ -124,6 +124,16 @@ class Compiling:
                 said = as_answer(answer) if answer else None
                 return Learned(status="not crystallizable", reason=reason, answer=said, usage=usage)
 
+    def suspend(self, procedures: Sequence[Procedure], why: str) -> None:
+        """Let procedures serve no more that all runs of their kind together do not support: until others explain them.
+
+        What a body of fewer runs guessed from was refuted, even where it did not speak about the run that did so.
+        """
+        for procedure in procedures:
+            self.entries.suspend(procedure, f"the runs of its kind do not support it any more: {why}"[:500])
+        for scope in {procedure.scope.key: procedure.scope for procedure in procedures}.values():
+            self.retriever.refresh(scope)
+
     def _placed(self, candidate: Candidate, report: AdmissionReport | None = None) -> Candidate:
         """Return a candidate with the sandbox in which it was admitted, or is to be."""
         if report and report.sandbox:

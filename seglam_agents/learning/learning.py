@@ -202,8 +202,10 @@ class Learning:
         if isinstance(result, Compiled):
             compiled = result
             return (yield from work(lambda: self.compiling.conclude(compiled, Usage(), scope, kind, vector)))
+        refused = result
+        yield from work(lambda: self.compiling.suspend(refused.unsupported, refused.reason))
         if not self.compiling.compilers or self._not_now(kind):
-            return Learned(status="rejected", reason=result.reason, report=getattr(result, "report", None))
+            return Learned(status="rejected", reason=result.reason, report=result.report)
         known = Known(trace.request, trace.answer, trace)
         task = yield from work(lambda: self.tasks.of_request(known, kind, vector, finding=result.reason))
         return (yield from self.compiling.compile(task, kind, vector))

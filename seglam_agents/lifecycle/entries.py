@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from seglam_agents.lifecycle.transitions import moved, replaced
+from seglam_agents.lifecycle.transitions import FOLLOWING, moved, replaced
 from seglam_agents.records.entry import (
     MAX_CONFIRMING,
     AdmissionReport,
@@ -92,11 +92,17 @@ class Entries:
 
     def retire(self, procedure: Procedure, why: str) -> None:
         """Retire a version, unless another one has taken its place or it is retired already."""
+        self._take_out(procedure, "retired", why)
 
+    def suspend(self, procedure: Procedure, why: str) -> None:
+        """Suspend a version that serves, unless another one has taken its place."""
+        self._take_out(procedure, "suspended", why)
+
+    def _take_out(self, procedure: Procedure, status: Status, why: str) -> None:
         def change(entry: Entry) -> Entry | None:
-            if entry.procedure.key != procedure.key or entry.status == "retired":
+            if entry.procedure.key != procedure.key or status not in FOLLOWING[entry.status]:
                 return None
-            return moved(entry, "retired", why, at=self.clock())
+            return moved(entry, status, why, at=self.clock())
 
         self.change(procedure.scope, procedure.id, change)
 

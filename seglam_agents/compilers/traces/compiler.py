@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from seglam_agents.compilers.base import Admit, Candidate, Compilation, Compiled, CompileTask, Known, Rejected
+from seglam_agents.compilers.base import Admit, Candidate, Compiled, CompileTask, Known, Rejected
 from seglam_agents.compilers.traces.echoes import Echoes
 from seglam_agents.compilers.traces.guards import Unguarded, slots_of, template_of
 from seglam_agents.compilers.traces.holds import Unused
@@ -146,11 +146,11 @@ class TraceCompiler:
             keys = known.keys.get(trace.id, ())
             return {case.trace.id for key in keys for case in known.kinds[key].cases}
 
-    def compile(self, task: CompileTask, admit: Admit) -> Flow[Compilation]:
+    def compile(self, task: CompileTask, admit: Admit) -> Flow[Compiled | Rejected]:
         """Learn from the run of a task, after the runs related to it where its scope is new, and ask for admission."""
         drafted = yield from work(lambda: self._draft(task))
-        if isinstance(drafted, str):
-            return Rejected(drafted, Usage(), 0)
+        if isinstance(drafted, Rejected):
+            return drafted
         candidate = drafted
         report = yield from work(lambda: admit(candidate))
         if not report.admitted:
@@ -158,10 +158,10 @@ class TraceCompiler:
             return Rejected(reason, Usage(), 1, candidate, report)
         return Compiled(candidate, report, Usage(), 1)
 
-    def _draft(self, task: CompileTask) -> Candidate | str:
+    def _draft(self, task: CompileTask) -> Candidate | Rejected:
         trace = task.requests[0].trace
         if trace is None:
-            return "there is no run to learn from"
+            return _rejected("there is no run to learn from")
         tools = {tool.name: tool for tool in task.tools}
         with self.lock:
             known = self.scopes.setdefault(trace.request.scope.key, Skeletons())
@@ -169,8 +169,8 @@ class TraceCompiler:
                 if _clean(earlier):
                     known.learn(earlier, tools, clock=task.clock)
             if not _clean(trace):
-                return "the run is not whole: a call of it has no result"
-            reasons: list[str] = []
+                return _rejected("the run is not whole: a call of it has no result")
+            reasons, unsupported = list[str](), list[Procedure]()
             for kind in known.learn(trace, tools, clock=task.clock):
                 # What this run says of the kind may be all that a body in other words was waiting for.
                 waiting = [each for each in kind.others(trace) if _id(kind, each) not in kind.drafted]
@@ -179,8 +179,24 @@ class TraceCompiler:
                     if isinstance(drafted, Candidate):
                         kind.drafted.add(drafted.procedure.id)
                         return drafted
-                    reasons.append(drafted)
-        return reasons[0] if reasons else "the request has no words"
+                    reasons.append(str(drafted))
+                    if not isinstance(drafted, _Served):
+                        unsupported += _made_from(kind, each, task)
+        return _rejected(reasons[0] if reasons else "the request has no words", unsupported)
+
+
+def _rejected(reason: str, unsupported: Iterable[Procedure] = ()) -> Rejected:
+    return Rejected(reason, Usage(), 0, unsupported=tuple(unsupported))
+
+
+def _made_from(kind: Kind, trace: Trace, task: CompileTask) -> list[Procedure]:
+    """Return the procedure that serves runs like this one, if the kind knows all the runs that it was made from.
+
+    A worker that has seen fewer of them knows less than whoever made it, and has no say in it.
+    """
+    runs, name = {case.trace.id for case in kind.cases}, _id(kind, trace)
+    made = [each.procedure for each in task.neighbours if each.procedure.id == name]
+    return [each for each in made if runs.issuperset(each.provenance.trace_ids)]
 
 
 def _in_time(traces: Iterable[Trace]) -> list[Trace]:
@@ -197,21 +213,25 @@ def _drafted(
     task: CompileTask,
     tools: Mapping[str, Tool],
     by: TraceCompiler,
-) -> Candidate | str:
+) -> Candidate | SeglamError:
     if kind.plan is None or (kind.given_up and (kind.strayed or by.closing == "code")):
-        return kind.refusal or "predictions of this kind were wrong too often"
+        return _Unproven(kind.refusal or "predictions of this kind were wrong too often")
     try:
         return _candidate(kind, kind.plan, trace, task, tools, by)
-    except (Unguarded, _Unproven) as refusal:
-        return str(refusal)
+    except (Unguarded, _Unproven, _Served) as refusal:
+        return refusal
     except Unused as refusal:
-        return f"the result {refusal} was read, and nothing says what for"
+        return _Unproven(f"the result {refusal} was read, and nothing says what for")
     except (TemplateError, PredicateError) as error:
-        return f"guard: {error}"
+        return _Unproven(f"guard: {error}")
 
 
 class _Unproven(SeglamError):
-    """No way of a plan was predicted often enough, or others serve it; says what is missing."""
+    """No way of a plan was predicted often enough; says what is missing."""
+
+
+class _Served(SeglamError):
+    """What was predicted is served by other procedures already."""
 
 
 def _candidate(
@@ -234,7 +254,7 @@ def _candidate(
     cases = serving.cases(others, needed[1] if writes else needed[0])
     templates = tuple(dict.fromkeys(template_of(case.reading, case.names, slots) for case in cases))
     if not templates:
-        raise _Unproven("what was predicted is served by other procedures already")
+        raise _Served("what was predicted is served by other procedures already")
     context = tuple(_context(name, value) for name, value in trace.request.context.items())
     names = [*slots, *(parameter.name for parameter in context)]
     said = frozenset(word for case in alike for word in case.reading.content)

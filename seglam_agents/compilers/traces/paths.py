@@ -430,10 +430,14 @@ def _scene(walks: Sequence[_Walk], families: Mapping[str, Family]) -> Scene:
 
 
 def _claimed(walk: _Walk) -> str:
-    """Return what an answer claims, without its facts and its phrasing: what decides between ways."""
+    """Return what an answer claims, without its phrasing and what the run had seen: what decides between ways.
+
+    A name that nothing gave is a claim as well: "on the Pro plan" is no other phrasing of "on the Enterprise plan".
+    """
     if not isinstance(walk.answer, str):
         return repr(walk.answer) if isinstance(walk.answer, bool) or walk.answer is None else type(walk.answer).__name__
-    return " ".join(sorted(claim(walk.answer, _seen(walk)).words))
+    said = claim(walk.answer, _seen(walk))
+    return " ".join(sorted(said.words | said.facts))
 
 
 def _is_message(walk: _Walk) -> bool:
