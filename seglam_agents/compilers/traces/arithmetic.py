@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import product
 from typing import cast
 
@@ -144,12 +145,24 @@ def _with_offset(targets: Numbers, sight: Sight) -> list[Term]:
     for _, term, values in [*atoms, *_inner(sight)]:
         added = [target - value for target, value in zip(targets, values, strict=True)]
         taken = [target + value for target, value in zip(targets, values, strict=True)]
-        if len(set(values)) >= MIN_OFFSET and _steady(added) and abs(added[0]) > 1e-9 and _plain(added[0]):
+        if len(set(values)) >= MIN_OFFSET and _is_offset(added, term, sight) and abs(added[0]) > 1e-9:
             less = added[0] < 0
             found.append(operation("-" if less else "+", term, constant(_tidy(abs(added[0])))))
-        if len(set(values)) >= MIN_OFFSET and _steady(taken) and _plain(taken[0]):
+        if len(set(values)) >= MIN_OFFSET and _is_offset(taken, term, sight):
             found.append(operation("-", constant(_tidy(taken[0])), term))
     return found
+
+
+def _is_offset(values: Sequence[float], term: Term, sight: Sight) -> bool:
+    """Tell whether a formula is always off by the same, and this does not tell the time of the runs.
+
+    "2025 less the year of birth" is an age in 2025 alone.
+    """
+    if not _steady(values) or not _plain(values[0]):
+        return False
+    years = {cast(datetime, value).year for name in sight.names("clock") for value in sight.of(name)[1]}
+    dated = abs(values[0]) in years if years else "year_of(" in term.code and 1900 <= abs(values[0]) <= 2100
+    return not dated
 
 
 def _steady(values: Sequence[float]) -> bool:

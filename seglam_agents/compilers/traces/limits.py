@@ -1,13 +1,21 @@
-"""Limits that rows were kept by: somewhere between the nearest two numbers seen, and nothing is known of the gap."""
+"""Limits that rows were kept by: somewhere between the nearest two numbers seen, and nothing is known of the gap.
+
+A limit that nobody names is a weak explanation: with few rows, some key has one that fits whatever was the reason. So
+it is one only where the rows seen are so many that hardly any would fit by chance.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import Final, cast
 
 from seglam_agents.compilers.traces.sight import Found, Row, Sight, derive, has_rows, is_number, rows_of, shared_keys
 from seglam_agents.compilers.traces.terms import Term, Values
 from seglam_agents.records.values import Value
+
+CHANCE: Final = 0.01
+"""How likely some limit may fit by chance, at most."""
 
 
 def limits(rows: Found, wanted: Values) -> Iterator[Found]:
@@ -15,7 +23,7 @@ def limits(rows: Found, wanted: Values) -> Iterator[Found]:
     kept = [cast(Row, row) for value in wanted for row in cast("Sequence[Value]", value)]
     names = {id(row) for row in kept}
     left = [row for row in rows_of(rows) if id(row) not in names and row not in kept]
-    if kept and left:
+    if kept and left and _is_telling(rows, [2 ** len(each) for each in _each(rows)]):
         for key in _numbers(rows):
             inside, outside = _column(kept, key), _column(left, key)
             if min(inside) > max(outside):
@@ -37,7 +45,10 @@ def counted(targets: tuple[float, ...], sight: Sight) -> list[Term]:
 def _fitting(targets: tuple[float, ...], rows: Found, key: str, name: str) -> Iterator[Term]:
     for measure in (None, *_numbers(rows)):
         gap = _gap(targets, rows, key, measure, above=name == "having_above")
-        if gap is None:
+        # A sum to the cent says which rows there were, a number of rows how many.
+        exact = measure is not None and any(target != int(target) for target in targets)
+        choices = [2 ** len(each) if exact else len(each) + 1 for each in _each(rows)]
+        if gap is None or not _is_telling(rows, choices):
             continue
         for kept in derive(name, rows, options=(key, *gap)):
             if measure is None:
@@ -69,6 +80,21 @@ def _gap(
             low = max(low, inside) if inside is not None else low
             high = min(high, outside) if outside is not None else high
     return (low, high) if low < high and low > float("-inf") and high < float("inf") else None
+
+
+def _is_telling(rows: Found, choices: Sequence[int]) -> bool:
+    """Tell whether hardly any limit would fit by chance.
+
+    Args:
+        rows: in each view.
+        choices: what might have been found in each view.
+    """
+    limits = sum(2 * (len(set(_column(rows_of(rows), key))) + 1) for key in _numbers(rows))
+    return limits <= CHANCE * math.prod(choices)
+
+
+def _each(rows: Found) -> Sequence[Sequence[Value]]:
+    return cast("Sequence[Sequence[Value]]", rows[1])
 
 
 def _numbers(rows: Found) -> list[str]:

@@ -322,13 +322,18 @@ class _Weaver:
             if found := conditions.tests(seen, taken, certain=certain):
                 yes = [walk for walk, label in zip(walks, taken, strict=True) if label]
                 no = [walk for walk, label in zip(walks, taken, strict=True) if not label]
-                if min(len(yes), len(no)) < MIN_RUNS and _by_number(found):
-                    raise Refused("one run alone went another way, and numbers decide which: a second one is needed")
+                alone = min(len(yes), len(no)) < MIN_RUNS and not _by_emptiness(found)
+                if alone and (_by_number(found) or self._writes(walks)):
+                    raise Refused("one run alone went another way, and nothing plain says why: a second one is needed")
                 if_yes, if_no = self._way(yes, families), self._way(no, families)
                 forced = _forced(found, (if_yes, no), (if_no, yes))
                 return Branch(_scene(walks, families), forced or found, if_yes, if_no)
         shown = " or ".join((way[:60] or "the end") for way in ways[:3])
         raise Refused(f"after the same steps the runs go on with {shown}, and nothing seen tells why")
+
+    def _writes(self, walks: Sequence[_Walk]) -> bool:
+        reads = reading(self.tools.values())
+        return any(step.tool not in reads for walk in walks for step in (*walk.done, *walk.steps))
 
     def _way(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
         if len(walks) < MIN_RUNS and not walks[0].next and all(map(_is_message, walks)):
@@ -396,14 +401,16 @@ def _forced(tests: Sequence[Test], *ways: tuple[Node, Sequence[_Walk]]) -> tuple
     return tuple(test for test, rows in counted if any(_mentions(code, rows) for code in codes))
 
 
-def _by_number(tests: Sequence[Test]) -> bool:
-    """Tell whether a number may have decided, and nothing plainer: which one, and at what, a single run cannot say.
+def _by_emptiness(tests: Sequence[Test]) -> bool:
+    """Tell whether a way may have been gone because something was found, or nothing: the plainest reason there is."""
+    return any(_FOUND.search(code) for test in tests for code in (test.yes.code, test.no.code))
 
-    Plainer are a word, and whether anything was found at all.
-    """
+
+def _by_number(tests: Sequence[Test]) -> bool:
+    """Tell whether a number may have decided, and no word: which one, and at what, a single run cannot say."""
     codes = [code for test in tests for code in (test.yes.code, test.no.code)]
     limits = any(re.search(r"(?<!len\() (>=|<=|>|<) -?[\d.]+$", code) for code in codes)
-    return not any(map(_FOUND.search, codes)) and (limits or not any(map(_WORD.search, codes)))
+    return limits or not any(map(_WORD.search, codes))
 
 
 def _mentions(code: str, rows: str) -> bool:
