@@ -9,7 +9,7 @@ from typing import Final
 from seglam_agents.guards.guard import Accepted, Declined, Judgement
 from seglam_agents.guards.locales import Notation
 from seglam_agents.guards.narrow import Narrow, WriteRange
-from seglam_agents.guards.normal import NormalText, normalise
+from seglam_agents.guards.normal import NormalText, asks, normalise
 from seglam_agents.records.procedure import Parameter
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import Value
@@ -53,7 +53,7 @@ class CodeGuard:
 
     def match(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
         """Run the code on a request."""
-        if self._command and text.original.rstrip().endswith("?"):
+        if self._command and asks(text.original):
             return Declined("question", "it asks, and this procedure changes something")
         judgement = self._run(text, context)
         problem = self._narrow and isinstance(judgement, Accepted) and self._narrow.problem(judgement.arguments)

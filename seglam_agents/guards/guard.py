@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 from seglam_agents.guards.locales import Notation, is_doubtful
 from seglam_agents.guards.narrow import Narrow, WriteRange
-from seglam_agents.guards.normal import NormalText, normalise, words
+from seglam_agents.guards.normal import NormalText, asks, normalise, words
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
 from seglam_agents.guards.slots import Slot, slot
@@ -135,7 +135,7 @@ class TemplateGuard:
         self, which: Iterable[int], text: NormalText, context: Mapping[str, Json] | None = None
     ) -> Judgement:
         """Ask the templates with these indexes only (those that an index found)."""
-        if self._command and text.original.rstrip().endswith("?"):
+        if self._command and asks(text.original):
             return Declined("question", "it asks, and this procedure changes something")
         accepted: Accepted | None = None
         declined: Declined | None = None

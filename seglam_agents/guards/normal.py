@@ -92,6 +92,11 @@ def normalise_literal(text: str, *, final: bool = False) -> str:
     return draft.text.rstrip(_FINAL) if final else draft.text
 
 
+def asks(text: str) -> bool:
+    """Tell whether a request ends as a question, whatever follows its mark: "Cancel it?!" asks, too."""
+    return _ASKING.search(text) is not None
+
+
 def words(text: str) -> frozenset[str]:
     """Return the casefolded alphabetic runs of a normalised text."""
     return frozenset(_ALPHABETIC.findall(text.casefold()))
@@ -423,6 +428,7 @@ def _below_hundred(run: _Run, position: int) -> tuple[int, int] | None:
 
 
 _FINAL = " .?!"
+_ASKING = re.compile("[?\u037e\u055e\u061f\u203d\u2047-\u2049\u2e2e\ufe16\ufe56\uff1f]\\W*$")
 _ALPHABETIC = re.compile(r"[^\W\d_]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNEVEN = linear(r"[\t-\r]| [ ,.;:?!]")

@@ -40,6 +40,10 @@ KIND = "hosting.writes"
 MAX_TOLD = 200
 """Characters of a call that is told."""
 
+UNNOTED = (
+    "The call was not made: it could not be noted first, so that another attempt at this request would not know of it. "
+    "Make it yourself if it is wanted."
+)
 _offered: ContextVar[str | None] = ContextVar("seglam_idempotency_key", default=None)
 
 
@@ -167,8 +171,10 @@ class Journal:
             return Go()
         store = self.store
         with self._locks[int(write.key[:8], 16) % len(self._locks)]:
-            told = "a write could not be noted before it began"
-            return safely(lambda: self._begin(store, write, digest(attempt)), Go(), told)
+            told = "a write could not be noted before it began, and is left to the model"
+            # Another attempt would not know of it: what cannot be noted is none of the cache's to make.
+            otherwise = Go() if write.idempotent else InDoubt(UNNOTED)
+            return safely(lambda: self._begin(store, write, digest(attempt)), otherwise, told)
 
     def end(self, write: Write, attempt: str, document: Mapping[str, Json] | None, *, failed: bool = False) -> None:
         """Note what a write came to. Never raises.

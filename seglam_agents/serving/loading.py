@@ -10,6 +10,7 @@ from seglam_agents.guards.code import CodeGuard
 from seglam_agents.guards.guard import TemplateGuard, context_value
 from seglam_agents.guards.locales import notation
 from seglam_agents.guards.narrow import AS_SEEN, WRITE_RANGE, Narrow, WriteRange
+from seglam_agents.guards.normal import asks
 from seglam_agents.records.entry import Confirmation, Written
 from seglam_agents.records.errors import SandboxError, StaleError
 from seglam_agents.records.procedure import FIRST_SANDBOX, Parameter, Procedure, ToolUse
@@ -178,7 +179,7 @@ def _lacking(program: Program, sandbox: Sandbox) -> str:
 
 def _is_command(procedure: Procedure) -> bool:
     """Tell whether a procedure changes something, and none of the requests that it is known for was a question."""
-    return procedure.writes and not any(example.text.rstrip().endswith("?") for example in procedure.examples)
+    return procedure.writes and not any(asks(example.text) for example in procedure.examples)
 
 
 def _is_held(procedure: Procedure) -> bool:

@@ -161,8 +161,7 @@ def _is_offset(values: Sequence[float], term: Term, sight: Sight) -> bool:
     if not _steady(values) or not _plain(values[0]):
         return False
     years = {cast(datetime, value).year for name in sight.names("clock") for value in sight.of(name)[1]}
-    dated = abs(values[0]) in years if years else "year_of(" in term.code and 1900 <= abs(values[0]) <= 2100
-    return not dated
+    return abs(values[0]) not in years and "year_of(" not in term.code
 
 
 def _steady(values: Sequence[float]) -> bool:
@@ -294,7 +293,9 @@ def _near(value: float, target: float) -> bool:
 def _rounded(term: Term, results: Sequence[float], targets: Numbers) -> Term:
     """Give a formula the spelling that the runs had: as computed, without binary noise, or rounded to cents."""
     if all(result == target for result, target in zip(results, targets, strict=True)):
-        return term
+        # Who wrote cents in every run means cents, though these sums happened to come without binary noise.
+        tidy = all(_plain(target) for target in targets) and any(target != int(target) for target in targets)
+        return applied("exact", term) if tidy else term
     near = all(_near(result, target) for result, target in zip(results, targets, strict=True))
     return applied("exact", term) if near else applied("rounded", term, options=(2,))
 

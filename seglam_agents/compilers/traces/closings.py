@@ -8,6 +8,7 @@ something else are a decision of the run, to be explained like a branch.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -124,7 +125,7 @@ class Told:
         if not (isinstance(ours, str) and isinstance(theirs, str)) or judges(ours) or judges(theirs):
             return False
         facts = self._facts(ours), self._facts(theirs)
-        if not _nested(*facts) or not (self.wrote or all(facts)):
+        if not (_nested(*facts) if self.wrote else facts[0] and facts[0] == facts[1]):
             return False
         said = self._words()
         plain = self._plain(ours, said), self._plain(theirs, said)
@@ -144,20 +145,20 @@ class Told:
         facts = self._facts(ours)
         return bool(facts) and facts == self._facts(theirs)
 
-    def _facts(self, text: str) -> set[str]:
-        """Return the numbers and the values of results in a text that the request does not say."""
+    def _facts(self, text: str) -> Counter[str]:
+        """Return how often a text says each number and each value of results that the request does not say."""
         asked = set(_TOKEN.findall(self.asked.casefold()))
         values = {
             str(leaf) for step in self.calls for leaf in leaves(step.result) if leaf not in (None, "", True, False)
         }
         found = {value for value in values if len(value) <= MAX_FACT and _mentions(text, value)}
         longest = {value for value in found if not any(value != other and value in other for other in found)}
-        numbers = {
+        numbers = Counter(
             n.replace(",", "").rstrip("0").rstrip(".") if "." in n else n.replace(",", "")
             for n in _FIGURE.findall(text)
-        }
-        told = {value.casefold() for value in longest | numbers}
-        return {value for value in told if not set(_TOKEN.findall(value)) <= asked}
+        )
+        told = Counter({value.casefold(): _mentions(text, value) for value in longest}) | numbers
+        return Counter({value: times for value, times in told.items() if not set(_TOKEN.findall(value)) <= asked})
 
     def _plain(self, text: str, said: frozenset[str]) -> bool:
         """Tell whether a closing has no other words than those of the request, the calls and the keys of results."""
@@ -171,7 +172,7 @@ class Told:
         return frozenset(re.findall(r"[^\W\d_]+", f"{self.asked} {named}".casefold()))
 
 
-def _nested(one: set[str], other: set[str]) -> bool:
+def _nested(one: Counter[str], other: Counter[str]) -> bool:
     return one <= other or other <= one
 
 
@@ -185,8 +186,8 @@ def judges(answer: Json) -> bool:
 _FIGURE = re.compile(r"(?<![\w.])(?<!\w-)-?\d[\d,]*(?:\.\d+)?(?!\w)")
 
 
-def _mentions(text: str, value: str) -> bool:
-    return value in text and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
+def _mentions(text: str, value: str) -> int:
+    return len(re.findall(rf"(?<!\w){re.escape(value)}(?!\w)", text)) if value in text else 0
 
 
 def _keys(document: Json) -> Iterator[str]:
@@ -270,4 +271,5 @@ def likeness(said: Json, run: Json, told: Told | None = None) -> Likeness:
     if not (numbers[0] <= numbers[1] or numbers[1] <= numbers[0]) or (bool(numbers[0]) != bool(numbers[1])):
         return "differs"
     nested = ours.facts <= theirs.facts or theirs.facts <= ours.facts
-    return "same" if ours.words == theirs.words and nested else "unclear"
+    alike = nested and told.agree(said, run) if told else nested
+    return "same" if ours.words == theirs.words and alike else "unclear"

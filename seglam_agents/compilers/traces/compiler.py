@@ -245,8 +245,14 @@ def _candidate(
     reads, needed = reading(tools.values()), (by.reads, by.writes)
     alike = kind.alike(trace)
     seen = kind.seen_by(plan, alike, tools, clock=task.clock)
-    proven, closing = _proven(kind, seen, reads, needed, by.closing)
+    proven, closing = _proven(kind, seen, reads, needed, by.closing, _gone(kind, alike))
     writes = frozenset(step.tool for case in kind.cases for step in case.trace.calls) - reads
+    if (
+        writes
+        and len(dict(ways_of(plan))) < 2
+        and any(_CONDITIONAL.search(" ".join(c.reading.literals)) for c in alike)
+    ):
+        raise _Unproven("the request says when something is to be done, and no run shows when it is not")
     slots = slots_of(kind.asked(), plan, tools, writes)
     parent = next((n.procedure for n in task.neighbours if n.procedure.id == _id(kind, trace)), None)
     others = [n.procedure for n in task.neighbours if n.procedure.id != _id(kind, trace)]
@@ -288,8 +294,18 @@ def _candidate(
     return Candidate(procedure, known, (), parent)
 
 
+def _gone(kind: Kind, cases: Iterable[Case]) -> set[str] | None:
+    """Return the ways that runs in these words went; None where all words went all of them."""
+    return set[str]().union(*(kind.gone.get(case.reading.key, ()) for case in cases)) if kind.gone else None
+
+
 def _proven(
-    kind: Kind, plan: Node, reads: frozenset[str], needed: tuple[int, int], choice: ClosingChoice
+    kind: Kind,
+    plan: Node,
+    reads: frozenset[str],
+    needed: tuple[int, int],
+    choice: ClosingChoice,
+    gone: set[str] | None = None,
 ) -> tuple[Node, Closing]:
     """Return what was predicted often enough, with what makes its last message.
 
@@ -299,13 +315,19 @@ def _proven(
         _Unproven: nothing was.
     """
     told, calls = dict.fromkeys(way for way, end in ways_of(plan) if not end.spoken), any(calls_of(plan))
-    ways = frozenset(way for way in told if not kind.given_up and kind.rights[way] >= _wanted(way, reads, needed))
+
+    def open_to(way: str) -> bool:
+        return gone is None or way in gone
+
+    right = [way for way in told if not kind.given_up and kind.rights[way] >= _wanted(way, reads, needed)]
+    ways = frozenset(filter(open_to, right))
     if ways and (choice != "model" or not calls):
         return without(plan, ways), Closing()
     if choice == "code" and not told:
         raise _Unproven("the calls are explained, and the last message is free in its words; closing='code' wants both")
     open_ = left_to_the_model(plan)
-    spoken = frozenset(way for way, _ in ways_of(open_) if kind.calls[way] >= _wanted(way, reads, needed))
+    made = [way for way, _ in ways_of(open_) if kind.calls[way] >= _wanted(way, reads, needed)]
+    spoken = frozenset(filter(open_to, made))
     if choice == "code" or not calls or not spoken:
         raise _Unproven(_missing(kind, told or dict(ways_of(open_)), reads, needed))
     return without(open_, spoken), Closing(mode="report" if choice == "report" else "model")
@@ -323,7 +345,7 @@ def _missing(kind: Kind, ways: Iterable[str], reads: frozenset[str], needed: tup
 
 
 def _id(kind: Kind, trace: Trace) -> str:
-    own = sorted({case.reading.key for case in kind.alike(trace) if kind.wordings[case.reading.key].own})
+    own = sorted({case.reading.key for case in kind.alike(trace) if kind.apart(case.reading.key)})
     return digest("traces", trace.request.scope.key, kind.key, *own)
 
 
@@ -346,6 +368,14 @@ _JSON: tuple[tuple[str, type], ...] = (
     ("array", list),
     ("object", object),
 )
+
+
+_CONDITIONAL = re.compile(
+    r"\b(if|unless|when|whenever|once|until|till|provided|providing|otherwise|in case|as long as|so long as)\b"
+    r"|\b(wenn|falls|sofern|quand|lorsque|cuando|si)\b",
+    re.IGNORECASE,
+)
+"""Words that say when something is to be done."""
 
 
 def _only_reads(way: str, reads: frozenset[str]) -> bool:

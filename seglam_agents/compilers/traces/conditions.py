@@ -6,6 +6,7 @@ only where all of them agree, so that it never goes where only one reading of th
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
@@ -83,7 +84,7 @@ def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
 
 def _remote(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
     """Yield comparisons of two numbers of results: looked at only where nothing nearer tells why."""
-    for left, right in combinations(_distinct(sight.numbers), 2):
+    for left, right in combinations(_distinct(atom for atom in sight.numbers if not _is_id(atom)), 2):
         yield from _comparison(left, right, labels)
 
 
@@ -93,8 +94,9 @@ def _plain(sight: Sight, *more: str) -> list[Found]:
 
 
 def _is_id(atom: Found) -> bool:
-    """Tell whether a number names something, so that it decides nothing."""
-    return IDS.search(atom[0].code.rpartition("[")[2].strip("]'\"")) is not None
+    """Tell whether a number names something, or is the least or the sum of such, so that it decides nothing."""
+    named = re.findall(r"'([^']*)'", atom[0].code)
+    return IDS.search(named[-1] if named else atom[0].code) is not None
 
 
 def _clock(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:

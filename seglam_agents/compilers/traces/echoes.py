@@ -13,7 +13,7 @@ from seglam_agents.compilers.traces.closings import judges
 from seglam_agents.compilers.traces.holds import MAX_ECHO
 from seglam_agents.compilers.traces.kinds import Case, Kind, Wording, timely
 from seglam_agents.compilers.traces.spans import Reading
-from seglam_agents.guards.normal import normalise
+from seglam_agents.guards.normal import asks, normalise
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.values import decode
@@ -72,4 +72,4 @@ def _may_echo(trace: Trace, reads: frozenset[str]) -> bool:
 
 def _literal(trace: Trace) -> Reading:
     text = normalise(trace.request.text).text
-    return Reading(text, (), (text,), trace.request.text.rstrip()[-1:] == "?")
+    return Reading(text, (), (text,), asks(trace.request.text))

@@ -140,7 +140,8 @@ def _filters(sight: Sight) -> Iterator[Found]:
         whole = signature(rows[1])
         groups: dict[tuple[object, ...], list[Found]] = {}
         for each in unique(_filtered(rows, wanted, days)):
-            if (key := signature(each[1])) != whole:
+            # What kept no row in any run was never seen to choose one.
+            if (key := signature(each[1])) != whole and any(each[1]):
                 groups.setdefault(key, []).append(each)
         # Filters that kept the same rows in every view are rivals: they have to agree.
         for group in list(groups.values())[:MAX_FILTERS]:

@@ -55,6 +55,8 @@ MAX_ECHO = 4_000
 """Letters of a result that is held to be just what it was."""
 FACTOR = 2
 """How far beyond the numbers of the requests seen another one may lie."""
+STEADY = 3
+"""How often a number has to be seen, always the same, before another one is something new."""
 SEVERAL = 2
 """Rows from which on there are several."""
 EXACT = 2
@@ -122,8 +124,9 @@ class Holder:
     """The rows that it takes, each one of several."""
     tested: Sequence[str] = ()
     """What the branches of the plan ask for."""
-    plain: list[bool] = field(default_factory=lambda: [False, False, False])
-    """Whether what is held at the moment comes before one of the first, one of the second, or a judgement."""
+    plain: list[bool] = field(default_factory=lambda: [False] * 4)
+    """Whether what is held at the moment comes before one of the first, one of the second, a judgement, or a verdict in
+    words."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
     inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
 
@@ -198,7 +201,8 @@ class Holder:
     def _before(self, node: Node, done: frozenset[str]) -> frozenset[str]:
         scene = node.scene
         judged = isinstance(node, Answer) and not self.outcomes and id(node) not in self.neutral | self.figures
-        self.plain[:] = id(node) in self.neutral, id(node) in self.figures, judged
+        refused = isinstance(node, Answer) and _judging(node)
+        self.plain[:] = id(node) in self.neutral, id(node) in self.figures, judged, refused
         names = [name for name, family in scene.families.items() if family == "result" and name not in done]
         lines = [line for name in names for line in self._result(_of(scene, name), scene)]
         if isinstance(node, Answer) and not self.outcomes:
@@ -207,6 +211,7 @@ class Holder:
         lines += _stated(_terms(node), scene)
         if isinstance(node, Invoke):
             lines += _days_meant(_terms(node), scene)
+            lines += _sided(_terms(node), scene)
         if not done:
             lines += _confirmed(scene)
         self.lines[id(node)] = tuple(dict.fromkeys(lines))
@@ -380,9 +385,7 @@ class Holder:
             yield from self._side(atom, key, scene)
         elif asked := _asked(column, scene):
             yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
-        elif (
-            allowed := _allowed(column, looked_at=self._mentioned(term.code) or bool(_NAMES.search(key)))
-        ) is not None:
+        elif (allowed := _allowed(column, looked_at=self._restated(term.code) or bool(_NAMES.search(key)))) is not None:
             values[key] = allowed
         elif kind := _kind_of(column):
             texts[key] = kind
@@ -424,6 +427,10 @@ class Holder:
     def _range(self, column: Sequence[Value], *, looked_at: bool) -> Value:
         """Return the numbers that a key may have: between those seen, and some more where nothing is decided."""
         return _wide(column, FACTOR if self.plain[0] or (self.plain[1] and not looked_at) else 1)
+
+    def _restated(self, code: str) -> bool:
+        """Tell whether a text is looked at, and nothing is judged by it: "it is shipped" may be why it is too late."""
+        return self._mentioned(code) and not self.plain[3]
 
     def _mentioned(self, code: str) -> bool:
         return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in self.codes)
@@ -477,6 +484,26 @@ def _of_one_sort(code: str, days: Sequence[date]) -> Iterator[str]:
     if len(free) == 1:
         sign = ">=" if free == {True} else "<"
         yield f"expect({code}.weekday() {sign} {SATURDAY}, {literal('a day of another sort')})"
+
+
+def _sided(terms: Iterable[Term], scene: Scene) -> Iterator[str]:
+    """Hold computed numbers that are written to the side of other numbers on which they always were.
+
+    A limit that never applied cannot be seen in the runs: "10 % more, but at most what the band allows".
+    """
+    records = [_of(scene, name) for name, family in scene.families.items() if family == "result"]
+    numbers = [each for record in records if all_are(record, dict) for each in fields(record) if numeric(each)]
+    for term in terms:
+        seen = values(term, scene.views) if term.family not in ("constant", "request") else None
+        if seen is None or not all(map(is_number, seen)):
+            continue
+        for other, column in numbers:
+            if other.code not in term.code and not IDS.search(other.code.strip("]'\"")):
+                pairs = list(zip(cast("Sequence[float]", seen), cast("Sequence[float]", column), strict=True))
+                if all(one <= two for one, two in pairs):
+                    yield _related(term.code, "<=", other.code)
+                elif all(one >= two for one, two in pairs):
+                    yield _related(term.code, ">=", other.code)
 
 
 def _signed(code: str, numbers: Sequence[float]) -> Iterator[str]:
@@ -684,6 +711,9 @@ def _like(
 
 
 def _wide(column: Sequence[Value], factor: int) -> Value:
+    """Return the numbers that may stand where these stood; of what never varied, nothing is known."""
+    if len(column) >= STEADY and len(set(column)) == 1:
+        factor = 1
     low, high = min(cast("Sequence[float]", column)), max(cast("Sequence[float]", column))
     low = low / factor if low > 0 else low * factor
     return [_short(low), _short(high * factor if high > 0 else high / factor)]

@@ -280,7 +280,7 @@ def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
     terms = [term for term, _ in matching]
     texts = [str(value) for value in matching[0][1]]
     if len(set(texts)) > 1:
-        numbers = tuple(float(text) for text in texts) if all(map(_NUMBER.fullmatch, texts)) else ()
+        numbers = tuple(map(_figure, texts)) if all(map(_NUMBER.fullmatch, texts)) else ()
         formulas_ = _computed(texts, sight) if numbers and _uncertain(numbers) else []
         clocked = any(_clocked(text, sight) for text in texts)
         return settle([*(term for term in terms if term.family != "clock" or clocked), *formulas_], sight)
@@ -300,7 +300,7 @@ def _computed(texts: Sequence[str], sight: Sight) -> list[Term]:
 
 
 def _computed_anew(texts: Sequence[str], sight: Sight) -> list[Term]:
-    numbers = tuple(float(text.replace(",", "")) for text in texts)
+    numbers = tuple(map(_figure, texts))
     found = [*formulas(numbers, sight), *counted(numbers, sight)]
     grouped = any("," in text for text in texts)
     found = [term for term in found if values(term, sight.views) is not None]
@@ -310,6 +310,10 @@ def _computed_anew(texts: Sequence[str], sight: Sight) -> list[Term]:
     else:
         spelt = [applied("grouped" if grouped else "str", applied("exact", term)) for term in found]
     return [term for term in spelt if values(term, sight.views) == tuple(texts)]
+
+
+def _figure(text: str) -> float:
+    return float(text.replace(",", ""))
 
 
 def _numbers_at(rests: tuple[str, ...], sight: Sight) -> tuple[list[str], Term | Unexplained] | None:

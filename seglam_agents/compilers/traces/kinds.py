@@ -97,6 +97,8 @@ class Kind:
         default_factory=dict[tuple[object, ...], "tuple[Node | None, str]"]
     )
     """The plans of runs that were looked for before, or why there is none: kinds that may be one share them."""
+    gone: dict[str, set[str]] = field(default_factory=dict[str, "set[str]"])
+    """The ways that runs in each wording went, where there are several of both: no wording goes another one's way."""
     echoed: bool = False
     """Whether all its runs are of one request: then nothing unseen can come, and each that was foretold counts."""
 
@@ -146,6 +148,7 @@ class Kind:
             # No term of it was contradicted: a run that was foretold changes what was seen, and nothing else.
             view = {**case.arguments, **_now(case.trace, clock=clock)}
             self.plan = grown(self.plan, view, case.trace.calls, reading(tools.values()))
+            self._note_way(case, said)
         else:
             self._weave(tools, clock=clock)
             self._hold_out(tools, clock=clock)
@@ -236,6 +239,26 @@ class Kind:
             return
         self.refusal = ""
         self.plan = self._plan(self.cases, tools, clock=clock)
+        self._note_ways(tools, clock=clock)
+
+    def _note_ways(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
+        """Note which ways the runs in each wording went."""
+        self.gone = {}
+        if self.plan is None or len(self.wordings) < 2 or len(dict(ways_of(self.plan))) < 2:
+            return
+        self.gone = {key: set() for key in self.wordings}
+        for case in self.cases:
+            self._note_way(case, self.foretell(case, tools, clock=clock))
+
+    def _note_way(self, case: Case, said: Foretold | None) -> None:
+        if self.gone and said and said.verdict == "right":
+            self.gone.setdefault(case.reading.key, set()).update((said.way, said.made))
+
+    def apart(self, key: str) -> bool:
+        """Tell whether a wording has a body of its own: it holds to its own runs, or these went other ways alone."""
+        return self.wordings[key].own or (
+            bool(self.gone) and self.gone.get(key) != set[str]().union(*self.gone.values())
+        )
 
     def _plan(self, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> Node | None:
         """Return the plan of some runs; None where there is none, and why in `refusal` where they are all."""
@@ -280,8 +303,8 @@ class Kind:
     def alike(self, trace: Trace) -> list[Case]:
         """Return the runs that one body serves with a run: those in its words, where these have a body of their own."""
         keys = {case.reading.key for case in self.cases if case.trace.id == trace.id}
-        own = {key for key in keys if self.wordings[key].own}
-        shared = {key for key, wording in self.wordings.items() if not wording.own}
+        own = {key for key in keys if self.apart(key)}
+        shared = {key for key in self.wordings if not self.apart(key)}
         return [case for case in self.cases if case.reading.key in (own or shared)]
 
     def others(self, trace: Trace) -> list[Trace]:
@@ -400,6 +423,7 @@ class Kind:
         if not found or not any(case.reading.key == key for case, _, _ in found):
             return False
         self.cases, self.wordings, self.plan, self.refusal = pooled.cases, pooled.wordings, pooled.plan, ""
+        self.gone = pooled.gone
         self.rights, self.foretold = Counter(), set()
         self._count(found)
         return True

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from seglam_agents.guards.normal import NormalText, linear, normalise
+from seglam_agents.guards.normal import NormalText, asks, linear, normalise
 from seglam_agents.guards.slots import slot
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.trace import ToolStep, Trace
@@ -101,8 +101,7 @@ def readings(trace: Trace) -> list[Reading]:
 
 def _reading(text: NormalText, places: Sequence[Place], trace: Trace) -> Reading:
     chosen = _disjoint(places)
-    asks = trace.request.text.rstrip()[-1:] == "?"
-    return Reading(text.text, tuple(chosen), tuple(_literals(text.text, chosen)), asks)
+    return Reading(text.text, tuple(chosen), tuple(_literals(text.text, chosen)), asks(trace.request.text))
 
 
 @dataclass(frozen=True, slots=True)
