@@ -32,6 +32,7 @@ from seglam_agents import (
 )
 from seglam_agents.hosting import (
     LOST,
+    UNNOTED,
     Asked,
     Carried,
     Driver,
@@ -227,14 +228,15 @@ class TestJournal:
                     journal.end(WRITE, str(attempt), {"content": "x"}, failed=move == "fail")
 
     def test_a_store_that_is_gone(self) -> None:
-        """The write is as safe as without the cache, and nothing is raised."""
+        """What cannot be noted is left to the model, but for what may be repeated; nothing is raised."""
 
         class Gone(MemoryStore):
             def notes(self, scope: Scope, kind: str) -> Any:
                 raise StoreError("gone")
 
         journal = Journal(Gone(), SCOPE)
-        assert journal.begin(WRITE, "1") == Go()
+        assert journal.begin(WRITE, "1") == InDoubt(UNNOTED)
+        assert journal.begin(WRITE.model_copy(update={"idempotent": True}), "1") == Go()
         journal.end(WRITE, "1", {})
 
     def test_the_key_for_the_other_side(self) -> None:
@@ -548,6 +550,14 @@ class TestNamedRequests:
             list(pool.map(lambda _: cache.answer(ORDER), range(8)))
         assert len(shop.written) == 9
 
+    def test_a_store_that_was_gone_at_the_first_attempt(self, cache: ReasoningCache, shop: Shop) -> None:
+        """What could not be noted was not written, so that the second attempt is the only one that writes."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cache.store, "put_note", _gone)
+            first = cache.lookup(ORDER, request_id="r1")
+        assert isinstance(first, Deopt) and shop.written == []
+        assert isinstance(cache.lookup(ORDER, request_id="r1"), Hit) and shop.written == [("tea", 2)]
+
     @pytest.mark.parametrize("ask", ["answer", "lookup", "aanswer", "alookup"])
     def test_asked_again(self, cache: ReasoningCache, shop: Shop, ask: str) -> None:
         """The second time its result is served again; another id is another request, another text is not."""
@@ -701,3 +711,7 @@ def test_procedures_in_shadow_are_not_offered(cache: ReasoningCache) -> None:
     tools = {"price", "order"}
     assert len(nearest(cache, "Order tea", 3, available=tools)) == 3
     assert nearest(other, "Order tea", 3, available=tools) == [] == nearest(other, None, 3, available=tools)
+
+
+def _gone(*_: object) -> None:
+    raise StoreError("gone")
