@@ -10,12 +10,23 @@ from seglam_agents.embedders.base import Embedder
 from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
 from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
-from seglam_agents.hosting.attempts import Heard, earlier_than_attempts
 from seglam_agents.hosting.base import HostedCache
-from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
-from seglam_agents.hosting.driver import WRITE, Driver, Drivers
-from seglam_agents.hosting.executed import Executed, Shown
-from seglam_agents.hosting.fitting import Misfit, fit, misfits, plain
+from seglam_agents.hosting.choosing import (
+    Choice,
+    Chooser,
+    ChoosingSession,
+    Chosen,
+    choices_of,
+    choosing_tool,
+    noted,
+    trace_of_choices,
+)
+from seglam_agents.hosting.decision import Decision, Event, GiveBack, Pass, Say, SayAnswer
+from seglam_agents.hosting.driver import WRITE, Driver
+from seglam_agents.hosting.drivers import Drivers
+from seglam_agents.hosting.executed import Executed, Shown, carried_as
+from seglam_agents.hosting.fitting import Misfit, fit, misfits, plain, returned
+from seglam_agents.hosting.history import Heard, after, earlier_than_attempts, until
 from seglam_agents.hosting.journal import (
     LOST,
     STRANGE,
@@ -32,52 +43,46 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
-from seglam_agents.hosting.parts import AgentRun, Done, Part, RunStore, Spoken, load_run, save_run
+from seglam_agents.hosting.parts import Done, Part, Spoken
 from seglam_agents.hosting.passages import Passages, Retrieving
 from seglam_agents.hosting.procedures import (
-    Told,
     arguments_model,
     described_procedure,
     effect_of,
     find_entry,
     is_procedure_tool,
-    known_effects,
     nearest,
-    planned,
     provenance_of,
     serving,
-    told,
     tool_name,
     untitled,
-    used,
 )
 from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Seen, Statements
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
+from seglam_agents.hosting.runs import AgentRun, Parts, RunStore, load_run, save_run
 from seglam_agents.hosting.safety import safely, tried, unharmed
 from seglam_agents.hosting.tenants import OpenedCaches
+from seglam_agents.hosting.tools import Told, among, checked_effect, function_of, known_effects, planned, told, used
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
     RETOLD,
     Asked,
     Called,
     Carried,
-    Decision,
-    Event,
-    GiveBack,
     Left,
-    Pass,
-    Say,
-    SayAnswer,
     Switch,
     Turn,
     View,
+    kept_turn,
     new_id,
     origin_of,
     retold,
     switch_of,
 )
 from seglam_agents.hosting.values import (
+    document,
     encoded,
+    fields_of,
     is_array,
     is_json,
     is_object,
@@ -118,6 +123,7 @@ __all__ = [
     "Called",
     "Carried",
     "Choice",
+    "Chooser",
     "ChoosingSession",
     "Chosen",
     "Decision",
@@ -149,6 +155,7 @@ __all__ = [
     "ModelStep",
     "OpenedCaches",
     "Part",
+    "Parts",
     "Pass",
     "Passages",
     "Price",
@@ -183,14 +190,20 @@ __all__ = [
     "WrappedModel",
     "Write",
     "adrive",
+    "after",
+    "among",
     "answer_purely",
     "arguments_model",
     "arun_plan",
     "as_made",
+    "carried_as",
+    "checked_effect",
+    "choices_of",
     "choosing_tool",
     "decode",
     "described_procedure",
     "digest",
+    "document",
     "drive",
     "earlier_than_attempts",
     "effect_of",
@@ -198,9 +211,11 @@ __all__ = [
     "encoded",
     "encoded_or_described",
     "ended_by_length",
+    "fields_of",
     "find_entry",
     "fit",
     "follow",
+    "function_of",
     "host",
     "idempotency_key",
     "instructions_digest",
@@ -209,6 +224,7 @@ __all__ = [
     "is_object",
     "is_procedure_tool",
     "json_of",
+    "kept_turn",
     "known_effects",
     "known_fields",
     "load_run",
@@ -227,6 +243,7 @@ __all__ = [
     "render",
     "reported_counts",
     "retold",
+    "returned",
     "run_blocking",
     "run_plan",
     "running",
@@ -241,6 +258,7 @@ __all__ = [
     "trace_of_choices",
     "tried",
     "unharmed",
+    "until",
     "untitled",
     "used",
     "vouched",

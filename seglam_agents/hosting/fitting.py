@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import cast, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
@@ -64,6 +65,15 @@ def plain(structured: object, *, given: bool = False) -> Json:
     if dataclasses.is_dataclass(structured) and not isinstance(structured, type):
         structured = dataclasses.asdict(structured)
     return json_of(to_jsonable_python(structured))
+
+
+def returned(function: Callable[..., object]) -> object:
+    """Return the annotated result of a function; None where it does not say, or says it in names that are not there."""
+    said: dict[str, object] = {}
+    with suppress(Exception):
+        said = get_type_hints(function)
+    kind = said.get("return")
+    return None if kind is dict or kind is type(None) else kind
 
 
 def _parsed(answer: Json, schema: object) -> object:

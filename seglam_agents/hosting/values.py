@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from seglam_agents.records.exchange import NotAValueError, exchanged
@@ -61,6 +62,27 @@ def is_array(value: object) -> TypeGuard[list[Json]]:
 def mapping(value: object) -> Mapping[str, Any]:
     """Return a mapping of a host as one; anything else as an empty one."""
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def document(value: object) -> Mapping[str, Any]:
+    """Return a mapping of a host, or a model of pydantic's, as a mapping; anything else as an empty one."""
+    dump = getattr(value, "model_dump", None)
+    return mapping(dump()) if callable(dump) else mapping(value)
+
+
+def fields_of(value: object, *, given: bool = False) -> Mapping[str, Any]:
+    """Return the fields of a model or of a data class, or a mapping as it is; anything else as an empty one.
+
+    Args:
+        value: of the host.
+        given: leave out the fields of a model that nobody set.
+    """
+    if isinstance(value, BaseModel):
+        names = value.model_fields_set if given else type(value).model_fields
+        return {name: getattr(value, name) for name in names}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    return mapping(value)
 
 
 def several(value: object) -> list[Any]:

@@ -17,7 +17,7 @@ from llama_index.core.base.response.schema import (
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from seglam_agents import Learned, Plan, ReasoningCache, Request, Tool, ToolStep, Trace
+from seglam_agents import Learned, Plan, ReasoningCache, Tool, Trace
 from seglam_agents.hosting import Answering, Drivers, Flow, Learning, Unfit, adrive, drive, host, unharmed
 
 from llama_index.tools.seglam.sources import Served, Session, Source, source_of
@@ -138,8 +138,7 @@ class SeglamQueryEngine(BaseQueryEngine):
         with unharmed("a response cannot be learnt from; it is not touched"):
             seen = self.source.seen(question, response.metadata or {})
             if not isinstance(seen, Unfit):
-                step = ToolStep(tool=seen.tool, arguments=dict(seen.arguments), result=seen.result)
-                return Trace(request=Request(text=question), steps=(step,), answer=seen.result)
+                return seen.trace(question)
             logger.info("not learnt from: %s", seen.reason)
             if self._tell is not None:
                 self._tell(question, None, Learned(status="deferred", reason=seen.reason))

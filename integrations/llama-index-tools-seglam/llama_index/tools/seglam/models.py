@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from seglam_agents import hosting
-from seglam_agents.hosting import Message
+from seglam_agents.hosting import Message, document
 
 TAG = "seglam"
 """The tag of the events of a call that compiles: `compile`. Dashboards can tell them from those of the agent."""
@@ -59,7 +59,7 @@ class LlamaIndexModel(hosting.WrappedModel[tuple[ChatResponse, Counts]]):
         text = response.message.content
         if not text:
             raise hosting.ModelError(f"model {self.name!r} gave no text; pass a chat model")
-        beside = _mapping(response).get("additional_kwargs")
+        beside = document(response).get("additional_kwargs")
         return hosting.Reply(text, seen or counts_of(response.raw) or counts_of(beside), _cut(response))
 
 
@@ -70,8 +70,8 @@ def usage_of(raw: object) -> hosting.Usage:
 
 def counts_of(raw: object) -> Counts:
     """Return the token counts of a raw reply, whatever the provider calls them; empty where it has none."""
-    document = _mapping(raw)
-    return hosting.reported_counts(_mapping(document.get("usage") or document.get("usage_metadata")) or document)
+    reply = document(raw)
+    return hosting.reported_counts(document(reply.get("usage") or reply.get("usage_metadata")) or reply)
 
 
 _COUNTS: ContextVar[Counts | None] = ContextVar("seglam_counts", default=None)
@@ -110,11 +110,6 @@ def _converted(messages: Sequence[Message]) -> list[ChatMessage]:
 
 
 def _cut(reply: ChatResponse) -> bool:
-    raw = _mapping(reply.raw)
+    raw = document(reply.raw)
     choices = hosting.several(raw.get("choices"))
-    return hosting.ended_by_length(raw, _mapping(choices[0] if choices else None))
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    dump = getattr(value, "model_dump", None)
-    return hosting.mapping(dump()) if callable(dump) else hosting.mapping(value)
+    return hosting.ended_by_length(raw, document(choices[0] if choices else None))
