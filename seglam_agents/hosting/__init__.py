@@ -43,6 +43,7 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
+from seglam_agents.hosting.offers import Offer
 from seglam_agents.hosting.parts import Done, Part, Spoken
 from seglam_agents.hosting.passages import Passages, Retrieving
 from seglam_agents.hosting.procedures import (
@@ -153,6 +154,7 @@ __all__ = [
     "Misfit",
     "ModelError",
     "ModelStep",
+    "Offer",
     "OpenedCaches",
     "Part",
     "Parts",

@@ -6,9 +6,8 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import InitVar, dataclass, field
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, get_args, get_origin
 
 from langgraph.types import Command
 from seglam_agents import ReasoningCache, Trace, hosting
@@ -59,10 +58,10 @@ def reasoning_cached(
         learning: `inline`, `background` or `off`.
         price: what the model costs.
     """
-    cached = CachedNode(cache, text, context, learning, price)
+    cached = CachedNode(cache, text, context, hosting.Drivers(price, learning))
 
     def decorate(function: Callable[Concatenate[StateT, P], ResultT]) -> Callable[Concatenate[StateT, P], ResultT]:
-        kind = returns if returns is not None else _returned(function)
+        kind = returns if returns is not None else hosting.returned(function)
 
         @functools.wraps(function)
         async def awaited(state: StateT, *args: P.args, **kwargs: P.kwargs) -> Loose:
@@ -86,12 +85,7 @@ class CachedNode:
     caches: Caches
     text: TextOf
     context: ContextOf = ()
-    learning: InitVar[Learning] = "inline"
-    price: InitVar[Price | None] = None
-    drivers: hosting.Drivers = field(init=False)
-
-    def __post_init__(self, learning: Learning, price: Price | None) -> None:
-        self.drivers = hosting.Drivers(price, learning)
+    drivers: hosting.Drivers = field(default_factory=hosting.Drivers)
 
     def savings(self, cache: ReasoningCache) -> hosting.SavingsReport:
         """Return what was saved since this process began."""
@@ -191,12 +185,3 @@ def _command(said: Json, kind: object) -> Goto:
 
 def _is_command(kind: object) -> bool:
     return kind is Command or get_origin(kind) is Command
-
-
-def _returned(function: Callable[..., object]) -> object:
-    """Return the annotated result of a node; None where it does not say, or says it in names that are not there."""
-    told: dict[str, object] = {}
-    with suppress(Exception):
-        told = get_type_hints(function)
-    kind = told.get("return")
-    return None if kind is dict or kind is type(None) else kind

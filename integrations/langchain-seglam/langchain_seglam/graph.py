@@ -12,12 +12,12 @@ from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langgraph.types import Command
 from pydantic import BaseModel
 from seglam_agents import Trace, hosting
-from seglam_agents.hosting import Say, mapping
+from seglam_agents.hosting import Say, fields_of, mapping
 from typing_extensions import TypedDict, Unpack, is_typeddict
 
 from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache
-from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose, mapping_of
-from langchain_seglam.messages import answered, left_behind, said
+from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose
+from langchain_seglam.messages import said, shown_before
 from langchain_seglam.recording import asked_by
 from langchain_seglam.tenancy import Caches
 
@@ -83,7 +83,7 @@ class _StoodIn:
         decision = yield from self.shared.decided(state, calls=True)
         if isinstance(decision, (Say, hosting.SayAnswer)):
             return self._said(decision)
-        left = left_behind(decision.left) if isinstance(decision, hosting.Pass) else ()
+        left = shown_before(decision)
         if left:
             state = {**state, self.messages: [*self.shared.history(state), *left]}
         given, node = self._input(state), self.original
@@ -96,7 +96,7 @@ class _StoodIn:
         return update
 
     def _said(self, decision: Say | hosting.SayAnswer) -> object:
-        message = said(decision) if isinstance(decision, Say) else answered(decision)
+        message = said(decision)
         update = {**self.shared.update(decision), self.messages: [message]}
         return update if self.goto is None else Command(update=update, goto=loose(self.goto(message)))
 
@@ -134,9 +134,8 @@ def _update_of(result: object) -> Update | None:
         return {**mapping(plain.update)} if plain.graph is None and mapping(plain.update) else None
     if result is None or isinstance(result, dict):
         return {**mapping(plain)}
-    if isinstance(result, BaseModel):
-        return {key: getattr(result, key) for key in result.model_fields_set}
-    return {**mapping_of(result)} if dataclasses.is_dataclass(result) else None
+    known = isinstance(result, BaseModel) or dataclasses.is_dataclass(result)
+    return {**fields_of(result, given=True)} if known else None
 
 
 def _final_message(messages: Loose) -> AIMessage | None:

@@ -9,12 +9,12 @@ from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
 from seglam_agents import Trace
-from seglam_agents.hosting import Flow, Json, Pass, Say, SayAnswer, Turn, Unclean, adrive, drive, tried
+from seglam_agents.hosting import Flow, Json, Say, SayAnswer, Turn, Unclean, adrive, drive, tried
 from typing_extensions import Unpack
 
 from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, graph_cache
 from langchain_seglam.kinds import Goto, Loose, Node, State, Update, mapping_of
-from langchain_seglam.messages import answered, last_human, left_behind, said
+from langchain_seglam.messages import last_human, said, shown_before
 from langchain_seglam.state import has_turn, read_turn, switch
 from langchain_seglam.tenancy import Caches
 
@@ -59,8 +59,8 @@ def cache_node(
         if isinstance(decision, (Say, SayAnswer)):
             goto = on_call if isinstance(decision, Say) else on_hit
             update |= _written(decision, state, write, shared.messages)
-        elif isinstance(decision, Pass) and decision.left and shared.messages is not None:
-            update |= {shared.messages: [*left_behind(decision.left)]}
+        elif shared.messages is not None and (left := shown_before(decision)):
+            update |= {shared.messages: [*left]}
         return Command(update=update, goto=goto) if on_miss is not None and goto is not None else update
 
     return _node(looked_up, shared.name)
@@ -116,7 +116,7 @@ def _written(decision: Say | SayAnswer, state: State, write: Write | None, messa
         return write(decision.answer, state)
     if messages is None:
         raise ValueError("a cache_node of a graph without messages needs write=, which makes the update")
-    return {messages: [said(decision) if isinstance(decision, Say) else answered(decision)]}
+    return {messages: [said(decision)]}
 
 
 def _trace_for(

@@ -37,15 +37,7 @@ def has_turn(state: State, name: str) -> bool:
 
 def read_turn(state: State, name: str) -> Turn:
     """Return the turn of an instance; one that cannot be read is left to the model."""
-    document = mapping(state.get(TURN)).get(name)
-    if document is None:
-        return Turn(status="off", reason="the turn began without the cache")
-    try:
-        # While workers are replaced one by one, a newer one may have noted more: what this one knows still holds.
-        return Turn.model_validate(hosting.known_fields(Turn, mapping(document)))
-    except ValueError:
-        logger.warning("the turn in the state is of another version; the model goes on")
-        return Turn(status="off", reason="the turn in the state is of another version")
+    return hosting.kept_turn(mapping(state.get(TURN)).get(name))
 
 
 def write_turn(turn: Turn, name: str) -> dict[str, Json]:
