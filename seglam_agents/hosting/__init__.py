@@ -9,7 +9,7 @@ from __future__ import annotations
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
-from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
+from seglam_agents.hosting.answering import Answering, Seen, Session, Source, Sourced, Unfit, vouched
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.choosing import (
     Choice,
@@ -25,7 +25,7 @@ from seglam_agents.hosting.decision import Decision, Event, GiveBack, Pass, Say,
 from seglam_agents.hosting.driver import WRITE, Driver
 from seglam_agents.hosting.drivers import Drivers
 from seglam_agents.hosting.executed import Executed, Shown, carried_as
-from seglam_agents.hosting.fitting import Misfit, fit, misfits, plain, returned
+from seglam_agents.hosting.fitting import Misfit, fit, misfits, misfits_of, plain, returned
 from seglam_agents.hosting.history import Heard, after, earlier_than_attempts, until
 from seglam_agents.hosting.journal import (
     LOST,
@@ -58,7 +58,8 @@ from seglam_agents.hosting.procedures import (
     tool_name,
     untitled,
 )
-from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Seen, Statements
+from seglam_agents.hosting.questions import Questions
+from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Statements
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
 from seglam_agents.hosting.runs import AgentRun, Parts, RunStore, load_run, save_run
 from seglam_agents.hosting.safety import safely, tried, unharmed
@@ -77,12 +78,13 @@ from seglam_agents.hosting.turn import (
     kept_turn,
     new_id,
     origin_of,
+    request_name,
     retold,
     switch_of,
 )
 from seglam_agents.hosting.values import (
-    document,
     encoded,
+    encoded_or,
     fields_of,
     is_array,
     is_json,
@@ -92,10 +94,11 @@ from seglam_agents.hosting.values import (
     parsed,
     render,
     several,
+    text_in,
 )
 from seglam_agents.hosting.whole import Answered, answer_purely, follow
 from seglam_agents.models.base import Message
-from seglam_agents.models.tokens import ended_by_length, reported_counts
+from seglam_agents.models.tokens import cut_off, ended_by_length, reported_counts, reported_in
 from seglam_agents.models.wrapped import Reply, WrappedModel
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
@@ -163,6 +166,7 @@ __all__ = [
     "Price",
     "Procedure",
     "ProcedureSavings",
+    "Questions",
     "Reading",
     "Record",
     "Reply",
@@ -177,6 +181,7 @@ __all__ = [
     "Seen",
     "Session",
     "Shown",
+    "Source",
     "Sourced",
     "Spoken",
     "Statements",
@@ -202,15 +207,16 @@ __all__ = [
     "checked_effect",
     "choices_of",
     "choosing_tool",
+    "cut_off",
     "decode",
     "described_procedure",
     "digest",
-    "document",
     "drive",
     "earlier_than_attempts",
     "effect_of",
     "encode",
     "encoded",
+    "encoded_or",
     "encoded_or_described",
     "ended_by_length",
     "fields_of",
@@ -232,6 +238,7 @@ __all__ = [
     "load_run",
     "mapping",
     "misfits",
+    "misfits_of",
     "nearest",
     "new_id",
     "noted",
@@ -244,6 +251,8 @@ __all__ = [
     "provenance_of",
     "render",
     "reported_counts",
+    "reported_in",
+    "request_name",
     "retold",
     "returned",
     "run_blocking",
@@ -254,6 +263,7 @@ __all__ = [
     "serving",
     "several",
     "switch_of",
+    "text_in",
     "told",
     "tool_name",
     "trace_of",

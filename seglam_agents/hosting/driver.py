@@ -66,7 +66,7 @@ class Driver:
         """
         turn = _changed(turn, left=self._left(turn), scope=self.cache.scope.key)
         if switch == "off":
-            return _changed(turn, status="off", reason="switched off for this run", learn=False), ()
+            return turn.closed("switched off for this run"), ()
         if text is None:
             return _changed(turn, status="miss", reason="the turn is not self-contained", learn=False), ()
         turn = _changed(turn, text=text, context=dict(context))

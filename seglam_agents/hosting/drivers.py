@@ -52,6 +52,10 @@ class Drivers:
         self._drivers[cache.scope.key] = driver
         return driver
 
+    def known(self, cache: HostedCache | None) -> Driver | None:
+        """Return the driver of a cache, under whatever instructions; None without a cache."""
+        return self.of(cache) if cache is not None else None
+
     def under(self, cache: HostedCache | None, turn: Turn) -> Driver | None:
         """Return the driver of a cache under what the agent is told in a turn; None where that varies."""
         under = cache.under(turn.instructions) if cache is not None else None

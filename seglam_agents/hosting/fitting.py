@@ -50,6 +50,24 @@ def misfits(schemas: Iterable[object]) -> Callable[[Json], str | None]:
     return misfit
 
 
+def misfits_of(check: Callable[[Json], object], told: str) -> Callable[[Json], str | None]:
+    """Return what says why an answer is none for the host: what a check of it raises.
+
+    Args:
+        check: raises a `ValueError` for an answer that is none.
+        told: what is wrong, in a few words.
+    """
+
+    def misfit(answer: Json) -> str | None:
+        try:
+            check(answer)
+        except ValueError as error:
+            return f"{told}: {str(error).splitlines()[0]}"
+        return None
+
+    return misfit
+
+
 def plain(structured: object, *, given: bool = False) -> Json:
     """Return an object of a schema as JSON.
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from seglam_agents.hosting.answering import Unfit
-from seglam_agents.hosting.reading import Seen
+from seglam_agents.hosting.answering import Seen, Unfit
 from seglam_agents.records.outcome import Call
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import HostTool, Tool

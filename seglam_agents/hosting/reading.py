@@ -15,15 +15,13 @@ from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from seglam_agents.hosting.answering import Unfit, vouched
+from seglam_agents.hosting.answering import Seen, Unfit, vouched
 from seglam_agents.hosting.expressions import evaluate, found_nothing, lift_expression
 from seglam_agents.hosting.statements import Lifted, lift, pattern_parameters, placeholders, read_only
 from seglam_agents.hosting.values import encoded, render
 from seglam_agents.records.outcome import Call
 from seglam_agents.records.record import Json, digest
-from seglam_agents.records.request import Request
 from seglam_agents.records.tools import HostTool, Tool
-from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import Value, decode
 from seglam_agents.sandboxes.base import ToolResult
 
@@ -34,20 +32,6 @@ MAX_ROWS = 1_000
 
 R = TypeVar("R")
 UNFOUND = Unfit("nothing was found: the words may name something else")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a host did for one question, as the call of a tool."""
-
-    tool: str
-    arguments: Mapping[str, Json]
-    result: Json
-
-    def trace(self, question: str) -> Trace:
-        """Return it as a trace: what was read is the answer."""
-        step = ToolStep(tool=self.tool, arguments=dict(self.arguments), result=self.result)
-        return Trace(request=Request(text=question), steps=(step,), answer=self.result)
 
 
 @dataclass(frozen=True, slots=True)

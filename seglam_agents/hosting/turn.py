@@ -184,6 +184,21 @@ def switch_of(said: object) -> Switch:
     return "on" if word in ("", "on", "true", "yes", "1") else "off"
 
 
+def request_name(said: object, by: str) -> str | None:
+    """Return a caller's own name of a request; None where it says none, or an empty one, which names no request.
+
+    Args:
+        said: what the caller says.
+        by: how the host calls it, for the log.
+    """
+    if said is None:
+        return None
+    if str(said).strip():
+        return str(said)
+    logger.warning("%s is empty, and names no request: its writes are not told from those of another", by)
+    return None
+
+
 def origin_of(
     thread: str | None,
     last: str = "",

@@ -40,6 +40,14 @@ def encoded(value: object) -> Json:
         raise ValueError(f"a {type(value).__name__} has no JSON form") from error
 
 
+def encoded_or(value: object, otherwise: Json) -> Json:
+    """Return what a tool of a host gave back in the encoding of the cache; something else where it has no JSON form."""
+    try:
+        return encoded(value)
+    except ValueError:
+        return otherwise
+
+
 def is_json(value: object) -> TypeGuard[Json]:
     """Tell whether a value is JSON as it stands."""
     try:
@@ -64,12 +72,6 @@ def mapping(value: object) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
-def document(value: object) -> Mapping[str, Any]:
-    """Return a mapping of a host, or a model of pydantic's, as a mapping; anything else as an empty one."""
-    dump = getattr(value, "model_dump", None)
-    return mapping(dump()) if callable(dump) else mapping(value)
-
-
 def fields_of(value: object, *, given: bool = False) -> Mapping[str, Any]:
     """Return the fields of a model or of a data class, or a mapping as it is; anything else as an empty one.
 
@@ -88,6 +90,15 @@ def fields_of(value: object, *, given: bool = False) -> Mapping[str, Any]:
 def several(value: object) -> list[Any]:
     """Return a list or a tuple of a host as a list; anything else as an empty one."""
     return [*cast("Sequence[Any]", value)] if isinstance(value, (list, tuple)) else []
+
+
+def text_in(content: object) -> str | None:
+    """Return the text of a content, one or in blocks; None where it also holds what is no text, such as an image."""
+    if isinstance(content, str):
+        return content
+    texts = [block if isinstance(block, str) else mapping(block).get("text") for block in several(content)]
+    known = [text for text in texts if isinstance(text, str)]
+    return "".join(known) if len(known) == len(texts) else None
 
 
 def parsed(text: str) -> Json:

@@ -30,10 +30,6 @@ class AgentCache:
         caches: a cache, or one a tenant.
         name: names its part of the state; the same in every worker.
         drivers: look up, count and learn.
-        canonicalise: as for the middleware.
-        context: as for the middleware.
-        instructions: as for the middleware.
-        custom_stream: as for the middleware.
     """
 
     caches: Caches
@@ -54,8 +50,7 @@ class AgentCache:
 
     def noted(self, runtime: object) -> Driver | None:
         """Return the driver of a tenant's cache, under whatever instructions."""
-        cache = self.of(runtime)
-        return self.drivers.of(cache) if cache is not None else None
+        return self.drivers.known(self.of(runtime))
 
     def turn(self, state: State) -> Turn:
         """Return the turn of a state."""

@@ -78,8 +78,7 @@ class WriteOnce:
 
     def _once(self, request: ToolCallRequest, execute: Execute | AsyncExecute) -> Flow[ToolOutput]:
         cache = yield from hosting.work(lambda: cache_of(self.caches, runtime_of(request)))
-        driver = self._drivers.of(cache) if cache is not None else None
-        return (yield from carry_out(request, execute, written(request), driver))
+        return (yield from carry_out(request, execute, written(request), self._drivers.known(cache)))
 
 
 def _kept(result: ToolOutput) -> tuple[dict[str, hosting.Json] | None, bool]:

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, get_args, ge
 
 from langgraph.types import Command
 from seglam_agents import ReasoningCache, Trace, hosting
-from seglam_agents.hosting import Answered, Json, Learning, Price, plain
+from seglam_agents.hosting import Answered, Json, Learning, Price, misfits_of, plain
 
 from langchain_seglam.events import emitted
 from langchain_seglam.kinds import WAITS, Goto, Loose, loose, mapping_of
@@ -108,8 +108,8 @@ class CachedNode:
         text = self.text(state) if callable(self.text) else mapping_of(state).get(self.text)
         if cache is None or not isinstance(text, str):
             return Answered()
-        driver, misfit = self.drivers.of(cache), _misfit(kind)
-        return hosting.answer_purely(driver, text, self._context(state), switch=switch(), misfit=misfit)
+        misfit = misfits_of(lambda answer: as_update(answer, kind), "the answer is no update of this node")
+        return hosting.answer_purely(self.drivers.of(cache), text, self._context(state), switch=switch(), misfit=misfit)
 
     def _context(self, state: object) -> dict[str, Json]:
         if callable(self.context):
@@ -159,17 +159,6 @@ def _trace(asked: Answered, result: object, kind: object) -> Trace | None:
     except (TypeError, ValueError) as error:
         logger.info("not learnt from: %s", error)
         return None
-
-
-def _misfit(kind: object) -> Callable[[Json], str | None]:
-    def misfit(answer: Json) -> str | None:
-        try:
-            as_update(answer, kind)
-        except ValueError as error:
-            return f"the answer is no update of this node: {str(error).splitlines()[0]}"
-        return None
-
-    return misfit
 
 
 def _command(said: Json, kind: object) -> Goto:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from typing import get_type_hints
 
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 from pydantic import BaseModel
 from seglam_agents import Trace, hosting
 from seglam_agents.hosting import Say, fields_of, mapping
 from typing_extensions import TypedDict, Unpack, is_typeddict
 
-from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache
+from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache, in_both
 from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose
 from langchain_seglam.messages import said, shown_before
 from langchain_seglam.recording import asked_by
@@ -56,7 +56,7 @@ def add_reasoning_cache(
     stood_in = _StoodIn(shared, original, schema, goto, shared.messages or "messages")
     merged = _with_our_channels(schema)
     del builder.nodes[node]
-    loose(builder).add_node(node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged)
+    loose(builder).add_node(node, in_both(stood_in.step, node), input_schema=merged)
     builder.nodes[node] = dataclasses.replace(spec, runnable=builder.nodes[node].runnable, input_schema=merged)
     return builder
 
@@ -71,15 +71,8 @@ class _StoodIn:
     goto: Callable[[AIMessage], str | Sequence[str]] | None
     messages: str
 
-    def run(self, state: State, config: RunnableConfig) -> object:
+    def step(self, state: State, config: RunnableConfig) -> hosting.Flow[object]:
         """Say the procedure's message, or run the node."""
-        return hosting.drive(self._step(state, config))
-
-    async def arun(self, state: State, config: RunnableConfig) -> object:
-        """Say the procedure's message, or run the node. See `run`."""
-        return await hosting.adrive(self._step(state, config))
-
-    def _step(self, state: State, config: RunnableConfig) -> hosting.Flow[object]:
         decision = yield from self.shared.decided(state, calls=True)
         if isinstance(decision, (Say, hosting.SayAnswer)):
             return self._said(decision)

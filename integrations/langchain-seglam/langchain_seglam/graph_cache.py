@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, NotRequired
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool
 from seglam_agents import ReasoningCache, Request, Trace, hosting
 from seglam_agents.hosting import Decision, Learning, Turn, Unclean, after, until
 from typing_extensions import TypedDict
 
 from langchain_seglam.events import emitted
-from langchain_seglam.kinds import WAITS, Canonicalise, State, Text, Typed, Update
+from langchain_seglam.kinds import WAITS, Canonicalise, Node, State, Text, Typed, Update, mapping_of
 from langchain_seglam.messages import instructions_in, is_first_turn, last_human, text_of
 from langchain_seglam.recording import traced, view_of
 from langchain_seglam.state import (
@@ -37,7 +38,7 @@ class SeglamState(TypedDict):
     Give such a graph an `input_schema` without it: who writes into it could have procedures run with other arguments.
     """
 
-    seglam: NotRequired[Annotated[dict[str, Any], merge_turns]]
+    seglam: NotRequired[Annotated[Update, merge_turns]]
 
 
 @dataclass(slots=True)
@@ -206,3 +207,15 @@ class GraphOptions(TypedDict, total=False):
 def graph_cache(cache: Caches | GraphCache, name: str, options: GraphOptions) -> GraphCache:
     """Return the cache of a node: the one that was given, or a new one with these options."""
     return cache if isinstance(cache, GraphCache) else GraphCache(cache, name, **options)
+
+
+def in_both(done: Callable[[State, RunnableConfig], hosting.Flow[object]], name: str) -> Node:
+    """Return a node that drives a flow, in the colour in which it is run."""
+
+    def run(state: State, config: RunnableConfig) -> object:
+        return hosting.drive(done(mapping_of(state), config))
+
+    async def arun(state: State, config: RunnableConfig) -> object:
+        return await hosting.adrive(done(mapping_of(state), config))
+
+    return RunnableLambda(run, arun, name=name)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 from seglam_agents import hosting
-from seglam_agents.hosting import Asked, GiveBack, Json, Pass, Say, SayAnswer, is_object, mapping, new_id, several
+from seglam_agents.hosting import Asked, GiveBack, Json, Pass, Say, SayAnswer, is_object, mapping, new_id, text_in
 
 from langchain_seglam.kinds import loose
 
@@ -28,12 +28,7 @@ def about(message: BaseMessage) -> Mapping[str, Json]:
 
 def text_of(message: BaseMessage) -> str | None:
     """Return the text of a message; None where it also holds something that is no text, such as an image."""
-    content = raw_content(message)
-    if isinstance(content, str):
-        return content
-    texts = [_block_text(block) for block in several(content)]
-    known = [text for text in texts if text is not None]
-    return "".join(known) if len(known) == len(texts) else None
+    return text_in(raw_content(message))
 
 
 def content_of(message: ToolMessage) -> str:
@@ -126,8 +121,3 @@ def results_by_call(messages: Iterable[BaseMessage]) -> dict[str, ToolMessage]:
 def _result(call: Asked, text: str, *, failed: bool) -> ToolMessage:
     status = "error" if failed else "success"
     return ToolMessage(text, name=call.tool, tool_call_id=call.id, status=status, id=new_id())
-
-
-def _block_text(block: object) -> str | None:
-    text = block if isinstance(block, str) else mapping(block).get("text")
-    return text if isinstance(text, str) else None

@@ -15,7 +15,7 @@ from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from seglam_agents import hosting
-from seglam_agents.hosting import Message, document
+from seglam_agents.hosting import Message, reported_in
 
 TAG = "seglam"
 """The tag of the events of a call that compiles: `compile`. Dashboards can tell them from those of the agent."""
@@ -59,19 +59,13 @@ class LlamaIndexModel(hosting.WrappedModel[tuple[ChatResponse, Counts]]):
         text = response.message.content
         if not text:
             raise hosting.ModelError(f"model {self.name!r} gave no text; pass a chat model")
-        beside = document(response).get("additional_kwargs")
-        return hosting.Reply(text, seen or counts_of(response.raw) or counts_of(beside), _cut(response))
+        counts = seen or reported_in(response.raw) or reported_in(hosting.fields_of(response).get("additional_kwargs"))
+        return hosting.Reply(text, counts, hosting.cut_off(response.raw))
 
 
 def usage_of(raw: object) -> hosting.Usage:
     """Return the usage that a raw reply reports; one call without tokens where it reports none."""
-    return hosting.Usage(calls=1, **counts_of(raw))
-
-
-def counts_of(raw: object) -> Counts:
-    """Return the token counts of a raw reply, whatever the provider calls them; empty where it has none."""
-    reply = document(raw)
-    return hosting.reported_counts(document(reply.get("usage") or reply.get("usage_metadata")) or reply)
+    return hosting.Usage(calls=1, **reported_in(raw))
 
 
 _COUNTS: ContextVar[Counts | None] = ContextVar("seglam_counts", default=None)
@@ -87,7 +81,7 @@ class _Listener(BaseEventHandler):
     def handle(self, event: BaseEvent, **kwargs: object) -> None:
         seen = _COUNTS.get()
         if seen is not None and isinstance(event, LLMChatEndEvent) and event.response is not None:
-            for name, count in counts_of(event.response.raw).items():
+            for name, count in reported_in(event.response.raw).items():
                 seen[name] = seen.get(name, 0) + count
 
 
@@ -107,9 +101,3 @@ def _counting() -> Generator[Counts]:
 
 def _converted(messages: Sequence[Message]) -> list[ChatMessage]:
     return [ChatMessage(role=message.role, content=message.content) for message in messages]
-
-
-def _cut(reply: ChatResponse) -> bool:
-    raw = document(reply.raw)
-    choices = hosting.several(raw.get("choices"))
-    return hosting.ended_by_length(raw, document(choices[0] if choices else None))

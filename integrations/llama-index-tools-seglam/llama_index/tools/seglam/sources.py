@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -28,23 +28,8 @@ class Served:
 
 
 Session: TypeAlias = hosting.Session[Served]
-
-
-class Source(Protocol):
-    """Where the procedures of an engine read."""
-
-    @property
-    def tools(self) -> Sequence[HostTool]:
-        """What to declare to the cache: `ReasoningCache(tools=source.tools)`."""
-        ...
-
-    def session(self, constants: frozenset[str]) -> Session:
-        """Begin a run of a procedure, of which these are the constant texts."""
-        ...
-
-    def seen(self, question: str, metadata: Mapping[str, object]) -> hosting.Seen | Unfit:
-        """Return what an engine did, from the metadata of its response."""
-        ...
+Source: TypeAlias = hosting.Source[Served]
+"""Where the procedures of an engine read."""
 
 
 def source_of(engine: BaseQueryEngine) -> Source | None:
@@ -198,7 +183,4 @@ def _row_node(body: str, about: Mapping[str, object]) -> TextNode:
 
 
 def _metadata(node: NodeWithScore) -> Json:
-    try:
-        return hosting.encoded(getattr(node.node, "metadata", {}))
-    except ValueError:
-        return {}
+    return hosting.encoded_or(getattr(node.node, "metadata", {}), {})

@@ -8,7 +8,7 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.tools.types import ToolOutput
 from pydantic import TypeAdapter
 from seglam_agents import Tool, ToolResult
-from seglam_agents.hosting import Asked, Carried, Done, Effect, Json, decode, encoded, fields_of, is_object, untitled
+from seglam_agents.hosting import Asked, Carried, Done, Effect, Json, decode, encoded_or, fields_of, is_object, untitled
 
 NOT_DONE = "seglam_not_done"
 """The key in the raw input of an output that says something in the place of a result."""
@@ -36,10 +36,7 @@ def described(tool: BaseTool, effect: Effect | None = None, *, idempotent: bool 
 
 def output_json(output: ToolOutput) -> Json:
     """Return what a tool of LlamaIndex gave back: its raw output, or its text where that is no data."""
-    try:
-        return encoded(output.raw_output)
-    except ValueError:
-        return output.content
+    return encoded_or(output.raw_output, output.content)
 
 
 def tool_result(output: ToolOutput) -> ToolResult:
