@@ -29,6 +29,7 @@ from langchain_seglam.kinds import (
     State,
     ToolOutput,
     Update,
+    loose,
 )
 from langchain_seglam.model_step import ModelStep
 from langchain_seglam.state import merge_turns
@@ -133,15 +134,15 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
 
     def before_agent(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
         """Begin a turn: forget the last one. Nothing is looked up yet, because nothing is redacted yet."""
-        return self._agent.update(self._agent.begun(_plain(state), runtime))
+        return self._agent.update(self._agent.begun(loose(state), runtime))
 
     def after_agent(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
         """End a turn: learn from it where it was a clean run of the model."""
-        return drive(self._end(_plain(state), runtime))
+        return drive(self._end(loose(state), runtime))
 
     async def aafter_agent(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
         """End a turn. See `after_agent`."""
-        return await adrive(self._end(_plain(state), runtime))
+        return await adrive(self._end(loose(state), runtime))
 
     # --- the steps of the model, and the tools -----------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
     # --- what happens, in both colours -------------------------------------------------------------------------------
 
     def _call(self, request: ToolCallRequest, handler: Execute | AsyncExecute) -> Flow[ToolOutput]:
-        agent, runtime, turn = self._agent, runtime_of(request), self._agent.turn(_plain(request.state))
+        agent, runtime, turn = self._agent, runtime_of(request), self._agent.turn(loose(request.state))
         driver = yield from work(lambda: agent.driver(runtime, turn))
         prepared = yield from work(lambda: with_procedure(request, driver.cache if driver is not None else None))
         if isinstance(prepared, ToolMessage):
@@ -194,16 +195,12 @@ class _Jumping(SeglamMiddleware):
     @hook_config(can_jump_to=["end"])
     def before_model(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
         """End the run with the answer of a procedure that needs no tool."""
-        return drive(self._jumping.look(_plain(state), runtime))
+        return drive(self._jumping.look(loose(state), runtime))
 
     @hook_config(can_jump_to=["end"])
     async def abefore_model(self, state: SeglamAgentState, runtime: AnyRuntime) -> Update | None:
         """End the run with the answer of a procedure. See `before_model`."""
-        return await adrive(self._jumping.look(_plain(state), runtime))
-
-
-def _plain(state: Loose) -> State:
-    return state
+        return await adrive(self._jumping.look(loose(state), runtime))
 
 
 def _name(caches: Caches) -> str:

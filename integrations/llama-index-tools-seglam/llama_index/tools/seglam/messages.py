@@ -44,9 +44,8 @@ def request_of(history: Sequence[ChatMessage], text: str) -> str | None:
 
 def spoken(output: AgentOutput) -> Spoken:
     """Return what the model said."""
-    return Spoken.by(
-        output.response.content or "", [asked_by(call) for call in output.tool_calls], usage_of(output.raw)
-    )
+    calls = [asked_by(call) for call in output.tool_calls]
+    return Spoken.by(output.response.content or "", calls, usage_of(output.raw))
 
 
 async def said(
