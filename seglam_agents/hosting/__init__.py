@@ -98,7 +98,7 @@ from seglam_agents.hosting.values import (
 )
 from seglam_agents.hosting.whole import Answered, answer_purely, follow
 from seglam_agents.models.base import Message
-from seglam_agents.models.tokens import cut_off, ended_by_length, reported_counts, reported_in
+from seglam_agents.models.tokens import counts_of, cut_off, ended_by_length, reported_counts
 from seglam_agents.models.wrapped import Reply, WrappedModel
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
@@ -207,6 +207,7 @@ __all__ = [
     "checked_effect",
     "choices_of",
     "choosing_tool",
+    "counts_of",
     "cut_off",
     "decode",
     "described_procedure",
@@ -251,7 +252,6 @@ __all__ = [
     "provenance_of",
     "render",
     "reported_counts",
-    "reported_in",
     "request_name",
     "retold",
     "returned",

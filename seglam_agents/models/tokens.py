@@ -66,7 +66,7 @@ def ended_by_length(*places: Mapping[str, object]) -> bool:
     return any(isinstance(reason, str) and reason.lower() in LENGTH_REASONS for reason in reasons)
 
 
-def reported_in(reply: object) -> dict[str, int]:
+def counts_of(reply: object) -> dict[str, int]:
     """Return the token counts that the raw reply of a provider reports, wherever it has them; empty for none."""
     known = fields_in(reply)
     return reported_counts(fields_in(known.get("usage") or known.get("usage_metadata")) or known)

@@ -15,7 +15,7 @@ from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from seglam_agents import hosting
-from seglam_agents.hosting import Message, reported_in
+from seglam_agents.hosting import Message, counts_of
 
 TAG = "seglam"
 """The tag of the events of a call that compiles: `compile`. Dashboards can tell them from those of the agent."""
@@ -59,13 +59,13 @@ class LlamaIndexModel(hosting.WrappedModel[tuple[ChatResponse, Counts]]):
         text = response.message.content
         if not text:
             raise hosting.ModelError(f"model {self.name!r} gave no text; pass a chat model")
-        counts = seen or reported_in(response.raw) or reported_in(hosting.fields_of(response).get("additional_kwargs"))
+        counts = seen or counts_of(response.raw) or counts_of(hosting.fields_of(response).get("additional_kwargs"))
         return hosting.Reply(text, counts, hosting.cut_off(response.raw))
 
 
 def usage_of(raw: object) -> hosting.Usage:
     """Return the usage that a raw reply reports; one call without tokens where it reports none."""
-    return hosting.Usage(calls=1, **reported_in(raw))
+    return hosting.Usage(calls=1, **counts_of(raw))
 
 
 _COUNTS: ContextVar[Counts | None] = ContextVar("seglam_counts", default=None)
@@ -81,7 +81,7 @@ class _Listener(BaseEventHandler):
     def handle(self, event: BaseEvent, **kwargs: object) -> None:
         seen = _COUNTS.get()
         if seen is not None and isinstance(event, LLMChatEndEvent) and event.response is not None:
-            for name, count in reported_in(event.response.raw).items():
+            for name, count in counts_of(event.response.raw).items():
                 seen[name] = seen.get(name, 0) + count
 
 
