@@ -9,13 +9,24 @@ from __future__ import annotations
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
-from seglam_agents.hosting.answering import Answering, Session, Sourced, Unfit, vouched
-from seglam_agents.hosting.attempts import Heard, earlier_than_attempts
+from seglam_agents.hosting.answering import Answering, Seen, Session, Source, Sourced, Unfit, vouched
 from seglam_agents.hosting.base import HostedCache
-from seglam_agents.hosting.choosing import Choice, ChoosingSession, Chosen, choosing_tool, noted, trace_of_choices
-from seglam_agents.hosting.driver import WRITE, Driver, Drivers
-from seglam_agents.hosting.executed import Executed, Shown
-from seglam_agents.hosting.fitting import Misfit, fit, misfits, plain
+from seglam_agents.hosting.choosing import (
+    Choice,
+    Chooser,
+    ChoosingSession,
+    Chosen,
+    choices_of,
+    choosing_tool,
+    noted,
+    trace_of_choices,
+)
+from seglam_agents.hosting.decision import Decision, Event, GiveBack, Pass, Say, SayAnswer
+from seglam_agents.hosting.driver import WRITE, Driver
+from seglam_agents.hosting.drivers import Drivers
+from seglam_agents.hosting.executed import Executed, Shown, carried_as
+from seglam_agents.hosting.fitting import Misfit, fit, misfits, misfits_of, plain, returned
+from seglam_agents.hosting.history import Heard, after, earlier_than_attempts, until
 from seglam_agents.hosting.journal import (
     LOST,
     STRANGE,
@@ -33,52 +44,49 @@ from seglam_agents.hosting.journal import (
 )
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
-from seglam_agents.hosting.parts import AgentRun, Done, Part, RunStore, Spoken, load_run, save_run
+from seglam_agents.hosting.offers import Offer
+from seglam_agents.hosting.parts import Done, Part, Spoken
 from seglam_agents.hosting.passages import Passages, Retrieving
 from seglam_agents.hosting.procedures import (
-    Told,
     arguments_model,
     described_procedure,
     effect_of,
     find_entry,
     is_procedure_tool,
-    known_effects,
     nearest,
-    planned,
     provenance_of,
     serving,
-    told,
     tool_name,
     untitled,
-    used,
 )
-from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Seen, Statements
+from seglam_agents.hosting.questions import Questions
+from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Statements
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
+from seglam_agents.hosting.runs import AgentRun, Parts, RunStore, load_run, save_run
 from seglam_agents.hosting.safety import safely, tried, unharmed
 from seglam_agents.hosting.tenants import OpenedCaches
+from seglam_agents.hosting.tools import Told, among, checked_effect, function_of, known_effects, planned, told, used
 from seglam_agents.hosting.traces import Said, Unclean, trace_of
 from seglam_agents.hosting.turn import (
     RETOLD,
     Asked,
     Called,
     Carried,
-    Decision,
-    Event,
-    GiveBack,
     Left,
-    Pass,
-    Say,
-    SayAnswer,
     Switch,
     Turn,
     View,
+    kept_turn,
     new_id,
     origin_of,
+    request_name,
     retold,
     switch_of,
 )
 from seglam_agents.hosting.values import (
     encoded,
+    encoded_or,
+    fields_of,
     is_array,
     is_json,
     is_object,
@@ -87,10 +95,11 @@ from seglam_agents.hosting.values import (
     parsed,
     render,
     several,
+    text_in,
 )
 from seglam_agents.hosting.whole import Answered, answer_purely, follow
 from seglam_agents.models.base import Message
-from seglam_agents.models.tokens import ended_by_length, reported_counts
+from seglam_agents.models.tokens import counts_of, cut_off, ended_by_length, reported_counts
 from seglam_agents.models.wrapped import Reply, WrappedModel
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError
@@ -120,6 +129,7 @@ __all__ = [
     "Called",
     "Carried",
     "Choice",
+    "Chooser",
     "ChoosingSession",
     "Chosen",
     "Decision",
@@ -149,13 +159,16 @@ __all__ = [
     "Misfit",
     "ModelError",
     "ModelStep",
+    "Offer",
     "OpenedCaches",
     "Part",
+    "Parts",
     "Pass",
     "Passages",
     "Price",
     "Procedure",
     "ProcedureSavings",
+    "Questions",
     "Reading",
     "Record",
     "Reply",
@@ -170,6 +183,7 @@ __all__ = [
     "Seen",
     "Session",
     "Shown",
+    "Source",
     "Sourced",
     "Spoken",
     "Statements",
@@ -185,11 +199,18 @@ __all__ = [
     "WrappedModel",
     "Write",
     "adrive",
+    "after",
+    "among",
     "answer_purely",
     "arguments_model",
     "arun_plan",
     "as_made",
+    "carried_as",
+    "checked_effect",
+    "choices_of",
     "choosing_tool",
+    "counts_of",
+    "cut_off",
     "decode",
     "described_procedure",
     "digest",
@@ -198,11 +219,14 @@ __all__ = [
     "effect_of",
     "encode",
     "encoded",
+    "encoded_or",
     "encoded_or_described",
     "ended_by_length",
+    "fields_of",
     "find_entry",
     "fit",
     "follow",
+    "function_of",
     "host",
     "idempotency_key",
     "instructions_digest",
@@ -211,11 +235,13 @@ __all__ = [
     "is_object",
     "is_procedure_tool",
     "json_of",
+    "kept_turn",
     "known_effects",
     "known_fields",
     "load_run",
     "mapping",
     "misfits",
+    "misfits_of",
     "nearest",
     "new_id",
     "noted",
@@ -228,7 +254,9 @@ __all__ = [
     "provenance_of",
     "render",
     "reported_counts",
+    "request_name",
     "retold",
+    "returned",
     "run_blocking",
     "run_plan",
     "running",
@@ -237,12 +265,14 @@ __all__ = [
     "serving",
     "several",
     "switch_of",
+    "text_in",
     "told",
     "tool_name",
     "trace_of",
     "trace_of_choices",
     "tried",
     "unharmed",
+    "until",
     "untitled",
     "used",
     "vouched",

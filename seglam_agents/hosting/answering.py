@@ -17,8 +17,9 @@ from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.running import running
 from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Plan
 from seglam_agents.records.record import Json
-from seglam_agents.records.tools import Tool
-from seglam_agents.records.trace import ToolStep
+from seglam_agents.records.request import Request
+from seglam_agents.records.tools import HostTool, Tool
+from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import Value, decode
 from seglam_agents.sandboxes.base import ToolResult
 
@@ -37,6 +38,20 @@ class Unfit:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a host did for one question, as the call of a tool."""
+
+    tool: str
+    arguments: Mapping[str, Json]
+    result: Json
+
+    def trace(self, question: str) -> Trace:
+        """Return it as a trace: what was read is the answer."""
+        step = ToolStep(tool=self.tool, arguments=dict(self.arguments), result=self.result)
+        return Trace(request=Request(text=question), steps=(step,), answer=self.result)
+
+
 class Session(Protocol[S_co]):
     """One run of a procedure over a source: carries its calls out, and remembers what came of them."""
 
@@ -50,6 +65,23 @@ class Session(Protocol[S_co]):
 
     def served(self, answer: Json) -> S_co | Unfit:
         """Return the answer in the form of the host, or why it is not to be trusted."""
+        ...
+
+
+class Source(Protocol[S_co]):
+    """Where the procedures of a host read."""
+
+    @property
+    def tools(self) -> Sequence[HostTool]:
+        """What to declare to the cache: `ReasoningCache(tools=source.tools)`."""
+        ...
+
+    def session(self, constants: frozenset[str]) -> Session[S_co]:
+        """Begin a run of a procedure, of which these are the constant texts."""
+        ...
+
+    def seen(self, question: str, metadata: Mapping[str, object]) -> Seen | Unfit:
+        """Return what a host did, from the metadata of its response."""
         ...
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import TypeVar
 
-from seglam_agents.hosting.answering import Unfit
+from seglam_agents.flow import Flow
+from seglam_agents.hosting.answering import Answering, Unfit
+from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.drivers import Drivers
+from seglam_agents.hosting.learner import Learning
 from seglam_agents.records.outcome import Call
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Request
@@ -14,6 +19,8 @@ from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import ToolResult
+
+R = TypeVar("R")
 
 DONE = "done"
 
@@ -32,6 +39,14 @@ class Chosen:
 
     name: str
     question: str = ""
+
+
+def choices_of(described: Iterable[tuple[str | None, str]]) -> list[Choice]:
+    """Return things with their names and descriptions as choices; a name that others have too is told by its number."""
+    known = list(described)
+    names = [name or "" for name, _ in known]
+    unique = [x if x and names.count(x) == 1 else f"{number}_{x}" for number, x in enumerate(names)]
+    return [Choice(name, description) for name, (_, description) in zip(unique, known, strict=True)]
 
 
 def choosing_tool(name: str, choices: Sequence[Choice], *, asks: bool) -> Tool:
@@ -70,6 +85,57 @@ def trace_of_choices(text: str, tool: str, made: Sequence[Chosen]) -> Trace:
     """Return what was chosen for a text, as a trace to learn from."""
     steps = tuple(ToolStep(tool=tool, arguments=_arguments(text, chosen), result=True) for chosen in made)
     return Trace(request=Request(text=text), steps=steps, answer=DONE)
+
+
+@dataclass(slots=True)
+class Chooser:
+    """What chooses by a cache, or has the host choose and learns.
+
+    Args:
+        cache: of its own; the same text means something else elsewhere.
+        tool: the name of the tool that stands for choosing.
+        learning: when what the host chose is learnt from.
+        asks: as for `choosing_tool`.
+    """
+
+    cache: HostedCache
+    tool: str
+    learning: InitVar[Learning] = "inline"
+    asks: bool = False
+    answering: Answering = field(init=False)
+    drivers: Drivers = field(init=False)
+
+    def __post_init__(self, learning: Learning) -> None:
+        self.answering = Answering(self.cache)
+        self.drivers = Drivers(None, learning)
+
+    def chosen(
+        self,
+        question: str,
+        choices: Sequence[Choice],
+        ask: Flow[R],
+        made_of: Callable[[R], Sequence[Chosen] | None],
+        result_of: Callable[[Sequence[Chosen]], R],
+    ) -> Flow[R]:
+        """Choose by a procedure, or let the host choose, and learn. What the cache breaks at, the host chooses.
+
+        Args:
+            question: the request.
+            choices: what can be chosen.
+            ask: has the host choose.
+            made_of: returns what the host chose; None where it cannot be told.
+            result_of: makes the host's own result of what a procedure chose.
+        """
+        session = ChoosingSession([choice.name for choice in choices])
+        tool = choosing_tool(self.tool, choices, asks=self.asks)
+        found = yield from self.answering.answer(question, [tool], lambda _: session)
+        if found is not None:
+            return result_of(found.value)
+        result = yield from ask
+        made = made_of(result)
+        trace = trace_of_choices(question, self.tool, made) if made is not None else None
+        yield from self.drivers.learn(self.cache, trace)
+        return result
 
 
 @dataclass(slots=True)

@@ -4,39 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
-from seglam_agents.flow import Flow, host
-from seglam_agents.hosting.accounting import Accounting, Price, SavingsReport
+from seglam_agents.hosting.accounting import Accounting
 from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.decision import Decision, Event, GiveBack, Pass, Say, SayAnswer
 from seglam_agents.hosting.journal import Journal
 from seglam_agents.hosting.kept import Kept
-from seglam_agents.hosting.learner import Learner, Learning
 from seglam_agents.hosting.running import MAX_CALLS
 from seglam_agents.hosting.safety import safely
-from seglam_agents.hosting.traces import Unclean
-from seglam_agents.hosting.turn import (
-    Asked,
-    Called,
-    Carried,
-    Decision,
-    Event,
-    GiveBack,
-    Left,
-    Pass,
-    Say,
-    SayAnswer,
-    Switch,
-    Turn,
-    View,
-    new_id,
-)
+from seglam_agents.hosting.turn import Asked, Called, Carried, Left, Switch, Turn, View, new_id
 from seglam_agents.hosting.values import render
-from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Learned, Plan
+from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Plan
 from seglam_agents.records.procedure import ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
-from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.trace import ToolStep
 from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.serving.reports import reported
 
@@ -83,7 +66,7 @@ class Driver:
         """
         turn = _changed(turn, left=self._left(turn), scope=self.cache.scope.key)
         if switch == "off":
-            return _changed(turn, status="off", reason="switched off for this run", learn=False), ()
+            return turn.closed("switched off for this run"), ()
         if text is None:
             return _changed(turn, status="miss", reason="the turn is not self-contained", learn=False), ()
         turn = _changed(turn, text=text, context=dict(context))
@@ -244,53 +227,6 @@ class Driver:
     def _counted(self, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Hit | Deopt | None:
         # The answer is there; the run goes on.
         return safely(lambda: self.cache.finish(plan, action, steps), None, "an outcome could not be counted")
-
-
-@dataclass(slots=True)
-class Drivers:
-    """One driver a cache, for a host that serves several tenants, and what learns for all of them.
-
-    Args:
-        price: what the model costs.
-        learning: when runs are learnt from.
-        on_learned: told what came of each run that was learnt from, in the thread that learns.
-    """
-
-    price: Price | None = None
-    learning: InitVar[Learning] = "inline"
-    on_learned: Callable[[Trace, Learned], None] | None = None
-    learner: Learner[HostedCache] = field(init=False)
-    _counted: Kept[bool] = field(default_factory=lambda: Kept(MAX_COUNTED))
-    _drivers: dict[str, Driver] = field(default_factory=dict[str, Driver])
-
-    def __post_init__(self, learning: Learning) -> None:
-        self.learner = Learner(learning, self._learned)
-
-    def of(self, cache: HostedCache) -> Driver:
-        """Return the driver of a cache; caches of one scope and store are counted and noted together."""
-        known = self._drivers.get(cache.scope.key)
-        if known is not None and known.journal.store is cache.store:
-            return known if known.cache is cache else replace(known, cache=cache)
-        driver = Driver(cache, Accounting(cache, self.price), Journal(cache.store, cache.scope), self._counted)
-        self._drivers[cache.scope.key] = driver
-        return driver
-
-    def savings(self, cache: HostedCache) -> SavingsReport:
-        """Return what the procedures of a cache saved since this process began."""
-        return self.of(cache).accounting.report()
-
-    def learn(self, cache: HostedCache | None, trace: Trace | Unclean | None) -> Flow[None]:
-        """Learn from a trace, if it is one. Never raises."""
-        if cache is None or not isinstance(trace, Trace):
-            logger.info("not learnt from: %s", trace.reason if isinstance(trace, Unclean) else "nothing was seen")
-            return
-        learner = self.learner
-        yield from host(lambda: learner.learn(cache, trace), lambda: learner.alearn(cache, trace))
-
-    def _learned(self, cache: HostedCache, trace: Trace, learned: Learned) -> None:
-        self.of(cache).accounting.learned(trace, learned)
-        if self.on_learned is not None:
-            self.on_learned(trace, learned)
 
 
 def _results(turn: Turn, view: View) -> tuple[list[ToolResult] | GiveUp, list[ToolStep]]:

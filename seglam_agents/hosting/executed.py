@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from seglam_agents.hosting.turn import Carried
+from seglam_agents.hosting.turn import Asked, Carried
 from seglam_agents.hosting.values import is_array, is_json, parsed
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.values import decode, encode
@@ -75,6 +76,33 @@ class Executed(Record):
         failed = result.error or (shown.text or "the tool failed" if self.status == "error" else None)
         value = encode(result.value)
         return Carried(id=call_id, tool=self.tool, arguments=self.arguments, result=value, error=failed)
+
+
+def carried_as(
+    call_id: str, tool: str, shown: Shown, document: Mapping[str, Json], asked: Asked | None = None
+) -> Carried:
+    """Return a call with its result as it is shown now, or with what was said in the place of a result.
+
+    Args:
+        call_id: the host's id of the call.
+        tool: the tool, as the host shows it.
+        shown: what the host shows of the result.
+        document: the record of the call (`Executed`) that was kept beside the result; empty where there is none.
+        asked: the call as it was asked for, which counts as carried out where nothing was kept; None to trust nothing.
+    """
+    step = _read(document) if document else None
+    if not document and asked is not None:
+        step = Executed(tool=asked.tool, arguments=asked.arguments, status="error" if shown.failed else "success")
+    if step is not None:
+        return step.carried(call_id, shown)
+    return Carried(id=call_id, tool=tool, arguments={}, refused=shown.text or "nothing was recorded")
+
+
+def _read(document: Mapping[str, Json]) -> Executed | None:
+    try:
+        return Executed.model_validate(document)
+    except ValueError:
+        return None  # Of another version: it counts as not carried out.
 
 
 def seal_of(text: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import cast
+from typing import cast, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
@@ -49,6 +50,24 @@ def misfits(schemas: Iterable[object]) -> Callable[[Json], str | None]:
     return misfit
 
 
+def misfits_of(check: Callable[[Json], object], told: str) -> Callable[[Json], str | None]:
+    """Return what says why an answer is none for the host: what a check of it raises.
+
+    Args:
+        check: raises a `ValueError` for an answer that is none.
+        told: what is wrong, in a few words.
+    """
+
+    def misfit(answer: Json) -> str | None:
+        try:
+            check(answer)
+        except ValueError as error:
+            return f"{told}: {str(error).splitlines()[0]}"
+        return None
+
+    return misfit
+
+
 def plain(structured: object, *, given: bool = False) -> Json:
     """Return an object of a schema as JSON.
 
@@ -64,6 +83,15 @@ def plain(structured: object, *, given: bool = False) -> Json:
     if dataclasses.is_dataclass(structured) and not isinstance(structured, type):
         structured = dataclasses.asdict(structured)
     return json_of(to_jsonable_python(structured))
+
+
+def returned(function: Callable[..., object]) -> object:
+    """Return the annotated result of a function; None where it does not say, or says it in names that are not there."""
+    said: dict[str, object] = {}
+    with suppress(Exception):
+        said = get_type_hints(function)
+    kind = said.get("return")
+    return None if kind is dict or kind is type(None) else kind
 
 
 def _parsed(answer: Json, schema: object) -> object:

@@ -239,7 +239,7 @@ class Journal:
 
 
 def once(
-    journal: Journal,
+    journal: Journal | None,
     write: Write | None,
     attempt: str,
     call: Callable[[], Flow[T]],
@@ -251,7 +251,7 @@ def once(
     """Carry a call out; one that is a write of a procedure is noted before and after, and not begun twice.
 
     Args:
-        journal: where it is noted.
+        journal: where it is noted; None where the host knows none. A write that is noted in another one is not begun.
         write: what names it; None for other calls.
         attempt: as for `Journal.begin`.
         call: carries it out, and offers its tool the key (`idempotency_key`).
@@ -259,8 +259,10 @@ def once(
         document: says what to keep of what it came to, and whether the tool says that it failed.
         waits: what the tool raises to wait for a person: it will be run from its start.
     """
-    if write is None:
+    if write is None or (journal is None and not write.scope):
         return (yield from call())
+    if journal is None:
+        return instead(InDoubt(STRANGE))
     beginning = yield from work(lambda: journal.begin(write, attempt))
     if isinstance(beginning, Known):
         return _again(beginning, instead)

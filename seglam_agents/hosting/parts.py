@@ -8,22 +8,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from pydantic import Field, ValidationError
-
+from seglam_agents.hosting.decision import Decision, Say
 from seglam_agents.hosting.driver import Driver
 from seglam_agents.hosting.traces import Said, trace_of
-from seglam_agents.hosting.turn import Asked, Carried, Say, Switch, Turn, View, new_id
-from seglam_agents.hosting.values import mapping
-from seglam_agents.records.record import Json, Record, known_fields
+from seglam_agents.hosting.turn import Asked, Carried, Turn, View, new_id
+from seglam_agents.records.record import Json, Record
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.usage import Usage
 
 logger = logging.getLogger(__name__)
 
-KEY = "seglam"
-"""The place in the state of a run."""
 HANDED_OVER = "done"
 """The answer of an agent that hands a request over: the call says it all."""
 
@@ -39,6 +34,20 @@ class Spoken(Record):
     usage: Usage = Usage()
     unreadable: bool = False
     """True where it holds a call that cannot be read."""
+
+    @classmethod
+    def by(cls, text: str, calls: Sequence[Asked | None], usage: Usage) -> Spoken:
+        """Return what the model said; its calls have the host's ids, and are None where one cannot be read."""
+        key = new_id("message")
+        known = {number: call for number, call in enumerate(calls) if call is not None}
+        return cls(
+            id=key,
+            text=text,
+            calls=tuple(call.model_copy(update={"id": f"{key}/{number}"}) for number, call in known.items()),
+            given=tuple(call.id for call in known.values()),
+            usage=usage,
+            unreadable=len(known) < len(calls),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +72,18 @@ class Part(Record):
     trace: Trace | None = None
     """What it came to, once it has ended; None where it teaches nothing."""
 
-    def asks(self, decision: Say) -> Part:
-        """Return it with a procedure's call."""
+    def decided(self, decision: Decision) -> Part:
+        """Return it after a step; what a procedure asks for is said in the agent's voice."""
+        if not isinstance(decision, Say):
+            return self.model_copy(update={"turn": decision.turn})
         call = decision.call
         spoken = Spoken(id=new_id("message"), calls=(call,), given=(call.id,))
         return self.model_copy(update={"turn": decision.turn, "said": (*self.said, spoken)})
 
     def speaks(self, spoken: Spoken) -> Part:
         """Return it with what the model said."""
-        known = {"author": spoken.id, "proposed": (*self.turn.proposed, *spoken.calls)}
-        return self.model_copy(update={"turn": self.turn.model_copy(update=known), "said": (*self.said, spoken)})
+        turn = self.turn.spoke(spoken.id, spoken.calls)
+        return self.model_copy(update={"turn": turn, "said": (*self.said, spoken)})
 
     def calls(self, done: Sequence[Done]) -> dict[str, Carried]:
         """Return what its calls came to, by our ids, out of all calls of the run in the order in which they ended."""
@@ -122,72 +133,3 @@ class Part(Record):
 
     def _said(self) -> list[Said]:
         return [Said(x.id, x.text, x.calls, x.usage, x.unreadable) for x in self.said]
-
-
-class AgentRun(Record):
-    """A conversation, and the run of agents that goes on in it."""
-
-    conversation: str = Field(default_factory=lambda: new_id("conversation"))
-    finished: int = 0
-    """Runs that came to their end."""
-    request_id: str | None = None
-    switch: Switch = "on"
-    opened: bool = False
-    """Whether the run told us that it began, as those do whose steps are ours."""
-    driven: bool = False
-    """Whether the run's own steps are ours, and learn."""
-    live: bool = False
-    told: tuple[str, ...] = ()
-    """The instructions of agents that have no cache, and may hand a request over."""
-    free: int = 0
-    """Steps that cost nothing, by which the limit of iterations was raised."""
-    parts: dict[str, Part] = Field(default_factory=dict[str, Part])
-
-    def begun(self) -> AgentRun:
-        """Return it with a new run."""
-        return AgentRun(conversation=self.conversation, finished=self.finished, live=True)
-
-    def ended(self) -> AgentRun:
-        """Return it with the run at its end."""
-        return self.model_copy(update={"finished": self.finished + 1, "live": False, "opened": False})
-
-    def part(self, agent: str) -> Part:
-        """Return an agent's part; one that is not looked at where there is none."""
-        return self.parts.get(agent, Part())
-
-    def with_part(self, agent: str, part: Part) -> AgentRun:
-        """Return it with an agent's part changed."""
-        return self.model_copy(update={"parts": {**self.parts, agent: part}})
-
-
-class RunStore(Protocol):
-    """Where a host keeps the state of a run."""
-
-    async def get(self, path: str, default: object = ...) -> object:
-        """Return a value."""
-        ...
-
-    async def set(self, path: str, value: object) -> None:
-        """Keep a value."""
-        ...
-
-
-async def load_run(store: RunStore) -> AgentRun:
-    """Return what is known of a run; what cannot be read is not, and the run goes on without the cache."""
-    document = mapping(await store.get(KEY, default=None))
-    try:
-        # While workers are replaced one by one, a newer one may have noted more: what this one knows still holds.
-        parts = {name: _part(mapping(part)) for name, part in mapping(document.get("parts")).items()}
-        return AgentRun.model_validate({**known_fields(AgentRun, document), **({"parts": parts} if parts else {})})
-    except ValidationError:
-        return AgentRun()
-
-
-def _part(document: Mapping[str, object]) -> Mapping[str, object]:
-    turn = mapping(document.get("turn"))
-    return {**known_fields(Part, document), **({"turn": known_fields(Turn, turn)} if turn else {})}
-
-
-async def save_run(store: RunStore, ran: AgentRun) -> None:
-    """Keep what is known of a run."""
-    await store.set(KEY, ran.model_dump(mode="json"))

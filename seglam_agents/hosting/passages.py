@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from seglam_agents.hosting.answering import Unfit
-from seglam_agents.hosting.reading import Seen
+from seglam_agents.hosting.answering import Seen, Unfit
 from seglam_agents.records.outcome import Call
 from seglam_agents.records.record import Json
-from seglam_agents.records.tools import Tool
+from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.values import Value, decode
 from seglam_agents.sandboxes.base import ToolResult
 
@@ -33,6 +32,11 @@ class Passages(ABC, Generic[N]):
         parameters={"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
         effect="read",
     )
+
+    @property
+    def tools(self) -> Sequence[HostTool]:
+        """What to declare to the cache."""
+        return (HostTool(self.tool, self.direct),)
 
     @abstractmethod
     def retrieve(self, query: str) -> Sequence[N]:

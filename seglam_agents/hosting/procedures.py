@@ -1,12 +1,10 @@
-"""Procedures as tools: their names, what a model is told of them, their arguments, and what a run of one comes to."""
+"""Procedures as tools: their names, what a model is told of them, and their arguments."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Literal, cast
 
@@ -18,24 +16,18 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StrictStr,
-    ValidationError,
     WithJsonSchema,
     create_model,
 )
 
 from seglam_agents.embedders.base import Embedder
-from seglam_agents.flow import Flow, work
 from seglam_agents.hosting.base import HostedCache
-from seglam_agents.hosting.running import running
-from seglam_agents.hosting.safety import safely, unharmed
-from seglam_agents.hosting.values import render
+from seglam_agents.hosting.safety import safely
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.outcome import Call, Final, GiveUp, Plan, Refused
+from seglam_agents.records.outcome import Refused
 from seglam_agents.records.procedure import Parameter, Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Effect
-from seglam_agents.records.trace import ToolStep
-from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.stores.base import SearchableStore
 
 logger = logging.getLogger(__name__)
@@ -172,58 +164,6 @@ def arguments_model(procedure: Procedure) -> type[BaseModel]:
     )
 
 
-def planned(cache: HostedCache, procedure: Procedure, arguments: Mapping[str, object]) -> Plan | Refused:
-    """Return the plan of a procedure that is called as a tool, or what is wrong with its arguments."""
-    try:
-        model = arguments_model(procedure).model_validate(dict(arguments))
-    except ValidationError as error:
-        return Refused(kind="arguments", reason=str(error))
-    return cache.bind(procedure.id, model.model_dump(mode="json", by_alias=True, exclude_none=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a procedure that was called as a tool says to the model."""
-
-    text: str
-    answer: Json = None
-    error: bool = False
-    procedure: str = ""
-    """The key of the version that ran."""
-
-
-def used(
-    cache: HostedCache,
-    procedure: Procedure,
-    arguments: Mapping[str, object],
-    call: Callable[[Call], Flow[ToolResult]],
-) -> Flow[Told]:
-    """Run a procedure that is called as a tool to its end, and return what it says to the model.
-
-    Args:
-        cache: whose procedure.
-        procedure: as it is stored.
-        arguments: as the model gave them.
-        call: carries out a call of the procedure.
-    """
-    plan = yield from work(lambda: planned(cache, procedure, arguments))
-    if isinstance(plan, Refused):
-        return Told(plan.reason, error=True)
-    action, steps = yield from running(cache, plan, call)
-    return (yield from work(lambda: told(cache, plan, action, steps)))
-
-
-def told(cache: HostedCache, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Told:
-    """Count what a run of a procedure came to, and say it to the model. Never raises."""
-    with unharmed("an outcome could not be counted"):
-        cache.finish(plan, action, steps)
-    if isinstance(action, Final):
-        return Told(render(action.answer), action.answer, procedure=plan.procedure)
-    done = "; ".join(f"{step.tool}({dict(step.arguments)}) -> {step.error or step.result}" for step in steps)
-    carried = f" These calls were carried out and must not be repeated: {done}" if done else ""
-    return Told(f"{plan.procedure} gave up: {action.reason}.{carried}", error=True, procedure=plan.procedure)
-
-
 def untitled(schema: Mapping[str, Json]) -> dict[str, Json]:
     """Return a JSON Schema without the titles that pydantic makes of names; a property may be called title."""
     return cast("dict[str, Json]", _untitled(dict(schema)))
@@ -249,19 +189,6 @@ def _first(cache: HostedCache, entries: Sequence[Entry], k: int) -> list[Entry]:
 def _serves(cache: HostedCache, entry: Entry) -> bool:
     bound = cache.bind(entry.procedure.id, {})
     return not isinstance(bound, Refused) or bound.kind != "no such procedure"
-
-
-def known_effects(effects: Mapping[str, Effect] | None, names: Collection[str]) -> Mapping[str, Effect]:
-    """Return the declared effects of tools, by name. Those of tools that are not here are left alone.
-
-    Raises:
-        ValueError: a name is that of no tool, and nearly that of one: a typing error would make it a tool that writes.
-    """
-    for name in effects or {}:
-        near = [] if name in names else get_close_matches(name, names, 1, 0.8)
-        if near and near[0] not in (effects or {}):
-            raise ValueError(f"there is no tool {name!r} whose effect could be told: is {near[0]!r} meant?")
-    return effects or {}
 
 
 def _offered(entry: Entry, available: set[str] | None) -> bool:

@@ -9,19 +9,19 @@ import asyncio
 import re
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from seglam_agents.hosting.answering import Unfit, vouched
+from seglam_agents.hosting.answering import Seen, Unfit, vouched
 from seglam_agents.hosting.expressions import evaluate, found_nothing, lift_expression
 from seglam_agents.hosting.statements import Lifted, lift, pattern_parameters, placeholders, read_only
 from seglam_agents.hosting.values import encoded, render
 from seglam_agents.records.outcome import Call
 from seglam_agents.records.record import Json, digest
-from seglam_agents.records.tools import Tool
+from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.values import Value, decode
 from seglam_agents.sandboxes.base import ToolResult
 
@@ -32,15 +32,6 @@ MAX_ROWS = 1_000
 
 R = TypeVar("R")
 UNFOUND = Unfit("nothing was found: the words may name something else")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a host did for one question, as the call of a tool."""
-
-    tool: str
-    arguments: Mapping[str, Json]
-    result: Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +57,13 @@ class Programs(ABC, Generic[R]):
     tool: Tool
     constant: str
     """The argument of the tool that holds the program."""
+    direct: Callable[..., Value]
+    """Does what the tool does, for a procedure that runs outside of a host."""
+
+    @property
+    def tools(self) -> Sequence[HostTool]:
+        """What to declare to the cache."""
+        return (HostTool(self.tool, self.direct),)
 
     @abstractmethod
     def run(self, program: str, parameters: Mapping[str, Value]) -> R:
@@ -209,11 +207,11 @@ class Statements(Programs[Rows]):
         words = plain if answer == self.json(rows) else render(answer)
         return Read(words, {**about, "parameters": encoded(last.parameters)})
 
-    def reading(self, constants: frozenset[str]) -> Reading[Rows]:
-        """Begin a run of a procedure, of which these are the constant texts."""
+    def vouch(self, constants: frozenset[str]) -> frozenset[str]:
+        """Vouch for the statements among the constant texts of a procedure that is about to run, and return those."""
         with self._lock:
             self._known |= {text for text in constants if not isinstance(read_only(text, stored=True), Unfit)}
-        return Reading(self, constants)
+        return constants
 
     def seen(self, question: str, metadata: Mapping[str, object]) -> Seen | Unfit:
         """Return the statement of a response as a call with parameters, checked against the response's own rows."""

@@ -1,17 +1,19 @@
-"""One turn of an agent as the cache sees it: plain data between two steps, what a host shows, what is decided."""
+"""One turn of an agent as the cache sees it: plain data between two steps, and what a host shows."""
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pydantic import Field
 
 from seglam_agents.hosting.journal import Naming, Write
+from seglam_agents.hosting.values import mapping
 from seglam_agents.records.outcome import Plan
-from seglam_agents.records.record import Json, Record, digest
+from seglam_agents.records.record import Json, Record, digest, known_fields
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import Decision as HumanDecision
@@ -20,11 +22,12 @@ from seglam_agents.records.usage import Usage
 from seglam_agents.records.values import decode
 from seglam_agents.sandboxes.base import ToolResult
 
+logger = logging.getLogger(__name__)
+
 TurnStatus: TypeAlias = Literal["new", "off", "miss", "running", "closing", "hit", "gave up"]
 """`closing`: a procedure has made its calls, and the model has the last word."""
 Switch: TypeAlias = Literal["on", "off", "refresh"]
 """Of one run. `off`: neither served nor learnt. `refresh`: not served, but learnt anew."""
-EventName: TypeAlias = Literal["seglam.lookup", "seglam.hit", "seglam.deopt"]
 
 RETOLD = "what the agent is told has changed since the turn began"
 
@@ -109,6 +112,14 @@ class Turn(Record):
         """The id of the planned procedure; empty where there is none."""
         return self.plan.procedure.rpartition("@")[0] if self.plan else ""
 
+    def spoke(self, message: str, asked: Iterable[Asked]) -> Turn:
+        """Return it after a message of the model's, which asked for these calls."""
+        return self.model_copy(update={"author": message, "proposed": (*self.proposed, *asked)})
+
+    def closed(self, reason: str, status: Literal["off", "gave up"] = "off") -> Turn:
+        """Return it left to the model, and not learnt from."""
+        return self.model_copy(update={"status": status, "reason": reason, "learn": False})
+
     def write(self, call_id: str | None) -> Write | None:
         """Return what names a write that the procedure asked for, whichever attempt it is; None for other calls."""
         return self._writes.get(call_id or "")
@@ -148,6 +159,18 @@ def retold(turn: Turn, instructions: str | None) -> Turn:
     return fresh.model_copy(update={"instructions": instructions})
 
 
+def kept_turn(document: object) -> Turn:
+    """Return a turn as a host has kept it; one that cannot be read, or was not kept, is left to the model."""
+    if document is None:
+        return Turn(status="off", reason="the turn began without the cache")
+    try:
+        # While workers are replaced one by one, a newer one may have noted more: what this one knows still holds.
+        return Turn.model_validate(known_fields(Turn, mapping(document)))
+    except ValueError:
+        logger.warning("the turn in the state is of another version; the model goes on")
+        return Turn(status="off", reason="the turn in the state is of another version")
+
+
 def new_id(prefix: str = "seglam") -> str:
     """Return a fresh id: in most hosts, a message with an id that was used before replaces the older one."""
     return f"{prefix}_{uuid.uuid4().hex}"
@@ -159,6 +182,21 @@ def switch_of(said: object) -> Switch:
     if word == "refresh":
         return "refresh"
     return "on" if word in ("", "on", "true", "yes", "1") else "off"
+
+
+def request_name(said: object, by: str) -> str | None:
+    """Return a caller's own name of a request; None where it says none, or an empty one, which names no request.
+
+    Args:
+        said: what the caller says.
+        by: how the host calls it, for the log.
+    """
+    if said is None:
+        return None
+    if str(said).strip():
+        return str(said)
+    logger.warning("%s is empty, and names no request: its writes are not told from those of another", by)
+    return None
 
 
 def origin_of(
@@ -239,60 +277,3 @@ class View:
     misfit: Callable[[Json], str | None] | None = None
     """Says why an answer is none for this host, such as a response format that it does not fit."""
     switch: Switch = "on"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something that happened, for the host's streams, callbacks and spans."""
-
-    name: EventName
-    data: Mapping[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """The procedure's next call, in the place of the model's."""
-
-    turn: Turn
-    call: Asked
-    about: Mapping[str, Json]
-    """For the metadata of the message."""
-    write: Write | None = None
-    """What names the call for the journal, where it is a write."""
-    events: tuple[Event, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SayAnswer:
-    """The procedure's answer, in the place of the model's."""
-
-    turn: Turn
-    answer: Json
-    about: Mapping[str, Json]
-    events: tuple[Event, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class GiveBack:
-    """A procedure that the model called as a tool has ended: the text tells the model, which goes on."""
-
-    turn: Turn
-    called: Called
-    text: str
-    error: bool
-    about: Mapping[str, Json]
-    events: tuple[Event, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """The model speaks."""
-
-    turn: Turn
-    events: tuple[Event, ...] = ()
-    left: tuple[Left, ...] = ()
-    """What earlier attempts at the turn wrote, where the history does not say it: the host tells the model, by a call
-    with its result for each."""
-
-
-Decision: TypeAlias = Say | SayAnswer | GiveBack | Pass

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
 from seglam_agents.records.exchange import NotAValueError, exchanged
@@ -39,6 +40,14 @@ def encoded(value: object) -> Json:
         raise ValueError(f"a {type(value).__name__} has no JSON form") from error
 
 
+def encoded_or(value: object, otherwise: Json) -> Json:
+    """Return what a tool of a host gave back in the encoding of the cache; something else where it has no JSON form."""
+    try:
+        return encoded(value)
+    except ValueError:
+        return otherwise
+
+
 def is_json(value: object) -> TypeGuard[Json]:
     """Tell whether a value is JSON as it stands."""
     try:
@@ -63,9 +72,33 @@ def mapping(value: object) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
 
 
+def fields_of(value: object, *, given: bool = False) -> Mapping[str, Any]:
+    """Return the fields of a model or of a data class, or a mapping as it is; anything else as an empty one.
+
+    Args:
+        value: of the host.
+        given: leave out the fields of a model that nobody set.
+    """
+    if isinstance(value, BaseModel):
+        names = value.model_fields_set if given else type(value).model_fields
+        return {name: getattr(value, name) for name in names}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    return mapping(value)
+
+
 def several(value: object) -> list[Any]:
     """Return a list or a tuple of a host as a list; anything else as an empty one."""
     return [*cast("Sequence[Any]", value)] if isinstance(value, (list, tuple)) else []
+
+
+def text_in(content: object) -> str | None:
+    """Return the text of a content, one or in blocks; None where it also holds what is no text, such as an image."""
+    if isinstance(content, str):
+        return content
+    texts = [block if isinstance(block, str) else mapping(block).get("text") for block in several(content)]
+    known = [text for text in texts if isinstance(text, str)]
+    return "".join(known) if len(known) == len(texts) else None
 
 
 def parsed(text: str) -> Json:

@@ -6,8 +6,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from seglam_agents.hosting.decision import Decision, Event, Pass, SayAnswer
 from seglam_agents.hosting.driver import Driver
-from seglam_agents.hosting.turn import Asked, Decision, Event, Pass, SayAnswer, Switch, Turn, View, new_id
+from seglam_agents.hosting.turn import Asked, Switch, Turn, View, new_id
 from seglam_agents.records.outcome import Call
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import Trace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from seglam_agents.models.base import Message
 from seglam_agents.records.usage import Usage
@@ -63,6 +64,27 @@ def ended_by_length(*places: Mapping[str, object]) -> bool:
     """Tell whether one of the places of a reply where providers say it says that the length limit ended it."""
     reasons = [place.get(name) for place in places for name in _REASONS]
     return any(isinstance(reason, str) and reason.lower() in LENGTH_REASONS for reason in reasons)
+
+
+def counts_of(reply: object) -> dict[str, int]:
+    """Return the token counts that the raw reply of a provider reports, wherever it has them; empty for none."""
+    known = fields_in(reply)
+    return reported_counts(fields_in(known.get("usage") or known.get("usage_metadata")) or known)
+
+
+def cut_off(reply: object) -> bool:
+    """Tell whether the raw reply of a provider says that the length limit ended it, or the first of its choices."""
+    known = fields_in(reply)
+    choices = known.get("choices")
+    first = next(iter(cast("Sequence[object]", choices)), None) if isinstance(choices, (list, tuple)) else None
+    return ended_by_length(known, fields_in(first))
+
+
+def fields_in(reply: object) -> Mapping[str, object]:
+    """Return a mapping, or a model of pydantic's, as a mapping; anything else as an empty one."""
+    dump = getattr(reply, "model_dump", None)
+    known: object = dump() if callable(dump) else reply
+    return cast("Mapping[str, object]", known) if isinstance(known, Mapping) else {}
 
 
 def _count(value: object) -> int | None:

@@ -28,6 +28,7 @@ from seglam_agents.hosting import (
     Turn,
     Unclean,
     View,
+    after,
     drive,
     instructions_digest,
     new_id,
@@ -153,8 +154,7 @@ class PlainAgent:
         calls = () if isinstance(move, Says) else move.calls
         asked = tuple(Asked(id=new_id(), tool=tool, arguments=arguments) for tool, arguments in calls)
         state = _spoken(state, turn, move.text if isinstance(move, Says) else "", asked)
-        known = {"author": state.messages[-1].id, "proposed": (*turn.proposed, *asked)}
-        return state.model_copy(update={"turn": turn.model_copy(update=known)})
+        return state.model_copy(update={"turn": turn.spoke(state.messages[-1].id, asked)})
 
     def carry_out(self, turn: Turn, call: Asked) -> Message:
         """Carry a call out; a write of a procedure is noted before and after, and not begun twice."""
@@ -257,10 +257,7 @@ def _kept(message: Message) -> tuple[Mapping[str, Json], bool]:
 
 def _tail(state: State) -> Sequence[Message] | None:
     """Return the messages after the person's of the running turn."""
-    for index, message in enumerate(state.messages):
-        if message.id == state.turn.message:
-            return state.messages[index + 1 :]
-    return None
+    return after(state.messages, state.turn.message)
 
 
 def _carried(tail: Iterable[Message] | None) -> Mapping[str, Carried] | None:

@@ -51,12 +51,8 @@ def carry_out(
         return ToolMessage.model_validate({**told.document, "content": content, "name": name, "tool_call_id": call_id})
 
     write = hosting.as_made(write, request.tool_call["name"], request.tool_call["args"])
-    if driver is None and write is not None and write.scope:
-        return instead(hosting.InDoubt(hosting.STRANGE))
-    if driver is None:
-        return (yield from call())
-    attempt = attempt_of(request)
-    return (yield from hosting.once(driver.journal, write, attempt, call, instead=instead, document=_kept, waits=WAITS))
+    journal, attempt = (driver.journal, attempt_of(request)) if driver is not None else (None, "")
+    return (yield from hosting.once(journal, write, attempt, call, instead=instead, document=_kept, waits=WAITS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +78,7 @@ class WriteOnce:
 
     def _once(self, request: ToolCallRequest, execute: Execute | AsyncExecute) -> Flow[ToolOutput]:
         cache = yield from hosting.work(lambda: cache_of(self.caches, runtime_of(request)))
-        driver = self._drivers.of(cache) if cache is not None else None
-        return (yield from carry_out(request, execute, written(request), driver))
+        return (yield from carry_out(request, execute, written(request), self._drivers.known(cache)))
 
 
 def _kept(result: ToolOutput) -> tuple[dict[str, hosting.Json] | None, bool]:

@@ -6,13 +6,12 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import InitVar, dataclass, field
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, get_args, get_origin
 
 from langgraph.types import Command
 from seglam_agents import ReasoningCache, Trace, hosting
-from seglam_agents.hosting import Answered, Json, Learning, Price, plain
+from seglam_agents.hosting import Answered, Json, Learning, Price, misfits_of, plain
 
 from langchain_seglam.events import emitted
 from langchain_seglam.kinds import WAITS, Goto, Loose, loose, mapping_of
@@ -59,10 +58,10 @@ def reasoning_cached(
         learning: `inline`, `background` or `off`.
         price: what the model costs.
     """
-    cached = CachedNode(cache, text, context, learning, price)
+    cached = CachedNode(cache, text, context, hosting.Drivers(price, learning))
 
     def decorate(function: Callable[Concatenate[StateT, P], ResultT]) -> Callable[Concatenate[StateT, P], ResultT]:
-        kind = returns if returns is not None else _returned(function)
+        kind = returns if returns is not None else hosting.returned(function)
 
         @functools.wraps(function)
         async def awaited(state: StateT, *args: P.args, **kwargs: P.kwargs) -> Loose:
@@ -86,12 +85,7 @@ class CachedNode:
     caches: Caches
     text: TextOf
     context: ContextOf = ()
-    learning: InitVar[Learning] = "inline"
-    price: InitVar[Price | None] = None
-    drivers: hosting.Drivers = field(init=False)
-
-    def __post_init__(self, learning: Learning, price: Price | None) -> None:
-        self.drivers = hosting.Drivers(price, learning)
+    drivers: hosting.Drivers = field(default_factory=hosting.Drivers)
 
     def savings(self, cache: ReasoningCache) -> hosting.SavingsReport:
         """Return what was saved since this process began."""
@@ -114,8 +108,8 @@ class CachedNode:
         text = self.text(state) if callable(self.text) else mapping_of(state).get(self.text)
         if cache is None or not isinstance(text, str):
             return Answered()
-        driver, misfit = self.drivers.of(cache), _misfit(kind)
-        return hosting.answer_purely(driver, text, self._context(state), switch=switch(), misfit=misfit)
+        misfit = misfits_of(lambda answer: as_update(answer, kind), "the answer is no update of this node")
+        return hosting.answer_purely(self.drivers.of(cache), text, self._context(state), switch=switch(), misfit=misfit)
 
     def _context(self, state: object) -> dict[str, Json]:
         if callable(self.context):
@@ -167,17 +161,6 @@ def _trace(asked: Answered, result: object, kind: object) -> Trace | None:
         return None
 
 
-def _misfit(kind: object) -> Callable[[Json], str | None]:
-    def misfit(answer: Json) -> str | None:
-        try:
-            as_update(answer, kind)
-        except ValueError as error:
-            return f"the answer is no update of this node: {str(error).splitlines()[0]}"
-        return None
-
-    return misfit
-
-
 def _command(said: Json, kind: object) -> Goto:
     if not isinstance(said, dict):
         raise ValueError(f"{said!r} is no command")
@@ -191,12 +174,3 @@ def _command(said: Json, kind: object) -> Goto:
 
 def _is_command(kind: object) -> bool:
     return kind is Command or get_origin(kind) is Command
-
-
-def _returned(function: Callable[..., object]) -> object:
-    """Return the annotated result of a node; None where it does not say, or says it in names that are not there."""
-    told: dict[str, object] = {}
-    with suppress(Exception):
-        told = get_type_hints(function)
-    kind = told.get("return")
-    return None if kind is dict or kind is type(None) else kind

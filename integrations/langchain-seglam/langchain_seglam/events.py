@@ -48,11 +48,7 @@ def _mark(event: Event) -> None:
     """Put an event on the span that is open; a hit and a give-up also are spans of their own."""
     if _otel is None:
         return
-    flat = {f"seglam.{key}": value for key, value in event.data.items() if isinstance(value, (str, int, float, bool))}
-    if isinstance(saved := event.data.get("saved"), dict):
-        tokens = [saved.get("input_tokens"), saved.get("output_tokens")]
-        flat["seglam.saved_tokens"] = sum(token for token in tokens if isinstance(token, int))
-    with span(event.name, **flat):
+    with span(event.name, **event.flat):
         pass
 
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from typing import get_type_hints
 
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 from pydantic import BaseModel
 from seglam_agents import Trace, hosting
-from seglam_agents.hosting import Say, mapping
+from seglam_agents.hosting import Say, fields_of, mapping
 from typing_extensions import TypedDict, Unpack, is_typeddict
 
-from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache
-from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose, mapping_of
-from langchain_seglam.messages import answered, left_behind, said
+from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, SeglamState, graph_cache, in_both
+from langchain_seglam.kinds import Builder, Loose, Node, State, Update, loose
+from langchain_seglam.messages import said, shown_before
 from langchain_seglam.recording import asked_by
 from langchain_seglam.tenancy import Caches
 
@@ -56,7 +56,7 @@ def add_reasoning_cache(
     stood_in = _StoodIn(shared, original, schema, goto, shared.messages or "messages")
     merged = _with_our_channels(schema)
     del builder.nodes[node]
-    loose(builder).add_node(node, RunnableLambda(stood_in.run, stood_in.arun, name=node), input_schema=merged)
+    loose(builder).add_node(node, in_both(stood_in.step, node), input_schema=merged)
     builder.nodes[node] = dataclasses.replace(spec, runnable=builder.nodes[node].runnable, input_schema=merged)
     return builder
 
@@ -71,19 +71,12 @@ class _StoodIn:
     goto: Callable[[AIMessage], str | Sequence[str]] | None
     messages: str
 
-    def run(self, state: State, config: RunnableConfig) -> object:
+    def step(self, state: State, config: RunnableConfig) -> hosting.Flow[object]:
         """Say the procedure's message, or run the node."""
-        return hosting.drive(self._step(state, config))
-
-    async def arun(self, state: State, config: RunnableConfig) -> object:
-        """Say the procedure's message, or run the node. See `run`."""
-        return await hosting.adrive(self._step(state, config))
-
-    def _step(self, state: State, config: RunnableConfig) -> hosting.Flow[object]:
         decision = yield from self.shared.decided(state, calls=True)
         if isinstance(decision, (Say, hosting.SayAnswer)):
             return self._said(decision)
-        left = left_behind(decision.left) if isinstance(decision, hosting.Pass) else ()
+        left = shown_before(decision)
         if left:
             state = {**state, self.messages: [*self.shared.history(state), *left]}
         given, node = self._input(state), self.original
@@ -96,7 +89,7 @@ class _StoodIn:
         return update
 
     def _said(self, decision: Say | hosting.SayAnswer) -> object:
-        message = said(decision) if isinstance(decision, Say) else answered(decision)
+        message = said(decision)
         update = {**self.shared.update(decision), self.messages: [message]}
         return update if self.goto is None else Command(update=update, goto=loose(self.goto(message)))
 
@@ -134,9 +127,8 @@ def _update_of(result: object) -> Update | None:
         return {**mapping(plain.update)} if plain.graph is None and mapping(plain.update) else None
     if result is None or isinstance(result, dict):
         return {**mapping(plain)}
-    if isinstance(result, BaseModel):
-        return {key: getattr(result, key) for key in result.model_fields_set}
-    return {**mapping_of(result)} if dataclasses.is_dataclass(result) else None
+    known = isinstance(result, BaseModel) or dataclasses.is_dataclass(result)
+    return {**fields_of(result, given=True)} if known else None
 
 
 def _final_message(messages: Loose) -> AIMessage | None:

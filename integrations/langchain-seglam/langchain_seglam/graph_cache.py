@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import InitVar, dataclass, field, replace
-from typing import Annotated, Any, NotRequired
+from dataclasses import InitVar, dataclass, field
+from typing import Annotated, NotRequired
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool
 from seglam_agents import ReasoningCache, Request, Trace, hosting
-from seglam_agents.hosting import Decision, Learning, Turn, Unclean
+from seglam_agents.hosting import Decision, Learning, Turn, Unclean, after, until
 from typing_extensions import TypedDict
 
 from langchain_seglam.events import emitted
-from langchain_seglam.kinds import WAITS, Canonicalise, State, Text, Typed, Update
-from langchain_seglam.messages import after, instructions_in, is_first_turn, last_human, text_of, until
-from langchain_seglam.recording import carried_of, traced
+from langchain_seglam.kinds import WAITS, Canonicalise, Node, State, Text, Typed, Update, mapping_of
+from langchain_seglam.messages import instructions_in, is_first_turn, last_human, text_of
+from langchain_seglam.recording import traced, view_of
 from langchain_seglam.state import (
     TURN,
     attempts,
@@ -24,11 +25,9 @@ from langchain_seglam.state import (
     merge_turns,
     origin,
     read_turn,
-    switch,
     write_turn,
 )
 from langchain_seglam.tenancy import Caches, cache_of
-from langchain_seglam.tools import offered
 
 NODE = "seglam_cache"
 
@@ -39,7 +38,7 @@ class SeglamState(TypedDict):
     Give such a graph an `input_schema` without it: who writes into it could have procedures run with other arguments.
     """
 
-    seglam: NotRequired[Annotated[dict[str, Any], merge_turns]]
+    seglam: NotRequired[Annotated[Update, merge_turns]]
 
 
 @dataclass(slots=True)
@@ -140,16 +139,11 @@ class GraphCache:
     def _decided(self, state: State, calls: bool) -> Decision:
         turn, cache = self._turn(state, calls=calls), self.cache()
         if cache is None:
-            return hosting.Pass(turn.model_copy(update={"status": "off", "reason": "the tenant is not known"}))
-        told = self.told(state, cache)
-        turn = hosting.retold(turn, told)
-        under, view = cache.under(turn.instructions), self._view(state, turn)
-        driver = self.drivers.of(under or cache)
-        if turn.instructions != told and turn.status == "running":
-            return driver.abandon(turn, view, hosting.RETOLD)
-        if under is None:
-            view = replace(view, switch="off")
-        return driver.step(turn, lambda: (self._text(state, turn), self._typed(state)), view, pure=not calls)
+            return hosting.Pass(turn.closed("the tenant is not known"))
+        told, view = self.told(state, cache), self._view(state, turn)
+        return self.drivers.step(
+            cache, turn, lambda: (self._text(state, turn), self._typed(state)), view, told=told, pure=not calls
+        )
 
     def _turn(self, state: State, *, calls: bool) -> Turn:
         """Return the turn of a state, a new one where the person has spoken since."""
@@ -195,9 +189,7 @@ class GraphCache:
         tail = after(self.history(state), turn.message) if self.messages is not None else ()
         if tail is None and not turn.asked:
             tail = ()
-        calls = carried_of(tail, trusting=not self.recorded) if tail is not None else None
-        tools = self.tools
-        return hosting.View(calls, (lambda name: offered(tools, name)) if tools is not None else None, switch=switch())
+        return view_of(tail, self.tools, trusting=not self.recorded)
 
 
 class GraphOptions(TypedDict, total=False):
@@ -215,3 +207,15 @@ class GraphOptions(TypedDict, total=False):
 def graph_cache(cache: Caches | GraphCache, name: str, options: GraphOptions) -> GraphCache:
     """Return the cache of a node: the one that was given, or a new one with these options."""
     return cache if isinstance(cache, GraphCache) else GraphCache(cache, name, **options)
+
+
+def in_both(done: Callable[[State, RunnableConfig], hosting.Flow[object]], name: str) -> Node:
+    """Return a node that drives a flow, in the colour in which it is run."""
+
+    def run(state: State, config: RunnableConfig) -> object:
+        return hosting.drive(done(mapping_of(state), config))
+
+    async def arun(state: State, config: RunnableConfig) -> object:
+        return await hosting.adrive(done(mapping_of(state), config))
+
+    return RunnableLambda(run, arun, name=name)

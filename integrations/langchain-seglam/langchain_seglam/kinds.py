@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -13,8 +12,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.graph import StateGraph  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.runtime import Runtime
 from langgraph.types import Command
-from pydantic import BaseModel
-from seglam_agents.hosting import Json, mapping, several
+from seglam_agents.hosting import Json, fields_of, several
 
 State: TypeAlias = Mapping[str, Any]
 Update: TypeAlias = dict[str, Any]
@@ -52,11 +50,7 @@ def schemas_of(response_format: object) -> Sequence[object]:
 
 def mapping_of(state: object) -> State:
     """Return a state as a mapping, whatever it is made of."""
-    if isinstance(state, BaseModel):
-        return {key: getattr(state, key) for key in type(state).model_fields}
-    if dataclasses.is_dataclass(state) and not isinstance(state, type):
-        return {item.name: getattr(state, item.name) for item in dataclasses.fields(state)}
-    return {"messages": state} if isinstance(state, list) else mapping(state)
+    return {"messages": state} if isinstance(state, list) else fields_of(state)
 
 
 Canonicalise: TypeAlias = Callable[[Sequence[BaseMessage]], str | None]

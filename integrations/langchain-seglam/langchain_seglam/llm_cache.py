@@ -10,8 +10,9 @@ from langchain_core.load import loads
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, Generation
 from seglam_agents import ReasoningCache, Trace, hosting
+from seglam_agents.hosting import after, until
 
-from langchain_seglam.messages import about, after, answered, is_first_turn, last_human, said, text_of, until
+from langchain_seglam.messages import about, is_first_turn, last_human, said, text_of
 from langchain_seglam.recording import asked_by, carried_of, traced
 from langchain_seglam.state import switch
 
@@ -107,8 +108,7 @@ class SeglamLLMCache(BaseCache):
         decision = hosting.follow(driver, turn, calls, hosting.View(carried_of(tail, trusting=True)))
         if not isinstance(decision, (hosting.Say, hosting.SayAnswer)):
             return None
-        message = said(decision) if isinstance(decision, hosting.Say) else answered(decision)
-        return [ChatGeneration(message=_free(message))]
+        return [ChatGeneration(message=_free(said(decision)))]
 
     def _trace(
         self, messages: Sequence[BaseMessage] | None, generations: Sequence[Generation]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 from seglam_agents import hosting
-from seglam_agents.hosting import Asked, Json, Say, SayAnswer, is_object, mapping, new_id, several
+from seglam_agents.hosting import Asked, GiveBack, Json, Pass, Say, SayAnswer, is_object, mapping, new_id, text_in
 
 from langchain_seglam.kinds import loose
 
@@ -28,12 +28,7 @@ def about(message: BaseMessage) -> Mapping[str, Json]:
 
 def text_of(message: BaseMessage) -> str | None:
     """Return the text of a message; None where it also holds something that is no text, such as an image."""
-    content = raw_content(message)
-    if isinstance(content, str):
-        return content
-    texts = [_block_text(block) for block in several(content)]
-    known = [text for text in texts if text is not None]
-    return "".join(known) if len(known) == len(texts) else None
+    return text_in(raw_content(message))
 
 
 def content_of(message: ToolMessage) -> str:
@@ -49,10 +44,10 @@ def shown(message: ToolMessage) -> hosting.Shown:
 
 
 def spoken(
-    text: str, *, calls: Sequence[ToolCall] = (), about: Mapping[str, Json] | None = None, name: str | None = None
+    text: str, about: Mapping[str, Json], *, calls: Sequence[ToolCall] = (), name: str | None = None
 ) -> AIMessage:
     """Return a message in the place of the model's, with a fresh id and no tokens."""
-    metadata = {ABOUT: dict(about or {})}
+    metadata = {ABOUT: dict(about)}
     return AIMessage(content=text, id=new_id(), name=name, tool_calls=list(calls), response_metadata=metadata)
 
 
@@ -61,34 +56,26 @@ def tool_call(asked: Asked) -> ToolCall:
     return ToolCall(name=asked.tool, args=dict(asked.arguments), id=asked.id, type="tool_call")
 
 
-def said(decision: Say, name: str | None = None) -> AIMessage:
-    """Return the next call of a procedure, in the place of the model's message."""
-    return spoken("", calls=[tool_call(decision.call)], about=decision.about, name=name)
+def said(decision: Say | SayAnswer, name: str | None = None) -> AIMessage:
+    """Return what a procedure says, its next call or its answer, in the place of the model's message."""
+    if isinstance(decision, Say):
+        return spoken("", decision.about, calls=[tool_call(decision.call)], name=name)
+    return spoken(hosting.render(decision.answer), decision.about, name=name)
 
 
-def answered(decision: SayAnswer, name: str | None = None) -> AIMessage:
-    """Return the answer of a procedure, in the place of the model's message."""
-    return spoken(hosting.render(decision.answer), about=decision.about, name=name)
+def shown_before(decision: GiveBack | Pass) -> tuple[AIMessage | ToolMessage, ...]:
+    """Return what the model is shown before it speaks: what a procedure came to, or what an earlier attempt wrote.
 
-
-def given_back(decision: hosting.GiveBack) -> tuple[AIMessage, ToolMessage]:
-    """Return the model's call of a procedure and what came of it, put where they belong: after the steps."""
-    called, status = decision.called, "error" if decision.error else "success"
-    told = ToolMessage(decision.text, name=called.tool, tool_call_id=called.id, status=status, id=new_id())
-    return spoken(called.text, calls=[tool_call(called)], about=decision.about), told
-
-
-def left_behind(left: Sequence[hosting.Left]) -> tuple[AIMessage | ToolMessage, ...]:
-    """Return what earlier attempts at a turn wrote, as calls with their results."""
-    if not left:
+    Both are calls with their results, put where they belong: after the steps.
+    """
+    if isinstance(decision, GiveBack):
+        called = decision.called
+        message = spoken(called.text, decision.about, calls=[tool_call(called)])
+        return message, _result(called, decision.text, failed=decision.error)
+    if not decision.left:
         return ()
-    calls = spoken("", calls=[tool_call(one) for one in left], about={"author": "procedure", "earlier": True})
-    return calls, *map(_left_result, left)
-
-
-def _left_result(left: hosting.Left) -> ToolMessage:
-    status = "success" if left.done else "error"
-    return ToolMessage(left.text, name=left.tool, tool_call_id=left.id, status=status, id=new_id())
+    calls = spoken("", {"author": "procedure", "earlier": True}, calls=[tool_call(one) for one in decision.left])
+    return calls, *(_result(left, left.text, failed=not left.done) for left in decision.left)
 
 
 def instructions_in(messages: Iterable[BaseMessage | None]) -> str:
@@ -121,22 +108,6 @@ def last_human(messages: Sequence[BaseMessage]) -> HumanMessage | None:
     return next((message for message in reversed(messages) if isinstance(message, HumanMessage)), None)
 
 
-def after(messages: Sequence[BaseMessage], message_id: str) -> Sequence[BaseMessage] | None:
-    """Return the messages after the one with this id; None where it is gone."""
-    for index, message in enumerate(messages):
-        if message.id == message_id:
-            return messages[index + 1 :]
-    return None
-
-
-def until(messages: Sequence[BaseMessage], message_id: str) -> Sequence[BaseMessage]:
-    """Return the messages up to and with the one with this id; none where it is gone."""
-    for index, message in enumerate(messages):
-        if message.id == message_id:
-            return messages[: index + 1]
-    return ()
-
-
 def is_first_turn(messages: Iterable[BaseMessage]) -> bool:
     """Tell whether a history that ends with a request is nothing but that request."""
     return len([message for message in messages if not isinstance(message, SystemMessage)]) == 1
@@ -147,6 +118,6 @@ def results_by_call(messages: Iterable[BaseMessage]) -> dict[str, ToolMessage]:
     return {message.tool_call_id: message for message in messages if isinstance(message, ToolMessage)}
 
 
-def _block_text(block: object) -> str | None:
-    text = block if isinstance(block, str) else mapping(block).get("text")
-    return text if isinstance(text, str) else None
+def _result(call: Asked, text: str, *, failed: bool) -> ToolMessage:
+    status = "error" if failed else "success"
+    return ToolMessage(text, name=call.tool, tool_call_id=call.id, status=status, id=new_id())

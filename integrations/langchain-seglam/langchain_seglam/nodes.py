@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
-from langchain_core.runnables import RunnableLambda
+from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END  # pyright: ignore[reportMissingTypeStubs]
 from langgraph.types import Command
 from seglam_agents import Trace
-from seglam_agents.hosting import Flow, Json, Pass, Say, SayAnswer, Turn, Unclean, adrive, drive, tried
+from seglam_agents.hosting import Flow, Json, Say, SayAnswer, Turn, Unclean, tried
 from typing_extensions import Unpack
 
-from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, graph_cache
+from langchain_seglam.graph_cache import NODE, GraphCache, GraphOptions, graph_cache, in_both
 from langchain_seglam.kinds import Goto, Loose, Node, State, Update, mapping_of
-from langchain_seglam.messages import answered, last_human, left_behind, said
+from langchain_seglam.messages import last_human, said, shown_before
 from langchain_seglam.state import has_turn, read_turn, switch
 from langchain_seglam.tenancy import Caches
 
@@ -53,17 +53,17 @@ def cache_node(
     shared = graph_cache(cache, name, options)
     calls = on_call is not None and shared.messages is not None
 
-    def looked_up(state: State) -> Flow[Goto | Update]:
+    def looked_up(state: State, config: RunnableConfig) -> Flow[Goto | Update]:
         decision = yield from shared.decided(state, calls=calls or on_miss is None)
         update, goto = shared.update(decision), on_miss
         if isinstance(decision, (Say, SayAnswer)):
             goto = on_call if isinstance(decision, Say) else on_hit
             update |= _written(decision, state, write, shared.messages)
-        elif isinstance(decision, Pass) and decision.left and shared.messages is not None:
-            update |= {shared.messages: [*left_behind(decision.left)]}
+        elif shared.messages is not None and (left := shown_before(decision)):
+            update |= {shared.messages: [*left]}
         return Command(update=update, goto=goto) if on_miss is not None and goto is not None else update
 
-    return _node(looked_up, shared.name)
+    return in_both(looked_up, shared.name)
 
 
 def route_of(state: State, name: str = NODE) -> Route:
@@ -89,26 +89,14 @@ def learn_node(
     """
     shared = graph_cache(cache, name, options)
 
-    def learnt(state: State) -> Flow[Goto | Update]:
+    def learnt(state: State, config: RunnableConfig) -> Flow[Goto | Update]:
         unclean = Unclean("the turn cannot be read")
         nothing = unclean, Turn()
         trace, turn = yield from tried(lambda: _trace_for(shared, state, answer), nothing, "a turn was not seen")
         yield from shared.learn(trace, turn)
         return {}
 
-    return _node(learnt, "seglam_learn")
-
-
-def _node(done: Callable[[State], Flow[Goto | Update]], name: str) -> Node:
-    """Return a node that drives a flow, in the colour in which it is run."""
-
-    def run(state: State) -> Goto | Update:
-        return drive(done(mapping_of(state)))
-
-    async def arun(state: State) -> Goto | Update:
-        return await adrive(done(mapping_of(state)))
-
-    return RunnableLambda(run, arun, name=name)
+    return in_both(learnt, "seglam_learn")
 
 
 def _written(decision: Say | SayAnswer, state: State, write: Write | None, messages: str | None) -> Mapping[str, Loose]:
@@ -116,7 +104,7 @@ def _written(decision: Say | SayAnswer, state: State, write: Write | None, messa
         return write(decision.answer, state)
     if messages is None:
         raise ValueError("a cache_node of a graph without messages needs write=, which makes the update")
-    return {messages: [said(decision) if isinstance(decision, Say) else answered(decision)]}
+    return {messages: [said(decision)]}
 
 
 def _trace_for(

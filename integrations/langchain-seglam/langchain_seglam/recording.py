@@ -7,21 +7,22 @@ from dataclasses import replace
 
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.tools import BaseTool
 from seglam_agents import Trace, hosting
-from seglam_agents.hosting import Asked, Carried, Executed, mapping
+from seglam_agents.hosting import Asked, Carried, Executed, after, mapping
 
-from langchain_seglam.kinds import State, ToolOutput
+from langchain_seglam.kinds import State, ToolOutput, schemas_of
 from langchain_seglam.messages import (
     ABOUT,
     about,
-    after,
-    content_of,
     last_human,
     results_by_call,
     shown,
     text_of,
     usage_of,
 )
+from langchain_seglam.state import switch
+from langchain_seglam.tools import offered
 
 
 def recorded(request: ToolCallRequest, result: ToolOutput) -> ToolOutput:
@@ -57,9 +58,34 @@ def carried_of(messages: Iterable[BaseMessage], *, trusting: bool = False) -> di
     known = list(messages)
     asked = {call.id: call for message in known if isinstance(message, AIMessage) for call in asked_by(message)}
     return {
-        call_id: _carried(call_id, message, asked.get(call_id) if trusting else None)
+        call_id: hosting.carried_as(
+            call_id, message.name or "", shown(message), about(message), asked.get(call_id) if trusting else None
+        )
         for call_id, message in results_by_call(known).items()
     }
+
+
+def view_of(
+    messages: Iterable[BaseMessage] | None,
+    tools: Sequence[BaseTool] | None = None,
+    response_format: object = None,
+    *,
+    trusting: bool = False,
+) -> hosting.View:
+    """Return what the host shows of a turn: its messages, the tools and the response format of this step.
+
+    Args:
+        messages: those of the turn; None where the request is not in the history any more.
+        tools: those that may be called now; None where nobody says.
+        response_format: that of the agent.
+        trusting: as for `carried_of`.
+    """
+    return hosting.View(
+        carried_of(messages, trusting=trusting) if messages is not None else None,
+        (lambda name: offered(tools, name)) if tools is not None else None,
+        hosting.misfits(schemas_of(response_format)),
+        switch(),
+    )
 
 
 def asked_by(message: AIMessage) -> tuple[Asked, ...]:
@@ -108,24 +134,6 @@ def _marked(message: ToolMessage, tool: str, arguments: Mapping[str, hosting.Jso
     step = Executed.of(tool, dict(arguments), shown(message))
     metadata: State = message.response_metadata
     return message.model_copy(update={"response_metadata": {**metadata, ABOUT: step.model_dump(mode="json")}})
-
-
-def _carried(call_id: str, message: ToolMessage, asked: Asked | None) -> Carried:
-    step = _step(message, asked)
-    if step is not None:
-        return step.carried(call_id, shown(message))
-    said = content_of(message) or "nothing was recorded"
-    return Carried(id=call_id, tool=message.name or "", arguments={}, refused=said)
-
-
-def _step(message: ToolMessage, asked: Asked | None) -> Executed | None:
-    document = about(message)
-    if document:
-        try:
-            return Executed.model_validate(document)
-        except ValueError:
-            return None  # Of another version: it counts as not carried out.
-    return Executed(tool=asked.tool, arguments=asked.arguments, status=message.status) if asked is not None else None
 
 
 def _executed(request: ToolCallRequest) -> tuple[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Sequence
 
@@ -16,8 +15,6 @@ from seglam_agents.hosting import Json, Switch, Turn, mapping, origin_of
 from langchain_seglam.kinds import AnyRuntime, State, loose
 from langchain_seglam.messages import about, text_of
 from langchain_seglam.tenancy import runtime_of
-
-logger = logging.getLogger(__name__)
 
 TURN = "seglam"
 """The state channel of the turn, by the name of the instance; and the key of the switch in `configurable`."""
@@ -37,15 +34,7 @@ def has_turn(state: State, name: str) -> bool:
 
 def read_turn(state: State, name: str) -> Turn:
     """Return the turn of an instance; one that cannot be read is left to the model."""
-    document = mapping(state.get(TURN)).get(name)
-    if document is None:
-        return Turn(status="off", reason="the turn began without the cache")
-    try:
-        # While workers are replaced one by one, a newer one may have noted more: what this one knows still holds.
-        return Turn.model_validate(hosting.known_fields(Turn, mapping(document)))
-    except ValueError:
-        logger.warning("the turn in the state is of another version; the model goes on")
-        return Turn(status="off", reason="the turn in the state is of another version")
+    return hosting.kept_turn(mapping(state.get(TURN)).get(name))
 
 
 def write_turn(turn: Turn, name: str) -> dict[str, Json]:
@@ -89,19 +78,15 @@ def origin(
         words: the request as the person wrote it.
         node: the name of a node, where several of one graph are asked under one id.
     """
-    request_id = _configurable().get(REQUEST_ID)
+    named = hosting.request_name(_configurable().get(REQUEST_ID), REQUEST_ID)
     info = runtime.execution_info if runtime is not None else None
     last = next((message.id for message in reversed(before) if message.id), ended)
     # An agent within a graph has one more place: the task of that graph which runs it.
     within = info.checkpoint_ns.rpartition("|")[0] if info is not None else ""
     # A thread that is kept nowhere is but a name: asked twice under it, both may be meant.
     thread = info.thread_id if info is not None and _is_kept() else None
-    if request_id is not None and not str(request_id).strip():
-        logger.warning("%s is empty, and names no request: its writes are not told from those of another", REQUEST_ID)
-        request_id = None
     # The tasks' own ids differ between two attempts that nothing was saved of.
     nodes = "|".join(part.partition(":")[0] for part in within.split("|"))
-    named = str(request_id) if request_id is not None else None
     return origin_of(thread, f"{within}/{last}", named, words=words, within=nodes, agent=f"{agent_name() or ''}{node}")
 
 

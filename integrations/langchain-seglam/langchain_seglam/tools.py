@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
@@ -12,8 +13,6 @@ from seglam_agents.hosting import Effect, HostedCache, Json
 
 from langchain_seglam.kinds import Loose, loose
 from langchain_seglam.messages import shown, tool_call
-
-EFFECTS: Mapping[object, Effect] = {"pure": "pure", "read": "read", "write": "write"}
 
 
 def host_tools(tools: Sequence[BaseTool], effects: Mapping[str, Effect] | None = None) -> list[HostTool]:
@@ -39,16 +38,11 @@ def described(tool: BaseTool, effect: Effect | None = None) -> Tool:
     Raises:
         ValueError: its effect is none of pure, read and write.
     """
-    said = effect or _about(tool, "effect") or "write"
-    if said not in EFFECTS:
-        raise ValueError(
-            f"the effect of tool {tool.name!r} is {said!r}; it must be one of {', '.join(map(str, EFFECTS))}"
-        )
     return Tool(
         name=tool.name,
         description=tool.description,
         parameters=parameters_of(tool),
-        effect=EFFECTS[said],
+        effect=hosting.checked_effect(tool.name, effect or _about(tool, "effect")),
         idempotent=bool(_about(tool, "idempotent")),
     )
 
@@ -107,9 +101,8 @@ def procedure_tool(cache: HostedCache, entry: hosting.Entry, *, tools: Sequence[
     def said(config: RunnableConfig, arguments: Mapping[str, object]) -> hosting.Flow[tuple[str, dict[str, Json]]]:
         # LangChain fills in what was left out as None.
         given = {name: value for name, value in arguments.items() if value is not None}
-        told = yield from hosting.used(
-            cache, procedure, given, lambda call: _called(by_name.get(call.tool), call, config)
-        )
+        call = hosting.among(by_name, lambda tool, call: _called(tool, call, config))
+        told = yield from hosting.used(cache, procedure, given, call)
         if told.error:
             raise ToolException(told.text)
         return told.text, {"answer": told.answer, "seglam": {"procedure": told.procedure}}
@@ -135,21 +128,28 @@ def procedure_tool(cache: HostedCache, entry: hosting.Entry, *, tools: Sequence[
     )
 
 
+def with_procedure(request: ToolCallRequest, cache: HostedCache | None) -> ToolCallRequest | ToolMessage:
+    """Give a call of a procedure its tool, found by name: the worker that offered it may have been another."""
+    name = request.tool_call["name"]
+    if cache is None or request.tool is not None or not hosting.is_procedure_tool(name):
+        return request
+    entry = hosting.find_entry(cache, name)
+    if entry is None:
+        return request  # The host says that there is no such tool.
+    if entry.procedure.pure:
+        return request.override(tool=procedure_tool(cache, entry))
+    text = "This procedure calls tools itself. Call it again, alone, and with arguments that it takes."
+    return ToolMessage(content=text, name=name, tool_call_id=request.tool_call["id"], status="error")
+
+
 def _host_tool(tool: BaseTool, effect: Effect | None) -> HostTool:
-    def function(**arguments: hosting.Value) -> hosting.Value:
-        result = _read(_invoke(tool, {name: hosting.encode(value) for name, value in arguments.items()}))
-        if result.error is not None:
-            raise RuntimeError(result.error)
-        return result.value
+    def run(arguments: dict[str, Json]) -> ToolResult:
+        call = _call(tool.name, arguments)
+        if isinstance(tool, StructuredTool) and tool.func is None and tool.coroutine is not None:
+            return _read(hosting.run_blocking(tool.ainvoke(call)))
+        return _read(tool.invoke(call))
 
-    return HostTool(described(tool, effect), function)
-
-
-def _invoke(tool: BaseTool, arguments: Mapping[str, Json]) -> object:
-    call = _call(tool.name, arguments)
-    if isinstance(tool, StructuredTool) and tool.func is None and tool.coroutine is not None:
-        return hosting.run_blocking(tool.ainvoke(call))
-    return tool.invoke(call)
+    return HostTool(described(tool, effect), hosting.function_of(run))
 
 
 def _call(name: str, arguments: Mapping[str, Json]) -> Loose:
@@ -162,9 +162,7 @@ def _read(output: object) -> ToolResult:
     return ToolResult(error=f"the tool returned a {type(output).__name__}, which only a graph can take")
 
 
-def _called(tool: BaseTool | None, action: Call, config: RunnableConfig) -> hosting.Flow[ToolResult]:
-    if tool is None:
-        return ToolResult(error=f"tool {action.tool!r} is not available")
+def _called(tool: BaseTool, action: Call, config: RunnableConfig) -> hosting.Flow[ToolResult]:
     call = _call(action.tool, action.arguments)
     return _read((yield from hosting.host(lambda: tool.invoke(call, config), lambda: tool.ainvoke(call, config))))
 

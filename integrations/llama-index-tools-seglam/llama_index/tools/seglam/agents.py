@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from seglam_agents import Learned, ReasoningCache, Trace, hosting
 from seglam_agents.hosting import Drivers, Learning, Price, SavingsReport
 
+from llama_index.tools.seglam.messages import spoken
 from llama_index.tools.seglam.standin import Canonicalise, StandIn, drive, fitted, open_run
 from llama_index.tools.seglam.state import results
 
@@ -68,7 +69,7 @@ class SeglamAgentMixin(_Agent):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        self._stand_in = StandIn(cache, canonicalise, Drivers(price, learning, learned))
+        self._stand_in = StandIn(cache, Drivers(price, learning, learned), canonicalise)
 
     @property
     def stand_in(self) -> StandIn:
@@ -87,7 +88,7 @@ class SeglamAgentMixin(_Agent):
         if output is not None:
             return output
         output = await super().take_step(ctx, llm_input, tools, memory)
-        await self._stand_in.listen(self, ctx.store, output)
+        await self._stand_in.listen(ctx.store, self.name, lambda: spoken(output))
         return output
 
     async def finalize(self, ctx: Context, output: AgentOutput, memory: BaseMemory) -> AgentOutput:
@@ -200,7 +201,7 @@ async def _parsed(
         return served
     stop = await parse(ctx, ev)
     if isinstance(stop, StopEvent) and isinstance(stop.result, AgentOutput):
-        await agent.stand_in.learn(agent, ctx.store, stop.result.structured_response)
+        await agent.stand_in.learn(ctx.store, agent.name, stop.result.structured_response)
     return stop
 
 

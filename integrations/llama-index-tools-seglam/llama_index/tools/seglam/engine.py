@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from typing import Any
 
@@ -17,12 +16,10 @@ from llama_index.core.base.response.schema import (
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.prompts.mixin import PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
-from seglam_agents import Learned, Plan, ReasoningCache, Request, Tool, ToolStep, Trace
-from seglam_agents.hosting import Answering, Drivers, Flow, Learning, Unfit, adrive, drive, host, unharmed
+from seglam_agents import Learned, ReasoningCache, Trace
+from seglam_agents.hosting import Flow, Learning, Questions, adrive, drive, host, mapping
 
-from llama_index.tools.seglam.sources import Served, Session, Source, source_of
-
-logger = logging.getLogger(__name__)
+from llama_index.tools.seglam.sources import Served, Source, source_of
 
 
 class SeglamQueryEngine(BaseQueryEngine):
@@ -58,10 +55,8 @@ class SeglamQueryEngine(BaseQueryEngine):
         self.inner = inner
         self.cache = cache
         self.source = source or source_of(inner)
-        self._drivers = Drivers(None, learning, self._told)
-        self.learner = self._drivers.learner
-        self._answering = Answering(cache, gave_up)
-        self._tell = learned
+        self._questions = Questions(cache, self.source, learning, learned, gave_up)
+        self.learner = self._questions.drivers.learner
         self._streaming = _streams(inner) if streaming is None else streaming
         self._fixed = streaming is not None
         super().__init__(callback_manager or getattr(inner, "callback_manager", None))
@@ -105,7 +100,7 @@ class SeglamQueryEngine(BaseQueryEngine):
     def _answered(self, query: QueryBundle, streamed: Callable[[Served], RESPONSE_TYPE]) -> Flow[RESPONSE_TYPE]:
         """Answer by a procedure, or let the inner engine answer, and learn once its response is whole."""
         question = query.query_str
-        found = yield from self._answering.answer(question, self._tools(), self._session)
+        found = yield from self._questions.answer(question)
         if found is not None:
             hit = found.value
             hit.metadata["seglam"] = found.cited
@@ -120,34 +115,9 @@ class SeglamQueryEngine(BaseQueryEngine):
             yield from self._learn(question, response)
         return response
 
-    def _tools(self) -> list[Tool]:
-        return [host.tool for host in self.source.tools] if self.source is not None else []
-
-    def _session(self, plan: Plan) -> Session:
-        if self.source is None:
-            raise LookupError("this engine has no source that procedures can use")
-        return self.source.session(self._answering.constants(plan))
-
     def _learn(self, question: str, response: RESPONSE_TYPE) -> Flow[None]:
-        yield from self._drivers.learn(self.cache, self._trace(question, response))
-
-    def _trace(self, question: str, response: RESPONSE_TYPE) -> Trace | None:
-        """Return what the engine did as a trace. Never raises."""
-        if self.learner.learning == "off" or self.source is None or isinstance(response, PydanticResponse):
-            return None
-        with unharmed("a response cannot be learnt from; it is not touched"):
-            seen = self.source.seen(question, response.metadata or {})
-            if not isinstance(seen, Unfit):
-                step = ToolStep(tool=seen.tool, arguments=dict(seen.arguments), result=seen.result)
-                return Trace(request=Request(text=question), steps=(step,), answer=seen.result)
-            logger.info("not learnt from: %s", seen.reason)
-            if self._tell is not None:
-                self._tell(question, None, Learned(status="deferred", reason=seen.reason))
-        return None
-
-    def _told(self, trace: Trace, learned: Learned) -> None:
-        if self._tell is not None:
-            self._tell(trace.request.text, trace, learned)
+        known = None if isinstance(response, PydanticResponse) else mapping(getattr(response, "metadata", None))
+        yield from self._questions.learn(question, known)
 
     def _note(self, response: RESPONSE_TYPE) -> None:
         """Remember which kind of response the inner engine gives."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from llama_index.core.agent.react.types import (
     ActionReasoningStep,
@@ -18,10 +17,10 @@ from llama_index.core.agent.workflow.workflow_events import AgentInput, AgentOut
 from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from pydantic import TypeAdapter
-from seglam_agents.hosting import Asked, Json, Left, RunStore, Say, SayAnswer, Spoken, new_id, render
+from seglam_agents.hosting import Asked, Decision, Json, Left, Pass, RunStore, Say, SayAnswer, Spoken, render
 
 from llama_index.tools.seglam.models import usage_of
-from llama_index.tools.seglam.values import selected
+from llama_index.tools.seglam.values import asked_by
 
 HANDOFF = "handoff"
 FREE: Mapping[str, int] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -45,61 +44,49 @@ def request_of(history: Sequence[ChatMessage], text: str) -> str | None:
 
 def spoken(output: AgentOutput) -> Spoken:
     """Return what the model said."""
-    calls = [selected(call) for call in output.tool_calls]
-    key = new_id("message")
-    return Spoken(
-        id=key,
-        text=output.response.content or "",
-        calls=tuple(
-            Asked(id=f"{key}/{number}", tool=call.tool_name, arguments=call.tool_kwargs)
-            for number, call in enumerate(calls)
-            if call is not None
-        ),
-        given=tuple(call.tool_id for call in calls if call is not None),
-        usage=usage_of(output.raw),
-        unreadable=None in calls,
-    )
+    calls = [asked_by(call) for call in output.tool_calls]
+    return Spoken.by(output.response.content or "", calls, usage_of(output.raw))
 
 
-async def say(
-    agent: BaseWorkflowAgent, ctx: AgentContext, store: RunStore, history: list[ChatMessage], said: Say
-) -> AgentOutput:
-    """Return a procedure's call as the agent's own step would, and leave the same behind."""
-    call = said.call
-    arguments = dict(call.arguments)
-    selection = ToolSelection(tool_id=call.id, tool_name=call.tool, tool_kwargs=arguments)
-    reasoning = ActionReasoningStep(thought="A stored procedure does this.", action=call.tool, action_input=arguments)
-    block = ToolCallBlock(tool_call_id=call.id, tool_name=call.tool, tool_kwargs=dict(arguments))
-    if isinstance(agent, ReActAgent):
-        message = _message(reasoning.get_content())
+async def said(
+    agent: BaseWorkflowAgent, ctx: AgentContext, store: RunStore, history: list[ChatMessage], decision: Decision
+) -> AgentOutput | None:
+    """Return what a procedure says as the agent's own step would, and leave the same behind; None for the model.
+
+    Where the model speaks, what earlier attempts at the turn wrote is left behind, as calls with their results.
+    """
+    if isinstance(decision, Pass):
+        await _remind(agent, store, decision.left)
+    if isinstance(decision, Say):
+        call = decision.call
+        message, reasoning = _asking(call, "A stored procedure does this.")
+        if isinstance(agent, ReActAgent):
+            message = ChatMessage(role="assistant", content=reasoning.get_content())
+        calls = [ToolSelection(tool_id=call.id, tool_name=call.tool, tool_kwargs=dict(call.arguments))]
+    elif isinstance(decision, SayAnswer):
+        text, calls = render(decision.answer), list[ToolSelection]()
+        # A ReAct agent leaves out everything up to the first "Answer:" when it is done.
+        message = ChatMessage(role="assistant", content=f"Answer: {text}" if isinstance(agent, ReActAgent) else text)
+        reasoning = ResponseReasoningStep(thought="A stored procedure did this.", response=text)
     else:
-        message = ChatMessage(role="assistant", blocks=[block])
+        return None
     await _remember(agent, store, message, reasoning)
-    return _output(agent, ctx, history, message, [selection], said.about)
+    return _output(agent, ctx, history, message, calls, decision.about)
 
 
-async def say_answer(
-    agent: BaseWorkflowAgent, ctx: AgentContext, store: RunStore, history: list[ChatMessage], said: SayAnswer
-) -> AgentOutput:
-    """Return a procedure's answer as the agent's own step would, and leave the same behind."""
-    text = render(said.answer)
-    # A ReAct agent leaves out everything up to the first "Answer:" when it is done.
-    message = _message(f"Answer: {text}" if isinstance(agent, ReActAgent) else text)
-    reasoning = ResponseReasoningStep(thought="A stored procedure did this.", response=text)
-    await _remember(agent, store, message, reasoning)
-    return _output(agent, ctx, history, message, [], said.about)
-
-
-async def remind(agent: BaseWorkflowAgent, store: RunStore, left: Sequence[Left]) -> None:
-    """Leave behind what earlier attempts at a turn wrote, as calls with their results."""
+async def _remind(agent: BaseWorkflowAgent, store: RunStore, left: Sequence[Left]) -> None:
     for call in left:
-        arguments = dict(call.arguments)
-        reasoning = ActionReasoningStep(thought="This was done before.", action=call.tool, action_input=arguments)
-        block = ToolCallBlock(tool_call_id=call.id, tool_name=call.tool, tool_kwargs=dict(arguments))
-        await _remember(agent, store, ChatMessage(role="assistant", blocks=[block]), reasoning)
+        await _remember(agent, store, *_asking(call, "This was done before."))
         told = {"tool_call_id": call.id}
         result = ChatMessage(role="tool", content=call.text, additional_kwargs=told)
         await _remember(agent, store, result, ObservationReasoningStep(observation=call.text))
+
+
+def _asking(call: Asked, thought: str) -> tuple[ChatMessage, ActionReasoningStep]:
+    """Return a call as a message of the agent's, and as a step of its reasoning."""
+    block = ToolCallBlock(tool_call_id=call.id, tool_name=call.tool, tool_kwargs=dict(call.arguments))
+    reasoning = ActionReasoningStep(thought=thought, action=call.tool, action_input=dict(call.arguments))
+    return ChatMessage(role="assistant", blocks=[block]), reasoning
 
 
 async def _remember(
@@ -128,10 +115,6 @@ def _output(
         AgentStream(delta=text, response=text, current_agent_name=agent.name, tool_calls=calls, raw=raw)
     )
     return AgentOutput(response=message, tool_calls=calls, raw=raw, current_agent_name=agent.name)
-
-
-def _message(text: str, role: Literal["assistant"] = "assistant") -> ChatMessage:
-    return ChatMessage(role=role, content=text)
 
 
 _STEPS: TypeAdapter[list[BaseReasoningStep]] = TypeAdapter(list[BaseReasoningStep])

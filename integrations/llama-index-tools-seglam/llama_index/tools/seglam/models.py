@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from llama_index_instrumentation.base import BaseEvent
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.event_handlers import BaseEventHandler
 from seglam_agents import hosting
-from seglam_agents.hosting import Message
+from seglam_agents.hosting import Message, counts_of
 
 TAG = "seglam"
 """The tag of the events of a call that compiles: `compile`. Dashboards can tell them from those of the agent."""
@@ -59,19 +59,13 @@ class LlamaIndexModel(hosting.WrappedModel[tuple[ChatResponse, Counts]]):
         text = response.message.content
         if not text:
             raise hosting.ModelError(f"model {self.name!r} gave no text; pass a chat model")
-        beside = _mapping(response).get("additional_kwargs")
-        return hosting.Reply(text, seen or counts_of(response.raw) or counts_of(beside), _cut(response))
+        counts = seen or counts_of(response.raw) or counts_of(hosting.fields_of(response).get("additional_kwargs"))
+        return hosting.Reply(text, counts, hosting.cut_off(response.raw))
 
 
 def usage_of(raw: object) -> hosting.Usage:
     """Return the usage that a raw reply reports; one call without tokens where it reports none."""
     return hosting.Usage(calls=1, **counts_of(raw))
-
-
-def counts_of(raw: object) -> Counts:
-    """Return the token counts of a raw reply, whatever the provider calls them; empty where it has none."""
-    document = _mapping(raw)
-    return hosting.reported_counts(_mapping(document.get("usage") or document.get("usage_metadata")) or document)
 
 
 _COUNTS: ContextVar[Counts | None] = ContextVar("seglam_counts", default=None)
@@ -107,14 +101,3 @@ def _counting() -> Generator[Counts]:
 
 def _converted(messages: Sequence[Message]) -> list[ChatMessage]:
     return [ChatMessage(role=message.role, content=message.content) for message in messages]
-
-
-def _cut(reply: ChatResponse) -> bool:
-    raw = _mapping(reply.raw)
-    choices = hosting.several(raw.get("choices"))
-    return hosting.ended_by_length(raw, _mapping(choices[0] if choices else None))
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    dump = getattr(value, "model_dump", None)
-    return hosting.mapping(dump()) if callable(dump) else hosting.mapping(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 from llama_index.core.base.base_selector import BaseSelector, SelectorResult, SingleSelection
@@ -11,11 +11,10 @@ from llama_index.core.question_gen.types import BaseQuestionGenerator, SubQuesti
 from llama_index.core.schema import QueryBundle
 from llama_index.core.tools import BaseTool
 from llama_index.core.tools.types import ToolMetadata
-from seglam_agents import HostTool, ReasoningCache, Tool, Trace, hosting
+from seglam_agents import HostTool, ReasoningCache, hosting
 from seglam_agents.hosting import Choice, Chosen, Flow, adrive, drive, host
 
 P = TypeVar("P", bound=PromptMixin)
-R = TypeVar("R")
 
 ROUTE = "route"
 ASK = "ask"
@@ -23,12 +22,12 @@ ASK = "ask"
 
 def routing_tool(choices: Sequence[ToolMetadata | BaseTool]) -> HostTool:
     """Return the tool by which procedures route requests among these choices, for `ReasoningCache(tools=...)`."""
-    return HostTool(_tool(ROUTE, choices), hosting.noted)
+    return HostTool(hosting.choosing_tool(ROUTE, _choices(choices), asks=False), hosting.noted)
 
 
 def asking_tool(tools: Sequence[ToolMetadata | BaseTool]) -> HostTool:
     """Return the tool by which procedures ask sub-questions of these tools, for `ReasoningCache(tools=...)`."""
-    return HostTool(_tool(ASK, tools), hosting.noted)
+    return HostTool(hosting.choosing_tool(ASK, _choices(tools), asks=True), hosting.noted)
 
 
 class _Choosing(Generic[P]):
@@ -38,8 +37,7 @@ class _Choosing(Generic[P]):
 
     def __init__(self, inner: P, cache: ReasoningCache, *, learning: hosting.Learning = "inline") -> None:
         self.inner = inner
-        self._cache, self._drivers = cache, hosting.Drivers(None, learning)
-        self._answering = hosting.Answering(cache)
+        self._chooser = hosting.Chooser(cache, self.tool, learning, asks=self.tool == ASK)
 
     def _get_prompts(self) -> PromptDictType:
         return {}
@@ -49,23 +47,6 @@ class _Choosing(Generic[P]):
 
     def _get_prompt_modules(self) -> PromptMixinType:
         return {"inner": self.inner}
-
-    def _chosen(
-        self,
-        question: str,
-        choices: Sequence[ToolMetadata],
-        ask: Flow[R],
-        made_of: Callable[[R], Trace | None],
-        result_of: Callable[[Sequence[Chosen]], R],
-    ) -> Flow[R]:
-        """Choose by a procedure, or let the inner one ask the model, and learn."""
-        session = hosting.ChoosingSession([choice.name for choice in _choices(choices)])
-        found = yield from self._answering.answer(question, [_tool(self.tool, choices)], lambda _: session)
-        if found is not None:
-            return result_of(found.value)
-        result = yield from ask
-        yield from self._drivers.learn(self._cache, made_of(result))
-        return result
 
 
 class SeglamSelector(_Choosing[BaseSelector], BaseSelector):
@@ -89,13 +70,14 @@ class SeglamSelector(_Choosing[BaseSelector], BaseSelector):
         return await adrive(self._selected(choices, query))
 
     def _selected(self, choices: Sequence[ToolMetadata], query: QueryBundle) -> Flow[SelectorResult]:
-        question, inner = query.query_str, self.inner
-        return self._chosen(
-            question,
-            choices,
+        inner, known = self.inner, _choices(choices)
+        names = [choice.name for choice in known]
+        return self._chooser.chosen(
+            query.query_str,
+            known,
             host(lambda: inner.select(choices, query), lambda: inner.aselect(choices, query)),
-            lambda result: _routed(result, choices, question),
-            lambda made: _selection(made, choices),
+            lambda result: _routed(result, names),
+            lambda made: _selection(made, names),
         )
 
 
@@ -119,38 +101,27 @@ class SeglamQuestionGenerator(_Choosing[BaseQuestionGenerator], BaseQuestionGene
         return await adrive(self._generated(tools, query))
 
     def _generated(self, tools: Sequence[ToolMetadata], query: QueryBundle) -> Flow[list[SubQuestion]]:
-        question, inner = query.query_str, self.inner
-        return self._chosen(
-            question,
-            tools,
+        inner = self.inner
+        return self._chooser.chosen(
+            query.query_str,
+            _choices(tools),
             host(lambda: inner.generate(tools, query), lambda: inner.agenerate(tools, query)),
-            lambda result: _asked(result, question),
+            lambda result: [Chosen(one.tool_name, one.sub_question) for one in result],
             lambda made: [SubQuestion(sub_question=one.question, tool_name=one.name) for one in made],
         )
 
 
 def _choices(choices: Sequence[ToolMetadata | BaseTool]) -> list[Choice]:
     known = [choice if isinstance(choice, ToolMetadata) else choice.metadata for choice in choices]
-    names = [choice.name or "" for choice in known]
-    unique = [x if x and names.count(x) == 1 else f"{number}_{x}" for number, x in enumerate(names)]
-    return [Choice(name, choice.description) for name, choice in zip(unique, known, strict=True)]
+    return hosting.choices_of((choice.name, choice.description) for choice in known)
 
 
-def _tool(name: str, choices: Sequence[ToolMetadata | BaseTool]) -> Tool:
-    return hosting.choosing_tool(name, _choices(choices), asks=name == ASK)
-
-
-def _routed(result: SelectorResult, choices: Sequence[ToolMetadata], question: str) -> Trace | None:
-    names = [choice.name for choice in _choices(choices)]
+def _routed(result: SelectorResult, names: Sequence[str]) -> Sequence[Chosen] | None:
     if not result.selections or any(not 0 <= one.index < len(names) for one in result.selections):
         return None
-    return hosting.trace_of_choices(question, ROUTE, [Chosen(names[one.index]) for one in result.selections])
+    return [Chosen(names[one.index]) for one in result.selections]
 
 
-def _asked(result: Sequence[SubQuestion], question: str) -> Trace:
-    return hosting.trace_of_choices(question, ASK, [Chosen(one.tool_name, one.sub_question) for one in result])
-
-
-def _selection(made: Sequence[Chosen], choices: Sequence[ToolMetadata]) -> SelectorResult:
-    names, reason = [choice.name for choice in _choices(choices)], "chosen by a stored procedure"
+def _selection(made: Sequence[Chosen], names: Sequence[str]) -> SelectorResult:
+    reason = "chosen by a stored procedure"
     return SelectorResult(selections=[SingleSelection(index=names.index(x.name), reason=reason) for x in made])

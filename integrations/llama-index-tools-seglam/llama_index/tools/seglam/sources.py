@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import MetadataMode, NodeWithScore, TextNode
 from llama_index.core.utilities.sql_wrapper import SQLDatabase
-from seglam_agents import Call, HostTool, ToolResult, hosting
+from seglam_agents import HostTool, hosting
 from seglam_agents.hosting import Json, Rows, Unfit, Value
 from sqlalchemy import text
 from sqlalchemy.pool import SingletonThreadPool
@@ -28,23 +28,8 @@ class Served:
 
 
 Session: TypeAlias = hosting.Session[Served]
-
-
-class Source(Protocol):
-    """Where the procedures of an engine read."""
-
-    @property
-    def tools(self) -> Sequence[HostTool]:
-        """What to declare to the cache: `ReasoningCache(tools=source.tools)`."""
-        ...
-
-    def session(self, constants: frozenset[str]) -> Session:
-        """Begin a run of a procedure, of which these are the constant texts."""
-        ...
-
-    def seen(self, question: str, metadata: Mapping[str, object]) -> hosting.Seen | Unfit:
-        """Return what an engine did, from the metadata of its response."""
-        ...
+Source: TypeAlias = hosting.Source[Served]
+"""Where the procedures of an engine read."""
 
 
 def source_of(engine: BaseQueryEngine) -> Source | None:
@@ -87,14 +72,9 @@ class SqlSource(hosting.Statements):
         self.cites = cites
         self.max_rows = max_rows
 
-    @property
-    def tools(self) -> Sequence[HostTool]:
-        """What to declare to the cache."""
-        return (HostTool(self.tool, self.direct),)
-
     def session(self, constants: frozenset[str]) -> Session:
         """Begin a run of a procedure, of which these are the constant texts."""
-        return _Session(self.reading(constants), self.cites)
+        return _Reading(self, self.vouch(constants), cites=self.cites)
 
     def execute(self, statement: str, parameters: Mapping[str, Value]) -> Rows:
         """Run a statement that may run; the driver binds the parameters."""
@@ -135,14 +115,9 @@ class FrameSource(hosting.Frame):
     def __init__(self, frame: Any) -> None:  # pandas is optional
         super().__init__(frame, {str(name): str(kind) for name, kind in frame.dtypes.items()})
 
-    @property
-    def tools(self) -> Sequence[HostTool]:
-        """What to declare to the cache."""
-        return (HostTool(self.tool, self.direct),)
-
     def session(self, constants: frozenset[str]) -> Session:
         """Begin a run of a procedure, of which these are the constant texts."""
-        return _Session(hosting.Reading(self, constants))
+        return _Reading(self, constants)
 
 
 class RetrieverSource(hosting.Passages[NodeWithScore]):
@@ -150,11 +125,6 @@ class RetrieverSource(hosting.Passages[NodeWithScore]):
 
     def __init__(self, retriever: BaseRetriever) -> None:
         self.retriever = retriever
-
-    @property
-    def tools(self) -> Sequence[HostTool]:
-        """What to declare to the cache."""
-        return (HostTool(self.tool, self.direct),)
 
     def session(self, constants: frozenset[str]) -> Session:
         """Begin a run of a procedure."""
@@ -179,19 +149,12 @@ class _Retrieving(hosting.Retrieving[NodeWithScore]):
         return Served(hosting.render(answer), {node.node_id: _metadata(node) for node in self.found}, self.found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Session(Generic[R]):
-    reading: hosting.Reading[R]
+@dataclass(slots=True)
+class _Reading(hosting.Reading[R]):
     cites: bool = False
 
-    def call(self, action: Call) -> ToolResult:
-        return self.reading.call(action)
-
-    async def acall(self, action: Call) -> ToolResult:
-        return await self.reading.acall(action)
-
     def served(self, answer: Json) -> Served | Unfit:
-        told = self.reading.told(answer)
+        told = self.told(answer)
         if isinstance(told, Unfit):
             return told
         about = {key: value for key, value in told.metadata.items() if key != "parameters"}
@@ -220,7 +183,4 @@ def _row_node(body: str, about: Mapping[str, object]) -> TextNode:
 
 
 def _metadata(node: NodeWithScore) -> Json:
-    try:
-        return hosting.encoded(getattr(node.node, "metadata", {}))
-    except ValueError:
-        return {}
+    return hosting.encoded_or(getattr(node.node, "metadata", {}), {})

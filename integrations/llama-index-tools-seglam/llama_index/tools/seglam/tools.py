@@ -81,11 +81,10 @@ def procedure_tool(
     Its arguments are the procedure's parameters and no others; `FunctionTool` itself checks none, so this does. Its
     raw output is the answer. What goes wrong is an error for the model.
     """
-    procedure = entry.procedure
-    by_name = {tool.metadata.get_name(): tool for tool in tools}
+    procedure, call = entry.procedure, hosting.among({tool.metadata.get_name(): tool for tool in tools}, _result)
 
     def used(arguments: Mapping[str, object]) -> hosting.Flow[Json]:
-        said = yield from hosting.used(cache, procedure, arguments, lambda call: _result(by_name.get(call.tool), call))
+        said = yield from hosting.used(cache, procedure, arguments, call)
         if said.error:
             raise ToolError(said.text)
         return said.answer
@@ -189,19 +188,13 @@ async def _arender(answer: Json) -> str:
 
 
 def _host_tool(tool: BaseTool, effect: hosting.Effect | None, idempotent: bool) -> HostTool:
-    def function(**arguments: hosting.Value) -> hosting.Value:
-        call = Call(tool.metadata.get_name(), {name: hosting.encoded(x) for name, x in arguments.items()})
-        result = hosting.drive(_result(tool, call))
-        if result.error is not None:
-            raise RuntimeError(result.error)
-        return result.value
+    def run(arguments: dict[str, Json]) -> ToolResult:
+        return hosting.drive(_result(tool, Call(tool.metadata.get_name(), arguments)))
 
-    return HostTool(described(tool, effect, idempotent=idempotent), function)
+    return HostTool(described(tool, effect, idempotent=idempotent), hosting.function_of(run))
 
 
-def _result(tool: BaseTool | None, action: Call) -> hosting.Flow[ToolResult]:
-    if tool is None:
-        return ToolResult(error=f"tool {action.tool!r} is not available")
+def _result(tool: BaseTool, action: Call) -> hosting.Flow[ToolResult]:
     run: Callable[..., ToolOutput] = getattr(tool, "call", tool)
     arun: Callable[..., Awaitable[ToolOutput]] = adapt_to_async_tool(tool).acall
     given = action.arguments

@@ -6,9 +6,9 @@ from llama_index.core.agent.workflow.workflow_events import ToolCallResult
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools import BaseTool
 from llama_index.core.tools.types import ToolOutput
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from seglam_agents import Tool, ToolResult
-from seglam_agents.hosting import Carried, Done, Effect, Json, Record, decode, encoded, is_object, untitled
+from seglam_agents.hosting import Asked, Carried, Done, Effect, Json, decode, encoded_or, fields_of, is_object, untitled
 
 NOT_DONE = "seglam_not_done"
 """The key in the raw input of an output that says something in the place of a result."""
@@ -16,20 +16,10 @@ NOT_DONE = "seglam_not_done"
 _PARAMETERS: TypeAdapter[dict[str, Json]] = TypeAdapter(dict[str, Json])
 
 
-class Selected(Record):
-    """A call in an event of LlamaIndex."""
-
-    tool_id: str
-    tool_name: str
-    tool_kwargs: dict[str, Json]
-
-
-def selected(call: ToolSelection | ToolCallResult) -> Selected | None:
-    """Return a call as plain data; None where its arguments are no JSON."""
-    try:
-        return Selected.model_validate(call, from_attributes=True)
-    except ValidationError:
-        return None
+def asked_by(call: ToolSelection | ToolCallResult) -> Asked | None:
+    """Return a call as it was asked for, under the host's id; None where its arguments are no JSON."""
+    arguments: object = fields_of(call)["tool_kwargs"]
+    return Asked(id=call.tool_id, tool=call.tool_name, arguments=arguments) if is_object(arguments) else None
 
 
 def described(tool: BaseTool, effect: Effect | None = None, *, idempotent: bool = False) -> Tool:
@@ -46,10 +36,7 @@ def described(tool: BaseTool, effect: Effect | None = None, *, idempotent: bool 
 
 def output_json(output: ToolOutput) -> Json:
     """Return what a tool of LlamaIndex gave back: its raw output, or its text where that is no data."""
-    try:
-        return encoded(output.raw_output)
-    except ValueError:
-        return output.content
+    return encoded_or(output.raw_output, output.content)
 
 
 def tool_result(output: ToolOutput) -> ToolResult:
@@ -61,8 +48,8 @@ def tool_result(output: ToolOutput) -> ToolResult:
 
 def done_of(result: ToolCallResult) -> Done:
     """Return a call that was carried out. A tool that asks a person first tells in its raw input what was done."""
-    call, output = selected(result), result.tool_output
-    arguments = call.tool_kwargs if call is not None else {}
+    call, output = asked_by(result), result.tool_output
+    arguments = call.arguments if call is not None else {}
     carried = Carried(
         id=result.tool_id,
         tool=result.tool_name,
