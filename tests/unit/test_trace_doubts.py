@@ -128,6 +128,65 @@ class TestAccidents:
         assert desk.answer("How many guests may come to Gus?", {"seats": 50, "taken": 20, "held": 3}) == "30 can come."
         assert desk.answer("How many guests may come to Gus?", {"seats": 50, "taken": 20, "held": 5}) is None
 
+    def test_a_day_is_not_pieced_together(self, opened: Open) -> None:
+        """The day after the 9th is no "2026-04-1" with a nought behind it, nor a month with a number."""
+        desk = opened(("meeting", "read", "who"), ("move", "write", "id date"))
+        desk.now = datetime(2026, 9, 5, 9)
+        for number, (who, day_) in enumerate(
+            (("Ben", 9), ("Emil", 17), ("Lena", 20), ("Bruno", 21), ("Finn", 22), ("Vera", 24))
+        ):
+            found: Json = {"id": f"m{300 + 17 * number}", "date": f"2026-04-{day_:02}"}
+            steps = (
+                step("meeting", found, who=who),
+                step("move", id=f"m{300 + 17 * number}", date=f"2026-04-{day_ + 1:02}"),
+            )
+            desk.saw(
+                f"Move my meeting with {who} to the next free day", "Moved.", *steps, at=datetime(2026, 4, day_ - 2, 9)
+            )
+        desk.asked("Move my meeting with Tara to the next free day", {"id": "m999", "date": "2026-09-08"})
+        assert desk.writes in ([], [("move", {"id": "m999", "date": "2026-09-09"})])
+
+    def test_numbers_of_the_calendar_are_compared_with_their_like(self, opened: Open) -> None:
+        """Open now is what the hours say, and nothing that the day of the month and the number of the month do."""
+        desk = opened(("shop", "read", "city"))
+        runs = (
+            *(("Izmir", "11:00", "19:00", "2025-11-25T16:05"), ("Ghent", "09:00", "16:00", "2025-12-02T16:36")),
+            *(("Kiel", "10:00", "15:00", "2025-12-09T18:07"), ("Graz", "07:00", "20:00", "2025-12-10T19:38")),
+            *(("Jena", "09:00", "16:00", "2025-12-17T09:38"), ("Izmir", "11:00", "19:00", "2025-12-17T12:38")),
+        )
+        for city, opens, closes, when in (*runs, ("Essen", "07:00", "15:00", "2025-12-17T14:38")):
+            open_ = opens <= when[11:] < closes
+            said = f"Yes, until {closes}." if open_ else f"No, it opens at {opens}."
+            found: Json = {"opens": opens, "closes": closes}
+            desk.saw(
+                f"Is the shop in {city} open now?",
+                said,
+                step("shop", found, city=city),
+                at=datetime.fromisoformat(when),
+            )
+        desk.now = datetime(2026, 2, 9, 17, 40)
+        assert desk.answer("Is the shop in Brno open now?", {"opens": "09:00", "closes": "17:00"}) is None
+        assert (
+            desk.answer("Is the shop in Lille open now?", {"opens": "09:00", "closes": "18:00"}) == "Yes, until 18:00."
+        )
+
+    @pytest.mark.parametrize(
+        "tail", [" yesterday", " on Monday", " since May", " instead of Kiel", " as of Friday", " outside"]
+    )
+    def test_a_place_for_words_takes_no_clause(self, opened: Open, tail: str) -> None:
+        """All that was seen there was one name each: another name is one, a clause behind it is none."""
+        desk = opened(("stock", "read", "shop"))
+        states = ("low ok", "ok", "low low ok", "ok low", "low ok ok", "low low low", "ok ok low low", "low")
+        for shop, found in zip(
+            ("Graz", "Faro", "Lyon", "Split", "Bern", "Porto", "Lille", "Kiel"), states, strict=True
+        ):
+            rows: Json = [{"item": f"i{number}", "state": state} for number, state in enumerate(found.split())]
+            said = f"{found.split().count('low')}"
+            desk.saw(f"How many items are running low in {shop}?", said, step("stock", rows, shop=shop))
+        listed: Json = [{"item": "i0", "state": "low"}, {"item": "i1", "state": "ok"}]
+        assert desk.answer("How many items are running low in Brno?", listed) == "1"
+        assert desk.answer(f"How many items are running low in Brno{tail}?", listed) is None
+
 
 class TestWrites:
     """What is written keeps to the sides on which it always was, and says what was meant."""
@@ -177,6 +236,37 @@ class TestWrites:
             desk.saw(f"Cancel order {order}", said, step("order", {"status": status, "total": 20}, id=order))
         assert isinstance(desk.asked("Cancel order A-1049", {"status": "shipped", "total": 20}), Hit)
         assert not isinstance(desk.asked("Cancel order A-1050", {"status": "pending", "total": 20}), Hit)
+
+    @pytest.mark.parametrize("tail", [" tomorrow", " on Monday", " temporarily", " by Friday", " instead of Ben"])
+    def test_a_read_that_repeats_its_question_confirms_no_clause(self, opened: Open, tail: str) -> None:
+        """An account is closed for whom it is said, and not for "Faro tomorrow", though the search says that again."""
+        desk = opened(("find", "read", "query"), ("close", "write", "id"))
+        for number, name in enumerate(("Graz", "Porto", "Lyon", "Split", "Kiel")):
+            steps = (
+                step("find", {"query": name, "id": f"S{number + 17}"}, query=name),
+                step("close", id=f"S{number + 17}"),
+            )
+            desk.saw(f"Close the account for {name}", "Closed.", *steps)
+        desk.asked(f"Close the account for Faro{tail}", {"query": f"Faro{tail}", "id": "S99"})
+        assert desk.writes == []
+        assert isinstance(desk.asked("Close the account for Faro", {"query": "Faro", "id": "S99"}), Hit)
+
+    def test_what_never_came_together(self, opened: Open) -> None:
+        """Guests were given "read", and staff "write": "write" for a guest is another thing."""
+        desk = opened(("user", "read", "name"), ("grant", "write", "user right"))
+        runs = (
+            ("Ada", "read", "guest"),
+            ("Ben", "write", "staff"),
+            ("Cleo", "read", "staff"),
+            ("Dora", "write", "staff"),
+        )
+        for number, (name, right, role) in enumerate((*runs, ("Emil", "read", "guest"), ("Finn", "write", "staff"))):
+            found: Json = {"id": f"u{20 + 7 * number}", "role": role}
+            steps = (step("user", found, name=name), step("grant", user=f"u{20 + 7 * number}", right=right))
+            desk.saw(f"Give {name} {right} access", f"{name} may {right}.", *steps)
+        assert not isinstance(desk.asked("Give Olga write access", {"id": "u99", "role": "guest"}), Hit)
+        assert isinstance(desk.asked("Give Olga read access", {"id": "u99", "role": "guest"}), Hit)
+        assert desk.writes == [("grant", {"user": "u99", "right": "read"})]
 
 
 class TestClaims:

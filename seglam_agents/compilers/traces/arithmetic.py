@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import cast
 
 from seglam_agents.compilers.traces.sight import Found, Sight, rivals, signature
 from seglam_agents.compilers.traces.terms import Term, applied, constant, operation
+from seglam_agents.compilers.traces.terms import values as values_of
 from seglam_agents.records.values import Value
 
 MAX_NUMBERS = 28
@@ -22,6 +24,9 @@ MIN_OFFSET = 3
 """Different values that a formula with a constant of its own must have given."""
 SMALL = (1, 2, 10, 12, 60, 100)
 """Constants of formulas."""
+
+YEARS = range(1900, 2101)
+_CALENDAR = re.compile(r"\b(year_of|month_of|day_number|week\w*|quarter\w*)\(")
 
 Numbers = tuple[float, ...]
 
@@ -132,7 +137,7 @@ def _with_constants(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term
     for (left, a), number in product(numbers, SMALL):
         for operator in "+-*/":
             b: tuple[Value, ...] = (number,) * len(targets)
-            if not _idle(operator, a, b):
+            if not _idle(operator, a, b) and not _CALENDAR.search(left.code):
                 yield from _fitting(targets, operator, left, constant(number), a, b)
 
 
@@ -161,7 +166,13 @@ def _is_offset(values: Sequence[float], term: Term, sight: Sight) -> bool:
     if not _steady(values) or not _plain(values[0]):
         return False
     years = {cast(datetime, value).year for name in sight.names("clock") for value in sight.of(name)[1]}
-    return abs(values[0]) not in years and "year_of(" not in term.code
+    return abs(values[0]) not in years and not _is_of_calendar(term, sight)
+
+
+def _is_of_calendar(term: Term, sight: Sight) -> bool:
+    """Tell whether a number is a year, or the month, week or day of a date: what is taken from it is a time."""
+    seen = [_number(value) for value in values_of(term, sight.views) or ()]
+    return _CALENDAR.search(term.code) is not None or all(int(n) == n and n in YEARS for n in seen)
 
 
 def _steady(values: Sequence[float]) -> bool:

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 
 from seglam_agents.compilers.base import Admit, Candidate, Compiled, CompileTask, Known, Rejected
 from seglam_agents.compilers.traces.echoes import Echoes
-from seglam_agents.compilers.traces.guards import Unguarded, slots_of, template_of
+from seglam_agents.compilers.traces.guards import Unguarded, is_open, slots_of, template_of
 from seglam_agents.compilers.traces.holds import Unused
 from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, case_of
 from seglam_agents.compilers.traces.plan import Node, calls_of, left_to_the_model, narrowed, ways_of, without
 from seglam_agents.compilers.traces.source import callables, write
-from seglam_agents.compilers.traces.spans import Reading, readings
+from seglam_agents.compilers.traces.spans import WORDS, Reading, readings
 from seglam_agents.compilers.traces.words import unaccounted
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
@@ -267,7 +267,18 @@ def _candidate(
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
     left = unaccounted(said, proven, (case.trace for case in alike))
     plan = narrowed(proven, names)
-    body = write(plan, names, _summary(alike[0]), writes, said, spelled, accounted=not left, within=by.write_range)
+    words = [place.name for place in kind.asked() if place.kind == WORDS and is_open(slots.get(place.name, ""))]
+    body = write(
+        plan,
+        names,
+        _summary(alike[0]),
+        writes,
+        said,
+        spelled,
+        accounted=not left,
+        within=by.write_range,
+        words=words,
+    )
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = dict.fromkeys(call.tool for call in calls_of(proven))

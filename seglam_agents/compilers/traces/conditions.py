@@ -14,6 +14,7 @@ from math import comb, prod
 from typing import cast
 
 from seglam_agents.compilers.traces.grammar import ISO
+from seglam_agents.compilers.traces.hours import hour_tests
 from seglam_agents.compilers.traces.plan import Test
 from seglam_agents.compilers.traces.sight import IDS, Found, Sight, numeric, rivals
 from seglam_agents.compilers.traces.terms import Term, literal
@@ -53,7 +54,8 @@ def tests(sight: Sight, labels: list[bool], *, certain: bool = False) -> tuple[T
         found.setdefault(test.yes.code, test)
     if not found:
         found = {test.yes.code: test for test in _remote(sight, labels)}
-    if not found:
+    if not found and comb(len(labels), labels.count(True)) >= CERTAIN:
+        # Of so many numbers of the calendar, some tell any few runs apart.
         found = {test.yes.code: test for test in _clock(sight, labels)}
     meant = {test.yes.code for test in found.values()}
     if found:
@@ -71,6 +73,7 @@ def tests(sight: Sight, labels: list[bool], *, certain: bool = False) -> tuple[T
 def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
     for atom in _plain(sight):
         yield from _member(atom, labels)
+    yield from hour_tests(sight, _plain(sight), labels)
     for atom in sight.lists:
         if "column" not in atom[0].uses:
             yield from _emptiness(atom, labels)
@@ -78,14 +81,32 @@ def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
     for atom in numbers:
         yield from _threshold(atom, labels)
     for left, right in combinations(numbers, 2):
-        if "request" in (left[0].family, right[0].family):
+        of_request = "request" in (left[0].family, right[0].family)
+        if (of_request or _of_one_record(left[0], right[0])) and _comparable(left[0], right[0]):
             yield from _comparison(left, right, labels)
+
+
+def _of_one_record(left: Term, right: Term) -> bool:
+    """Tell whether two numbers stand side by side: the one may be the limit of the other."""
+    return all(_FIELD.fullmatch(term.code) for term in (left, right)) and left.sources == right.sources
 
 
 def _remote(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
     """Yield comparisons of two numbers of results: looked at only where nothing nearer tells why."""
     for left, right in combinations(_distinct(atom for atom in sight.numbers if not _is_id(atom)), 2):
-        yield from _comparison(left, right, labels)
+        if _comparable(left[0], right[0]):
+            yield from _comparison(left, right, labels)
+
+
+def _comparable(left: Term, right: Term) -> bool:
+    """Tell whether two numbers are of one sort: a day of the month is neither more nor less than a month."""
+    sorts = [_GRANULE.match(term.code) for term in (left, right)]
+    return not any(sorts) or (all(sorts) and len({sort[0] for sort in sorts if sort}) == 1)
+
+
+_GRANULE = re.compile(r"(weekday|day_number|month_of|week\w*|quarter\w*|year_of|hour\w*|minute\w*|month\w*)\(")
+"""What a number of the calendar or the clock begins with: which sort it is."""
+_FIELD = re.compile(r"\w+\['\w+'\]")
 
 
 def _plain(sight: Sight, *more: str) -> list[Found]:

@@ -62,9 +62,14 @@ def slots_of(places: Sequence[Asked], plan: Node, tools: Mapping[str, Tool], wri
             slots[place.name] = "count" if place.kind == "number" and _whole(place.values) else place.kind
         else:
             kind = _words(place, plan, tools, writes, opened)
-            opened = opened or (not kind.startswith("choice(") and not confirmed_by(place.name, plan, writes))
+            opened = opened or (is_open(kind) and not confirmed_by(place.name, plan, writes))
             slots[place.name] = kind
     return {place.name: slots[place.name] for place in places if place.name in slots}
+
+
+def is_open(slot: str) -> bool:
+    """Tell whether a slot for words takes others than those seen."""
+    return bool(slot) and not slot.startswith("choice(")
 
 
 def template_of(reading: Reading, names: Sequence[str], slots: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import cast
@@ -212,6 +212,7 @@ class Holder:
         if isinstance(node, Invoke):
             lines += _days_meant(_terms(node), scene)
             lines += _sided(_terms(node), scene)
+            lines += _together(scene)
         if not done:
             lines += _confirmed(scene)
         self.lines[id(node)] = tuple(dict.fromkeys(lines))
@@ -506,6 +507,35 @@ def _sided(terms: Iterable[Term], scene: Scene) -> Iterator[str]:
                     yield _related(term.code, ">=", other.code)
 
 
+def _together(scene: Scene) -> Iterator[str]:
+    """Hold a word of the request and a status to having come together: "write" for a guest is not "read" for one."""
+    records = [_of(scene, name) for name, family in scene.families.items() if family == "result"]
+    statuses = [each for record in records if all_are(record, dict) for each in fields(record) if _is_status(each[1])]
+    for name, family in scene.families.items():
+        asked = tuple(view[name] for view in scene.views)
+        if family != "request" or not _is_status(asked):
+            continue
+        for term, column in statuses:
+            pairs = list(dict.fromkeys(zip(map(_folded, asked), map(_folded, column), strict=True)))
+            if not _NAMES.search(term.code.strip("]'\"")) and len(pairs) < _kinds(asked) * _kinds(column):
+                here = f"[folded({name}), folded({term.code})]"
+                yield f"expect({here} in {literal(list(map(list, pairs)))}, {literal('what never came together')})"
+
+
+def _folded(value: Value) -> Value:
+    return FUNCTIONS["folded"](value)
+
+
+def _kinds(column: Sequence[Value]) -> int:
+    return len(set(map(_folded, column)))
+
+
+def _is_status(column: Sequence[Value]) -> bool:
+    """Tell whether values are of a few that come again and again."""
+    few = all(isinstance(value, (str, bool)) and value != "" for value in column) and _kinds(column) >= 2
+    return few and _kinds(column) <= len(column) / 2 and not any(map(_is_day, column))
+
+
 def _signed(code: str, numbers: Sequence[float]) -> Iterator[str]:
     signs = frozenset((number > 0) - (number < 0) for number in numbers)
     if side := _SIDES.get(signs):
@@ -570,7 +600,7 @@ def _lists(value: Value) -> bool:
     return isinstance(value, list) and bool(value)
 
 
-def places(plan: Node, writes: frozenset[str], within: WriteRange) -> tuple[str, ...]:
+def places(plan: Node, writes: frozenset[str], within: WriteRange, words: Collection[str] = ()) -> tuple[str, ...]:
     """Return lines that hold the places that are used: to signs, sizes and units, and ids to their shapes."""
     codes = [term.code for term in terms_of(plan)]
     acts = any(call.tool in writes for call in calls_of(plan))
@@ -579,6 +609,8 @@ def places(plan: Node, writes: frozenset[str], within: WriteRange) -> tuple[str,
         seen = [view[name] for view in plan.scene.views]
         if family == "request" and any(re.search(rf"\b{name}\b", code) for code in codes):
             found += _place(name, seen, within if acts else WRITE_RANGE, acts=acts)
+            if name in words and all(isinstance(value, str) for value in seen):
+                found.append(_worded(name, cast("Sequence[str]", seen)))
     return tuple(found)
 
 
@@ -604,6 +636,15 @@ def _place(name: str, seen: Sequence[Value], within: WriteRange, *, acts: bool) 
         if all(" " not in text and len(text) <= 40 for text in texts) and not all(map(_DAY.match, texts)):
             shapes = sorted({str(FUNCTIONS["shape_of"](text)) for text in texts})
             yield f"expect(shape_of({name}) in {literal(shapes)}, {literal(f'{name} of another shape')})"
+
+
+def _worded(name: str, seen: Sequence[str]) -> str:
+    """Hold an open place for words to as many as were seen, and to names where all were: no clause is one."""
+    spoken = [text.split() for text in seen]
+    names = all(words and words[0][:1] != words[0][:1].lower() for words in spoken)
+    said = sorted({word for words in spoken for word in words if word[:1] != word[:1].upper()})
+    most = max(map(len, spoken))
+    return f"expect(worded({name}, {most}, {names}, {literal(said)}), {literal(f'{name} in other words')})"
 
 
 def _sized(code: str, numbers: Sequence[float], within: WriteRange) -> str:

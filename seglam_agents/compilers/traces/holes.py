@@ -42,6 +42,7 @@ ECHOES = 3
 """Different values of a place that results repeat, from which on that is no chance."""
 _SPELT = frozenset(("str", "exact"))
 _NUMBER = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?|-?\d+(?:\.\d+)?")
+_DAY = re.compile(r"(?<!\d)\d{4}-\d{1,2}-\d{1,2}(?!\d)")
 _YEAR = re.compile(r"(?<!\d)(19|20)\d\d-")
 
 
@@ -265,7 +266,16 @@ class _Puzzle:
         return None
 
     def _after(self, rests: Sequence[str], texts: Sequence[str], depth: int) -> _Pieces | None:
+        if any(map(self._cuts_a_day, self.targets, rests, texts)):
+            return None
         return self._laid(tuple(rest[len(text) :] for rest, text in zip(rests, texts, strict=True)), depth + 1)
+
+    def _cuts_a_day(self, target: str, rest: str, text: str) -> bool:
+        """Tell whether a place would be a part of a date: a month with a number behind it is no day."""
+        begin = len(target) - len(rest)
+        end = begin + len(text)
+        days = [match.span() for match in _DAY.finditer(target)]
+        return any(first < begin < last or first < end < last for first, last in days)
 
 
 def _spelt(sight: Sight) -> list[_Spelt]:

@@ -495,3 +495,17 @@ def iso_day(day):
 
 def iso_moment(moment, between):
     return f"{iso_day(moment)}{between}{moment.hour:02}:{moment.minute:02}:{moment.second:02}"
+
+
+def hour_minute(moment):
+    return f"{moment.hour:02}:{moment.minute:02}"
+
+
+def worded(text, most, names, said):
+    """Tell whether words are as many as in the runs, and names of them where all were: with a capital, or as said."""
+    words = text.split()
+    return len(words) <= most and (not names or all([word[:1] == word[:1].upper() or word in said for word in words]))
+
+
+def folded(value):
+    return value.lower() if isinstance(value, str) else value

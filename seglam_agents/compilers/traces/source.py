@@ -8,7 +8,7 @@ import keyword
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from seglam_agents.compilers.traces.holds import Holder, places
@@ -57,6 +57,7 @@ def write(
     *,
     accounted: bool = False,
     within: WriteRange = WRITE_RANGE,
+    words: Collection[str] = (),
 ) -> str:
     """Return the module of a body.
 
@@ -69,12 +70,13 @@ def write(
         called: what the body calls each tool.
         accounted: whether the plan does something about every word of the requests.
         within: how far beyond the numbers seen others may lie where something is written.
+        words: the parameters that take words of an open set.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
     holder = replace(Holder.of(plan, writes, said, accounted=accounted), factor=within[1])
-    first = [f"    {line}" for line in places(plan, writes, within)]
+    first = [f"    {line}" for line in places(plan, writes, within, words)]
     lines = _hoisted([*first, *_node(plan, holder, called, "    ")])
     if _reads_clock(lines):
         lines.insert(0, "    now = datetime.now()")
