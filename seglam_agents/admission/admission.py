@@ -23,6 +23,7 @@ from seglam_agents.admission.fresh import (
     check_samples,
     check_second,
 )
+from seglam_agents.admission.memory import check_branches, check_memory
 from seglam_agents.admission.replay import (
     check_counterexamples,
     check_held_out,
@@ -35,8 +36,8 @@ from seglam_agents.admission.source import (
     check_amounts,
     check_constants,
     check_dialect,
-    check_memory,
     check_open_words,
+    check_readings,
     check_types,
     check_units,
 )
@@ -192,6 +193,8 @@ class Admission:
 def _concerns(check: Callable[[Case], Check], candidate: Candidate) -> bool:
     if check is check_constants:
         return candidate.procedure.writes
+    if check is check_readings:
+        return candidate.procedure.guard.code is not None
     # What runs showed to be the same needs no likeness of words.
     return check is not check_subject or (candidate.parent is not None and bool(candidate.expected))
 
@@ -204,6 +207,8 @@ _STATIC = (
     check_open_words,
     check_constants,
     check_memory,
+    check_branches,
+    check_readings,
     check_subject,
     check_units,
 )

@@ -88,11 +88,12 @@ def test_a_guard_that_looks_for_a_word_is_refused(sandbox: MontySandbox) -> None
 
 
 EXACT = """import re
+from slots import parse
 P = re.compile(r"split (\\d+) coins among (\\d+) people", re.IGNORECASE)
 
 def match(request):
     m = P.fullmatch(request)
-    return {"total": int(m[1]), "n": int(m[2])} if m else None
+    return {"total": parse("count", m[1]), "n": parse("count", m[2])} if m else None
 
 """
 
@@ -183,16 +184,16 @@ def match(request):
 @pytest.mark.parametrize(
     ("was", "reading", "misread"),
     [
-        (r"(\d+) coins", "int(m[1])", None),
-        (r"([\d,]+) coins", 'int(m[1].replace(",", ""))', "84,5"),
-        (r"(\w+) coins", "int(m[1]) if m[1].isdigit() else 1", "no"),
+        (r"(\d+) coins", 'parse("count", m[1])', None),
+        (r"([\d,]+) coins", 'parse("count", m[1].replace(",", ""))', "84,5"),
+        (r"(\w+) coins", 'parse("count", m[1]) or 1', "no"),
     ],
 )
 def test_code_reads_no_number_from_what_is_none(
     sandbox: MontySandbox, was: str, reading: str, misread: str | None
 ) -> None:
     """Neither "84,5" nor "no" is a number of coins."""
-    code = EXACT.replace(r"(\d+) coins", was).replace('"total": int(m[1])', f'"total": {reading}')
+    code = EXACT.replace(r"(\d+) coins", was).replace('"total": parse("count", m[1])', f'"total": {reading}')
     found = by_code(sandbox, code)
     assert found == {} if misread is None else f"read from {misread!r}" in found["accounting"]
 
