@@ -174,7 +174,7 @@ class Admission:
             check_counterexamples,
             check_mutations,
             check_foreign,
-            *((check_code, check_accounting) if case.candidate.procedure.guard.code else ()),
+            *((check_readings, check_code, check_accounting) if case.candidate.procedure.guard.code else ()),
             *((check_widening,) if case.candidate.parent is not None else ()),
             check_neighbours,
         )
@@ -193,8 +193,6 @@ class Admission:
 def _concerns(check: Callable[[Case], Check], candidate: Candidate) -> bool:
     if check is check_constants:
         return candidate.procedure.writes
-    if check is check_readings:
-        return candidate.procedure.guard.code is not None
     # What runs showed to be the same needs no likeness of words.
     return check is not check_subject or (candidate.parent is not None and bool(candidate.expected))
 
@@ -208,7 +206,6 @@ _STATIC = (
     check_constants,
     check_memory,
     check_branches,
-    check_readings,
     check_subject,
     check_units,
 )

@@ -7,7 +7,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from seglam_agents.admission.case import AMOUNTS, OPEN_WORDS, Case, arguments_of, verdict
+from seglam_agents.compilers.base import Known
 from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.normal import normalise
+from seglam_agents.guards.template import Literal, walk
 from seglam_agents.records.entry import Check
 from seglam_agents.records.values import Money, Quantity, Value
 
@@ -17,15 +20,18 @@ def check_memory(case: Case) -> Check:
     procedure = case.candidate.procedure
     if procedure.provenance.compiler == "traces":
         return Check(name="memory", verdict="skipped", evidence="it was made from runs")
-    tree = ast.parse(procedure.body)
-    numbers, texts = _known_numbers(case), list(dict.fromkeys(_known_texts(case)))
+    tree, given = ast.parse(procedure.body), case.candidate.known
+    bound = [(known, arguments_of(case, dict(known.request.context))(known.request.text) or {}) for known in given]
+    numbers = frozenset(n for _, arguments in bound for value in arguments.values() for n in _numbers(value))
+    texts = list(dict.fromkeys(text for known, arguments in bound for text in _open_texts(case, known, arguments)))
     amounts = [p.name for p in procedure.parameters if p.slot.partition("(")[0] in AMOUNTS]
+    spelt = frozenset(_spelt(case))
     looked = [n for n in _equalled(tree) if abs(n) > _SMALL and n not in _ROUND]
     looked += [n for n in _measured(tree, amounts) if abs(n) > 1 and n not in _ROUND]
     problems = [
         f"`run` looks for {number:g}, a value of a given request: compute the answer from any value"
         for number in dict.fromkeys(looked)
-        if number in numbers
+        if number in numbers and number not in spelt
     ]
     options = _options(case)
     problems += [
@@ -54,11 +60,6 @@ def check_branches(case: Case) -> Check:
     return verdict("branches", problems, len(open_slots))
 
 
-def _known_numbers(case: Case) -> frozenset[float]:
-    bound = [arguments_of(case, dict(k.request.context))(k.request.text) for k in case.candidate.known]
-    return frozenset(n for arguments in bound if arguments for value in arguments.values() for n in _numbers(value))
-
-
 def _numbers(value: Value) -> Iterator[float]:
     match value:
         case bool():
@@ -74,21 +75,29 @@ def _numbers(value: Value) -> Iterator[float]:
             pass
 
 
-def _known_texts(case: Case) -> Iterator[str]:
-    """Yield the words of known requests that stand where others may stand."""
+def _spelt(case: Case) -> Iterator[float]:
+    """Yield the numbers that templates spell out: they are a part of the kind."""
     guard = case.loaded.guard
-    for known in case.candidate.known:
-        accepts = arguments_of(case, dict(known.request.context))
-        for name, value in (accepts(known.request.text) or {}).items():
-            for text in _texts(value):
-                if isinstance(guard, TemplateGuard):
-                    kind = guard.slots.get(name)
-                    is_open = kind is not None and _bare(kind.name) in _ANY_TEXT
-                else:
-                    other = accepts(known.request.text.replace(text, _UNHEARD)) if text else None
-                    is_open = other is not None and _UNHEARD.casefold() in str(other.get(name)).casefold()
-                if is_open:
-                    yield text
+    for pattern in guard.patterns if isinstance(guard, TemplateGuard) else ():
+        for element in walk(pattern.template.elements):
+            if isinstance(element, Literal):
+                yield from (float(number) for number in re.findall(r"\d+(?:\.\d+)?", normalise(element.text).text))
+
+
+def _open_texts(case: Case, known: Known, arguments: Mapping[str, Value]) -> Iterator[str]:
+    """Yield the words of a known request that stand where others may stand."""
+    for name, value in arguments.items():
+        for text in _texts(value):
+            if _is_open(case, known, name, text):
+                yield text
+
+
+def _is_open(case: Case, known: Known, name: str, text: str) -> bool:
+    guard = case.loaded.guard
+    if isinstance(guard, TemplateGuard):
+        return name in guard.slots and _bare(guard.slots[name].name) in _ANY_TEXT
+    other = arguments_of(case, dict(known.request.context))(known.request.text.replace(text, _UNHEARD)) if text else {}
+    return _UNHEARD.casefold() in str((other or {}).get(name)).casefold()
 
 
 def _bare(kind: str) -> str:
@@ -132,8 +141,9 @@ def _equalled(tree: ast.Module) -> list[float]:
 
 
 def _measured(tree: ast.Module, amounts: Collection[str]) -> list[float]:
-    """Return the numbers that a body compares an amount itself with, whatever the comparison."""
-    compared = (node for node in ast.walk(tree) if isinstance(node, ast.Compare))
+    """Return the numbers that a body compares an amount itself with, whatever the comparison, and not to give up."""
+    declining = _declining(tree)
+    compared = (node for node in ast.walk(tree) if isinstance(node, ast.Compare) and id(node) not in declining)
     sides = ([node.left, *node.comparators] for node in compared)
     return [
         number
@@ -223,12 +233,7 @@ def _aliases(tree: ast.Module, names: Collection[str], lists: Collection[str]) -
 
 def _branches(tree: ast.Module, origins: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield the arguments that are compared with words, but where the body then gives up."""
-    declining = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and all(_gives_up(step) for step in node.body)
-        for inner in ast.walk(node.test)
-    }
+    declining = _declining(tree)
     tables = dict(_tables(tree))
     for node in (node for node in ast.walk(tree) if id(node) not in declining):
         asked, texts = _question(node)
@@ -254,6 +259,12 @@ def _question(node: ast.AST) -> tuple[list[ast.expr], list[ast.expr]]:
             return [key], [table]
         case _:
             return [], []
+
+
+def _declining(tree: ast.Module) -> frozenset[int]:
+    """Return the nodes of the tests after which a body does nothing but give up."""
+    branches = (n for n in ast.walk(tree) if isinstance(n, ast.If) and all(map(_gives_up, n.body)))
+    return frozenset(id(inner) for branch in branches for inner in ast.walk(branch.test))
 
 
 def _gives_up(step: ast.stmt) -> bool:

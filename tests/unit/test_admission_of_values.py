@@ -125,6 +125,18 @@ def test_no_number_of_the_request_is_looked_for(sandbox: MontySandbox, looking: 
 @pytest.mark.parametrize(
     ("template", "body", "text", "answer"),
     [
+        (
+            "What do {n:count} coins at 5 each come to, with a discount of 1 from 6 on",
+            "def run(n):\n    return 5 * n - (n >= 6)",
+            "What do 6 coins at 5 each come to, with a discount of 1 from 6 on",
+            29,
+        ),
+        (
+            "How many pairs do {n:count} people make",
+            "def run(n):\n    if n < 2:\n        deopt('no pair')\n    return n * (n - 1) // 2",
+            "How many pairs do 2 people make",
+            1,
+        ),
         # The remainder may be any, and so may a letter.
         ("Is {n:count} a multiple of seven", "def run(n):\n    return n % 7 == 0", "Is 14 a multiple of seven", True),
         (
@@ -151,7 +163,7 @@ def test_no_number_of_the_request_is_looked_for(sandbox: MontySandbox, looking: 
 def test_what_is_computed_may_be_compared(
     sandbox: MontySandbox, template: str, body: str, text: str, answer: object
 ) -> None:
-    """Neither a remainder nor a letter, a choice or a word that is declined is a value of the request."""
+    """Neither a limit, a remainder, a letter, a choice nor a word that is declined is a value of the request."""
     assert refusal(sandbox, template, body, text, answer) == ""
 
 
