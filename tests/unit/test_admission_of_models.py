@@ -281,6 +281,7 @@ def test_a_word_that_is_computed_with_may_be_any(sandbox: MontySandbox) -> None:
     "thing",
     [
         "till receipt", "written examination", "yard", "closing cost", "front yards", "minute hands", "used books",
+        "day pass", "best-seller", "first-class tickets", "hour glass", "half-pint glass",
         "foot pumps", "pound cakes", "second-hand cars", "left shoes", "round tables",
     ],
 )  # fmt: skip
@@ -306,8 +307,10 @@ def test_a_number_cuts_no_unit(sandbox: MontySandbox) -> None:
     reply = f"```python\nTEMPLATES = [{template!r}]\nEXPECTED = ['360 gram']\n\n\n{body}```"
     with opened(sandbox, [reply], attacker=False)[0] as cache:
         assert cache.learn("Scale 120g of flour by 3", answer="360 gram").status == "admitted"
-        found = cache.lookup("Scale 2kg of flour by 3")
-        assert isinstance(found, Hit) and found.answer == "6 kilogram"
+        for amount in ("2kg", "2 kg"):
+            found = cache.lookup(f"Scale {amount} of flour by 3")
+            assert isinstance(found, Hit) and found.answer == "6 kilogram"
+        assert not isinstance(cache.lookup("Scale 2  or 3 kg of flour by 3"), Hit)
 
 
 # --- widenings -------------------------------------------------------------------------------------------------------
