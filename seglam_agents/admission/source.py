@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from seglam_agents.admission.alternatives import alternatives_seen_once, unseen
 from seglam_agents.admission.case import AMOUNTS, ANY_WORDS, Case, arguments_of, verdict
@@ -14,7 +15,7 @@ from seglam_agents.guards.slots.registry import slot_types
 from seglam_agents.guards.slots.unit_table import UNITS
 from seglam_agents.guards.slots.units import read_unit
 from seglam_agents.guards.spellings import canonical
-from seglam_agents.guards.template import Elements, Literal, SlotMention, walk
+from seglam_agents.guards.template import Element, Elements, Literal, SlotMention, walk
 from seglam_agents.records.entry import Check
 from seglam_agents.records.record import Json
 from seglam_agents.sandboxes.base import Program
@@ -163,12 +164,30 @@ def check_open_words(case: Case) -> Check:
 
 
 def _in_place_of_verbs(elements: Elements) -> Iterator[SlotMention]:
-    """Yield the slots that begin a sentence, where an order has its verb."""
-    begins = True
-    for element in elements:
-        if begins and isinstance(element, SlotMention):
+    """Yield the slots that begin a sentence, where an order has its verb, or stand between who does it and how much."""
+    begins, done = True, False
+    for element, after, second in zip_longest(elements, elements[1:], elements[2:]):
+        if isinstance(element, SlotMention) and (begins or (done and _says_how_much(after, second))):
             yield element
         begins = isinstance(element, Literal) and element.text.rstrip().endswith((".", "?", "!"))
+        if not (isinstance(element, Literal) and not element.text.strip()):
+            done = _is_subject(element)
+
+
+def _is_subject(element: Element | None) -> bool:
+    match element:
+        case SlotMention(slot=slot):
+            return slot.name in ("person", "name")
+        case Literal(text=text):
+            return not _SUBJECTS.isdisjoint(text.casefold().split()[-1:])
+        case _:
+            return False
+
+
+def _says_how_much(after: Element | None, second: Element | None) -> bool:
+    """Tell whether an amount follows at once, or behind a space."""
+    found = second if isinstance(after, Literal) and not after.text.strip() else after
+    return isinstance(found, SlotMention) and found.slot.name.partition("(")[0] in AMOUNTS
 
 
 def check_constants(case: Case) -> Check:
@@ -251,4 +270,6 @@ def _literal_units(elements: object) -> list[str]:
     ]
 
 
+_SUBJECTS = frozenset(("he", "she", "they", "it", "i", "we", "who", "then", "also"))
+"""Words behind which a verb stands: "Lea then eats"."""
 _MEASURED = AMOUNTS | {"unit", "currency"}

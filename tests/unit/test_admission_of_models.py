@@ -238,6 +238,27 @@ def test_the_verb_of_an_order_is_spelt_out(sandbox: MontySandbox, slot: str) -> 
     assert "stands where the verb does" in found["open words"]
 
 
+@pytest.mark.parametrize("subject", ["Lea then", "Then she", "{who:person}"])
+def test_the_verb_before_an_amount_is_spelt_out(sandbox: MontySandbox, subject: str) -> None:
+    """Who buys or counts a part of the nuts has more of them left than who eats it."""
+    said = subject.replace("{who:person}", "Lea")
+    given = (known(f"There are 100 nuts. {said} eats 1/5 of the nuts. How many are left", 80),)
+    template = f"There are {{n:number}} nuts. {subject} {{does:phrase}} {{f:fraction}} of the nuts. How many are left"
+    body = "def run(n, f):\n    return n - n * f\n"
+    found = failures(sandbox, Candidate(procedure((template,), body, given), given))
+    assert "stands where the verb does" in found["open words"]
+    closed = Candidate(procedure((template.replace("{does:phrase}", "eats"),), body, given), given)
+    assert failures(sandbox, closed) == {}
+
+
+def test_an_activity_with_an_amount_may_be_any(sandbox: MontySandbox) -> None:
+    """What is practised for some hours names the thing, and is no verb of the sentence."""
+    given = (known("Ana practises playing chess 3 hours a day for 5 days. How many hours is that", 15),)
+    template = "{who:person} practises {what:phrase} {h:count} hours a day for {n:count} days. How many hours is that"
+    body = "def run(h, n):\n    return h * n\n"
+    assert "open words" not in failures(sandbox, Candidate(procedure((template,), body, given), given))
+
+
 @pytest.mark.parametrize(
     "body",
     [
