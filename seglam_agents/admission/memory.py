@@ -96,7 +96,9 @@ def _is_open(case: Case, known: Known, name: str, text: str) -> bool:
     guard = case.loaded.guard
     if isinstance(guard, TemplateGuard):
         return name in guard.slots and _bare(guard.slots[name].name) in _ANY_TEXT
-    other = arguments_of(case, dict(known.request.context))(known.request.text.replace(text, _UNHEARD)) if text else None
+    other = (
+        arguments_of(case, dict(known.request.context))(known.request.text.replace(text, _UNHEARD)) if text else None
+    )
     return other is not None and _UNHEARD.casefold() in str(other.get(name)).casefold()
 
 
