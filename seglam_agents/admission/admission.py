@@ -23,6 +23,7 @@ from seglam_agents.admission.fresh import (
     check_samples,
     check_second,
 )
+from seglam_agents.admission.memory import check_branches, check_memory
 from seglam_agents.admission.replay import (
     check_counterexamples,
     check_held_out,
@@ -35,8 +36,8 @@ from seglam_agents.admission.source import (
     check_amounts,
     check_constants,
     check_dialect,
-    check_memory,
     check_open_words,
+    check_readings,
     check_types,
     check_units,
 )
@@ -173,7 +174,7 @@ class Admission:
             check_counterexamples,
             check_mutations,
             check_foreign,
-            *((check_code, check_accounting) if case.candidate.procedure.guard.code else ()),
+            *((check_readings, check_code, check_accounting) if case.candidate.procedure.guard.code else ()),
             *((check_widening,) if case.candidate.parent is not None else ()),
             check_neighbours,
         )
@@ -204,6 +205,7 @@ _STATIC = (
     check_open_words,
     check_constants,
     check_memory,
+    check_branches,
     check_subject,
     check_units,
 )

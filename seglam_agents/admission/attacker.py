@@ -6,7 +6,7 @@ checks of admission. What is caught becomes a counterexample of the next candida
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from seglam_agents.admission.case import OPEN_WORDS
 from seglam_agents.compilers.answers import agree, as_answer
@@ -15,34 +15,58 @@ from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.models.base import Message
 from seglam_agents.records.outcome import Final
+from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded
 
-MAX_REQUESTS = 12
-"""Requests of one reply that are tried."""
+MAX_REQUESTS = 8
+"""Requests of one reply that are asked for, and tried."""
 ASK = "ASK"
 """What stands for an answer where a careful person would ask back."""
 
 
-def is_open(loaded: Loaded) -> bool:
-    """Tell whether a guard has a slot that takes words which nobody foresaw."""
-    guard = loaded.guard
-    return isinstance(guard, TemplateGuard) and any(
-        kind.name.removeprefix("list(").removesuffix(")") in OPEN_WORDS for kind in guard.slots.values()
+def open_places(loaded: Loaded, parent: Procedure | None = None) -> tuple[str, ...]:
+    """Return the slots of a guard that take words which nobody foresaw.
+
+    Args:
+        loaded: the procedure.
+        parent: what was looked at already; where it has the same body, only slots that it lacks count.
+    """
+    if not isinstance(loaded.guard, TemplateGuard):
+        return ()
+    same = parent is not None and parent.body == loaded.procedure.body
+    known = {parameter.name for parameter in parent.parameters} if parent is not None and same else frozenset[str]()
+    slots = loaded.guard.slots.items()
+    return tuple(
+        name
+        for name, kind in slots
+        if name not in known and kind.name.removeprefix("list(").removesuffix(")") in OPEN_WORDS
     )
 
 
-def attack_messages(loaded: Loaded) -> list[Message]:
-    """Return the prompt: the rules first, the same for all, then the procedure."""
+def attack_messages(loaded: Loaded, places: Collection[str] = ()) -> list[Message]:
+    """Return the prompt: the rules first, the same for all, then the procedure.
+
+    Args:
+        loaded: the procedure.
+        places: the slots that are new; templates without them are left out. All are shown where none is named.
+    """
     procedure = loaded.procedure
+    guard = loaded.guard
+    shown = [
+        pattern.template.source
+        for pattern in (guard.patterns if isinstance(guard, TemplateGuard) else ())
+        if not places or pattern.template.slots().keys() & set(places)
+    ]
     lines = [
-        *(f"template {quoted(template)}" for template in procedure.guard.templates),
+        *(f"template {quoted(template)}" for template in shown),
         *([f"where {quoted(procedure.guard.where)}"] if procedure.guard.where else []),
         *(f"| {line}" for line in procedure.body.strip().splitlines() if line.strip()),
         *(f"{quoted(example.text)} => {quoted(example.answer)}" for example in procedure.examples[-2:]),
     ]
-    return [Message("system", prompt("attack")), Message("user", "\n".join(lines))]
+    rules = prompt("attack").replace("{most}", str(MAX_REQUESTS))
+    return [Message("system", rules), Message("user", "\n".join(lines))]
 
 
 def confirm_messages(catches: Sequence[str], loaded: Loaded) -> list[Message]:

@@ -224,8 +224,8 @@ def check_effects(case: Case, runs: Sequence[Run]) -> Check:
         if not _changes_something(case, name, [given for given in bound if given.get(name) is not None])
     ]
     problems += [
-        f"`{name}` decides what is answered, and words that `run` does not know are answered like one that it knows: "
-        f"capture it as `{{{name}:choice({option}|…)}}`, or `deopt`"
+        f"`{name}` decides what is answered, and words that `run` does not know are treated all alike: "
+        f"capture it as `{{{name}:choice({option}|…)}}`"
         for name in looked
         if texts[name] in OPEN_WORDS and (option := _known_option(case, name)) is not None
     ]
@@ -238,13 +238,17 @@ def _known_option(case: Case, name: str) -> str | None:
         if given.get(name) is None:
             continue
         others = [_answered(case, given, name, word) for word in _UNKNOWN]
-        if any(other is None or not same(other.answer, others[0] and others[0].answer) for other in others):
+        if not all(_as_one(other, others[0]) for other in others):
             continue
         for text in _texts_of(case.candidate.procedure.body):
             known = _answered(case, given, name, text)
-            if text and (known is None or (others[0] and not same(known.answer, others[0].answer))):
+            if text and known and not _as_one(known, others[0]):
                 return text
     return None
+
+
+def _as_one(left: Final | None, right: Final | None) -> bool:
+    return (left is None) is (right is None) and (not left or not right or same(left.answer, right.answer))
 
 
 def _answered(case: Case, given: Mapping[str, Value], name: str, value: str) -> Final | None:

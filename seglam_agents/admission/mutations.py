@@ -288,7 +288,7 @@ def _swaps(text: str, rng: random.Random) -> Iterator[_Draft]:
     for tokens in (names, numbers):
         different = list(dict.fromkeys(token.text for token in tokens))
         for left, right in islice(combinations(rng.sample(different, len(different)), 2), _MAX_PAIRS):
-            if not _one_number(left, right):
+            if not _one_number(left, right) and not (tokens is numbers and _one_date(text, left, right)):
                 yield _exchange(tokens, left, right, rank=0)
     for left, joint, right in zip(words, words[1:], words[2:], strict=False):
         gap = text[left.end : joint.start] + text[joint.end : right.start]
@@ -300,6 +300,11 @@ def _one_number(left: str, right: str) -> bool:
     """Tell whether two numbers are one in two spellings, "9" and "9.0": exchanging them changes nothing."""
     first, second = as_number(left), as_number(right)
     return first is not None and first == second
+
+
+def _one_date(text: str, left: str, right: str) -> bool:
+    """Tell whether two numbers are parts of one date in digits, which may be the same day when they change places."""
+    return any({left, right} <= set(re.findall(r"[0-9]+", date[0])) for date in _DATE.finditer(text))
 
 
 def _exchangeable(left: str, right: str) -> bool:
@@ -468,6 +473,7 @@ _JOINTS = frozenset(("and", "or", "to", "than", "from", "versus", "vs", "by", "o
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)*")
 _CAPITALISED = re.compile(r"\b[A-ZÀ-ÞİŞĞČŠŽŁŚ][^\W\d_]*(?: [A-ZÀ-ÞİŞĞČŠŽŁŚ][^\W\d_]*)*")
 _NUMBER = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?")
+_DATE = re.compile(r"(?<![0-9])[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}(?![0-9])")
 _SENTENCE = re.compile(r"\S(?:.*?[.?!](?=\s+[^a-z\s])|.*\S|)", re.DOTALL)
 _ORDINAL_END = re.compile(r"(?:st|nd|rd|th)\b")
 _BEFORE_PREPOSITION = re.compile(r"(?<=\w)(?= (?:among|between|for|to|in|on|with|by|from|of|at|and|into|than) )")

@@ -30,6 +30,78 @@ def unsaid_words(code: str, texts: Iterable[str], names: Collection[str]) -> lis
     return [word for word in found if word not in allowed and canonical(word) and not _is_form(word, known)]
 
 
+def own_readings(code: str, texts: Collection[str] = ()) -> list[str]:
+    """Return the functions with which a code guard, or a body on arguments that are texts, reads numbers by itself.
+
+    Args:
+        code: the module with `match` and `run`.
+        texts: the arguments of `run` that are texts.
+    """
+    module = ast.parse(code)
+    found = [name for node in _reached(module, "match") for name in _readings(node, None)]
+    found += [name for node in _reached(module, "run") for name in _readings(node, texts)]
+    return list(dict.fromkeys(found))
+
+
+def _readings(definition: ast.AST, texts: Collection[str] | None) -> Iterator[str]:
+    """Yield the readers of numbers that a definition uses, on anything but numbers (None), or on some names."""
+    counted = _counted(definition)
+    called = {id(node.func) for node in ast.walk(definition) if isinstance(node, ast.Call)}
+    for node in ast.walk(definition):
+        match node:
+            case ast.Call(func=reader, args=[argument], keywords=[]) if name := _reader(reader):
+                read = isinstance(argument, ast.Name) and argument.id in texts if texts is not None else True
+                if read and not _is_counted(argument, counted):
+                    yield name
+            case ast.Name(ctx=ast.Load()) if texts is None and id(node) not in called and (name := _reader(node)):
+                yield name
+            case _:
+                pass
+
+
+def _reader(node: ast.expr) -> str:
+    match node:
+        case ast.Name(id=name) if name in _READERS:
+            return name
+        case ast.Attribute(value=ast.Name(id="decimal"), attr="Decimal"):
+            return "Decimal"
+        case ast.Attribute(value=ast.Name(id="json"), attr="loads"):
+            return "json.loads"
+        case _:
+            return ""
+
+
+def _counted(definition: ast.AST) -> frozenset[str]:
+    """Return the names of what is a number already: read by `parse`, or counted."""
+    found: set[str] = set()
+    for node in ast.walk(definition):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.NamedExpr(target=ast.Name(id=name), value=value)
+            ) if _is_counted(value, ()):
+                found.add(name)
+            case _:
+                pass
+    return frozenset(found)
+
+
+def _is_counted(node: ast.expr, counted: Collection[str]) -> bool:
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            return name in ("parse", "len", "round", "sum", "convert")
+        case ast.Name(id=name):
+            return name in counted
+        case ast.Attribute(value=value):
+            return _is_counted(value, counted)
+        case ast.BinOp(left=left, right=right):
+            return _is_counted(left, counted) or _is_counted(right, counted)
+        case ast.Compare() | ast.BoolOp():
+            return True
+        case _:
+            return False
+
+
 def _is_form(word: str, known: Collection[str]) -> bool:
     """Tell whether a word is a plural, a pronoun or an auxiliary like one of the known ones."""
     return any(same_noun(word, other) or canonical(word) == canonical(other) for other in known)
@@ -83,3 +155,4 @@ _SYNTAX = (
     re.compile(r"\(\?P[<=]\w+[>)]|\(\?[a-zA-Z-]+[:)]"),
     re.compile(r"\[\^?\]?[^\]]*\]"),
 )
+_READERS = ("int", "float", "Decimal", "complex")

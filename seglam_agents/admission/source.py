@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from seglam_agents.admission.alternatives import alternatives_seen_once, unseen
 from seglam_agents.admission.case import AMOUNTS, ANY_WORDS, Case, arguments_of, verdict
-from seglam_agents.admission.said import unsaid_words
+from seglam_agents.admission.said import own_readings, unsaid_words
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.slots.registry import slot_types
 from seglam_agents.guards.slots.unit_table import UNITS
 from seglam_agents.guards.slots.units import read_unit
 from seglam_agents.guards.spellings import canonical
-from seglam_agents.guards.template import Elements, Literal, SlotMention, walk
+from seglam_agents.guards.template import Element, Elements, Literal, SlotMention, walk
 from seglam_agents.records.entry import Check
 from seglam_agents.records.record import Json
-from seglam_agents.records.values import Money, Quantity, Value
 from seglam_agents.sandboxes.base import Program
 
 
@@ -100,6 +100,18 @@ def _unsaid(case: Case) -> list[str]:
     ]
 
 
+def check_readings(case: Case) -> Check:
+    """A guard that is code reads numbers by the slot library: what `float` takes beside them is no number of people."""
+    code = case.candidate.procedure.guard.code or ""
+    bound = (arguments_of(case, dict(known.request.context))(known.request.text) for known in case.candidate.known)
+    texts = {name for arguments in bound for name, value in (arguments or {}).items() if isinstance(value, str)}
+    problems = [
+        f'numbers are read by {reader}(): read them by `from slots import parse`, as parse("count", text)'
+        for reader in own_readings(code, texts)
+    ]
+    return verdict("readings", problems, 1)
+
+
 def _unread_options(case: Case, guard: TemplateGuard, texts: Sequence[str]) -> Iterator[str]:
     """Yield what is wrong with options of a choice that the body never looks at: they are alternatives, too."""
     parent = case.candidate.parent
@@ -152,59 +164,30 @@ def check_open_words(case: Case) -> Check:
 
 
 def _in_place_of_verbs(elements: Elements) -> Iterator[SlotMention]:
-    """Yield the slots that begin a sentence, where an order has its verb."""
-    begins = True
-    for element in elements:
-        if begins and isinstance(element, SlotMention):
+    """Yield the slots that begin a sentence, where an order has its verb, or stand between who does it and how much."""
+    begins, done = True, False
+    for element, after, second in zip_longest(elements, elements[1:], elements[2:]):
+        if isinstance(element, SlotMention) and (begins or (done and _says_how_much(after, second))):
             yield element
         begins = isinstance(element, Literal) and element.text.rstrip().endswith((".", "?", "!"))
+        if not (isinstance(element, Literal) and not element.text.strip()):
+            done = _is_subject(element)
 
 
-def check_memory(case: Case) -> Check:
-    """No value of a known request is looked for in the body: that would be its answer, learnt by heart."""
-    procedure = case.candidate.procedure
-    if procedure.provenance.compiler == "traces":
-        return Check(name="memory", verdict="skipped", evidence="it was made from runs")
-    bound = [arguments_of(case, dict(k.request.context))(k.request.text) for k in case.candidate.known]
-    known = {number for arguments in bound if arguments for value in arguments.values() for number in _numbers(value)}
-    problems = [
-        f"`run` looks for {number:g}, a value of a given request: compute the answer from any value"
-        for number in _looked_for(ast.parse(procedure.body))
-        if number in known and abs(number) > _SMALL and number not in _ROUND
-    ]
-    return verdict("memory", problems, len(known))
-
-
-def _numbers(value: Value) -> Iterator[float]:
-    match value:
-        case bool():
-            pass
-        case int() | float():
-            yield float(value)
-        case Money(amount=number) | Quantity(value=number):
-            yield float(number)
-        case list():
-            for item in value:
-                yield from _numbers(item)
+def _is_subject(element: Element | None) -> bool:
+    match element:
+        case SlotMention(slot=slot):
+            return slot.name in ("person", "name")
+        case Literal(text=text):
+            return not _SUBJECTS.isdisjoint(text.casefold().split()[-1:])
         case _:
-            pass
+            return False
 
 
-def _looked_for(tree: ast.Module) -> list[float]:
-    """Return the numbers that a body compares for equality, or keeps as keys."""
-    parts: list[ast.expr] = []
-    for node in ast.walk(tree):
-        match node:
-            case ast.Compare(left=left, ops=ops, comparators=right) if any(isinstance(op, _EQUALITY) for op in ops):
-                parts += [left, *right]
-            case ast.Dict(keys=keys):
-                parts += [key for key in keys if key is not None]
-            case ast.MatchValue(value=value):
-                parts.append(value)
-            case _:
-                pass
-    constants = (inner.value for part in parts for inner in ast.walk(part) if isinstance(inner, ast.Constant))
-    return list(dict.fromkeys(float(c) for c in constants if isinstance(c, (int, float)) and not isinstance(c, bool)))
+def _says_how_much(after: Element | None, second: Element | None) -> bool:
+    """Tell whether an amount follows at once, or behind a space."""
+    found = second if isinstance(after, Literal) and not after.text.strip() else after
+    return isinstance(found, SlotMention) and found.slot.name.partition("(")[0] in AMOUNTS
 
 
 def check_constants(case: Case) -> Check:
@@ -287,8 +270,6 @@ def _literal_units(elements: object) -> list[str]:
     ]
 
 
+_SUBJECTS = frozenset(("he", "she", "they", "it", "i", "we", "who", "then", "also"))
+"""Words behind which a verb stands: "Lea then eats"."""
 _MEASURED = AMOUNTS | {"unit", "currency"}
-_EQUALITY = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
-_SMALL = 12
-_ROUND = frozenset((24, 60, 100, 365, 366, 1000))
-"""Numbers that a body may know by itself."""

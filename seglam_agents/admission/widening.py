@@ -13,13 +13,13 @@ from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.normal import normalise
 from seglam_agents.guards.sampling import samples
 from seglam_agents.guards.spellings import canonical
-from seglam_agents.guards.template import Literal, parse_template, walk
+from seglam_agents.guards.template import Literal, SlotMention, parse_template, walk
 from seglam_agents.guards.wordings import NEGATIONS, is_content
 from seglam_agents.records.entry import Check
 from seglam_agents.records.outcome import Final
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.values import Value, same
-from seglam_agents.serving.loading import Loaded, load
+from seglam_agents.serving.loading import Loaded, load, names_read, signature
 
 LOST = 0.5
 """The share of its parent's requests that a widening may decline where it was told of requests to decline."""
@@ -173,6 +173,26 @@ def says_new_words(candidate: Candidate) -> bool:
     said = (element.text for template in new for element in walk(parse_template(template).elements)
             if isinstance(element, Literal))  # fmt: skip
     return any(content(text) - known for text in said)
+
+
+def reorders(candidate: Candidate) -> bool:
+    """Tell whether a new template of a widening names what the body looks at in an order that no known one has.
+
+    "From {b} take {a}" may mean the same as "Take {a} from {b}", or the other way round: its words do not tell.
+    """
+    parent = candidate.parent
+    if parent is None:
+        return True
+    read = frozenset(signature(candidate.procedure.body)) & names_read(candidate.procedure.body)
+    known = {pair for template in parent.guard.templates for pair in _order(template, read)}
+    new = (template for template in candidate.procedure.guard.templates if template not in parent.guard.templates)
+    return any(pair not in known for template in new for pair in _order(template, read))
+
+
+def _order(template: str, names: Collection[str]) -> list[tuple[str, str]]:
+    """Return the pairs of slots of a template, of those that count, as they are said first."""
+    mentions = (e.name for e in walk(parse_template(template).elements) if isinstance(e, SlotMention))
+    return list(combinations(dict.fromkeys(name for name in mentions if name in names), 2))
 
 
 def _is_rewritten(candidate: Candidate, parent: Procedure) -> bool:

@@ -19,6 +19,7 @@ from seglam_agents.compilers.base import (
     NotCrystallizable,
     Rejected,
 )
+from seglam_agents.compilers.declared import declared
 from seglam_agents.compilers.prompts import prompt, quoted
 from seglam_agents.compilers.reply import Declined, Module, Unreadable, read_reply
 from seglam_agents.flow import Flow, ask, work
@@ -166,6 +167,7 @@ def build_candidate(module: Module, task: CompileTask, provenance: Provenance) -
             *(Example(text=text, origin="model") for text in task.counterexamples),
         ),
         provenance=provenance.model_copy(update={"parent": parent.key if parent else None}),
+        signature=declared(module.source),
     )
     expected = frozenset(given.request.text for given in task.requests if given.answer is None)
     return Candidate(procedure, known, task.related, parent, expected=expected)

@@ -118,6 +118,7 @@ def _compile(template: Template, expression: str) -> _Compiled:
 
 
 _SPACE = object()
+_FREE_SPACE = object()
 _LAST_ARTICLE = re.compile(r"(?:\A|(?<= ))an? \Z", re.IGNORECASE)
 _AN_ARTICLE = Choice(((Literal("a "),),), optional=True)
 _WITH_ARTICLE = ("fraction", "duration")
@@ -127,7 +128,7 @@ _CLOSING_PUNCTUATION = tuple(",.;:?!")
 
 def _sequence(elements: Elements) -> str:
     """Join elements so that the space beside an absent option is absent too."""
-    tokens = _tokens(_with_free_articles(elements))
+    tokens = _with_free_spaces(_tokens(_with_free_articles(elements)))
     parts: list[str] = []
     space = False
     index = 0
@@ -136,6 +137,8 @@ def _sequence(elements: Elements) -> str:
         index += 1
         if token is _SPACE:
             space = True
+        elif token is _FREE_SPACE:
+            parts.append(" ?")
         elif isinstance(token, Choice) and token.optional:
             text, follower = _branches(token), tokens[index] if index < len(tokens) else None
             if space and _parts_here(follower):
@@ -191,6 +194,26 @@ def _tokens(elements: Elements) -> list[object]:
             if element.text.endswith(" "):
                 tokens.append(_SPACE)
     return tokens
+
+
+def _with_free_spaces(tokens: list[object]) -> list[object]:
+    """Make the space between a number and its unit optional: people write "2kg" and "2 kg"."""
+    found: list[object] = []
+    for token, follower in zip_longest(tokens, tokens[1:]):
+        if token is _SPACE and found and _is_counted(found[-1], follower):
+            found.append(_FREE_SPACE)
+        elif follower is not _SPACE and _is_counted(token, follower):
+            found += [token, _FREE_SPACE]
+        else:
+            found.append(token)
+    return found
+
+
+def _is_counted(number: object, unit: object) -> bool:
+    """Tell whether a unit behind a number counts it: "2kg" is two kilograms."""
+    if not (isinstance(number, SlotMention) and number.slot.name in ("number", "count")):
+        return False
+    return isinstance(unit, SlotMention) and unit.slot.name.partition("(")[0] == "unit"
 
 
 def _parts_here(follower: object) -> bool:

@@ -123,7 +123,7 @@ _FRAMES = (
     r"(?:can|could|would) you(?: please| kindly)?",
     r"i(?: would|'d) like you to(?: please)?",
     r"i (?:want|need) you to(?: please)?",
-    r"(?:a )?quick (?:one|1|question) ?[:,.-]",
+    r"(?:just )?(?:a )?quick (?:one|1|question) ?[:,.-]",
 )
 _FRAME = re.compile(rf"(?:{'|'.join(_FRAMES)}) (?=\S)", re.IGNORECASE)
 _POLITE = re.compile(rf"(?:(?:{'|'.join((*_FRAMES, 'quick (?:one|1|question)', 'thanks', 'thank you'))})[ ,]*)+")

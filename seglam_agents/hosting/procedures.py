@@ -145,6 +145,8 @@ def effect_of(procedure: Procedure) -> Effect:
 def described_procedure(procedure: Procedure) -> str:
     """Return what a model is told about a procedure."""
     parts = [procedure.description or procedure.name.replace("_", " ")]
+    if procedure.signature.rounding:
+        parts.append(f"The answer is {procedure.signature.rounding}.")
     if procedure.guard.templates:
         parts.append(f"Answers requests like: {procedure.guard.templates[0]}")
     if procedure.guard.where:

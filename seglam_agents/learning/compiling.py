@@ -12,9 +12,9 @@ from seglam_agents.admission.attacker import (
     caught,
     confirm_messages,
     confirmed,
-    is_open,
+    open_places,
 )
-from seglam_agents.admission.widening import says_new_words
+from seglam_agents.admission.widening import reorders, says_new_words
 from seglam_agents.books import Books
 from seglam_agents.compilers.answers import agree, as_answer
 from seglam_agents.compilers.base import (
@@ -183,10 +183,10 @@ class Compiling:
         The usage of what is returned is that of the attack and of what it led to.
         """
         loaded = yield from work(lambda: self.admission.loaded(compiled.candidate, self.tools))
-        parent = compiled.candidate.parent
-        if not is_open(loaded) or (parent and parent.body == loaded.procedure.body):  # looked at when it was new
+        places = open_places(loaded, compiled.candidate.parent)  # Those of the parent were looked at when it was new.
+        if not places:
             return replace(compiled, usage=Usage())
-        reply = yield from ask(attack_messages(loaded), "attack")
+        reply = yield from ask(attack_messages(loaded, places), "attack")
         usage = reply.usage
         catches = yield from work(lambda: caught(reply.text, loaded, self.admission.executor))
         if catches and loaded.procedure.writes:
@@ -254,7 +254,11 @@ def _unproven(known: Known, candidate: Candidate) -> bool:
     if known.answer is not None or known.trace is not None:
         return False
     # A known body asked for in words that it has never been asked in is as good as the word for them.
-    return candidate.parent is None or candidate.parent.body != candidate.procedure.body or says_new_words(candidate)
+    return (
+        candidate.parent is None
+        or candidate.parent.body != candidate.procedure.body
+        or (says_new_words(candidate) or reorders(candidate))
+    )
 
 
 def _opinion(compiled: Compiled, evidence: str) -> Compiled:

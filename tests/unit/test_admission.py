@@ -33,6 +33,7 @@ CHECKS = [
     "amounts",
     "open words",
     "memory",
+    "branches",
     "units",
     "replay",
     "altered results",
@@ -192,12 +193,13 @@ def test_a_counterexample_is_declined(examine: Any) -> None:
 
 SLOPPY = """
 import re
+from slots import parse
 
 def match(request):
     found = re.search(r"Split ([0-9.]+) coins among ([0-9]+) people", request)
     if not found:
         return None
-    return {"total": float(found.group(1)), "n": int(found.group(2))}
+    return {"total": parse("number", found.group(1)), "n": parse("count", found.group(2))}
 """
 
 

@@ -88,11 +88,12 @@ def test_a_guard_that_looks_for_a_word_is_refused(sandbox: MontySandbox) -> None
 
 
 EXACT = """import re
+from slots import parse
 P = re.compile(r"split (\\d+) coins among (\\d+) people", re.IGNORECASE)
 
 def match(request):
     m = P.fullmatch(request)
-    return {"total": int(m[1]), "n": int(m[2])} if m else None
+    return {"total": parse("count", m[1]), "n": parse("count", m[2])} if m else None
 
 """
 
@@ -183,16 +184,16 @@ def match(request):
 @pytest.mark.parametrize(
     ("was", "reading", "misread"),
     [
-        (r"(\d+) coins", "int(m[1])", None),
-        (r"([\d,]+) coins", 'int(m[1].replace(",", ""))', "84,5"),
-        (r"(\w+) coins", "int(m[1]) if m[1].isdigit() else 1", "no"),
+        (r"(\d+) coins", 'parse("count", m[1])', None),
+        (r"([\d,]+) coins", 'parse("count", m[1].replace(",", ""))', "84,5"),
+        (r"(\w+) coins", 'parse("count", m[1]) or 1', "no"),
     ],
 )
 def test_code_reads_no_number_from_what_is_none(
     sandbox: MontySandbox, was: str, reading: str, misread: str | None
 ) -> None:
     """Neither "84,5" nor "no" is a number of coins."""
-    code = EXACT.replace(r"(\d+) coins", was).replace('"total": int(m[1])', f'"total": {reading}')
+    code = EXACT.replace(r"(\d+) coins", was).replace('"total": parse("count", m[1])', f'"total": {reading}')
     found = by_code(sandbox, code)
     assert found == {} if misread is None else f"read from {misread!r}" in found["accounting"]
 
@@ -235,6 +236,27 @@ def test_the_verb_of_an_order_is_spelt_out(sandbox: MontySandbox, slot: str) -> 
     template = f"{{does:{slot}}} {{total:number}} coins among {{n:count}} people"
     found = failures(sandbox, Candidate(procedure((template,), BODY, given), given))
     assert "stands where the verb does" in found["open words"]
+
+
+@pytest.mark.parametrize("subject", ["Lea then", "Then she", "{who:person}"])
+def test_the_verb_before_an_amount_is_spelt_out(sandbox: MontySandbox, subject: str) -> None:
+    """Who buys or counts a part of the nuts has more of them left than who eats it."""
+    said = subject.replace("{who:person}", "Lea")
+    given = (known(f"There are 100 nuts. {said} eats 1/5 of the nuts. How many are left", 80),)
+    template = f"There are {{n:number}} nuts. {subject} {{does:phrase}} {{f:fraction}} of the nuts. How many are left"
+    body = "def run(n, f):\n    return n - n * f\n"
+    found = failures(sandbox, Candidate(procedure((template,), body, given), given))
+    assert "stands where the verb does" in found["open words"]
+    closed = Candidate(procedure((template.replace("{does:phrase}", "eats"),), body, given), given)
+    assert failures(sandbox, closed) == {}
+
+
+def test_an_activity_with_an_amount_may_be_any(sandbox: MontySandbox) -> None:
+    """What is practised for some hours names the thing, and is no verb of the sentence."""
+    given = (known("Ana practises playing chess 3 hours a day for 5 days. How many hours is that", 15),)
+    template = "{who:person} practises {what:phrase} {h:count} hours a day for {n:count} days. How many hours is that"
+    body = "def run(h, n):\n    return h * n\n"
+    assert "open words" not in failures(sandbox, Candidate(procedure((template,), body, given), given))
 
 
 @pytest.mark.parametrize(
@@ -280,6 +302,7 @@ def test_a_word_that_is_computed_with_may_be_any(sandbox: MontySandbox) -> None:
     "thing",
     [
         "till receipt", "written examination", "yard", "closing cost", "front yards", "minute hands", "used books",
+        "day pass", "best-seller", "first-class tickets", "hour glass", "half-pint glass",
         "foot pumps", "pound cakes", "second-hand cars", "left shoes", "round tables",
     ],
 )  # fmt: skip
@@ -305,8 +328,10 @@ def test_a_number_cuts_no_unit(sandbox: MontySandbox) -> None:
     reply = f"```python\nTEMPLATES = [{template!r}]\nEXPECTED = ['360 gram']\n\n\n{body}```"
     with opened(sandbox, [reply], attacker=False)[0] as cache:
         assert cache.learn("Scale 120g of flour by 3", answer="360 gram").status == "admitted"
-        found = cache.lookup("Scale 2kg of flour by 3")
-        assert isinstance(found, Hit) and found.answer == "6 kilogram"
+        for amount in ("2kg", "2 kg"):
+            found = cache.lookup(f"Scale {amount} of flour by 3")
+            assert isinstance(found, Hit) and found.answer == "6 kilogram"
+        assert not isinstance(cache.lookup("Scale 2  or 3 kg of flour by 3"), Hit)
 
 
 # --- widenings -------------------------------------------------------------------------------------------------------

@@ -53,6 +53,22 @@ def test_a_date_reads_back(locale: str, day: date) -> None:
     assert bound(locale, "on {x:date} at noon", f"on {text} at noon") == day
 
 
+@every_locale
+def test_a_kind_with_a_date_is_learnt(locale: str) -> None:
+    """A date as machines write it is no reason to refuse, whatever the order of the locale is."""
+    reply = """```python
+TEMPLATES = ["How many days has the month of {d:date}, leap years included"]
+EXPECTED = [31]
+
+
+def run(d):
+    return 31 if d.month in (1, 3, 5, 7, 8, 10, 12) else 30 if d.month != 2 else 29 if d.year % 4 == 0 else 28
+```"""
+    with ReasoningCache(None, ScriptedModel([reply]), locale=locale, second_opinion=False, attacker=False) as cache:
+        learned = cache.learn("How many days has the month of 2025-01-03, leap years included")
+        assert learned.status == "admitted", learned.reason
+
+
 @pytest.mark.parametrize("locale", ["", "ja_JP", "zh_CN", "sv_SE", "en_CA"])
 def test_a_date_whose_order_nobody_knows_is_declined(locale: str) -> None:
     """Where the year stands first, 3/4/2025 may be in March or in April."""

@@ -194,6 +194,15 @@ def test_swapped_entities_are_found_out() -> None:
     assert "swap entities" in kinds(sloppy, "Ann lends Bob 5 books. How many books does Ann have left?")
 
 
+@pytest.mark.parametrize("written", ["2025-01-03", "2025/5/22", "3/4/2025", "22.5.2025"])
+def test_parts_of_one_date_do_not_change_places(written: str) -> None:
+    """Year and day of "2025-01-03" are the same day behind one another where the day stands first."""
+    numbers = re.findall("[0-9]+", written)
+    swaps = [m.change for m in mutations(f"Book 7 rooms on {written}", random.Random(0)) if m.kind == "swap entities"]
+    assert not [change for change in swaps if sum(repr(number) in change for number in numbers) > 1]
+    assert any("'7'" in change for change in swaps)
+
+
 def test_negation_is_found_out() -> None:
     """A guard with room for "not" does what it was told not to do."""
     sloppy = regex(r"(?:do not |never )?delete (?:no|the) files older than (?P<n>\d+) days")

@@ -32,6 +32,7 @@ def accepts(template: str, text: str) -> bool:
         ("analyse {n:count} colours", "analyze 3 colors"),
         ("split {x:money}", "quick question: split $5"),
         ("split {x:money}", "quick one - split $5"),
+        ("split {x:money}", "Just a quick one, split $5"),
         ("split {x:money}", "Good morning, split $5. Thanks!"),
         ("split {x:money} now", "Hi all! Split $5 now, thanks in advance."),
         ("what is {n:count} plus 4?", "What is 3 plus 4? Thank you very much."),

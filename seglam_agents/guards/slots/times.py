@@ -8,7 +8,7 @@ from datetime import date, time, timedelta
 from fractions import Fraction
 
 from seglam_agents.guards.slots.base import Functions, Slot, make
-from seglam_agents.guards.slots.numbers import DIGITS, plain, read_decimal, write_number
+from seglam_agents.guards.slots.numbers import DIGITS, is_usual, plain, read_decimal, read_mixed, write_number
 
 
 def time_slots() -> list[Slot]:
@@ -17,14 +17,14 @@ def time_slots() -> list[Slot]:
         make(
             "date",
             rf"\d{{4}}-\d\d-\d\d|\d{{4}}/\d\d?/\d\d?|\d\d?/\d\d?/\d{{4}}"
-            rf"|{_DAY}(?: of)? {_MONTH},? \d{{4}}|{_MONTH} {_DAY},? \d{{4}}",
+            rf"|(?:the )?{_DAY}(?: of)? {_MONTH},? \d{{4}}|{_MONTH} {_DAY},? \d{{4}}",
             Functions(read_date, date.isoformat, _sample_date),
             python="date",
             description="a day with its year: 2023-11-21, November 21, 2023, 21 Nov 2023, 11/21/2023",
         ),
         make(
             "monthday",
-            rf"{_DAY}(?: of)? {_MONTH}|{_MONTH} {_DAY}",
+            rf"(?:the )?{_DAY}(?: of)? {_MONTH}|{_MONTH} {_DAY}",
             Functions(_read_monthday, _write_monthday, _sample_monthday),
             python="str",
             description='a day without a year, as "MM-DD": November 21, 21st of November',
@@ -45,16 +45,18 @@ def time_slots() -> list[Slot]:
         ),
         make(
             "time",
-            r"\d\d?(?::\d\d){0,2}(?: ?[ap]\.?m\.?)?|noon|midnight"
-            r"|(?:half|(?:a )?quarter) (?:past|to) \d\d? ?[ap]\.?m\.?",
+            r"\d\d?(?::\d\d){0,2}(?: ?[ap]\.?m\.?)?|noon|midnight|\d\d?\.\d\d ?[ap]\.?m\.?"
+            rf"|\d\d?(?::\d\d| o'clock)? {_PART_OF_DAY}"
+            rf"|(?:half|(?:a )?quarter) (?:past|to) \d\d?(?: ?[ap]\.?m\.?| {_PART_OF_DAY})",
             Functions(read_time, _write_time, _sample_time),
             python="time",
             description="a time of day: 3pm, 3:30 pm, 15:30, noon",
         ),
         make(
             "duration",
-            rf"\d+h\d\d(?:m|min)?|(?:an?|\d+) {_SPAN} and a half|\d+ and a half {_SPAN}"
-            rf"|(?:half )?an? {_SPAN}|{_PIECE}(?:(?:,| and|, and)? {_PIECE})*",
+            rf"\d+h\d\d(?:m|min)?|(?:an?|\d+) {_UNIT} and a half|\d+ and a half {_UNIT}"
+            rf"|(?:half |(?:a|3) quarters? of )?an? {_UNIT}|(?:\d+ )?\d/\d {_UNIT}"
+            rf"|(?:an? {_UNIT} and )?{_PIECE}(?:(?:,| and|, and)? {_PIECE})*",
             Functions(read_duration, write_duration, _sample_duration),
             python="timedelta",
             description="a length of time in weeks, days, hours, minutes, seconds: 90 minutes, 1 hour and 30 minutes",
@@ -79,7 +81,11 @@ def read_time(raw: str) -> time | None:
     if text in _NAMED_TIMES:
         return _NAMED_TIMES[text]
     if match := _SPOKEN.fullmatch(text):
-        return _spoken_time(match[1], match[2], int(match[3]), match[4])
+        return _spoken_time(match[1], match[2], int(match[3]), match[4] or _half(match[5], int(match[3])))
+    if match := _IN_THE_DAY.fullmatch(text):
+        minutes = match[2] if match[2] and match[2].startswith(":") else ""
+        text = f"{match[1]}{minutes} {_half(match[3], int(match[1]))}m"
+    text = _POINTED.sub(r"\1:\2", text)
     match = _TIME.fullmatch(text)
     if match is None:
         return None
@@ -93,9 +99,15 @@ def read_time(raw: str) -> time | None:
     return time(hour, minute, second) if hour < 24 and minute < 60 and second < 60 else None
 
 
+def _half(part: str, hour: int) -> str:
+    """Return "a" or "p" for an hour in a part of the day; nothing where people do not say so: 12 in the morning."""
+    hours = {"morning": range(1, 12), "afternoon": (12, *range(1, 7)), "evening": range(5, 12)}
+    return ("a" if part == "morning" else "p") if hour in hours[part] else "-"
+
+
 def _spoken_time(part: str, side: str, hour: int, half: str) -> time | None:
     """Read "half past 2 pm"; "half to" is none, and which half of the day must be said."""
-    if not 1 <= hour <= 12 or (part == "half" and side == "to"):
+    if not 1 <= hour <= 12 or (part == "half" and side == "to") or half == "-":
         return None
     minutes = (hour % 12 + (12 if half == "p" else 0)) * 60 + (30 if part == "half" else 15) * (
         1 if side == "past" else -1
@@ -110,13 +122,15 @@ def read_duration(raw: str) -> timedelta | None:
         unit = _SPANS.get(match[3])
         if unit is None or match[3] in _PLURAL or (match[2] == "an") != (match[3] in ("hour", "hr")):
             return None
-        return timedelta(seconds=unit) / (2 if match[1] else 1)
+        return _timedelta(unit * _PARTS[match[1]])
+    if match := _IN_PARTS.fullmatch(text):
+        return _in_parts(match[1], match[2], match[3])
     if match := _HOURS_MINUTES.fullmatch(text):
         return timedelta(hours=int(match[1]), minutes=int(match[2]))
     if match := _AND_A_HALF.fullmatch(text):
         seconds = _SPANS.get(match[2] or match[4])
         return None if seconds is None else _timedelta((int(match[1] or match[3] or 1) + Fraction(1, 2)) * seconds)
-    pieces = _JOINT.split(text)
+    pieces = _JOINT.split(_AN_AND.sub("1 ", text))
     total, last = Fraction(0), 10**9
     for piece in pieces:
         read = _read_piece(piece)
@@ -124,6 +138,14 @@ def read_duration(raw: str) -> timedelta | None:
             return None
         total, last = total + read[0] * read[1], read[1]
     return _timedelta(total)
+
+
+def _in_parts(whole: str | None, part: str, name: str) -> timedelta | None:
+    """Read "1/2 hour" and "1 1/2 hours"; "3 1/2 hour breaks" are rather three breaks of half an hour."""
+    amount = read_mixed(f"{whole} {part}" if whole else part)
+    if amount is None or name not in _SPANS or not is_usual(part) or (whole and name not in _PLURAL):
+        return None
+    return _timedelta(amount * _SPANS[name])
 
 
 def write_duration(value: timedelta) -> str:
@@ -233,18 +255,30 @@ MAX_SECONDS = 10**11
 _MONTH = r"[a-z]+\.?"
 _DAY = r"\d\d?(?:st|nd|rd|th)?"
 _SPAN = "(?:week|day|hour|hr|min(?:ute)?|sec(?:ond)?|h|s)s?"
+_UNIT = "[dhmsw][a-z]*"
+"""Over-approximates one unit; `read_duration` decides."""
 _PIECE = rf"{DIGITS}[ -]?{_SPAN}"
 _ISO = re.compile(r"([1-9][0-9]{3})-([0-9]{2})-([0-9]{2})")
 _YEAR_FIRST = re.compile(r"([1-9][0-9]{3})/([0-9]{1,2})/([0-9]{1,2})")
 _SLASHED = re.compile(r"([0-9]{1,2})/([0-9]{1,2})/([1-9][0-9]{3})")
 _YEARED = re.compile(r"(.{5,30}?),? ([1-9][0-9]{3})")
-_DAY_FIRST = re.compile(r"(?P<day>[0-9]{1,2})(?P<th>st|nd|rd|th)?(?: of)? (?P<month>[a-z]{3,9}\.?)", re.IGNORECASE)
+_DAY_FIRST = re.compile(
+    r"(?:the )?(?P<day>[0-9]{1,2})(?P<th>st|nd|rd|th)?(?: of)? (?P<month>[a-z]{3,9}\.?)", re.IGNORECASE
+)
 _MONTH_FIRST = re.compile(r"(?P<month>[a-z]{3,9}\.?) (?P<day>[0-9]{1,2})(?P<th>st|nd|rd|th)?", re.IGNORECASE)
 _TIME = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?(?::([0-9]{2}))?(?: ?([ap])\.?m\.?)?")
-_SPOKEN = re.compile(r"(half|(?:a )?quarter) (past|to) ([0-9]{1,2}) ?([ap])\.?m\.?")
+_PART_OF_DAY = "in the (?:morning|afternoon|evening)"
+_SPOKEN = re.compile(
+    r"(half|(?:a )?quarter) (past|to) ([0-9]{1,2})(?: ?([ap])\.?m\.?| in the (morning|afternoon|evening))"
+)
+_IN_THE_DAY = re.compile(r"([0-9]{1,2})(:[0-9]{2}| o'clock)? in the (morning|afternoon|evening)")
+_POINTED = re.compile(r"\A([0-9]{1,2})\.([0-9]{2})(?= ?[ap])")
 _AND_A_HALF = re.compile(r"(?:an?|([0-9]{1,4})) ([a-z]+) and a half|([0-9]{1,4}) and a half ([a-z]+)")
 _HOURS_MINUTES = re.compile(r"([0-9]{1,3})h([0-5][0-9])(?:m|min)?")
-_ARTICLE = re.compile(r"(half )?(an?) ([a-z]+)")
+_ARTICLE = re.compile(r"(half |a quarter of |3 quarters of )?(an?) ([a-z]+)")
+_PARTS = {None: Fraction(1), "half ": Fraction(1, 2), "a quarter of ": Fraction(1, 4), "3 quarters of ": Fraction(3, 4)}
+_IN_PARTS = re.compile(r"(?:([0-9]{1,4}) )?([0-9]/[0-9]) ([a-z]+)")
+_AN_AND = re.compile(r"\Aan? (?=(?:week|day|hour|hr|minute|min) and [0-9])")
 _COUNTED = re.compile(r"([0-9.,]+)[ -]?([a-z]+)")
 _JOINT = re.compile(r", and |, | and | (?=[0-9])")
 _NAMED_TIMES = {"noon": time(12), "midnight": time(0)}
