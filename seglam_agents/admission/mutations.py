@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from seglam_agents.guards import wordings
 from seglam_agents.guards.normal import normalise
+from seglam_agents.guards.slots.names import same_noun
 from seglam_agents.guards.slots.unit_table import SPELLINGS
 from seglam_agents.guards.wordings import cased_like, is_content
 from seglam_agents.records.values import Value, as_number
@@ -351,7 +352,9 @@ def _currencies(text: str, rng: random.Random) -> Iterator[_Draft]:
 def _changed_words(text: str, rng: random.Random) -> Iterator[_Draft]:
     """Change each word to its opposites, and each content word to one that has nothing to do with the request."""
     present = {token.text.lower() for token in _words(text)}
-    unrelated = [word for word in wordings.UNRELATED if word not in present] or ["xylophone"]
+    # The plural of a noun that is said is related: templates take both.
+    unrelated = [word for word in wordings.UNRELATED if not any(same_noun(word, other) for other in present)]
+    unrelated = unrelated or ["xylophone"]
     for token in _words(text):
         for rank, word in enumerate(wordings.opposites(token.text)[:3]):
             yield _replacement("change word", token, cased_like(word, token.text), rank)

@@ -316,6 +316,13 @@ def test_precise_guard_passes(sources: tuple[str, ...], text: str) -> None:
 # Alternatives
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_a_word_is_not_changed_to_its_own_singular(seed: int) -> None:
+    """A template that takes "marbles" takes "marble": as an unrelated word, it would say that words are ignored."""
+    tried = mutations("Ben has 14 marbles and Amy has 6 marbles.", random.Random(seed), limit=100_000)
+    assert not [each for each in tried if each.kind == "change word" and "marble " in each.text.replace(".", " ")]
+
+
 def test_all_unrelated_words_taken() -> None:
     """A request that is about nothing but purple umbrellas still gets its words changed."""
     assert texts(" ".join(UNRELATED), "change word")
