@@ -187,6 +187,43 @@ class TestAccidents:
         assert desk.answer("How many items are running low in Brno?", listed) == "1"
         assert desk.answer(f"How many items are running low in Brno{tail}?", listed) is None
 
+    def test_a_verdict_that_was_always_the_same_may_hang_on_the_time(self, opened: Open) -> None:
+        """All shops were open whenever somebody asked: when they are not, no run shows."""
+        desk = opened(("shop", "read", "city"))
+        runs = (("Cadiz", "20:00"), ("Brno", "17:00"), ("Lyon", "20:00"), ("Kiel", "18:00"))
+        for number, (city, closes) in enumerate(runs):
+            found: Json = {"opens": "08:00", "closes": closes}
+            said = f"Yes, until {closes}."
+            desk.saw(f"Is the shop in {city} open now?", said, step("shop", found, city=city), at=at(number))
+        desk.now = datetime(2026, 6, 1, 21)
+        assert desk.answer("Is the shop in Derby open now?", {"opens": "08:00", "closes": "18:00"}) is None
+
+    def test_a_text_that_never_varied_is_held_to_what_it_was(self, opened: Open) -> None:
+        """All were on plan P2, which is called Pro: P3 is not."""
+        desk = opened(("account", "read", "user"))
+        for number, name in enumerate(("Ada", "Ben", "Cleo", "Dora", "Emil")):
+            found: Json = {"plan": "P2", "seats": 20 + 7 * number}
+            said = f"{name} is on the Pro plan with {20 + 7 * number} seats."
+            desk.saw(f"What plan is {name} on?", said, step("account", found, user=name))
+        answer = desk.answer("What plan is Finn on?", {"plan": "P2", "seats": 33})
+        assert answer == "Finn is on the Pro plan with 33 seats."
+        assert desk.answer("What plan is Gus on?", {"plan": "P3", "seats": 33}) is None
+
+    def test_how_long_ago_it_was_may_decide(self, opened: Open) -> None:
+        """Refunds end after thirty days; that month numbers tell the runs apart, too, is an accident."""
+        desk = opened(("order", "read", "id"), ("refund", "write", "id"))
+        early, over = ((10, 23), (6, 49), (16, 22), (18, 7)), ((47, 26), (72, 30), (52, 15))
+        for number, (age, order) in enumerate((*early[:2], *over[:1], *early[2:3], *over[1:], *early[3:])):
+            found: Json = {"date": day(number - age)}
+            steps = [step("order", found, id=f"A-10{order:02}")]
+            steps += [step("refund", id=f"A-10{order:02}")] if age <= 30 else []
+            said = "It was refunded." if age <= 30 else "The thirty days are over."
+            desk.saw(f"Refund order A-10{order:02}", said, *steps, at=at(number))
+        desk.now = MAY + timedelta(days=30)
+        assert desk.answer("Refund order A-1008", {"date": day(20)}) != "The thirty days are over."
+        assert desk.answer("Refund order A-1009", {"date": day(-40)}) in (None, "The thirty days are over.")
+        assert desk.writes in ([], [("refund", {"id": "A-1008"})])
+
 
 class TestWrites:
     """What is written keeps to the sides on which it always was, and says what was meant."""
@@ -222,6 +259,34 @@ class TestWrites:
             desk.saw(f"Raise the price of the {item} by ${more}", "Done.", *steps)
         desk.asked("Raise the price of the bolts by $2", {"price": 15.99})
         assert desk.writes == [("set_price", {"item": "bolts", "price": 17.99})]
+
+    def test_fractions_stay_fractions(self, opened: Open) -> None:
+        """Who wrote 216.0 does not write 216."""
+        desk = opened(("guests", "read", "trip"), ("charge", "write", "trip each"))
+        for trip, total, many in (
+            ("Cadiz", 432, 5),
+            ("Ghent", 276, 2),
+            ("Lille", 120, 8),
+            ("Brno", 183, 4),
+            ("Lyon", 96, 5),
+        ):
+            steps = (step("guests", {"many": many}, trip=trip), step("charge", trip=trip, each=total / many))
+            desk.saw(f"Split {total} coins among the guests of {trip}", "Done.", *steps)
+        desk.asked("Split 216 coins among the guests of Lyon", {"many": 4})
+        assert [(type(written["each"]), written["each"]) for _, written in desk.writes] == [(float, 54.0)]
+
+    def test_what_was_done_in_the_day_is_not_done_at_night(self, opened: Open) -> None:
+        """All locks went to the queue of the day, and were asked for by day."""
+        desk = opened(("account", "read", "name"), ("lock", "write", "id queue"))
+        for number, name in enumerate(("Ada", "Ben", "Cleo", "Dora", "Emil")):
+            steps = (
+                step("account", {"id": f"ac{number + 17}"}, name=name),
+                step("lock", id=f"ac{number + 17}", queue="day"),
+            )
+            desk.saw(f"Lock the account of {name}", "Locked.", *steps, at=at(number))
+        assert isinstance(desk.asked("Lock the account of Finn", {"id": "ac99"}), Hit)
+        desk.now = desk.now.replace(hour=23)
+        assert not isinstance(desk.asked("Lock the account of Gus", {"id": "ac98"}), Hit)
 
     def test_why_something_was_refused_is_held_to_what_it_was(self, opened: Open) -> None:
         """Shipped and delivered orders cannot be cancelled; that a pending one cannot, no run says."""

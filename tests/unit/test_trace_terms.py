@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from seglam_agents.cache import HostTool, ReasoningCache
@@ -351,9 +351,9 @@ class TestWholeRuns:
 
     EXPRESSIONS = (of("number"), PRICE, RATE, OWNER, CODE, LEFT, item(LARGEST, "id"), applied("len", of("rows")))
 
-    # An example is three or four compilations: some seconds where the machine is slow.
+    # An example is three or four compilations, some seconds where the machine is slow: none is made smaller.
     @pytest.mark.timeout(600)
-    @settings(max_examples=10, deadline=None)
+    @settings(max_examples=10, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
     @given(
         st.lists(VIEWS, min_size=3, max_size=4),
         st.one_of(
@@ -373,7 +373,7 @@ class TestWholeRuns:
         ) as cache:
             for trace in traces:
                 assert cache.observe(trace).status in ("admitted", "widened", "deferred", "rejected")
-            for entry in cache.procedures():
+            for entry in (entry for entry in cache.procedures() if entry.status == "active"):
                 ids = {example.trace_id for example in entry.procedure.examples}
                 for text, trace in ((t.request.text, t) for t in cache_traces(cache, traces) if t.id in ids):
                     assert reproduced(cache, text, trace)

@@ -305,8 +305,10 @@ def _rounded(term: Term, results: Sequence[float], targets: Numbers) -> Term:
     """Give a formula the spelling that the runs had: as computed, without binary noise, or rounded to cents."""
     if all(result == target for result, target in zip(results, targets, strict=True)):
         # Who wrote cents in every run means cents, though these sums happened to come without binary noise.
-        tidy = all(_plain(target) for target in targets) and any(target != int(target) for target in targets)
-        return applied("exact", term) if tidy else term
+        if not all(map(_plain, targets)) or all(target == int(target) for target in targets):
+            return term
+        fractions = all(isinstance(target, float) for target in targets)
+        return applied("rounded", term, options=(2,)) if fractions else applied("exact", term)
     near = all(_near(result, target) for result, target in zip(results, targets, strict=True))
     return applied("exact", term) if near else applied("rounded", term, options=(2,))
 

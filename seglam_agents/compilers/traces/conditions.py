@@ -77,7 +77,9 @@ def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
     for atom in sight.lists:
         if "column" not in atom[0].uses:
             yield from _emptiness(atom, labels)
-    numbers = _distinct([atom for atom in _plain(sight, "span", "aggregate") if numeric(atom) and not _is_id(atom)])
+    numbers = _distinct(
+        [atom for atom in _plain(sight, "span", "age", "aggregate") if numeric(atom) and not _is_id(atom)]
+    )
     for atom in numbers:
         yield from _threshold(atom, labels)
     for left, right in combinations(numbers, 2):

@@ -245,6 +245,15 @@ def _orders(column: Sequence[Value]) -> bool:
     return (dated or all(is_number(value) for value in column)) and len(set(column)) > 1
 
 
+def _ages(sight: Sight) -> Iterator[Found]:
+    rows = [day for row in sight.pools["row"] if _dated(row) for day in derive("moment_of", row)]
+    for day in [*sight.pools["day"], *rows]:
+        for now in [sight.of(name) for name in sight.names("clock")] if all_are(day, DAYS) else ():
+            ages = derive("days_since", day, now)
+            ahead = bool(ages) and all(cast(int, value) <= 0 for value in ages[0][1])
+            yield from derive("days_until", day, now) if ahead else ages
+
+
 def _elements(sight: Sight) -> Iterator[Found]:
     for atom in sight.pools["path"]:
         if all_are(atom, list) and not has_rows(atom) and all(atom[1]):
@@ -321,7 +330,7 @@ def _granules(sight: Sight) -> Iterator[Found]:
 
 
 def _spelt(sight: Sight) -> Iterator[Found]:
-    pools = ("place", "path", "span", "row", "element", "key", "aggregate", "part", "granule")
+    pools = ("place", "path", "span", "row", "age", "element", "key", "aggregate", "part", "granule")
     for atom in [atom for pool in pools for atom in sight.pools[pool] if numeric(atom)]:
         yield from derive("str", atom)
         if any(isinstance(value, float) for value in atom[1]) or atom[0].family == "request":
@@ -442,6 +451,12 @@ GRAMMAR: tuple[Rule, ...] = (
         "what runs took)",
         "`lowest(rows, 'due')['id']`",
         _rows,
+    ),
+    Rule(
+        "age",
+        "how many days ago a day was, or how many are left until it",
+        "`days_since(moment_of(order['date']), now)`",
+        _ages,
     ),
     Rule(
         "moved",

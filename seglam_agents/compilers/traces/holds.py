@@ -388,6 +388,8 @@ class Holder:
             yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
         elif (allowed := _allowed(column, looked_at=self._restated(term.code) or bool(_NAMES.search(key)))) is not None:
             values[key] = allowed
+        elif (always := _always(column)) is not None:
+            values[key] = always
         elif kind := _kind_of(column):
             texts[key] = kind
 
@@ -615,10 +617,13 @@ def places(plan: Node, writes: frozenset[str], within: WriteRange, words: Collec
 
 
 def _days_of(plan: Node) -> Iterator[str]:
-    """Hold what writes to working days, or to free ones, where it was only done on such."""
-    moments = [view.get("now") for view in plan.scene.views]
+    """Hold what writes to working or to free days, and to one or two parts of the day, where all runs kept to them."""
+    moments = [moment for view in plan.scene.views if isinstance(moment := view.get("now"), datetime)]
     if "now" in plan.scene.families:
-        yield from _of_one_sort("now", [moment for moment in moments if isinstance(moment, datetime)])
+        yield from _of_one_sort("now", moments)
+        parts = sorted({str(FUNCTIONS["part_of_day"](moment)) for moment in moments})
+        if len(parts) <= SEVERAL:
+            yield f"expect(part_of_day(now) in {literal(parts)}, {literal('another time of the day')})"
 
 
 def _place(name: str, seen: Sequence[Value], within: WriteRange, *, acts: bool) -> Iterator[str]:
@@ -826,6 +831,12 @@ def _allowed(column: Sequence[Value], *, looked_at: bool) -> list[Value] | None:
     if texts and (_open(texts) or (looked_at and len(texts) == len(column))):
         return None
     return _distinct(column)
+
+
+def _always(column: Sequence[Value]) -> list[Value] | None:
+    """Return the text that a key always had: what another one means is not known."""
+    known = _distinct(column) if len(column) >= STEADY else []
+    return known if len(known) == 1 and isinstance(known[0], str) and len(known[0]) <= PROSE else None
 
 
 def _open(texts: Sequence[str]) -> bool:

@@ -85,7 +85,7 @@ def plan_of(
         _Walk(r.steps, r.answer, {**r.arguments, **({"now": r.now} if "now" in families else {})}, r.asked)
         for r in runs
     ]
-    return _Weaver(tools, taken, timed, wish)(walks, families)
+    return _Weaver(tools, taken, timed, wish, len(walks))(walks, families)
 
 
 class _Decided(Refused):
@@ -136,6 +136,8 @@ class _Weaver:
     taken: frozenset[str]
     timed: bool
     wish: Wish | None
+    runs: int
+    """How many there are: where all of them go one way, nothing is known of another."""
     seen: dict[tuple[int, ...], tuple[Sequence[View], Sight]] = field(
         default_factory=dict[tuple[int, ...], "tuple[Sequence[View], Sight]"]
     )
@@ -161,6 +163,12 @@ class _Weaver:
         return self.seen[key][1]
 
     def _end(self, walks: Sequence[_Walk], families: Mapping[str, Family]) -> Node:
+        if len(walks) == self.runs and _is_one_verdict(walks) and (self.timed or any(map(_tells_time, walks))):
+            if not all(map(_is_message, walks)):
+                raise Refused(
+                    "all runs said yes, or all said no, and a time may decide which: a run of the other is needed"
+                )
+            return Answer(_scene(walks, families), constant(None), spoken=True)
         seen = self._sight(walks, families)
         origin = explain(tuple(walk.answer for walk in walks), seen)
         if isinstance(origin, Term):
@@ -361,6 +369,25 @@ class _Weaver:
         while candidate in families or candidate in self.taken:
             candidate, number = f"{wanted}_{number}", number + 1
         return candidate
+
+
+def _is_one_verdict(walks: Sequence[_Walk]) -> bool:
+    """Tell whether all runs that there are said yes, or all of them no: what makes the other one cannot be seen."""
+    said = [walk.answer for walk in walks]
+    if all(isinstance(answer, bool) for answer in said):
+        return len(set(map(repr, said))) == 1
+    first = [_VERDICT.match(answer) if isinstance(answer, str) else None for answer in said]
+    return all(first) and len({match[0].casefold() for match in first if match}) == 1
+
+
+def _tells_time(walk: _Walk) -> bool:
+    """Tell whether a result tells a day or an hour: then the clock may decide, and no run shows how."""
+    results = (leaf for step in walk.done for leaf in leaves(step.result))
+    return any(isinstance(leaf, str) and _TIME.fullmatch(leaf) for leaf in results)
+
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d.*|[0-2]?\d:[0-5]\d(:[0-5]\d)?")
+_VERDICT = re.compile(r"(yes|yep|no|nope|true|false)\b(?! one\b| longer\b)", re.IGNORECASE)
 
 
 def _restates(term: Term, walk: _Walk, reads: frozenset[str]) -> bool:

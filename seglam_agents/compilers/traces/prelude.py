@@ -509,3 +509,17 @@ def worded(text, most, names, said):
 
 def folded(value):
     return value.lower() if isinstance(value, str) else value
+
+
+def days_since(day, now):
+    return (date(now.year, now.month, now.day) - date(day.year, day.month, day.day)).days
+
+
+def days_until(day, now):
+    return -days_since(day, now)
+
+
+def part_of_day(moment):
+    if moment.hour < 5 or moment.hour >= 23:
+        return "night"
+    return "morning" if moment.hour < 12 else "afternoon" if moment.hour < 18 else "evening"
