@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
-from seglam_agents.sandboxes.differences import differences
+from seglam_agents.sandboxes.differences import CLASS_METHODS, differences
 from seglam_agents.sandboxes.naming import dotted, imports
 
 ALLOWED_MODULES: Final = (
@@ -34,6 +34,9 @@ ALLOWED_MODULES: Final = (
     "copy",
     "slots",
 )
+
+MAX_SOURCE: Final = 200_000
+"""Characters of a program; what is looked for in it takes the host a while."""
 
 DIALECT: Final = """\
 Plain functions over numbers, str, list, tuple, dict, set, and datetime values; Python 3.11 syntax, no async.
@@ -78,6 +81,8 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
         dialect: what it may be written in; by default what every sandbox understands.
     """
     dialect = dialect or COMMON
+    if len(program.source) > MAX_SOURCE:
+        return [Problem(1, f"the source has more than {MAX_SOURCE:,} characters: write less, or data as an argument")]
     try:
         tree = ast.parse(program.source)
     except SyntaxError as error:
@@ -171,7 +176,7 @@ def _messages(node: ast.AST, names: _Names, dialect: Dialect, modules: Sequence[
 
 def _module(name: str, modules: Sequence[str]) -> Iterator[str]:
     if name not in modules and name.partition(".")[0] not in modules:
-        advice = _INSTEAD_OF_MODULE.get(name, f"use only {', '.join(modules)}")
+        advice = _INSTEAD_OF_MODULE.get(name, f"use only {', '.join(dict.fromkeys(modules))}")
         yield f"the module {name} does not exist here: {advice}"
 
 
@@ -189,7 +194,7 @@ def _from(node: ast.ImportFrom, dialect: Dialect, modules: Sequence[str]) -> Ite
 
 
 def _attribute(node: ast.Attribute, names: _Names, dialect: Dialect) -> Iterator[str]:
-    if node.attr.startswith("__") and (dialect.small or node.attr not in _CLASS_METHODS):
+    if node.attr.startswith("__") and (dialect.small or node.attr not in CLASS_METHODS | {"__bool__"}):
         yield f"the attribute {node.attr} cannot be used: double-underscore attributes do not exist here"
     dotted = names.dotted(node)
     if advice := dialect.missing.get(dotted):
@@ -272,8 +277,6 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
             continue
         if part.decorator_list:
             yield f"{node.name}.{part.name} may have no decorator: write a plain method or function"
-        if part.name.startswith("__") and part.name not in _CLASS_METHODS:
-            yield f"{part.name} has no effect here: use a method with a plain name"
 
 
 def _plain_attribute(node: ast.Call) -> bool:
@@ -403,11 +406,6 @@ _MISSING_BUILTINS: Final[Mapping[str, str]] = {
 }
 
 _BUILTIN_TYPES: Final = frozenset({"str", "list", "dict", "set", "tuple", "int", "float", "bytes"})
-_CLASS_METHODS: Final = frozenset(
-    {"__init__", "__post_init__", "__eq__", "__hash__", "__add__", "__repr__", "__str__", "__getitem__", "__iter__"}
-    | {"__contains__", "__call__", "__bool__", "__enter__", "__exit__"}
-)
-
 COMMON: Final = Dialect(ALLOWED_MODULES, _SYNTAX, _MISSING, _MISSING_METHODS, _MISSING_BUILTINS, small=True)
 """What every sandbox understands."""
 

@@ -36,7 +36,7 @@ from seglam_agents.sandboxes.base import (
     ToolCall,
     ToolResult,
 )
-from seglam_agents.testing.sandbox_programs import PROGRAMS
+from seglam_agents.testing.sandbox_programs import CORNERS, PROGRAMS
 
 NOW: Final = datetime(2024, 2, 29, 13, 45, 10)
 QUICK: Final = Limits(seconds=0.3)
@@ -144,6 +144,15 @@ class SandboxContract:
         program = Program(source)
         assert list(sandbox.check(program)) == []
         assert repr(returned(sandbox.run(program, {}))) == repr(here(source))
+
+    @pytest.mark.parametrize("source", CORNERS)
+    def test_gives_what_python_gives_or_nothing(self, sandbox: Sandbox, source: str) -> None:
+        """What the look accepts gives what it gives in this interpreter; what it refuses gives nothing else."""
+        program = Program(source)
+        accepted = not sandbox.check(program)
+        execution = sandbox.run(program, {})
+        if accepted or isinstance(execution, Returned):
+            assert repr(returned(execution)) == repr(here(source))
 
     def test_pauses_at_a_tool(self, sandbox: Sandbox) -> None:
         """Without a recorded result and without `call`, the run stops at the tool."""
