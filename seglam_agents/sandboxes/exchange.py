@@ -34,6 +34,8 @@ _LONGEST_REASON: Final = 1000
 NO_REASON: Final = "no reason given"
 MAX_QUESTIONS: Final = 10_000
 """How often a program may ask its host for anything but tools."""
+_SLACK_SECONDS: Final = 0.5
+"""What a run may take by the clock beyond twice its limit, tools apart, where it and its host hardly compute."""
 CLOSED: Final = Failed("unavailable", "the sandbox was closed during the run")
 NO_CLOCK: Final = "the clock cannot be read here: take the time as an argument"
 
@@ -102,7 +104,8 @@ class HostSide:
         self._questions = 0
         self._started = time.perf_counter()
         self._away = 0.0
-        self._in_modules = 0.0
+        self._began = time.thread_time()
+        self._computed_away = 0.0
 
     @property
     def asked(self) -> bool:
@@ -113,6 +116,14 @@ class HostSide:
     def seconds(self) -> float:
         """Seconds since the start of the run, without those spent in tools."""
         return max(0.0, time.perf_counter() - self._started - self._away)
+
+    @property
+    def computed(self) -> float:
+        """Seconds of the processor that this thread spent on the run, without tools.
+
+        Not the clock's: what other threads of the host do is not the program's fault.
+        """
+        return max(0.0, time.thread_time() - self._began - self._computed_away)
 
     def knows(self, name: str) -> bool:
         """Tell whether a bare name is one that the host provides."""
@@ -131,10 +142,18 @@ class HostSide:
         if module in self._modules and function in self._modules[module].functions:
             answer = self._module_function(self._modules[module].functions[function], args, kwargs)
             # A single call may take long, and it may be the last one.
-            if self._in_modules > self._limits.seconds:
-                return Stop(Failed("limit", f"more than {self._limits.seconds} s in functions of {module}"))
-            return answer
+            return self.overdrawn() or answer
         return Raised("NameError", f"name {name!r} is not defined")
+
+    def overdrawn(self, elsewhere: float = 0.0) -> Stop | None:
+        """Return the end of a run that has used up its time here, and in so many seconds of a worker.
+
+        What goes to and fro is the program's: it asks, and decides how much it hands over.
+        """
+        most = self._limits.seconds
+        if self.computed + elsewhere > most or self.seconds > 2 * most + _SLACK_SECONDS:
+            return Stop(Failed("limit", f"more than {most} s, with what it asks of its host"))
+        return None
 
     def clock(self, zone: object = None) -> Answer:
         """Answer `datetime.now(zone)`."""
@@ -180,12 +199,13 @@ class HostSide:
             return self._tool_answer(call, self._recorded[self._tool_calls - 1])
         if self._call is None:
             return Stop(Paused(call))
-        left = time.perf_counter()
+        left, computed = time.perf_counter(), time.thread_time()
         try:
             with self._lending():
                 result = self._call(call)
         finally:
             self._away += time.perf_counter() - left
+            self._computed_away += time.thread_time() - computed
         return self._tool_answer(call, result)
 
     def _tool_answer(self, call: ToolCall, result: ToolResult) -> Answer:
@@ -202,8 +222,6 @@ class HostSide:
     def _module_function(
         self, function: Callable[..., Value], args: Sequence[object], kwargs: Mapping[str, object]
     ) -> Answer:
-        # The processor's time, not the clock's: what other threads of the host do is not the program's fault.
-        began = time.thread_time()
         try:
             size = self._limits.output_bytes
             values = [checked(item, size) for item in args]
@@ -211,8 +229,6 @@ class HostSide:
             return Answered(plain(function(*values, **named)))
         except Exception as error:  # whatever the function raises is the program's to handle
             return Raised(builtin_kind(error), _cut(_message(error)))
-        finally:
-            self._in_modules += time.thread_time() - began
 
 
 def bind(tool: Tool, args: Sequence[object], kwargs: Mapping[str, object], max_bytes: int) -> ToolCall:

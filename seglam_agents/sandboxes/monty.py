@@ -38,7 +38,7 @@ from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.sandboxes.respelling import HELPERS, respelt
 from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turn, Turns
-from seglam_agents.sandboxes.watchdog import Watchdog, hold_cpu
+from seglam_agents.sandboxes.watchdog import Meter, Watchdog, hold_cpu
 
 REQUEST_TIMEOUT: Final = 60.0
 """Seconds after which a worker that says nothing is killed, whatever the limits of its run: the last backstop."""
@@ -351,11 +351,12 @@ def _drive(session: monty.MontySession, feeds: Sequence[str], inputs: Mapping[st
     """Run code to its end, answering its host calls."""
     try:
         output: object = None
+        meter = Meter(session.worker_pid)
         for code in filter(None, feeds):
             with spared():
                 snapshot = session.feed_start(code, inputs=dict(inputs), print_callback=_discard)
             while not isinstance(snapshot, monty.MontyComplete):
-                following = _resumed(snapshot, host)
+                following = host.overdrawn(meter.seconds) or _resumed(snapshot, host)
                 if isinstance(following, Stop):
                     return host.ended(following.execution)
                 snapshot = following
@@ -422,7 +423,8 @@ def _answered(snapshot: monty.FunctionSnapshot, answer: Answer) -> monty.SyncSna
 
 def _failure(error: monty.MontySyntaxError | monty.MontyRuntimeError | monty.MontyCrashedError) -> Failed:
     if isinstance(error, monty.MontyCrashedError):
-        return Failed("limit" if error.timed_out else "crash", str(error))
+        # The kernel's limit of processor time is ours, too.
+        return Failed("limit" if error.timed_out or "SIGXCPU" in str(error) else "crash", str(error))
     inner = error.exception()
     if isinstance(error, monty.MontySyntaxError) or str(inner).startswith("The monty syntax parser"):
         return Failed("syntax", str(inner))

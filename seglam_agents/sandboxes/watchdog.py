@@ -76,6 +76,27 @@ class Watchdog:
                 self._changed.wait(self._wakes - now)
 
 
+class Meter:
+    """How long a process has computed since this was made; nothing where the system does not tell."""
+
+    def __init__(self, process: int | None) -> None:
+        self._process = process
+        self._before = self._now()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the processor."""
+        return max(0.0, self._now() - self._before)
+
+    def _now(self) -> float:
+        if self._process is None or sys.platform != "linux":
+            return 0.0
+        try:
+            return process_times(self._process)[0]
+        except (OSError, ValueError, IndexError):
+            return 0.0
+
+
 def hold_cpu(process: int | None, seconds: float) -> None:
     """Have the kernel end a process that computes longer than this from now on, also when its host is gone.
 

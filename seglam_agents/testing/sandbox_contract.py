@@ -292,6 +292,15 @@ class SandboxContract:
         assert failed(sandbox.run(Program(f"def run():\n    {body}"), {}, limits=QUICK)).kind == "limit"
         assert_alive(sandbox)
 
+    def test_asking_the_host_uses_up_the_time(self, sandbox: Sandbox) -> None:
+        """A program that does nothing but ask, and catches what it is told, is ended by a limit."""
+        source = (
+            "from slots import parse\ndef run():\n    while True:\n        try:\n            parse('1' * 100000)\n"
+            "        except Exception:\n            pass"
+        )
+        assert failed(sandbox.run(Program(source), {}, limits=QUICK)).kind == "limit"
+        assert_alive(sandbox)
+
     def test_endless_module_level_is_limited(self, sandbox: Sandbox) -> None:
         """The limit of time holds for the module level too."""
         assert failed(sandbox.run(Program("while True: pass\ndef run(): pass"), {}, limits=QUICK)).kind == "limit"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak import soak
-from seglam_agents.sandboxes.base import Failed, Limits, Program, Returned, Sandbox, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import Failed, HostModule, Limits, Program, Returned, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
 from seglam_agents.sandboxes.spares import BusyError, Spares
@@ -282,7 +282,6 @@ def test_the_kernel_holds_the_processor_time() -> None:
 def test_functions_of_host_modules_use_up_the_time() -> None:
     """A program that spends its time in the slot library is ended, whatever it catches."""
     from seglam_agents.guards.slots.exports import exports
-    from seglam_agents.sandboxes.base import HostModule
 
     sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
     source = (
@@ -291,7 +290,33 @@ def test_functions_of_host_modules_use_up_the_time() -> None:
     )
     execution = failed(sandbox.run(Program(source), {"text": "1 " * 3999}))
     sandbox.close()
-    assert execution.kind == "limit" and "slots" in execution.reason
+    assert execution.kind == "limit" and "0.5 s" in execution.reason
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "echo(text)",
+        "no_such_name",
+        "open(text)",
+        "open('/x', 'w').write(text)",
+        "datetime.now()",
+        "import no_such_module",
+        "weather(text, wrong=text)",
+        "_ask_('nobody', (text,), {})",
+    ],
+)
+def test_what_goes_to_the_host_and_back_uses_up_the_time(question: str) -> None:
+    """Whatever a program asks its host for, and however often: its time is over when its time is over."""
+    sandbox = MontySandbox(workers=1, modules=(HostModule("slots", {"echo": str}),))
+    source = (
+        "from datetime import datetime\nfrom slots import echo\ndef run(text):\n    while True:\n        try:\n"
+        f"            {question}\n        except BaseException:\n            pass"
+    )
+    program = Program(source, tools=(WEATHER,))
+    execution = failed(sandbox.run(program, {"text": "1" * 100_000}, limits=Limits(seconds=0.2)))
+    sandbox.close()
+    assert execution.kind == "limit" and ("more than 0.2 s" in execution.reason or "time limit" in execution.reason)
 
 
 def test_a_fork_after_the_first_run_goes_on_in_jailed_processes() -> None:
