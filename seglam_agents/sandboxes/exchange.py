@@ -106,6 +106,7 @@ class HostSide:
         self._away = 0.0
         self._began = time.thread_time()
         self._computed_away = 0.0
+        self._in_modules = 0.0
 
     @property
     def asked(self) -> bool:
@@ -119,10 +120,7 @@ class HostSide:
 
     @property
     def computed(self) -> float:
-        """Seconds of the processor that this thread spent on the run, without tools.
-
-        Not the clock's: what other threads of the host do is not the program's fault.
-        """
+        """Seconds of the processor that this thread spent on the run, without tools."""
         return max(0.0, time.thread_time() - self._began - self._computed_away)
 
     def knows(self, name: str) -> bool:
@@ -142,16 +140,18 @@ class HostSide:
         if module in self._modules and function in self._modules[module].functions:
             answer = self._module_function(self._modules[module].functions[function], args, kwargs)
             # A single call may take long, and it may be the last one.
-            return self.overdrawn() or answer
+            if self._in_modules > self._limits.seconds:
+                return Stop(Failed("limit", f"more than {self._limits.seconds} s in functions of {module}"))
+            return answer
         return Raised("NameError", f"name {name!r} is not defined")
 
-    def overdrawn(self, elsewhere: float = 0.0) -> Stop | None:
-        """Return the end of a run that has used up its time here, and in so many seconds of a worker.
+    def overdrawn(self, in_worker: float) -> Stop | None:
+        """Return the end of a run that has used up its time on this machine, by the processor or by the clock.
 
         What goes to and fro is the program's: it asks, and decides how much it hands over.
         """
         most = self._limits.seconds
-        if self.computed + elsewhere > most or self.seconds > 2 * most + _SLACK_SECONDS:
+        if self.computed + in_worker > most or self.seconds > 2 * most + _SLACK_SECONDS:
             return Stop(Failed("limit", f"more than {most} s, with what it asks of its host"))
         return None
 
@@ -222,6 +222,8 @@ class HostSide:
     def _module_function(
         self, function: Callable[..., Value], args: Sequence[object], kwargs: Mapping[str, object]
     ) -> Answer:
+        # The processor's time, not the clock's: what other threads of the host do is not the program's fault.
+        began = time.thread_time()
         try:
             size = self._limits.output_bytes
             values = [checked(item, size) for item in args]
@@ -229,6 +231,8 @@ class HostSide:
             return Answered(plain(function(*values, **named)))
         except Exception as error:  # whatever the function raises is the program's to handle
             return Raised(builtin_kind(error), _cut(_message(error)))
+        finally:
+            self._in_modules += time.thread_time() - began
 
 
 def bind(tool: Tool, args: Sequence[object], kwargs: Mapping[str, object], max_bytes: int) -> ToolCall:
