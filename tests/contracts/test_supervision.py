@@ -124,6 +124,10 @@ def test_stopped_workers_cost_no_minute(sandbox: Sandbox, ending: str) -> None:
 ENDINGS = {
     "killed": "os.kill(os.getpid(), 9)",
     "left": "os._exit(3)",
+    "the end": "sys.exit()",
+    "an error": "raise ValueError('the end')",
+    "interrupted": "os.kill(os.getpid(), 2)",
+    "closed, then left": "sandbox.close(); os._exit(3)",
     "another program": "os.execv(sys.executable, [sys.executable, '-c', ''])",
     "a fork lives on": "os.fork() or [os.close(1), os.close(2), os.read(0, 1), os._exit(0)]; os.kill(os.getpid(), 9)",
 }
