@@ -156,7 +156,7 @@ def _messages(node: ast.AST, names: _Names, dialect: Dialect, modules: Sequence[
     match node:
         case ast.Import():
             for alias in node.names:
-                yield from _module(alias.name, modules)
+                yield from _module(alias.name, modules, dialect)
         case ast.ImportFrom():
             yield from _from(node, dialect, modules)
         case ast.Attribute():
@@ -174,16 +174,19 @@ def _messages(node: ast.AST, names: _Names, dialect: Dialect, modules: Sequence[
                 yield message
 
 
-def _module(name: str, modules: Sequence[str]) -> Iterator[str]:
+def _module(name: str, modules: Sequence[str], dialect: Dialect) -> Iterator[str]:
     if name not in modules and name.partition(".")[0] not in modules:
-        advice = _INSTEAD_OF_MODULE.get(name, f"use only {', '.join(dict.fromkeys(modules))}")
+        advice = _INSTEAD_OF_MODULE.get(name) or f"use only {', '.join(dict.fromkeys(modules))}"
+        if not dialect.small and name not in _INSTEAD_OF_MODULE:
+            package = name.partition(".")[0]
+            advice += f"; a package is named where the sandbox is made (packages=[{package!r}], --packages {package})"
         yield f"the module {name} does not exist here: {advice}"
 
 
 def _from(node: ast.ImportFrom, dialect: Dialect, modules: Sequence[str]) -> Iterator[str]:
     if node.module == "__future__":
         return
-    yield from _module(node.module or ".", modules)
+    yield from _module(node.module or ".", modules, dialect)
     for alias in node.names:
         if alias.name == "*":
             yield "import * is not possible: name what you import"

@@ -29,7 +29,17 @@ from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.records.values import Value
-from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import (
+    Execution,
+    Failed,
+    HostModule,
+    Limits,
+    Problem,
+    Program,
+    ToolCall,
+    ToolResult,
+    at_least_one,
+)
 from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, read_frame, reply
 from seglam_agents.sandboxes.dialect import CPYTHON, look
 from seglam_agents.sandboxes.exchange import CLOSED, HostSide, Stop, given
@@ -104,7 +114,7 @@ class E2BSandbox:
         connection = _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")
         self._modules = {module.name: module for module in modules}
         self._packages = names_of(packages)
-        self._workers = workers
+        self._workers = at_least_one(workers)
         self._turns = Turns(workers, patience=30.0)
         self._another = partial(
             _Machine,

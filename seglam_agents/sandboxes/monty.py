@@ -24,7 +24,17 @@ import pydantic_monty as monty
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.values import Value
-from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import (
+    Execution,
+    Failed,
+    HostModule,
+    Limits,
+    Problem,
+    Program,
+    ToolCall,
+    ToolResult,
+    at_least_one,
+)
 from seglam_agents.sandboxes.checking import TOO_DEEP, refusal_of, textual
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.differences import differences
@@ -69,7 +79,7 @@ class MontySandbox:
     """
 
     def __init__(self, *, workers: int = 4, modules: Sequence[HostModule] = (), prepare_ahead: bool = True) -> None:
-        self._workers = workers
+        self._workers = at_least_one(workers)
         self._modules = {module.name: module for module in modules}
         self._ahead = prepare_ahead
         self._lock = threading.Lock()
