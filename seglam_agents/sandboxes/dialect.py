@@ -92,12 +92,18 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
     tools = frozenset(tool.name for tool in program.tools)
     nodes = list(ast.walk(tree))
     names = _Names(nodes, tools)
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     problems = [Problem(1, message) for message in _entry(tree, program.entry, tools)]
     for node in nodes:
         problems += [
             Problem(getattr(node, "lineno", 1), message)
             for message in _messages(node, names, dialect, (*dialect.modules, *modules))
         ]
+    problems += [
+        Problem(node.lineno, f"{node.id} is no value here: call it, with the name written out")
+        for node in nodes
+        if isinstance(node, ast.Name) and node.id in _BY_NAME - names.bound and id(node) not in called
+    ]
     if dialect.small:
         problems += differences(program.source, tools)
     else:
@@ -167,8 +173,12 @@ def _messages(node: ast.AST, names: _Names, dialect: Dialect, modules: Sequence[
             yield from _call(node, names, dialect)
         case ast.ClassDef() if dialect.small:
             yield from _class(node)
-        case ast.MatchClass(kwd_attrs=attributes) if hidden := [x for x in attributes if x.startswith("__")]:
-            yield f"the attribute {hidden[0]} cannot be used: double-underscore attributes do not exist here"
+        case ast.MatchClass(kwd_attrs=attributes):
+            for name in attributes:
+                if name.startswith("__"):
+                    yield f"the attribute {name} cannot be used: double-underscore attributes do not exist here"
+                elif name in _CLOCK:
+                    yield f"the attribute {name} cannot be matched: call it"
         case _:
             if message := dialect.syntax.get(type(node).__name__):
                 yield message
@@ -248,7 +258,7 @@ def _name(node: ast.Name, names: _Names, dialect: Dialect) -> Iterator[str]:
 def _call(node: ast.Call, names: _Names, dialect: Dialect) -> Iterator[str]:
     dotted = names.dotted(node.func)
     function = node.func.id if isinstance(node.func, ast.Name) and not dotted else ""
-    if function in {"getattr", "setattr", "hasattr"} and not _plain_attribute(node):
+    if function in _BY_NAME and not _plain_attribute(node):
         yield f"{function}() with a computed or double-underscore name is not possible: use a dict"
     if dialect.small:
         yield from _small_call(node, names, dotted, function)
@@ -319,6 +329,8 @@ def _passed_functions(node: ast.Call, function: str) -> list[ast.expr]:
     return keys + node.args[:1] if function in {"map", "filter"} else keys
 
 
+_CLOCK: Final = frozenset({"now", "today", "utcnow"})
+_BY_NAME: Final = frozenset({"getattr", "setattr", "hasattr", "delattr"})
 _NO_CLOCK: Final = "there is no clock; take the date or time as an argument"
 _NO_RANDOMNESS: Final = "there is no randomness; a procedure must answer the same again"
 _PLAIN: Final = "use plain functions"

@@ -79,6 +79,7 @@ class HostSide:
         now: the time inside.
         lending: what holds while a tool runs, such as that others may compute.
         odd: says why a result of a tool cannot be looked at by the interpreter, if it cannot.
+        otherwise: returns the text of a number that the interpreter wrote otherwise than Python, if there is one.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class HostSide:
         now: datetime | None,
         lending: Callable[[], AbstractContextManager[None]] = nullcontext,
         odd: Callable[[Value], str | None] | None = None,
+        otherwise: Callable[[Value], str | None] | None = None,
     ) -> None:
         self._tools = {tool.name: tool for tool in program.tools}
         self._modules = modules
@@ -100,6 +102,7 @@ class HostSide:
         self._now = now
         self._lending = lending
         self._odd = odd
+        self._otherwise = otherwise
         self._tool_calls = 0
         self._questions = 0
         self._started = time.perf_counter()
@@ -168,7 +171,8 @@ class HostSide:
     def returned(self, value: object) -> Execution:
         """Return how a run that gave this value ends."""
         try:
-            return Returned(checked(value, self._limits.output_bytes), self.seconds)
+            left = checked(value, self._limits.output_bytes)
+            return self._badly_written(left, "the answer") or Returned(left, self.seconds)
         except TooLargeError as error:
             return Failed("limit", str(error), self.seconds)
         except NotAValueError as error:
@@ -192,6 +196,8 @@ class HostSide:
             return Stop(Failed("value", f"the arguments of {tool.name}: {error}"))
         except TypeError as error:
             return Raised("TypeError", str(error))
+        if why := self._badly_written(call.arguments, f"the arguments of {tool.name}"):
+            return Stop(why)
         self._tool_calls += 1
         if self._tool_calls > self._limits.tool_calls:
             return Stop(Failed("limit", f"more than {self._limits.tool_calls} tool calls"))
@@ -207,6 +213,13 @@ class HostSide:
             self._away += time.perf_counter() - left
             self._computed_away += time.thread_time() - computed
         return self._tool_answer(call, result)
+
+    def _badly_written(self, value: Value | Mapping[str, Value], what: str) -> Failed | None:
+        number = self._otherwise(dict(value) if isinstance(value, Mapping) else value) if self._otherwise else None
+        if number is None:
+            return None
+        reason = f"{what}: {number} is written with another last digit than Python's: round the number"
+        return Failed("value", reason, self.seconds)
 
     def _tool_answer(self, call: ToolCall, result: ToolResult) -> Answer:
         if result.error is not None:

@@ -323,6 +323,41 @@ def test_what_goes_to_the_host_and_back_uses_up_the_time(question: str) -> None:
     assert execution.kind == "limit" and ("more than 0.2 s" in execution.reason or "time limit" in execution.reason)
 
 
+def test_workers_that_were_stopped_while_idle_are_replaced() -> None:
+    """A run that finds them waits for them a few seconds, not for the last backstop, and is answered."""
+    sandbox = MontySandbox(workers=1, prepare_ahead=False)
+    for number in range(2):
+        assert returned(sandbox.run(Program(f"def run(): return {number}"), {})) == number
+        for child in children(os.getpid()):
+            if "monty" in command(child):
+                os.kill(child, signal.SIGSTOP)
+    assert returned(sandbox.run(Program("def run(): return 2"), {})) == 2
+    sandbox.close()
+
+
+def test_a_panic_of_montys_library_is_an_error_of_the_sandbox() -> None:
+    """Where no thread can be started its library panics, which `except Exception` would let through."""
+    script = """
+import os, resource
+from seglam_agents.records.errors import SandboxError
+from seglam_agents.sandboxes.base import Program
+from seglam_agents.sandboxes.monty import MontySandbox
+if os.getuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+resource.setrlimit(resource.RLIMIT_NPROC, (1, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
+sandbox = MontySandbox(prepare_ahead=False)
+for _ in range(2):
+    try:
+        sandbox.run(Program("def run(): return 1"), {})
+    except SandboxError:
+        print("told", flush=True)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert found.stdout.split() == ["told", "told"], found.stderr
+
+
 def test_a_fork_after_the_first_run_goes_on_in_jailed_processes() -> None:
     """Monty works in no fork of a process that used it; the runs go to the process sandbox, and are answered."""
     made_of("process").close()
