@@ -173,15 +173,19 @@ def _messages(node: ast.AST, names: _Names, dialect: Dialect, modules: Sequence[
             yield from _call(node, names, dialect)
         case ast.ClassDef() if dialect.small:
             yield from _class(node)
-        case ast.MatchClass(kwd_attrs=attributes):
-            for name in attributes:
-                if name.startswith("__"):
-                    yield f"the attribute {name} cannot be used: double-underscore attributes do not exist here"
-                elif name in _CLOCK:
-                    yield f"the attribute {name} cannot be matched: call it"
+        case ast.MatchClass():
+            yield from _matched(node)
         case _:
             if message := dialect.syntax.get(type(node).__name__):
                 yield message
+
+
+def _matched(node: ast.MatchClass) -> Iterator[str]:
+    for name in node.kwd_attrs:
+        if name.startswith("__"):
+            yield f"the attribute {name} cannot be used: double-underscore attributes do not exist here"
+        elif name in _CLOCK:
+            yield f"the attribute {name} cannot be matched: call it"
 
 
 def _module(name: str, modules: Sequence[str], dialect: Dialect) -> Iterator[str]:

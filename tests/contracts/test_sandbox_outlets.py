@@ -77,7 +77,7 @@ class TestLook:
             "from typing import get_type_hints\ndef run():\n    return get_type_hints(run)",
             "from typing import ForwardRef\ndef run():\n    return ForwardRef('1')",
             "def run():\n    match 1:\n        case object(__class__=c):\n            return c",
-            "from datetime import date\ndef run():\n    match date:\n        case object(today=t):\n            return t()",
+            "from datetime import date\ndef run():\n    match date:\n        case object(today=t): return t()",
             "from functools import reduce\ndef run():\n    return reduce(getattr, ['_' + '_class_' + '_'], 1)",
             "def run():\n    g = getattr\n    return g(1, '_' + '_class_' + '_')",
             "def run():\n    return [getattr][0](1, '_' + '_class_' + '_')",

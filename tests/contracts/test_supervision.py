@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -356,6 +357,40 @@ for _ in range(2):
         [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
     )
     assert found.stdout.split() == ["told", "told"], found.stderr
+
+
+DENIALS = {
+    # A filter under which the kernel's `seccomp` and `prctl(PR_SET_SECCOMP)` are refused, as in some containers.
+    "the filter": """
+import struct
+lines = [(0x20, 0, 0, 0), (0x15, 0, 1, 317), (6, 0, 0, 0x50001), (0x15, 0, 3, 157), (0x20, 0, 0, 16), (0x15, 0, 1, 22)]
+lines += [(6, 0, 0, 0x50001), (6, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
+rules = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(lines), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(rules), 0, 0) == 0
+""",
+    "another user": "for right in range(41): libc.prctl(24, right, 0, 0, 0)",
+}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter has the numbers of x86-64")
+@pytest.mark.parametrize(("denied", "reason"), [("the filter", "PR_SET_SECCOMP"), ("another user", "as a user")])
+def test_a_kernel_that_denies_the_locks_is_told_at_the_start(denied: str, reason: str) -> None:
+    """Not each run crashes: the sandbox refuses to start, and says why."""
+    made_of("process").close()
+    if denied == "another user" and os.geteuid() != 0:
+        pytest.skip("only root becomes another user")
+    script = f"""
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+{DENIALS[denied]}
+from seglam_agents.sandboxes.process import second_sandbox
+print(second_sandbox().reason)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert reason in found.stdout, found.stderr
 
 
 def test_a_fork_after_the_first_run_goes_on_in_jailed_processes() -> None:
