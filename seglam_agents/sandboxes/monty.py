@@ -14,6 +14,7 @@ import types
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from keyword import iskeyword
@@ -142,6 +143,8 @@ class MontySandbox:
                 if not pool.closed:
                     raise
                 return CLOSED
+        if pool.closed and isinstance(execution, Failed) and execution.kind == "crash":
+            return replace(CLOSED, seconds=execution.seconds)
         pool.turns.judge(program.source, execution)
         return execution
 

@@ -11,7 +11,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -105,6 +105,8 @@ class ProcessSandbox:
                 if not pool.closed:
                     raise
                 return CLOSED
+        if pool.closed and isinstance(execution, Failed) and execution.kind == "crash":
+            return replace(CLOSED, seconds=execution.seconds)
         pool.turns.judge(program.source, execution)
         return execution
 

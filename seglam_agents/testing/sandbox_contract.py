@@ -509,7 +509,7 @@ class SandboxContract:
 
         program = Program("def run(x): return [x, weather(x)]", tools=(WEATHER,))
         execution = sandbox.run(program, {"x": "Oslo"}, call=call)
-        assert isinstance(execution, Returned) or failed(execution).kind in ("crash", "unavailable")
+        assert isinstance(execution, Returned) or failed(execution).kind == "unavailable"
         assert calls == ["Oslo"]
         assert_alive(sandbox)
 
