@@ -77,6 +77,16 @@ def _seconds(span: timedelta) -> Json:
     return [span.days, span.seconds, span.microseconds]
 
 
+def _span(content: Json) -> timedelta:
+    match content:
+        case [int(days), int(seconds), int(microseconds)]:
+            return timedelta(days, seconds, microseconds)
+        case int() | float():
+            return timedelta(seconds=content)
+        case _:
+            raise TypeError("a duration is a number of seconds, or days, seconds and microseconds")
+
+
 def decode(document: Json) -> Value:
     """Return the value that `encode` wrote."""
     if isinstance(document, list):
@@ -156,5 +166,5 @@ _DECODERS: dict[str, Callable[[Any], Value]] = {
     "$datetime": datetime.fromisoformat,
     "$date": date.fromisoformat,
     "$time": time.fromisoformat,
-    "$duration": lambda content: timedelta(*content) if isinstance(content, list) else timedelta(seconds=content),
+    "$duration": lambda content: _span(content),
 }

@@ -40,22 +40,20 @@ class Iterators:
             for node in nodes:
                 self._spread(node)
 
-    def shared(self, node: ast.expr) -> str | None:
-        """Return a name through which the iterator of an expression can be read from elsewhere, if there is one."""
+    def shared(self, node: ast.expr) -> list[str]:
+        """Return the names through which the iterators of an expression can be read from elsewhere."""
         match node:
             case ast.Name(id=name):
-                return name if name in self._names else None
+                return [name] if name in self._names else []
             case ast.Attribute(attr=name):
-                return name if name in self._attributes else None
+                return [name] if name in self._attributes else []
             case ast.Call(func=ast.Name(id=name)) if name in self._givers:
-                return name
-            case ast.Call() if self._makes(node):
-                return next(filter(None, map(self.shared, arguments(node))), None)
+                return [name]
             case ast.Call():
-                return None
+                parts = arguments(node) if self._makes(node) else []
             case _:
-                parts = (part for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr))
-                return next(filter(None, map(self.shared, parts)), None)
+                parts = [part for part in ast.iter_child_nodes(node) if isinstance(part, ast.expr)]
+        return [name for part in parts for name in self.shared(part)]
 
     def read_once(self, name: str) -> bool:
         """Tell whether a name is read in one place only, and is no parameter."""

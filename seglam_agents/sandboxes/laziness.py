@@ -110,13 +110,14 @@ def _in_place(
     beside = any(catching.raised(part) for part in place.beside)
     if (place.stops or beside) and _raises(node, catching):
         yield f"{what} runs to its end here, also to an error that is caught: write a loop, or a list in brackets"
-    if not place.stops and not changes(*place.beside):
+    broken_off = _raises(node, catching) or catching.meets(node, *place.beside)
+    if not (place.stops or broken_off or changes(*place.beside)):
         return
     if filled := sorted({name for part in _steps(node) for name in _looked_up(part)} & filling):
         yield f"{what} runs to its end here, and fills {filled[0]}: write a loop, or use {filled[0]}.get()"
     for source in _sources(node):
-        name = iterators.shared(source)
-        if name and not (iterators.read_once(name) and not places.repeated(node)):
+        names = [name for name in iterators.shared(source) if places.repeated(node) or not iterators.read_once(name)]
+        for name in names:
             yield f"{what} reads the iterator {name} to its end here: write a loop over it, or make it a list first"
 
 

@@ -120,6 +120,8 @@ _CORNERS: Final = (
     "it = iter([1, 2, 3, 4])\nreturn [next(it), 3 in it, list(islice(it, 1)), list(it)]",
     "it = iter('abcd')\nreturn list(zip(it, it)) + list(zip('xy', count(1)))",
     "return [[k, any(x > 'a' for x in g)] for k, g in groupby('aabb')]",
+    "xs = [iter('12')]\nit = iter('345')\nreturn list(zip(map(int, chain(xs[0], it)), it))",
+    "it = iter('12')\ntry:\n    sum(x / 0 for x in zip(it, [1, 2]))\nexcept TypeError:\n    return list(it)",
     # What is never met, because it comes after the end.
     "try:\n    return any(int(v) == 1 for v in ['1', 'a'])\nexcept ValueError:\n    return 'bad'",
     "try:\n    for v in map(int, ['1', 'a']):\n        return v\nexcept ValueError:\n    return 'bad'",
