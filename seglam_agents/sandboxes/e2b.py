@@ -58,6 +58,8 @@ _MAX_ROUNDS: Final = 200
 """Executions a run: each question of a program costs one."""
 _OVERHEAD_SECONDS: Final = 15.0
 """What starting Python, loading packages and the network may take besides the program's time."""
+_PATIENCE_SECONDS: Final = 30.0
+"""What the service may take to answer any other request, such as for a machine; such a request is made twice."""
 _LEAST_OUTPUT: Final = 65_536
 _MOST_TIMES: Final = 20
 """How many times its limit a run may take on the machine, all its executions together."""
@@ -111,7 +113,8 @@ class E2BSandbox:
         api_url: str | None = None,
         sandbox_url: str | None = None,
     ) -> None:
-        connection = _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")
+        named = _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")
+        connection = {**named, "request_timeout": _PATIENCE_SECONDS}
         self._modules = {module.name: module for module in modules}
         self._packages = names_of(packages)
         self._workers = at_least_one(workers)
@@ -381,7 +384,7 @@ class _Machine:
         for context in spoilt:
             with suppress(Exception):
                 remote.remove_code_context(context)
-        context = remote.create_code_context()
+        context = remote.create_code_context(request_timeout=_OVERHEAD_SECONDS)
         done = remote.run_code(setup_code(), context=context, timeout=_OVERHEAD_SECONDS)
         if done.error is not None:
             raise _InterpreterLostError("unavailable", f"the remote machine cannot be set up: {done.error.value}")

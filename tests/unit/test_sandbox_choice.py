@@ -97,6 +97,13 @@ def test_limits_that_mean_nothing_are_refused(limit: Any) -> None:
         Limits(**limit)
 
 
+def test_a_program_has_a_size(choice: SandboxChoice) -> None:
+    """What is looked for in a program takes its host a while: one that is longer is refused unread."""
+    long = Program("def run(): return 1\n" + "# a comment\n" * 20_000)
+    assert choice.choose(long).sandbox is None
+    assert "200,000 characters" in choice.check(long)[0].message
+
+
 def test_a_package_that_was_not_named_is_told_where_to_name_it() -> None:
     """CPython could have it: the message says how, and names every module once."""
     (problem,) = ProcessSandbox(modules=SLOTS).check(Program("import numpy\ndef run(): return 1"))
