@@ -17,6 +17,7 @@ from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
 from seglam_agents.sandboxes.differences import CLASS_METHODS, differences
+from seglam_agents.sandboxes.missing import ABSENT, absent_call, own_attributes
 from seglam_agents.sandboxes.naming import dotted, imports
 
 ALLOWED_MODULES: Final = (
@@ -127,6 +128,7 @@ class _Names:
     def __init__(self, nodes: Sequence[ast.AST], tools: frozenset[str]) -> None:
         self.bound = {"deopt", *tools}
         self.functions: set[str] = set()
+        self.attributes = own_attributes(nodes)
         self.imported = imports(nodes)
         for node in nodes:
             self._bind(node)
@@ -218,7 +220,8 @@ def _attribute(node: ast.Attribute, names: _Names, dialect: Dialect) -> Iterator
         yield f"{dotted} does not exist here: {advice}"
     if not dialect.small:
         yield from _hidden(names.dotted(node.value), node.attr, dialect)
-    if advice := dialect.methods.get(node.attr):
+    own = dialect.small and node.attr in names.attributes
+    if not own and (advice := dialect.methods.get(node.attr)):
         yield f".{node.attr} does not exist here: {advice}"
     if dialect.small:
         yield from _method_of_type(node, names)
@@ -241,8 +244,8 @@ def _offered(module: str) -> frozenset[str]:
 
 def _method_of_type(node: ast.Attribute, names: _Names) -> Iterator[str]:
     if isinstance(node.value, ast.Name) and node.value.id in _BUILTIN_TYPES and node.value.id not in names.bound:
-        allowed = {"fromkeys", "fromhex", "from_bytes"}
-        if node.attr not in allowed and not node.attr.startswith("__"):
+        allowed = node.attr == "fromkeys" or (node.value.id == "bytes" and node.attr == "fromhex")
+        if not allowed and not node.attr.startswith("__"):
             name = f"{node.value.id}.{node.attr}"
             yield f"{name} cannot be used through its type: write x.{node.attr}(...), or lambda x: x.{node.attr}()"
 
@@ -277,6 +280,8 @@ def _small_call(node: ast.Call, names: _Names, dotted: str, function: str) -> It
         yield "json has no default=, object_hook= and cls= here: convert the values first"
     if dotted == "datetime.timedelta" and any(_is_float(item) for item in _values(node)):
         yield "timedelta() takes integers only here: use minutes=90 for hours=1.5"
+    if advice := absent_call(node):
+        yield advice
     if isinstance(node.func, ast.Attribute) and node.func.attr in {"start", "end", "span"} and _has_text(node):
         yield f"m.{node.func.attr}() takes the number of a group here, not its name"
     if function.endswith(("Error", "Exception")) and function not in names.bound and not _one_text(node):
@@ -410,6 +415,7 @@ _MISSING_METHODS: Final[Mapping[str, str]] = {
     "maketrans": "use a dict",
     "format_map": "use format(**values)",
     "isocalendar": "compute the week from date.weekday() and the day of the year",
+    **ABSENT,
 }
 
 _MISSING_BUILTINS: Final[Mapping[str, str]] = {

@@ -16,6 +16,7 @@ from seglam_agents.sandboxes.base import Problem
 from seglam_agents.sandboxes.checking import mended
 from seglam_agents.sandboxes.laziness import lazy_problems
 from seglam_agents.sandboxes.likeness import likeness_problems
+from seglam_agents.sandboxes.missing import missed_problems
 from seglam_agents.sandboxes.naming import dotted, imports
 from seglam_agents.sandboxes.padding import padding_problems
 from seglam_agents.sandboxes.patterns import pattern_problems
@@ -40,6 +41,7 @@ def _found(nodes: Sequence[ast.AST], tools: frozenset[str]) -> Iterator[Problem]
     yield from shared_matches(nodes, imported)
     yield from likeness_problems(nodes, imported)
     yield from padding_problems(nodes, imported)
+    yield from missed_problems(nodes)
     yield from _surrogates(nodes)
     for node in nodes:
         if isinstance(node, (ast.Name, ast.Attribute)) and (message := _OTHERWISE.get(dotted(node, imported))):

@@ -82,6 +82,7 @@ import re, json
 from itertools import islice, takewhile, chain, count, groupby
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import date
 class V:
     def __init__(self, v): self.v = v
 def index(xs, x):
@@ -159,6 +160,28 @@ _CORNERS: Final = (
     "class N:\n    def __init__(self, v): self.v = v\n    def __lt__(self, other): return self.v < other.v\n    __gt__ = __lt__\nreturn N(1) > N(2)",
     "try:\n    return f'{V(1):>30}'[:1]\nexcept TypeError:\n    return 'bad'",
     "match 1:\n    case int(real=x):\n        return x\n    case _:\n        return 'none'",
+    # What is missing, where that is caught.
+    *(
+        f"try:\n    return {expression}\nexcept Exception:\n    return 'bad'"
+        for expression in (
+            "(2.0).is_integer()",
+            "list((0.5).as_integer_ratio())",
+            "[(5).bit_length(), (5).bit_count()]",
+            "(5).to_bytes(2, 'big').hex()",
+            "int.from_bytes(b'ab', 'big')",
+            "float.fromhex('0x1p-1')",
+            "pow(3, -1, 7)",
+            "date(2024, 1, 1).toordinal()",
+            "date(2024, 1, 1).ctime()",
+            "date(2024, 1, 1).timetuple().tm_yday",
+            "re.match('(a)?b', 'b').groups('x')",
+            "re.match('(a)', 'a').lastindex",
+            "re.match('(a)', 'a').expand('x')",
+            "[(5).numerator, (5).conjugate()]",
+        )
+    ),
+    "s = {1, 2}\ntry:\n    s.intersection_update([1])\nexcept AttributeError:\n    pass\nreturn sorted(s)",
+    "class R:\n    def __init__(self): self.numerator = 3\nreturn R().numerator",
     # What is left behind.
     "xs = [3, 1, 'a', 2]\ntry:\n    xs.sort()\nexcept TypeError:\n    pass\nreturn xs",
     "return [round(x, -1) for x in (12345678901234567.0, 15.0, 25.0, -25.0, 24.999999, -3.0, 1e300, 5e-324, 9007199254740995.0)]",
