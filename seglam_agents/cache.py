@@ -59,6 +59,7 @@ from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import REMOTE, HostModule, Limits, Sandbox, ToolCall, ToolResult, housed, names
 from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.sandboxes.opening import open_sandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
 from seglam_agents.serving.clock import checked_clock
 from seglam_agents.serving.explaining import with_agents
@@ -81,8 +82,9 @@ class ReasoningCache:
             a cache that only looks up.
         policy: when a kind is compiled: `eager` at its first miss, `economic` when interpreting it has cost as much,
             or an object with `compile_now`.
-        sandbox: what bodies run in; Monty by default. It may be shared by caches, also of several tenants. It is given
-            the module `slots`.
+        sandbox: what bodies run in; Monty by default. A name opens one that is closed with the cache: "process", or
+            "monty,process" for the first that can. A sandbox may be shared by caches, also of several tenants. It is
+            given the module `slots`.
         second_sandbox: the second opinion at admission; `auto` takes a jailed CPython where the machine has one,
             and none where `sandbox` is remote alone: then no body runs on this machine.
         embedder: finds near procedures at a miss; a bundled static one by default. It decides nothing.
@@ -127,7 +129,7 @@ class ReasoningCache:
         model: Model | str | object | None = None,
         *,
         policy: Policy | Literal["eager", "economic"] = "eager",
-        sandbox: Sandbox | None = None,
+        sandbox: Sandbox | str | None = None,
         second_sandbox: Sandbox | Literal["auto"] | None = "auto",
         embedder: Embedder | None = None,
         near: float | None = None,
@@ -161,7 +163,7 @@ class ReasoningCache:
         self.store = self._own_store(store)
         self._journal = Journal(self.store, self.scope)
         self._adopt(declared, system_prompt)
-        self.sandbox = self._housed(sandbox) if sandbox else self._own_sandbox()
+        self.sandbox = self._housed(self._opened(sandbox)) if sandbox is not None else self._own_sandbox()
         second, reason = self._second(second_sandbox)
         self._wiring = Wiring(
             store=self.store,
@@ -554,6 +556,13 @@ class ReasoningCache:
         sandbox = MontySandbox(modules=(_slots(),))
         self._owned.append(sandbox.close)
         return sandbox
+
+    def _opened(self, sandbox: Sandbox | str) -> Sandbox:
+        if not isinstance(sandbox, str):
+            return sandbox
+        opened = open_sandbox(sandbox)
+        self._owned.append(opened.close)
+        return opened
 
     def _housed(self, sandbox: Sandbox) -> Sandbox:
         return housed(sandbox, self.scope, (_slots(),))

@@ -61,13 +61,30 @@ def encode(value: Value) -> Json:
         case time():
             return {"$time": value.isoformat()}
         case timedelta():
-            return {"$duration": value.total_seconds()}
+            return {"$duration": _seconds(value)}
         case Mapping():
             return {str(key): encode(item) for key, item in value.items()}
         case list() | tuple():
             return [encode(item) for item in value]
         case _:
             raise TypeError(f"a {type(value).__name__} is not a value that a procedure can exchange")
+
+
+def _seconds(span: timedelta) -> Json:
+    """Return a duration in seconds; in days, seconds and microseconds where a float has not digits enough for it."""
+    if abs(span.days) < _EXACT_DAYS or not span.microseconds:
+        return span.total_seconds()
+    return [span.days, span.seconds, span.microseconds]
+
+
+def _span(content: Json) -> timedelta:
+    match content:
+        case [int(days), int(seconds), int(microseconds)]:
+            return timedelta(days, seconds, microseconds)
+        case int() | float():
+            return timedelta(seconds=content)
+        case _:
+            raise TypeError("a duration is a number of seconds, or days, seconds and microseconds")
 
 
 def decode(document: Json) -> Value:
@@ -137,6 +154,7 @@ def as_number(value: object) -> float | None:
     return float(text.replace(",", "")) if _NUMBER.fullmatch(text) else None
 
 
+_EXACT_DAYS = 50_000
 _NUMBER = re.compile(
     r"[+-]?(?:(?:0|[1-9][0-9]{0,2}(?:,[0-9]{3})+|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]{1,2})?", re.I
 )
@@ -148,5 +166,5 @@ _DECODERS: dict[str, Callable[[Any], Value]] = {
     "$datetime": datetime.fromisoformat,
     "$date": date.fromisoformat,
     "$time": time.fromisoformat,
-    "$duration": lambda content: timedelta(seconds=content),
+    "$duration": lambda content: _span(content),
 }

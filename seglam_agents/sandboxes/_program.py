@@ -232,7 +232,7 @@ DATES = (
     (datetime.datetime, "$datetime", lambda value: value.isoformat()),
     (datetime.date, "$date", lambda value: value.isoformat()),
     (datetime.time, "$time", lambda value: value.isoformat()),
-    (datetime.timedelta, "$duration", lambda value: value.total_seconds()),
+    (datetime.timedelta, "$duration", lambda value: seconds_of(value)),
 )
 ADVICE = {
     "Decimal": "use float(...) or str(...)",
@@ -243,6 +243,13 @@ ADVICE = {
     **dict.fromkeys(("map", "filter", "zip", "enumerate", "reversed", "list_iterator"), "use list(...)"),
     "Match": "use m.group(), or m is not None",
 }
+
+
+def seconds_of(span):
+    """Return a duration in seconds; in days, seconds and microseconds where a float has not digits enough for it."""
+    if abs(span.days) < 50_000 or not span.microseconds:
+        return span.total_seconds()
+    return [span.days, span.seconds, span.microseconds]
 
 
 def text_key(key):
@@ -282,7 +289,9 @@ DECODERS = {
     "$datetime": datetime.datetime.fromisoformat,
     "$date": datetime.date.fromisoformat,
     "$time": datetime.time.fromisoformat,
-    "$duration": lambda content: datetime.timedelta(seconds=content),
+    "$duration": lambda content: (
+        datetime.timedelta(*content) if isinstance(content, list) else datetime.timedelta(seconds=content)
+    ),
 }
 
 

@@ -7,6 +7,7 @@ finds the answer and runs the program again, which asks for the same things in t
 # pyright: basic, reportUndefinedVariable=false
 # ruff: noqa: F821  # `outcome`, `answer` and the modules are those of `_program.py`, which this follows
 import contextlib
+import ctypes
 import hashlib
 import os
 import resource
@@ -17,11 +18,19 @@ SPARE_MEMORY = 24 * 2**20
 GRACE_SECONDS = 1.0
 
 
+SET_DUMPABLE, SET_CHILD_SUBREAPER = 4, 36
+
+
 def main():
-    """Serve tasks until standard input ends."""
+    """Serve tasks until standard input ends; every reply says of which task it is, which no earlier program knew."""
+    with contextlib.suppress(OSError, AttributeError):
+        prctl = ctypes.CDLL(None).prctl
+        prctl(SET_DUMPABLE, 0)
+        prctl(SET_CHILD_SUBREAPER, 1)
     for line in sys.stdin.buffer:
         task = json.loads(line)
-        sys.stdout.write(json.dumps(lacking(task["packages"]) or run(task)) + "\n")
+        reply = lacking(task["packages"]) or run(task)
+        sys.stdout.write(json.dumps({**(reply if isinstance(reply, dict) else {}), "task": task["task"]}) + "\n")
         sys.stdout.flush()
 
 
@@ -53,6 +62,7 @@ def run(task):
     with contextlib.suppress(OSError):
         os.killpg(child, signal.SIGKILL)
     signalled = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    sweep()
     if late or -signalled in (signal.SIGPROF, signal.SIGXCPU):
         return {"failed": ["limit", f"more than {task['seconds']} s"]}
     if data is None:
@@ -61,6 +71,22 @@ def run(task):
         return json.loads(data)
     except ValueError:
         return None
+
+
+def sweep():
+    """End what the program left behind: whatever lost its parent is a child of this process by now."""
+    for _ in range(100):
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children") as file:
+                left = [int(number) for number in file.read().split()]
+        except OSError:
+            return
+        for number in left:
+            with contextlib.suppress(OSError):
+                os.kill(number, signal.SIGKILL)
+                os.waitpid(number, 0)
+        if not left:
+            return
 
 
 def read(descriptor, limit, seconds):

@@ -51,7 +51,7 @@ def main():
         space = jail.address_space()
         lock = jail.syscall_filter()
         landlock = jail.lock_keeper()
-        jail.probe(lock)
+        jail.probe(lock, space)
     except LackingError as error:
         send(control, {"lacking": str(error)})
         return

@@ -7,9 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol, TypeAlias, runtime_checkable
 
+from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value
+
+_LONGEST_SECONDS: Final = 86_400
+_LEAST_MEMORY: Final = 256 * 2**10
+_MOST: Final = 2**48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +28,24 @@ class Limits:
     tool_calls: int = 64
     output_bytes: int = 1_000_000
     """Size of the returned value as JSON."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no run could be held to.
+
+        Raises:
+            ValueError: such as for a limit of no seconds, or of endless ones.
+        """
+        if not 0 < self.seconds <= _LONGEST_SECONDS:
+            raise ValueError(f"seconds={self.seconds!r}: a run needs more than 0 and at most {_LONGEST_SECONDS:,} s")
+        for name, least in (
+            ("memory_bytes", _LEAST_MEMORY),
+            ("recursion_depth", 1),
+            ("tool_calls", 0),
+            ("output_bytes", 0),
+        ):
+            value: object = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
+                raise ValueError(f"{name}={value!r}: it is a whole number of at least {least:,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +226,34 @@ REMOTE: Final = frozenset({"e2b"})
 """The names of the sandboxes that run programs on another machine than the user's."""
 
 
+def checked_sandbox(sandbox: object) -> Sandbox:
+    """Return a sandbox.
+
+    Raises:
+        SandboxError: it is none, such as a name or a class.
+    """
+    if isinstance(sandbox, type) or not isinstance(sandbox, Sandbox):
+        raise SandboxError(
+            f"{sandbox!r} is no sandbox: pass one, such as ProcessSandbox(), or open_sandbox('monty,process') of "
+            "seglam_agents.sandboxes.opening; a cache takes such names as well: sandbox='monty,process'"
+        )
+    return sandbox
+
+
+def at_least_one(workers: int) -> int:
+    """Return a number of workers.
+
+    Raises:
+        SandboxError: nobody could work.
+    """
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise SandboxError(f"workers={workers!r}: a sandbox needs a whole number of workers, at least 1")
+    return workers
+
+
 def housed(sandbox: Sandbox, scope: Scope, modules: Sequence[HostModule]) -> Sandbox:
     """Return a sandbox as a cache uses it: with the modules that bodies may import, and nothing of another scope."""
+    sandbox = checked_sandbox(sandbox)
     part = sandbox.within(scope) if isinstance(sandbox, Divided) else sandbox
     if isinstance(part, Furnishable):
         for module in modules:

@@ -24,6 +24,7 @@ from seglam_agents.sandboxes.base import (
     Sandbox,
     ToolCall,
     ToolResult,
+    checked_sandbox,
 )
 
 
@@ -31,12 +32,13 @@ class SandboxChoice:
     """Offers sandboxes, the default first.
 
     Raises:
+        SandboxError: one of them is none, such as a name.
         ValueError: two of them have one name.
     """
 
     def __init__(self, default: Sandbox, *others: Sandbox) -> None:
-        self._default = default
-        self._by_name = {sandbox.name: sandbox for sandbox in (default, *others)}
+        self._default = checked_sandbox(default)
+        self._by_name = {sandbox.name: sandbox for sandbox in map(checked_sandbox, (default, *others))}
         if len(self._by_name) != 1 + len(others):
             raise ValueError("two sandboxes have one name: give each of them once")
 

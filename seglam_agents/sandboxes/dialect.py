@@ -16,7 +16,8 @@ from types import ModuleType
 from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
-from seglam_agents.sandboxes.differences import differences
+from seglam_agents.sandboxes.differences import CLASS_METHODS, differences
+from seglam_agents.sandboxes.missing import ABSENT, absent_call, own_attributes
 from seglam_agents.sandboxes.naming import dotted, imports
 
 ALLOWED_MODULES: Final = (
@@ -34,6 +35,9 @@ ALLOWED_MODULES: Final = (
     "copy",
     "slots",
 )
+
+MAX_SOURCE: Final = 200_000
+"""Characters of a program; what is looked for in it takes the host a while."""
 
 DIALECT: Final = """\
 Plain functions over numbers, str, list, tuple, dict, set, and datetime values; Python 3.11 syntax, no async.
@@ -78,6 +82,8 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
         dialect: what it may be written in; by default what every sandbox understands.
     """
     dialect = dialect or COMMON
+    if len(program.source) > MAX_SOURCE:
+        return [Problem(1, f"the source has more than {MAX_SOURCE:,} characters: write less, or data as an argument")]
     try:
         tree = ast.parse(program.source)
     except SyntaxError as error:
@@ -87,12 +93,18 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
     tools = frozenset(tool.name for tool in program.tools)
     nodes = list(ast.walk(tree))
     names = _Names(nodes, tools)
+    called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     problems = [Problem(1, message) for message in _entry(tree, program.entry, tools)]
     for node in nodes:
         problems += [
             Problem(getattr(node, "lineno", 1), message)
             for message in _messages(node, names, dialect, (*dialect.modules, *modules))
         ]
+    problems += [
+        Problem(node.lineno, f"{node.id} is no value here: call it, with the name written out")
+        for node in nodes
+        if isinstance(node, ast.Name) and node.id in _BY_NAME - names.bound and id(node) not in called
+    ]
     if dialect.small:
         problems += differences(program.source, tools)
     else:
@@ -116,6 +128,7 @@ class _Names:
     def __init__(self, nodes: Sequence[ast.AST], tools: frozenset[str]) -> None:
         self.bound = {"deopt", *tools}
         self.functions: set[str] = set()
+        self.attributes = own_attributes(nodes)
         self.imported = imports(nodes)
         for node in nodes:
             self._bind(node)
@@ -151,7 +164,7 @@ def _messages(node: ast.AST, names: _Names, dialect: Dialect, modules: Sequence[
     match node:
         case ast.Import():
             for alias in node.names:
-                yield from _module(alias.name, modules)
+                yield from _module(alias.name, modules, dialect)
         case ast.ImportFrom():
             yield from _from(node, dialect, modules)
         case ast.Attribute():
@@ -162,23 +175,34 @@ def _messages(node: ast.AST, names: _Names, dialect: Dialect, modules: Sequence[
             yield from _call(node, names, dialect)
         case ast.ClassDef() if dialect.small:
             yield from _class(node)
-        case ast.MatchClass(kwd_attrs=attributes) if hidden := [x for x in attributes if x.startswith("__")]:
-            yield f"the attribute {hidden[0]} cannot be used: double-underscore attributes do not exist here"
+        case ast.MatchClass():
+            yield from _matched(node)
         case _:
             if message := dialect.syntax.get(type(node).__name__):
                 yield message
 
 
-def _module(name: str, modules: Sequence[str]) -> Iterator[str]:
+def _matched(node: ast.MatchClass) -> Iterator[str]:
+    for name in node.kwd_attrs:
+        if name.startswith("__"):
+            yield f"the attribute {name} cannot be used: double-underscore attributes do not exist here"
+        elif name in _CLOCK:
+            yield f"the attribute {name} cannot be matched: call it"
+
+
+def _module(name: str, modules: Sequence[str], dialect: Dialect) -> Iterator[str]:
     if name not in modules and name.partition(".")[0] not in modules:
-        advice = _INSTEAD_OF_MODULE.get(name, f"use only {', '.join(modules)}")
+        advice = _INSTEAD_OF_MODULE.get(name) or f"use only {', '.join(dict.fromkeys(modules))}"
+        if not dialect.small and name not in _INSTEAD_OF_MODULE:
+            package = name.partition(".")[0]
+            advice += f"; a package is named where the sandbox is made (packages=[{package!r}], --packages {package})"
         yield f"the module {name} does not exist here: {advice}"
 
 
 def _from(node: ast.ImportFrom, dialect: Dialect, modules: Sequence[str]) -> Iterator[str]:
     if node.module == "__future__":
         return
-    yield from _module(node.module or ".", modules)
+    yield from _module(node.module or ".", modules, dialect)
     for alias in node.names:
         if alias.name == "*":
             yield "import * is not possible: name what you import"
@@ -189,14 +213,15 @@ def _from(node: ast.ImportFrom, dialect: Dialect, modules: Sequence[str]) -> Ite
 
 
 def _attribute(node: ast.Attribute, names: _Names, dialect: Dialect) -> Iterator[str]:
-    if node.attr.startswith("__") and (dialect.small or node.attr not in _CLASS_METHODS):
+    if node.attr.startswith("__") and (dialect.small or node.attr not in CLASS_METHODS | {"__bool__"}):
         yield f"the attribute {node.attr} cannot be used: double-underscore attributes do not exist here"
     dotted = names.dotted(node)
     if advice := dialect.missing.get(dotted):
         yield f"{dotted} does not exist here: {advice}"
     if not dialect.small:
         yield from _hidden(names.dotted(node.value), node.attr, dialect)
-    if advice := dialect.methods.get(node.attr):
+    own = dialect.small and node.attr in names.attributes
+    if not own and (advice := dialect.methods.get(node.attr)):
         yield f".{node.attr} does not exist here: {advice}"
     if dialect.small:
         yield from _method_of_type(node, names)
@@ -219,8 +244,8 @@ def _offered(module: str) -> frozenset[str]:
 
 def _method_of_type(node: ast.Attribute, names: _Names) -> Iterator[str]:
     if isinstance(node.value, ast.Name) and node.value.id in _BUILTIN_TYPES and node.value.id not in names.bound:
-        allowed = {"fromkeys", "fromhex", "from_bytes"}
-        if node.attr not in allowed and not node.attr.startswith("__"):
+        allowed = node.attr == "fromkeys" or (node.value.id == "bytes" and node.attr == "fromhex")
+        if not allowed and not node.attr.startswith("__"):
             name = f"{node.value.id}.{node.attr}"
             yield f"{name} cannot be used through its type: write x.{node.attr}(...), or lambda x: x.{node.attr}()"
 
@@ -240,7 +265,7 @@ def _name(node: ast.Name, names: _Names, dialect: Dialect) -> Iterator[str]:
 def _call(node: ast.Call, names: _Names, dialect: Dialect) -> Iterator[str]:
     dotted = names.dotted(node.func)
     function = node.func.id if isinstance(node.func, ast.Name) and not dotted else ""
-    if function in {"getattr", "setattr", "hasattr"} and not _plain_attribute(node):
+    if function in _BY_NAME and not _plain_attribute(node):
         yield f"{function}() with a computed or double-underscore name is not possible: use a dict"
     if dialect.small:
         yield from _small_call(node, names, dotted, function)
@@ -255,6 +280,8 @@ def _small_call(node: ast.Call, names: _Names, dotted: str, function: str) -> It
         yield "json has no default=, object_hook= and cls= here: convert the values first"
     if dotted == "datetime.timedelta" and any(_is_float(item) for item in _values(node)):
         yield "timedelta() takes integers only here: use minutes=90 for hours=1.5"
+    if advice := absent_call(node):
+        yield advice
     if isinstance(node.func, ast.Attribute) and node.func.attr in {"start", "end", "span"} and _has_text(node):
         yield f"m.{node.func.attr}() takes the number of a group here, not its name"
     if function.endswith(("Error", "Exception")) and function not in names.bound and not _one_text(node):
@@ -272,8 +299,6 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
             continue
         if part.decorator_list:
             yield f"{node.name}.{part.name} may have no decorator: write a plain method or function"
-        if part.name.startswith("__") and part.name not in _CLASS_METHODS:
-            yield f"{part.name} has no effect here: use a method with a plain name"
 
 
 def _plain_attribute(node: ast.Call) -> bool:
@@ -313,6 +338,8 @@ def _passed_functions(node: ast.Call, function: str) -> list[ast.expr]:
     return keys + node.args[:1] if function in {"map", "filter"} else keys
 
 
+_CLOCK: Final = frozenset({"now", "today", "utcnow"})
+_BY_NAME: Final = frozenset({"getattr", "setattr", "hasattr", "delattr"})
 _NO_CLOCK: Final = "there is no clock; take the date or time as an argument"
 _NO_RANDOMNESS: Final = "there is no randomness; a procedure must answer the same again"
 _PLAIN: Final = "use plain functions"
@@ -388,6 +415,7 @@ _MISSING_METHODS: Final[Mapping[str, str]] = {
     "maketrans": "use a dict",
     "format_map": "use format(**values)",
     "isocalendar": "compute the week from date.weekday() and the day of the year",
+    **ABSENT,
 }
 
 _MISSING_BUILTINS: Final[Mapping[str, str]] = {
@@ -403,11 +431,6 @@ _MISSING_BUILTINS: Final[Mapping[str, str]] = {
 }
 
 _BUILTIN_TYPES: Final = frozenset({"str", "list", "dict", "set", "tuple", "int", "float", "bytes"})
-_CLASS_METHODS: Final = frozenset(
-    {"__init__", "__post_init__", "__eq__", "__hash__", "__add__", "__repr__", "__str__", "__getitem__", "__iter__"}
-    | {"__contains__", "__call__", "__bool__", "__enter__", "__exit__"}
-)
-
 COMMON: Final = Dialect(ALLOWED_MODULES, _SYNTAX, _MISSING, _MISSING_METHODS, _MISSING_BUILTINS, small=True)
 """What every sandbox understands."""
 

@@ -16,10 +16,11 @@ from seglam_agents.sandboxes.base import Problem
 from seglam_agents.sandboxes.checking import mended
 from seglam_agents.sandboxes.laziness import lazy_problems
 from seglam_agents.sandboxes.likeness import likeness_problems
+from seglam_agents.sandboxes.missing import missed_problems
 from seglam_agents.sandboxes.naming import dotted, imports
 from seglam_agents.sandboxes.padding import padding_problems
 from seglam_agents.sandboxes.patterns import pattern_problems
-from seglam_agents.sandboxes.respelling import unreadable_dates
+from seglam_agents.sandboxes.respelling import shared_matches, unreadable_dates
 
 
 @lru_cache(maxsize=1024)
@@ -37,14 +38,45 @@ def _found(nodes: Sequence[ast.AST], tools: frozenset[str]) -> Iterator[Problem]
     yield from lazy_problems(nodes, tools, imported)
     yield from pattern_problems(nodes, imported)
     yield from unreadable_dates(nodes, imported)
+    yield from shared_matches(nodes, imported)
     yield from likeness_problems(nodes, imported)
     yield from padding_problems(nodes, imported)
+    yield from missed_problems(nodes)
     yield from _surrogates(nodes)
     for node in nodes:
         if isinstance(node, (ast.Name, ast.Attribute)) and (message := _OTHERWISE.get(dotted(node, imported))):
             yield Problem(node.lineno, message)
         elif isinstance(node, (ast.Call, ast.FormattedValue)) and (sign := _odd_sign(node)):
             yield Problem(node.lineno, f"{sign} writes dates otherwise here: put the text together yourself")
+        elif isinstance(node, ast.ClassDef):
+            yield from _without_effect(node)
+        elif isinstance(node, ast.MatchClass) and (name := _fieldless(node)):
+            yield Problem(node.lineno, f"a case {name}(…=…) never fits here: write if")
+
+
+def _fieldless(node: ast.MatchClass) -> str:
+    """Return the name of a builtin type whose attributes a pattern asks for."""
+    name = node.cls.id if isinstance(node.cls, ast.Name) else ""
+    return name if node.kwd_attrs and name in _NO_FIELDS else ""
+
+
+def _without_effect(node: ast.ClassDef) -> Iterator[Problem]:
+    """Find methods of a class by which Python would compare, measure or write it, and Monty does not."""
+    for part in node.body:
+        names = _bound_in_class(part)
+        for name in names:
+            if name.startswith("__") and name not in CLASS_METHODS:
+                yield Problem(node.lineno, f"{name} has no effect here: use a method with a plain name")
+
+
+def _bound_in_class(part: ast.stmt) -> list[str]:
+    match part:
+        case ast.FunctionDef(name=name):
+            return [name]
+        case ast.Assign(targets=targets, value=ast.Name() | ast.Lambda()):
+            return [target.id for target in targets if isinstance(target, ast.Name)]
+        case _:
+            return []
 
 
 def _surrogates(nodes: Iterable[ast.AST]) -> Iterator[Problem]:
@@ -65,7 +97,13 @@ def _odd_sign(node: ast.Call | ast.FormattedValue) -> str:
     return found[0].group() if found else ""
 
 
+CLASS_METHODS: Final = frozenset(
+    {"__init__", "__post_init__", "__eq__", "__hash__", "__add__", "__repr__", "__str__", "__getitem__", "__iter__"}
+    | {"__contains__", "__call__", "__enter__", "__exit__"}
+)
+"""The methods with two underscores that Monty calls."""
 _ODD_SIGN: Final = re.compile(r"%[^aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZf_0-]|%[0_](?![de])|%-[^dmHIMSj]")
+_NO_FIELDS: Final = frozenset({"int", "float", "bool", "str", "list", "tuple", "dict", "set"})
 _ASCII: Final = "re.ASCII is ignored here: write [A-Za-z0-9_] for \\w, and [0-9] for \\d"
 _LAST_DIGITS: Final = "gives other last digits here"
 _OTHERWISE: Final[Mapping[str, str]] = {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +29,17 @@ from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.records.values import Value
-from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import (
+    Execution,
+    Failed,
+    HostModule,
+    Limits,
+    Problem,
+    Program,
+    ToolCall,
+    ToolResult,
+    at_least_one,
+)
 from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, read_frame, reply
 from seglam_agents.sandboxes.dialect import CPYTHON, look
 from seglam_agents.sandboxes.exchange import CLOSED, HostSide, Stop, given
@@ -47,7 +58,11 @@ _MAX_ROUNDS: Final = 200
 """Executions a run: each question of a program costs one."""
 _OVERHEAD_SECONDS: Final = 15.0
 """What starting Python, loading packages and the network may take besides the program's time."""
+_PATIENCE_SECONDS: Final = 30.0
+"""What the service may take to answer any other request, such as for a machine; such a request is made twice."""
 _LEAST_OUTPUT: Final = 65_536
+_MOST_TIMES: Final = 20
+"""How many times its limit a run may take on the machine, all its executions together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +113,11 @@ class E2BSandbox:
         api_url: str | None = None,
         sandbox_url: str | None = None,
     ) -> None:
-        connection = _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")
+        named = _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")
+        connection = {**named, "request_timeout": _PATIENCE_SECONDS}
         self._modules = {module.name: module for module in modules}
         self._packages = names_of(packages)
-        self._workers = workers
+        self._workers = at_least_one(workers)
         self._turns = Turns(workers, patience=30.0)
         self._another = partial(
             _Machine,
@@ -221,6 +237,8 @@ class _Rounds:
         seconds = frame.get("seconds")
         self._inside += seconds if isinstance(seconds, float) and 0 < seconds < 3600 else 0.0
         known = [len(self._answers), self._digest.hexdigest()]
+        if self._inside > _MOST_TIMES * self._limits.seconds:
+            return Failed("limit", f"more than {_MOST_TIMES} times {self._limits.seconds} s, in all its executions")
         if "asked" in frame and frame["asked"] != known:
             return Failed("error", "the program asked for other things when it was run again: it must be deterministic")
         if (found := ending(frame, self._host)) is not None:
@@ -253,6 +271,7 @@ class _Machine:
         self._lock = threading.Lock()
         self._remote: e2b.Sandbox | None = None
         self._contexts: list[e2b.Context] = []
+        self._spoilt: list[e2b.Context] = []
         self._touched = 0.0
         self._closed = 0
         self.number = number
@@ -280,8 +299,10 @@ class _Machine:
                     raise
                 if self._closed != closed:
                     raise BrokenError(CLOSED.kind, CLOSED.reason) from error
-                self._forget()
+                self._forget(replaced=isinstance(error, _ForeignReplyError))
                 return self._execute(task, limits)
+        except SandboxError:
+            raise
         except (e2b.AuthenticationException, e2b.InvalidArgumentException) as error:
             raise SandboxError(f"E2B refuses: {error}. Pass api_key=, or set E2B_API_KEY") from error
         except e2b.RateLimitException as error:
@@ -292,8 +313,8 @@ class _Machine:
                     "limit", f"more than {limits.seconds} s (the remote machine did not answer)"
                 ) from error
             raise BrokenError("unavailable", f"the remote machine cannot be reached: {error}") from error
-        except (e2b.SandboxException, OSError, ValueError, KeyError) as error:
-            raise BrokenError("unavailable", f"E2B: {type(error).__name__}: {error}") from error
+        except Exception as error:  # its client raises whatever a reply that is none of the service's makes of it
+            raise BrokenError("unavailable", f"E2B: {type(error).__name__}: {error}"[:500]) from error
         finally:
             self.book(executions=1, seconds=time.monotonic() - began)
 
@@ -312,12 +333,17 @@ class _Machine:
         context = self._context(remote)
         output = _Output(4 * limits.output_bytes + _LEAST_OUTPUT)
         seconds = limits.seconds + _OVERHEAD_SECONDS
-        code = f"seglam_run({json.dumps(task)!r}, {output.limit})"
-        # A context whose execution did not end well may hang or be taken over, so it is never used again.
-        execution = remote.run_code(
-            code, context=context, timeout=seconds, request_timeout=_OVERHEAD_SECONDS, on_stdout=output.add
-        )
-        frame = output.frame(execution.error)
+        number = secrets.token_hex(16)
+        code = f"seglam_run({json.dumps({**task, 'task': number})!r}, {output.limit})"
+        try:
+            execution = remote.run_code(
+                code, context=context, timeout=seconds, request_timeout=_OVERHEAD_SECONDS, on_stdout=output.add
+            )
+            frame = output.frame(execution.error, number)
+        except BaseException:
+            # It may hang or be taken over, so it is never used again.
+            self._spoilt.append(context)
+            raise
         with self._lock:
             if self._remote is remote:
                 self._contexts.append(context)
@@ -354,20 +380,34 @@ class _Machine:
         with self._lock:
             if self._contexts:
                 return self._contexts.pop()
-        context = remote.create_code_context()
+            spoilt, self._spoilt = self._spoilt, []
+        for context in spoilt:
+            with suppress(Exception):
+                remote.remove_code_context(context)
+        context = remote.create_code_context(request_timeout=_OVERHEAD_SECONDS)
         done = remote.run_code(setup_code(), context=context, timeout=_OVERHEAD_SECONDS)
         if done.error is not None:
             raise _InterpreterLostError("unavailable", f"the remote machine cannot be set up: {done.error.value}")
         return context
 
-    def _forget(self) -> None:
+    def _forget(self, *, replaced: bool = False) -> None:
+        """Connect anew at the next execution, or have another machine where this one cannot be believed."""
         with self._lock:
-            self._remote = None
+            remote, self._remote = self._remote, None
             self._contexts.clear()
+            if replaced:
+                self.number = None
+        if replaced and remote is not None:
+            with suppress(Exception):
+                remote.kill()
 
 
 class _InterpreterLostError(BrokenError):
     """The interpreter that starts programs died, by the machine's fault or a program's."""
+
+
+class _ForeignReplyError(_InterpreterLostError):
+    """A reply is of another task: a program has written into what others are told."""
 
 
 class _Output:
@@ -384,8 +424,8 @@ class _Output:
             raise BrokenError("limit", f"more than {self.limit:,} bytes of output")
         self._parts.append(message.line)
 
-    def frame(self, error: e2b.ExecutionError | None) -> dict[str, Json]:
-        """Return the document between the marks."""
+    def frame(self, error: e2b.ExecutionError | None, task: str) -> dict[str, Json]:
+        """Return the document between the marks, which must be of this task."""
         if error is not None:
             raise _InterpreterLostError("crash", f"the remote interpreter failed: {error.name}: {error.value}"[:500])
         parts = "".join(self._parts).split(MARK)
@@ -394,6 +434,10 @@ class _Output:
         except (ValueError, RecursionError) as broken:
             raise BrokenError("crash", "the remote process sent no JSON") from broken
         if not isinstance(document, dict):
+            raise BrokenError("crash", "the remote process of the program died")
+        if document.pop("task", None) != task:
+            raise _ForeignReplyError("crash", "the remote machine gave the reply of another run")
+        if not document:
             raise BrokenError("crash", "the remote process of the program died")
         return document
 

@@ -34,6 +34,8 @@ _LONGEST_REASON: Final = 1000
 NO_REASON: Final = "no reason given"
 MAX_QUESTIONS: Final = 10_000
 """How often a program may ask its host for anything but tools."""
+_SLACK_SECONDS: Final = 0.5
+"""What a run may take by the clock beyond twice its limit, tools apart, where it and its host hardly compute."""
 CLOSED: Final = Failed("unavailable", "the sandbox was closed during the run")
 NO_CLOCK: Final = "the clock cannot be read here: take the time as an argument"
 
@@ -77,6 +79,7 @@ class HostSide:
         now: the time inside.
         lending: what holds while a tool runs, such as that others may compute.
         odd: says why a result of a tool cannot be looked at by the interpreter, if it cannot.
+        otherwise: returns the text of a number that the interpreter wrote otherwise than Python, if there is one.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class HostSide:
         now: datetime | None,
         lending: Callable[[], AbstractContextManager[None]] = nullcontext,
         odd: Callable[[Value], str | None] | None = None,
+        otherwise: Callable[[Value], str | None] | None = None,
     ) -> None:
         self._tools = {tool.name: tool for tool in program.tools}
         self._modules = modules
@@ -98,10 +102,13 @@ class HostSide:
         self._now = now
         self._lending = lending
         self._odd = odd
+        self._otherwise = otherwise
         self._tool_calls = 0
         self._questions = 0
         self._started = time.perf_counter()
         self._away = 0.0
+        self._began = time.thread_time()
+        self._computed_away = 0.0
         self._in_modules = 0.0
 
     @property
@@ -113,6 +120,11 @@ class HostSide:
     def seconds(self) -> float:
         """Seconds since the start of the run, without those spent in tools."""
         return max(0.0, time.perf_counter() - self._started - self._away)
+
+    @property
+    def computed(self) -> float:
+        """Seconds of the processor that this thread spent on the run, without tools."""
+        return max(0.0, time.thread_time() - self._began - self._computed_away)
 
     def knows(self, name: str) -> bool:
         """Tell whether a bare name is one that the host provides."""
@@ -136,6 +148,16 @@ class HostSide:
             return answer
         return Raised("NameError", f"name {name!r} is not defined")
 
+    def overdrawn(self, in_worker: float) -> Stop | None:
+        """Return the end of a run that has used up its time on this machine, by the processor or by the clock.
+
+        What goes to and fro is the program's: it asks, and decides how much it hands over.
+        """
+        most = self._limits.seconds
+        if self.computed + in_worker > most or self.seconds > 2 * most + _SLACK_SECONDS:
+            return Stop(Failed("limit", f"more than {most} s, with what it asks of its host"))
+        return None
+
     def clock(self, zone: object = None) -> Answer:
         """Answer `datetime.now(zone)`."""
         if self._now is None:
@@ -149,7 +171,8 @@ class HostSide:
     def returned(self, value: object) -> Execution:
         """Return how a run that gave this value ends."""
         try:
-            return Returned(checked(value, self._limits.output_bytes), self.seconds)
+            left = checked(value, self._limits.output_bytes)
+            return self._badly_written(left, "the answer") or Returned(left, self.seconds)
         except TooLargeError as error:
             return Failed("limit", str(error), self.seconds)
         except NotAValueError as error:
@@ -173,6 +196,8 @@ class HostSide:
             return Stop(Failed("value", f"the arguments of {tool.name}: {error}"))
         except TypeError as error:
             return Raised("TypeError", str(error))
+        if why := self._badly_written(call.arguments, f"the arguments of {tool.name}"):
+            return Stop(why)
         self._tool_calls += 1
         if self._tool_calls > self._limits.tool_calls:
             return Stop(Failed("limit", f"more than {self._limits.tool_calls} tool calls"))
@@ -180,13 +205,21 @@ class HostSide:
             return self._tool_answer(call, self._recorded[self._tool_calls - 1])
         if self._call is None:
             return Stop(Paused(call))
-        left = time.perf_counter()
+        left, computed = time.perf_counter(), time.thread_time()
         try:
             with self._lending():
                 result = self._call(call)
         finally:
             self._away += time.perf_counter() - left
+            self._computed_away += time.thread_time() - computed
         return self._tool_answer(call, result)
+
+    def _badly_written(self, value: Value | Mapping[str, Value], what: str) -> Failed | None:
+        number = self._otherwise(dict(value) if isinstance(value, Mapping) else value) if self._otherwise else None
+        if number is None:
+            return None
+        reason = f"{what}: {number} is written with another last digit than Python's: round the number"
+        return Failed("value", reason, self.seconds)
 
     def _tool_answer(self, call: ToolCall, result: ToolResult) -> Answer:
         if result.error is not None:

@@ -55,3 +55,12 @@ def process_times(process: int) -> tuple[float, int]:
     # After the name of the program, which may hold anything: times in user and system mode, 12th and 13th.
     fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), int(fields[19])
+
+
+def process_state(process: int) -> str:
+    """Return the letter by which the kernel tells what a process does: `T` for one that was stopped.
+
+    Raises:
+        OSError: there is no such process, or no `/proc`.
+    """
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]

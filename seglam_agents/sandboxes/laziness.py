@@ -11,12 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from seglam_agents.sandboxes.base import Problem
-from seglam_agents.sandboxes.reach import Reach, arguments, changed, changes, impure
+from seglam_agents.sandboxes.catching import Catching
+from seglam_agents.sandboxes.iterators import Iterators
+from seglam_agents.sandboxes.naming import dotted
+from seglam_agents.sandboxes.places import LAZY, Places
+from seglam_agents.sandboxes.reach import Reach, arguments, changed, changes, impure, root
 
-_LAZY: Final = frozenset({"map", "filter", "zip", "enumerate", "reversed"})
 _CALLED_INSIDE: Final = "which Monty cannot wait in: write a loop"
 _CALLS_BACK: Final = ("itertools.", "iter", "collections.defaultdict")
 _TOOLS_WORK_IN: Final = frozenset({"__init__", "__call__", "__enter__", "__exit__"})
+_IN_PLACE: Final = "use it in place, in a loop or in one call"
 
 
 def lazy_problems(nodes: Sequence[ast.AST], tools: frozenset[str], imported: Mapping[str, str]) -> Iterator[Problem]:
@@ -29,15 +33,15 @@ def lazy_problems(nodes: Sequence[ast.AST], tools: frozenset[str], imported: Map
     """
     acting = Reach(nodes, tools)
     changing = Reach(nodes, tools | impure(nodes))
-    functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     for node in nodes:
         for message in (
             *_eager(node, changing),
             *_called_inside(node, acting, imported),
-            *_kept(node, functions | tools),
             *_changed_in_loop(node),
         ):
             yield Problem(getattr(node, "lineno", 1), message)
+    yield from _misplaced(nodes, tools, imported)
+    yield from _half_sorted(nodes)
 
 
 def _eager(node: ast.AST, reach: Reach) -> Iterator[str]:
@@ -50,8 +54,9 @@ def _eager(node: ast.AST, reach: Reach) -> Iterator[str]:
                 yield f"{name} acts inside a generator expression, which runs to its end here: write a loop"
             elif changes(*parts):
                 yield "a generator expression that changes something runs to its end here: write a loop"
-        case ast.Call(func=ast.Name(id=("map" | "filter") as name)) if node.args and reach.carries(node.args[0]):
-            yield f"{name}() with a function that acts runs to its end here: write a loop"
+        case ast.Call(func=ast.Name(id=("map" | "filter") as name), args=[function, *_]):
+            if reach.carries(function) or any(changes(part) for part in ast.walk(function) if _is_lambda(part)):
+                yield f"{name}() with a function that acts runs to its end here: write a loop"
         case _:
             pass
 
@@ -75,26 +80,112 @@ def _called_inside(node: ast.AST, reach: Reach, imported: Mapping[str, str]) -> 
             pass
 
 
-def _kept(node: ast.AST, functions: set[str] | frozenset[str]) -> Iterator[str]:
-    """Find lazy things that live on: they are computed at once here, and can be read twice."""
+def _misplaced(nodes: Sequence[ast.AST], tools: frozenset[str], imported: Mapping[str, str]) -> Iterator[Problem]:
+    """Find lazy things that are read otherwise than once and to their end, where that can be noticed."""
+    names = (node.id for node in nodes if isinstance(node, ast.Name))
+    if LAZY.isdisjoint(names) and not any(isinstance(node, ast.GeneratorExp) for node in nodes):
+        return
+    places, catching, iterators = Places(nodes, imported, tools), Catching(nodes), Iterators(nodes, imported)
+    filling = _filling(nodes, imported)
+    bound = places.own | {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for node in nodes:
+        if isinstance(node, ast.Name) and node.id in LAZY - bound and not places.called(node):
+            yield Problem(node.lineno, f"{node.id} is no value here: call it where it stands, in list({node.id}(…))")
+        elif places.lazy(node) and isinstance(node, ast.expr):
+            for message in _in_place(node, places, catching, iterators, filling):
+                yield Problem(node.lineno, message)
+
+
+def _in_place(
+    node: ast.expr, places: Places, catching: Catching, iterators: Iterators, filling: frozenset[str]
+) -> Iterator[str]:
+    place, what = places.of(node), _called(node)
+    if not place.known:
+        if isinstance(node, ast.GeneratorExp):
+            yield f"{what} is a list here, made at once: write [… for …], or {_IN_PLACE}"
+        else:
+            yield f"{what} is a list here, made at once: write list({what}), or {_IN_PLACE}"
+        return
+    beside = any(catching.raised(part) for part in place.beside)
+    if (place.stops or beside) and _raises(node, catching):
+        yield f"{what} runs to its end here, also to an error that is caught: write a loop, or a list in brackets"
+    broken_off = _raises(node, catching) or catching.meets(node, *place.beside)
+    if not (place.stops or broken_off or changes(*place.beside)):
+        return
+    if filled := sorted({name for part in _steps(node) for name in _looked_up(part)} & filling):
+        yield f"{what} runs to its end here, and fills {filled[0]}: write a loop, or use {filled[0]}.get()"
+    for source in _sources(node):
+        names = [name for name in iterators.shared(source) if places.repeated(node) or not iterators.read_once(name)]
+        for name in names:
+            yield f"{what} reads the iterator {name} to its end here: write a loop over it, or make it a list first"
+
+
+def _half_sorted(nodes: Sequence[ast.AST]) -> Iterator[Problem]:
+    """Find lists that are sorted in their place, where the error that stops it is caught."""
+    sorts = [node for node in nodes if isinstance(node, ast.Attribute) and node.attr == "sort"]
+    catching = Catching(nodes) if sorts else None
+    for node in sorts:
+        if catching and catching.catches(node, "TypeError"):
+            yield Problem(node.lineno, "a sort() that fails leaves another order here: write xs = sorted(xs)")
+
+
+def _called(node: ast.expr) -> str:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return f"{node.func.id}(…)"
+    return "a generator expression"
+
+
+def _raises(node: ast.expr, catching: Catching) -> bool:
+    """Tell whether making something lazy may raise what is caught there."""
+    if isinstance(node, ast.Call):
+        called = node.args[:1] if _called(node) in {"map(…)", "filter(…)"} else []
+        return any(catching.meets_call(node, function) for function in called)
+    return catching.meets(node, *_steps(node))
+
+
+def _steps(node: ast.expr) -> list[ast.AST]:
+    """Return what is done at every step of something lazy."""
     match node:
-        case (
-            ast.Assign(value=value) | ast.AnnAssign(value=value) | ast.Return(value=value) | ast.NamedExpr(value=value)
-        ):
-            kept = [value]
-        case ast.List(elts=parts) | ast.Tuple(elts=parts):
-            kept = parts
-        case ast.Dict(values=parts):
-            kept = parts
-        case ast.Call(func=ast.Name(id=name)) if name in functions:
-            kept = arguments(node)
+        case ast.GeneratorExp(elt=element, generators=[first, *others]):
+            return [element, *first.ifs, *others]
+        case ast.Call(func=ast.Name(id=("map" | "filter")), args=[function, *_]):
+            return [function]
         case _:
-            return
-    for value in kept:
-        if isinstance(value, ast.GeneratorExp):
-            yield "a generator expression is a list here, made at once: write [… for …], or use it where it stands"
-        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _LAZY - functions:
-            yield f"{value.func.id}(…) is a list here, made at once: write list({value.func.id}(…)), or use it in place"
+            return []
+
+
+def _sources(node: ast.expr) -> list[ast.expr]:
+    """Return what something lazy reads."""
+    match node:
+        case ast.GeneratorExp(generators=generators):
+            return [generator.iter for generator in generators]
+        case ast.Call(func=ast.Name(id=("map" | "filter")), args=[_, *sources]):
+            return sources
+        case ast.Call(args=sources):
+            return sources
+        case _:
+            return []
+
+
+def _looked_up(part: ast.AST) -> set[str]:
+    return {root(one) for one in ast.walk(part) if isinstance(one, ast.Subscript)}
+
+
+def _filling(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> frozenset[str]:
+    """Return the names of dicts that are filled by looking into them."""
+    found = set[str]()
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=targets, value=ast.Call(func=function)):
+                named = targets
+            case ast.AnnAssign(target=target, value=ast.Call(func=function)):
+                named = [target]
+            case _:
+                continue
+        if dotted(function, imported) == "collections.defaultdict":
+            found |= {root(target) for target in named}
+    return frozenset(found)
 
 
 def _changed_in_loop(node: ast.AST) -> Iterator[str]:
@@ -115,8 +206,12 @@ def _changed_in_loop(node: ast.AST) -> Iterator[str]:
 
 def _is_lazy(node: ast.expr) -> bool:
     if isinstance(node, ast.Call):
-        return isinstance(node.func, ast.Name) and node.func.id in _LAZY
+        return isinstance(node.func, ast.Name) and node.func.id in LAZY
     return isinstance(node, ast.GeneratorExp)
+
+
+def _is_lambda(node: ast.AST) -> bool:
+    return isinstance(node, ast.Lambda)
 
 
 def _name(function: ast.expr, imported: Mapping[str, str]) -> str:

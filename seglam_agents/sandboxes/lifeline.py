@@ -77,10 +77,16 @@ class _Shared:
 
     def leave(self) -> None:
         self.users -= 1
-        if self.users <= 0:
-            self._end()
-            self._tied.clear()
-            self._starts = 0
+        if self.users > 0:
+            return
+        self._starts = 0
+        self._tied = _living(self._tied)
+        if self._tied and self._channel is not None:
+            # Runs go on while their sandbox is closed, as at the end of the interpreter: it ends when they have.
+            self._tell("\n")
+            return
+        self._end()
+        self._tied.clear()
 
     def forget(self) -> None:
         """Leave it to the process that this one is a fork of, whose other threads may have held the lock."""

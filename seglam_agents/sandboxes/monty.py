@@ -14,6 +14,7 @@ import types
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from keyword import iskeyword
@@ -24,10 +25,21 @@ import pydantic_monty as monty
 
 from seglam_agents.records.errors import SandboxError
 from seglam_agents.records.values import Value
-from seglam_agents.sandboxes.base import Execution, Failed, HostModule, Limits, Problem, Program, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import (
+    Execution,
+    Failed,
+    HostModule,
+    Limits,
+    Problem,
+    Program,
+    ToolCall,
+    ToolResult,
+    at_least_one,
+)
 from seglam_agents.sandboxes.checking import TOO_DEEP, refusal_of, textual
 from seglam_agents.sandboxes.dialect import look
 from seglam_agents.sandboxes.differences import differences
+from seglam_agents.sandboxes.digits import foreign_digit, odd_digits, reads_digits
 from seglam_agents.sandboxes.exchange import CLOSED, MAX_QUESTIONS, Answer, Answered, HostSide, Raised, Stop, given
 from seglam_agents.sandboxes.lifeline import Lifeline
 from seglam_agents.sandboxes.likeness import NOT_A_NUMBER, compares_values, holds_nan
@@ -38,7 +50,7 @@ from seglam_agents.sandboxes.process import ProcessSandbox
 from seglam_agents.sandboxes.respelling import HELPERS, respelt
 from seglam_agents.sandboxes.spares import BusyError, Spares
 from seglam_agents.sandboxes.turns import Turn, Turns
-from seglam_agents.sandboxes.watchdog import Watchdog, hold_cpu
+from seglam_agents.sandboxes.watchdog import Known, Meter, Watchdog, hold_cpu
 
 REQUEST_TIMEOUT: Final = 60.0
 """Seconds after which a worker that says nothing is killed, whatever the limits of its run: the last backstop."""
@@ -69,7 +81,7 @@ class MontySandbox:
     """
 
     def __init__(self, *, workers: int = 4, modules: Sequence[HostModule] = (), prepare_ahead: bool = True) -> None:
-        self._workers = workers
+        self._workers = at_least_one(workers)
         self._modules = {module.name: module for module in modules}
         self._ahead = prepare_ahead
         self._lock = threading.Lock()
@@ -112,20 +124,27 @@ class MontySandbox:
         entering = given(arguments)
         if isinstance(entering, Failed):
             return entering
-        odd = partial(_odd_value, traits=traits(program.source), compares=compares_values(program.source))
+        odd = partial(
+            _odd_value,
+            traits=traits(program.source),
+            compares=compares_values(program.source),
+            reads=reads_digits(program.source),
+        )
         if why := odd(entering) or odd_padding(program.source, program.entry, entering):
             return Failed("value", f"the arguments of the program: {why}")
         pool = self._live()
         with pool.turns.turn(program.source) as turn:
             if turn is None:
                 return pool.turns.busy()
-            host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent, odd)
+            host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent, odd, odd_digits)
             try:
                 execution = pool.run(program, {_ARGUMENTS: entering}, host, limits, turn)
             except SandboxError:
                 if not pool.closed:
                     raise
                 return CLOSED
+        if pool.closed and isinstance(execution, Failed) and execution.kind == "crash":
+            return replace(CLOSED, seconds=execution.seconds)
         pool.turns.judge(program.source, execution)
         return execution
 
@@ -201,6 +220,8 @@ class _Pool:
     def __init__(self, workers: int, modules: Mapping[str, HostModule], ahead: bool) -> None:
         self._process = os.getpid()
         _USERS.add(self._process)
+        self._known = Known()
+        self._most = workers * _MOST_WORKERS
         self.know(modules)
         self._unloadable: set[_Key] = set()
         self._workers = _started(workers * _MOST_WORKERS)
@@ -255,6 +276,21 @@ class _Pool:
 
     def open(self, limits: Limits) -> monty.MontySession:
         """Return a session that has run nothing."""
+        # A worker that was stopped or killed while it was idle is found dead here, and the next one may do.
+        for left in reversed(range(self._most + 1)):
+            try:
+                return self._entered(limits)
+            except monty.MontyCrashedError as error:
+                if not left:
+                    raise SandboxError(f"a Monty worker could not be started: {error}") from error
+            except (monty.MontyError, OSError, RuntimeError) as error:
+                raise SandboxError(f"a Monty worker could not be started: {error}") from error
+            except BaseException as error:
+                _tell_panic(error)
+                raise
+        raise SandboxError("a Monty worker could not be started")
+
+    def _entered(self, limits: Limits) -> monty.MontySession:
         session = self._workers.checkout(
             limits={
                 "max_feed_duration_secs": limits.seconds,
@@ -267,16 +303,15 @@ class _Pool:
             assert_message_annotations=False,
             external_modules=self._modules,
         )
-        try:
+        with self._watchdog.waiting(self._known.kill_stopped, _HOUSEKEEPING_SECONDS):
             session.__enter__()
-            process = session.worker_pid
-            self._lifeline.tie(process)
-            with self._watchdog.watching(process, _HOUSEKEEPING_SECONDS), spared():
-                session.feed_start(_PRELUDE, print_callback=_discard)
-            hold_cpu(process, 2 * limits.seconds)
-            return session
-        except (monty.MontyError, OSError, RuntimeError) as error:
-            raise SandboxError(f"a Monty worker could not be started: {error}") from error
+        process = session.worker_pid
+        self._lifeline.tie(process)
+        self._known.add(process)
+        with self._watchdog.watching(process, _HOUSEKEEPING_SECONDS), spared():
+            session.feed_start(_PRELUDE, print_callback=_discard)
+        hold_cpu(process, 2 * limits.seconds)
+        return session
 
     def end(self, session: monty.MontySession) -> None:
         """Throw a session away; its worker makes the next one from nothing."""
@@ -324,10 +359,12 @@ class _Pool:
         return None
 
 
-def _odd_value(value: Value, traits: frozenset[str], compares: bool) -> str | None:
-    """Return why a program that uses regular expressions, or compares lists, cannot look at a value, if it cannot."""
+def _odd_value(value: Value, traits: frozenset[str], compares: bool, reads: bool) -> str | None:
+    """Return why a program cannot look at a value in the way it does, if it cannot."""
     if compares and holds_nan(value):
         return NOT_A_NUMBER
+    if reads and (digit := foreign_digit(value)):
+        return f"a text holds the digit {digit}, which Monty does not read as one"
     found = odd_text(value, traits) if traits else None
     return f"a text holds {found}, which Monty's regular expressions read otherwise than Python's" if found else None
 
@@ -351,11 +388,12 @@ def _drive(session: monty.MontySession, feeds: Sequence[str], inputs: Mapping[st
     """Run code to its end, answering its host calls."""
     try:
         output: object = None
+        meter = Meter(session.worker_pid)
         for code in filter(None, feeds):
             with spared():
                 snapshot = session.feed_start(code, inputs=dict(inputs), print_callback=_discard)
             while not isinstance(snapshot, monty.MontyComplete):
-                following = _resumed(snapshot, host)
+                following = host.overdrawn(meter.seconds) or _resumed(snapshot, host)
                 if isinstance(following, Stop):
                     return host.ended(following.execution)
                 snapshot = following
@@ -365,6 +403,9 @@ def _drive(session: monty.MontySession, feeds: Sequence[str], inputs: Mapping[st
         return host.ended(_failure(error))
     except monty.MontyConversionError as error:
         return host.ended(Failed("value", f"what enters the program is no value: {error}"))
+    except BaseException as error:
+        _tell_panic(error)
+        raise
 
 
 def _resumed(snapshot: monty.SyncSnapshot, host: HostSide) -> monty.SyncSnapshot | Stop:
@@ -422,7 +463,8 @@ def _answered(snapshot: monty.FunctionSnapshot, answer: Answer) -> monty.SyncSna
 
 def _failure(error: monty.MontySyntaxError | monty.MontyRuntimeError | monty.MontyCrashedError) -> Failed:
     if isinstance(error, monty.MontyCrashedError):
-        return Failed("limit" if error.timed_out else "crash", str(error))
+        # The kernel's limit of processor time is ours, too.
+        return Failed("limit" if error.timed_out or "SIGXCPU" in str(error) else "crash", str(error))
     inner = error.exception()
     if isinstance(error, monty.MontySyntaxError) or str(inner).startswith("The monty syntax parser"):
         return Failed("syntax", str(inner))
@@ -454,6 +496,15 @@ def _parsed(session: monty.MontySession, source: str) -> Sequence[Problem]:
     except monty.MontyError as error:
         return (Problem(1, str(error)),)
     return ()
+
+
+def _tell_panic(error: BaseException) -> None:
+    """Raise a `SandboxError` for a panic of Monty's library, which no `except Exception` would catch."""
+    if type(error).__name__ == "PanicException":
+        raise SandboxError(
+            f"Monty's library broke down, as where no thread or memory is left ({error}): start the process anew, if "
+            "this does not pass"
+        ) from error
 
 
 def _loaded(session: monty.MontySession, feeds: Sequence[str], limits: Limits) -> bool:
@@ -488,6 +539,9 @@ def _started(workers: int) -> monty.Monty:
             f"the Monty sandbox cannot start its worker: {error}. Install pydantic-monty (it brings the `monty` "
             "program), or set MONTY_BIN to that program."
         ) from error
+    except BaseException as error:
+        _tell_panic(error)
+        raise
 
 
 def _standing_in(workers: int, modules: Sequence[HostModule]) -> ProcessSandbox:

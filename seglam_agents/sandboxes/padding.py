@@ -1,4 +1,4 @@
-"""What Monty pads and Python does not: `f"{d:>12}"` of a date, a list or None."""
+"""What Monty pads and Python does not: `f"{d:>12}"` of a date, a list, None or an instance of a class."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ _DATE_METHODS: Final = frozenset({"date", "today", "now", "fromisoformat", "strp
 def padding_problems(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> Iterator[Problem]:
     """Return where a program pads what is visibly no text and no number."""
     padded = [value for node in nodes for value in _padded(node)]
-    known = _known(nodes, imported) if padded else frozenset[str]()
+    makers = _MAKERS | {node.name for node in nodes if isinstance(node, ast.ClassDef)} if padded else _MAKERS
+    known = _known(nodes, imported, makers) if padded else frozenset[str]()
     for value in padded:
-        if _is_odd(value, imported) or (isinstance(value, ast.Name) and value.id in known):
+        if _is_odd(value, imported, makers) or (isinstance(value, ast.Name) and value.id in known):
             yield Problem(value.lineno, _ADVICE)
 
 
@@ -64,14 +65,14 @@ def _padded(node: ast.AST) -> list[ast.expr]:
             return []
 
 
-def _known(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> frozenset[str]:
+def _known(nodes: Sequence[ast.AST], imported: Mapping[str, str], makers: frozenset[str]) -> frozenset[str]:
     """Return the names that are bound to such things, and to nothing else."""
     odd, other = set[str](), set[str]()
     assigned: set[int] = set()
     for node in nodes:
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             assigned.add(id(node.targets[0]))
-            (odd if _is_odd(node.value, imported) else other).add(node.targets[0].id)
+            (odd if _is_odd(node.value, imported, makers) else other).add(node.targets[0].id)
     for node in nodes:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) not in assigned:
             other.add(node.id)
@@ -80,13 +81,13 @@ def _known(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> frozenset[s
     return frozenset(odd - other)
 
 
-def _is_odd(node: ast.expr, imported: Mapping[str, str]) -> bool:
+def _is_odd(node: ast.expr, imported: Mapping[str, str], makers: frozenset[str]) -> bool:
     match node:
         case ast.Constant(value=None) | ast.List() | ast.Tuple() | ast.Dict() | ast.Set():
             return True
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
             return True
-        case ast.Call(func=ast.Name(id=name)) if name in _MAKERS and name not in imported:
+        case ast.Call(func=ast.Name(id=name)) if name in makers and name not in imported:
             return True
         case ast.Call(func=function):
             parts = dotted(function, imported).split(".")

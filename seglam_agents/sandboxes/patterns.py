@@ -141,7 +141,8 @@ def _in_pattern(function: str, found: tuple[str, bool] | None) -> Iterator[str]:
     except (re.error, OverflowError, RecursionError) as error:
         yield f"the pattern {pattern[:80]!r} is none of Python's: {error}"
         return
-    at_start = pattern.startswith(("^", r"\A")) and "(?m" not in pattern
+    sparing = re.search(r"[*+?}]\?", pattern)
+    at_start = pattern.startswith(("^", r"\A")) and "(?m" not in pattern and not sparing
     if function in _REPEATED and least == 0 < most and not at_start:
         yield f"{pattern[:80]!r} can match nothing, after which re.{function}() goes on differently here: use + for *"
 

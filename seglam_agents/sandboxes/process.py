@@ -11,7 +11,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -27,6 +27,7 @@ from seglam_agents.sandboxes.base import (
     Program,
     ToolCall,
     ToolResult,
+    at_least_one,
 )
 from seglam_agents.sandboxes.conversation import Conversation
 from seglam_agents.sandboxes.dialect import CPYTHON, look
@@ -61,7 +62,7 @@ class ProcessSandbox:
     ) -> None:
         self._modules = {module.name: module for module in modules}
         self._packages = names_of(packages)
-        self._workers = workers
+        self._workers = at_least_one(workers)
         self._ahead = prepare_ahead
         self._lock = threading.Lock()
         self._pool: _Pool | None = None
@@ -104,6 +105,8 @@ class ProcessSandbox:
                 if not pool.closed:
                     raise
                 return CLOSED
+        if pool.closed and isinstance(execution, Failed) and execution.kind == "crash":
+            return replace(CLOSED, seconds=execution.seconds)
         pool.turns.judge(program.source, execution)
         return execution
 

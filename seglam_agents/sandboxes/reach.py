@@ -53,6 +53,7 @@ class Reach:
         self._nodes = nodes
         self._methods = {id(part): node for node in self._nodes if isinstance(node, ast.ClassDef) for part in node.body}
         self._functions = {node.name: node for node in self._nodes if isinstance(node, ast.FunctionDef)}
+        self._parameters = {name for node in self._nodes if isinstance(node, _Function) for name in parameters(node)}
         size = -1
         while self.names and size != (size := len(self.names) + len(self.attributes) + len(self._makers)):
             for node in self._nodes:
@@ -148,9 +149,7 @@ class Reach:
         elif isinstance(function, ast.Name) and function.id in self._functions:
             self.names |= parameters(self._functions[function.id])
         elif not isinstance(function, ast.Name):
-            for other in self._nodes:
-                if isinstance(other, _Function):
-                    self.names |= parameters(other)
+            self.names |= self._parameters
 
     def _mark(self, *targets: ast.expr) -> None:
         for target in targets:
@@ -169,7 +168,16 @@ class Reach:
 
 def impure(nodes: Iterable[ast.AST]) -> set[str]:
     """Return the functions of a program that change something outside themselves."""
-    return {node.name for node in nodes if isinstance(node, ast.FunctionDef) and any(_changes(node, parameters(node)))}
+    found = set[str]()
+    for node in nodes:
+        match node:
+            case ast.FunctionDef(name=name) if any(_changes(node, parameters(node))):
+                found.add(name)
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda(body=body)) if changes(body):
+                found.add(name)
+            case _:
+                pass
+    return found
 
 
 def changes(*nodes: ast.AST) -> bool:

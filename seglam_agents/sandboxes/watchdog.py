@@ -10,18 +10,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from math import ceil
 from typing import Final
 
-from seglam_agents.sandboxes.interpreter import process_times
+from seglam_agents.sandboxes.interpreter import process_state, process_times
 
 if sys.platform != "win32":
     import resource
 
 _KILL: Final = getattr(signal, "SIGKILL", signal.SIGTERM)
 _IDLE_SECONDS: Final = 3600.0
+_MANY: Final = 256
 
 
 class Watchdog:
@@ -29,7 +31,7 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._watched: dict[object, tuple[float, int]] = {}
+        self._watched: dict[object, tuple[float, Callable[[], None]]] = {}
         self._wakes = 0.0
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -40,9 +42,15 @@ class Watchdog:
         if process is None:
             yield
             return
+        with self.waiting(partial(_kill, process), seconds):
+            yield
+
+    @contextmanager
+    def waiting(self, act: Callable[[], None], seconds: float) -> Generator[None]:
+        """Do something, such as to kill what hangs, if what is done here takes longer."""
         token = object()
         with self._changed:
-            self._watched[token] = (time.monotonic() + seconds, process)
+            self._watched[token] = (time.monotonic() + seconds, act)
             self._start()
             if time.monotonic() + seconds < self._wakes:
                 self._changed.notify()
@@ -67,13 +75,61 @@ class Watchdog:
         with self._changed:
             while not self._closed:
                 now = time.monotonic()
-                for token, (deadline, process) in list(self._watched.items()):
+                for token, (deadline, act) in list(self._watched.items()):
                     if deadline <= now:
-                        self._watched[token] = (now + _IDLE_SECONDS, process)
-                        with suppress(OSError):
-                            os.kill(process, _KILL)
+                        self._watched[token] = (now + _IDLE_SECONDS, act)
+                        act()
                 self._wakes = min((deadline for deadline, _ in self._watched.values()), default=now + _IDLE_SECONDS)
                 self._changed.wait(self._wakes - now)
+
+
+class Known:
+    """The workers that were met so far, by number and time of start: a number may be somebody else's by now."""
+
+    def __init__(self) -> None:
+        self._started: dict[int, int] = {}
+
+    def add(self, process: int | None) -> None:
+        """Remember a worker."""
+        if process is None or process in self._started or sys.platform != "linux":
+            return
+        if len(self._started) >= _MANY:
+            self._started = dict(list(self._started.items())[_MANY // 2 :])
+        with suppress(OSError, ValueError, IndexError):
+            self._started[process] = process_times(process)[1]
+
+    def kill_stopped(self) -> None:
+        """Kill those that were stopped (SIGSTOP): whoever waits for one of them waits in vain."""
+        for process, started in list(self._started.items()):
+            with suppress(OSError, ValueError, IndexError):
+                if process_times(process)[1] == started and process_state(process) in "Tt":
+                    _kill(process)
+
+
+def _kill(process: int) -> None:
+    with suppress(OSError):
+        os.kill(process, _KILL)
+
+
+class Meter:
+    """How long a process has computed since this was made; nothing where the system does not tell."""
+
+    def __init__(self, process: int | None) -> None:
+        self._process = process
+        self._before = self._now()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the processor."""
+        return max(0.0, self._now() - self._before)
+
+    def _now(self) -> float:
+        if self._process is None or sys.platform != "linux":
+            return 0.0
+        try:
+            return process_times(self._process)[0]
+        except (OSError, ValueError, IndexError):
+            return 0.0
 
 
 def hold_cpu(process: int | None, seconds: float) -> None:

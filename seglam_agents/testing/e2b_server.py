@@ -22,7 +22,11 @@ from typing import Final, Literal, TypeAlias, cast
 
 from seglam_agents.records.record import Json
 
-Fault: TypeAlias = Literal["rate limit", "expired", "paused", "hang up", "broken lines", "no answer", "server error"]
+Fault: TypeAlias = Literal[
+    "rate limit", "expired", "paused", "hang up", "broken lines", "no answer", "server error", "html", "null", "list"
+]
+_FOREIGN: Final = {"html": b"<html>log in here</html>", "null": b"null", "list": b"[]"}
+"""What somebody else answers, such as a proxy."""
 _GONE: Final[dict[str, Json]] = {"message": "The sandbox was not found", "code": 502}
 _INTERPRETER: Final = """
 import contextlib, io, json, sys, traceback
@@ -50,12 +54,7 @@ class _Machine:
 
     def stop(self) -> None:
         for process in self.contexts.values():
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with suppress(OSError):  # What was not yet read is lost with the machine.
-                        pipe.close()
+            _end(process)
         self.contexts.clear()
 
 
@@ -160,6 +159,15 @@ class E2BServer:
             )
         return {"id": name, "language": "python", "cwd": "/home/user"}
 
+    def remove_context(self, number: str, name: str) -> bool:
+        """End an interpreter; tell whether there was one."""
+        with self._lock:
+            machine = self._machines.get(number)
+            process = machine.contexts.pop(name, None) if machine else None
+        if process is not None:
+            _end(process)
+        return process is not None
+
     def execute(self, number: str, context: str, code: str) -> Iterator[dict[str, Json]]:
         """Run a cell and give the lines of the reply."""
         process = self._machines[number].contexts[context]
@@ -217,7 +225,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(204, None)
 
     def do_DELETE(self) -> None:  # named by the base class
-        found = self._stand_in.kill(self.path.rpartition("/")[2])
+        if self._goes_wrong():
+            return
+        last = self.path.rpartition("/")[2]
+        removes = "/contexts/" in self.path
+        found = self._stand_in.remove_context(self._number, last) if removes else self._stand_in.kill(last)
         self._json(204 if found else 404, None if found else {"message": "not found", "code": 404})
 
     def log_message(self, format: str, *args: object) -> None:
@@ -297,8 +309,23 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header("Content-Length", "7")
                 self.end_headers()
                 self.wfile.write(b"[broken")
+            case "html" | "null" | "list" as what:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/html" if what == "html" else "application/json")
+                self.send_header("Content-Length", str(len(_FOREIGN[what])))
+                self.end_headers()
+                self.wfile.write(_FOREIGN[what])
             case "no answer":
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
         return True
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with suppress(OSError):  # What was not yet read is lost with it.
+                pipe.close()

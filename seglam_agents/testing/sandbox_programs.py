@@ -77,4 +77,119 @@ _BODIES: Final = (
     "def run():\n    names = 'Ann, Bob and Cy'.replace(' and ', ', ').split(', ')\n    share = round(84.5 / len(names), 2)\n    return {n: f'${share:,.2f}' for n in names}",
 )
 
+_HEAD: Final = """\
+import re, json
+from itertools import islice, takewhile, chain, count, groupby
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date
+class V:
+    def __init__(self, v): self.v = v
+def index(xs, x):
+    for i, y in enumerate(xs):
+        if y == x:
+            return i
+def small(v):
+    if v > 2:
+        raise ValueError("large")
+    return v
+"""
+_TRUTH: Final = """\
+class B:
+    def __init__(self, v): self.v = v
+    def __bool__(self): return self.v > 0
+"""
+
+_CORNERS: Final = (
+    # What is read once, and by whom.
+    "ms = re.finditer('a', 'aba')\nn = sum(1 for _ in ms)\nreturn [n, len(list(ms))]",
+    "return 'y' if re.finditer('z', 'a') else 'n'",
+    "ms = re.compile('a').finditer(\n    'aba'\n)\nlist(ms)\nreturn [m.start() for m in ms]",
+    "ms = re.finditer('a', 'aab')\nreturn [[p.start(), q.start()] for p, q in zip(ms, ms)]",
+    "find = re.finditer\nms = find('a', 'a')\nlist(ms)\nreturn len(list(ms))",
+    "try:\n    return len(re.finditer('a', 'a'))\nexcept TypeError:\n    return 'none'",
+    'return f\'{len(list(re.finditer("a", "aba")))}\'',
+    "it = iter([1, 2, 3, 4])\nr = any(x == 2 for x in it)\nreturn [r, list(it)]",
+    "it = iter([1, 2, 3, 4])\nr = all(map(lambda x: x < 2, it))\nreturn [r, list(it)]",
+    "it = iter([1, 2, 3, 4])\nfor i, x in enumerate(it):\n    if x == 2:\n        break\nreturn list(it)",
+    "it = iter([1, 2, 3, 4])\nfor x, y in zip(it, it):\n    break\nreturn list(it)",
+    "it = iter([1, 2, 3, 4])\nfor x in filter(None, it):\n    break\nreturn list(it)",
+    "it = iter([1, 2, 3, 4])\nfor x in (y for y in chain(it, [5])):\n    break\nreturn list(it)",
+    "it = iter([1, 2, 3, 4])\nreturn [index(it, 2), list(it)]",
+    "def rest(xs):\n    return iter(xs)\nit = rest([1, 2, 3])\nreturn [2 in map(int, it), list(it)]",
+    "b = V(iter([1, 2, 3]))\nr = any(x == 1 for x in b.v)\nreturn [r, list(b.v)]",
+    "it = iter([1, 2, 3, 4])\nreturn [next(it), 3 in it, list(islice(it, 1)), list(it)]",
+    "it = iter('abcd')\nreturn list(zip(it, it)) + list(zip('xy', count(1)))",
+    "return [[k, any(x > 'a' for x in g)] for k, g in groupby('aabb')]",
+    "xs = [iter('12')]\nit = iter('345')\nreturn list(zip(map(int, chain(xs[0], it)), it))",
+    "it = iter('12')\ntry:\n    sum(x / 0 for x in zip(it, [1, 2]))\nexcept TypeError:\n    return list(it)",
+    # What is never met, because it comes after the end.
+    "try:\n    return any(int(v) == 1 for v in ['1', 'a'])\nexcept ValueError:\n    return 'bad'",
+    "try:\n    for v in map(int, ['1', 'a']):\n        return v\nexcept ValueError:\n    return 'bad'",
+    "try:\n    return 1 in map(int, ['1', 'a'])\nexcept ValueError:\n    return 'bad'",
+    "try:\n    return dict(zip('a', map(int, ['1', 'a'])))\nexcept ValueError:\n    return 'bad'",
+    "try:\n    return next(iter(map(int, ['1', 'a'])))\nexcept ValueError:\n    return 'bad'",
+    "try:\n    return any(d['k'] == 1 for d in [{'k': 1}, {}])\nexcept LookupError:\n    return 'bad'",
+    "try:\n    return any(small(v) == 1 for v in [1, 3])\nexcept Exception:\n    return 'bad'",
+    "try:\n    return list(islice(map(int, ['1', 'a']), 1))\nexcept ValueError:\n    return 'bad'",
+    "n = 0\ntry:\n    for v in (int(v) for v in ['1', 'a']):\n        n += v\nexcept ValueError:\n    pass\nreturn n",
+    "def hit(xs):\n    return any(4 / x > 3 for x in xs)\ntry:\n    return hit([1, 0])\nexcept ZeroDivisionError:\n    return 'bad'",
+    "try:\n    try:\n        return all(int(v) == 2 for v in ['1', 'a'])\n    except ValueError:\n        raise KeyError('k')\nexcept KeyError:\n    return 'bad'",
+    "try:\n    return [any(x > 1 for x in [1, 2]), sum(map(int, ['1', 'a']))]\nexcept ValueError:\n    return 'bad'",
+    # What changes on the way.
+    "q = []\nfor v in map(lambda v: q.append(v) or v, [1, 2, 3]):\n    break\nreturn q",
+    "q = []\nkeep = lambda v: q.append(v) or v\nreturn [2 in map(keep, [1, 2, 3]), q]",
+    "q = [1, 2, 3, 4]\nfor a, b in zip([1, 2], map(lambda _: q.pop(0), range(3))):\n    pass\nreturn q",
+    "d = {}\nlist(zip('ab', map(lambda v: d.setdefault(v, len(d)), 'xyz')))\nreturn d",
+    "d = defaultdict(int)\nr = any(d[v] == 0 for v in 'xyz')\nreturn [r, dict(d)]",
+    "d = defaultdict(int)\nr = list(zip('a', map(lambda v: d[v], 'xyz')))\nreturn [r, dict(d)]",
+    "d = defaultdict(int)\nreturn [sum(d[v] for v in 'xyz'), dict(d)]",
+    # What is a list in Monty alone.
+    "return [reversed([1, 2]) == [2, 1], list(reversed([1, 2])) == [2, 1]]",
+    "return 'y' if filter(None, [0]) else 'n'",
+    "m = map\nreturn list(m(str, [1]))",
+    "k = 2\nit = iter(x * k for x in [1, 2])\nk = 10\nreturn list(it)",
+    "k = 2\nit = chain(map(lambda x: x * k, [1, 2]))\nk = 10\nreturn list(it)",
+    "try:\n    return json.dumps(map(str, [1]))\nexcept TypeError:\n    return 'bad'",
+    "xs = [1]\nxs += reversed([2, 3])\nreturn xs",
+    # What classes say of themselves.
+    _TRUTH + "return ['y' if B(0) else 'n', not B(0), [b.v for b in (B(0), B(1)) if b]]",
+    "class L:\n    def __len__(self): return 0\nreturn bool(L())",
+    "class F:\n    def __format__(self, form): return form\nreturn f'{F():>5}'",
+    "class N:\n    def __eq__(self, other): return True\n    def __ne__(self, other): return True\nreturn N() != N()",
+    "class N:\n    def __init__(self, v): self.v = v\n    def __lt__(self, other): return self.v < other.v\n    __gt__ = __lt__\nreturn N(1) > N(2)",
+    "try:\n    return f'{V(1):>30}'[:1]\nexcept TypeError:\n    return 'bad'",
+    "match 1:\n    case int(real=x):\n        return x\n    case _:\n        return 'none'",
+    # What is missing, where that is caught.
+    *(
+        f"try:\n    return {expression}\nexcept Exception:\n    return 'bad'"
+        for expression in (
+            "(2.0).is_integer()",
+            "list((0.5).as_integer_ratio())",
+            "[(5).bit_length(), (5).bit_count()]",
+            "(5).to_bytes(2, 'big').hex()",
+            "int.from_bytes(b'ab', 'big')",
+            "float.fromhex('0x1p-1')",
+            "pow(3, -1, 7)",
+            "date(2024, 1, 1).toordinal()",
+            "date(2024, 1, 1).ctime()",
+            "date(2024, 1, 1).timetuple().tm_yday",
+            "re.match('(a)?b', 'b').groups('x')",
+            "re.match('(a)', 'a').lastindex",
+            "re.match('(a)', 'a').expand('x')",
+            "[(5).numerator, (5).conjugate()]",
+        )
+    ),
+    "s = {1, 2}\ntry:\n    s.intersection_update([1])\nexcept AttributeError:\n    pass\nreturn sorted(s)",
+    "class R:\n    def __init__(self): self.numerator = 3\nreturn R().numerator",
+    # What is left behind.
+    "xs = [3, 1, 'a', 2]\ntry:\n    xs.sort()\nexcept TypeError:\n    pass\nreturn xs",
+    "return [round(x, -1) for x in (12345678901234567.0, 15.0, 25.0, -25.0, 24.999999, -3.0, 1e300, 5e-324, 9007199254740995.0)]",
+)
+
+CORNERS: Final = tuple(
+    f"{_HEAD}def run():\n" + "".join(f"    {line}\n" for line in body.split("\n")) for body in _CORNERS
+)
+"""Programs where interpreters part: they give what Python gives, or they are refused; never anything else."""
+
 PROGRAMS: Final = tuple(f"def run(): return {expression}" for expression in _EXPRESSIONS) + _BODIES

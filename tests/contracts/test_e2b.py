@@ -21,6 +21,7 @@ from seglam_agents.sandboxes.base import Execution, Limits, Program, Returned, T
 from seglam_agents.sandboxes.choice import SandboxChoice
 from seglam_agents.sandboxes.e2b import E2BSandbox
 from seglam_agents.testing.e2b_server import E2BServer, Fault
+from seglam_agents.testing.processes import descendants
 from seglam_agents.testing.sandbox_contract import CONTRACT_MODULE, WEATHER, assert_alive, failed, returned
 
 REPOSITORY = Path(__file__).parents[2]
@@ -313,6 +314,88 @@ server.stop()
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
     assert done.stdout.splitlines() == [str([(True, "unavailable", True)] * 2), "True 1"], done.stderr
+
+
+POISON = """\
+from statistics import sys
+def run():
+    posix = sys.modules['posix']
+    pipe = posix.open('/proc/%d/fd/1' % posix.getppid(), 1)
+    posix.write(pipe, b'FRAMES')
+    return 1
+"""
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        '{"done": 666}',
+        '{"done": 666}\\n{"done": 667}',
+        '{"done": 1}\\n{"ask": ["pay", [], {"amount": 9}]}\\n{"done": 2}',
+    ],
+)
+def test_no_program_answers_for_another(sandbox: E2BSandbox, frames: str) -> None:
+    """Whatever a program writes into the channel of the machine, the next ones get their own answers and calls."""
+    sandbox.run(Program(POISON.replace("FRAMES", frames + "\\n")), {})
+    paid: list[Value] = []
+
+    def pay(asked: ToolCall) -> ToolResult:
+        paid.append(asked.arguments["amount"])
+        return ToolResult()
+
+    for number in range(3):
+        assert returned(sandbox.run(Program("def run(x): return x * 2"), {"x": number})) == number * 2
+    program = Program("def run(x):\n    pay(amount=x)\n    return 'paid'", tools=(PAY,))
+    assert returned(sandbox.run(program, {"x": 5}, call=pay)) == "paid"
+    assert paid == [5]
+
+
+def test_what_a_program_leaves_behind_is_ended(sandbox: E2BSandbox) -> None:
+    """A process that outlives its program, in a session of its own, is gone when the next one runs."""
+    source = (
+        "from statistics import sys\ndef run():\n    posix = sys.modules['posix']\n    child = posix.fork()\n"
+        "    if child == 0:\n        posix.setsid()\n        child = posix.fork()\n"
+        "        if child == 0:\n            while True: pass\n        posix._exit(0)\n"
+        "    posix.waitpid(child, 0)\n    return posix.getpid()"
+    )
+    before = set(descendants(os.getpid()))
+    sandbox.run(ONE, {})
+    with_launcher = set(descendants(os.getpid())) - before
+    sandbox.run(Program(source), {})
+    assert_alive(sandbox)
+    assert set(descendants(os.getpid())) - before == with_launcher
+
+
+@pytest.mark.parametrize("path", ["/v2/sandboxes", "/contexts", "/execute"])
+@pytest.mark.parametrize("reply", ["html", "null", "list"])
+def test_replies_that_are_none_of_the_service_are_failures(server: E2BServer, path: str, reply: Fault) -> None:
+    """Whatever stands between the two may answer: what its client raises then is a failure, and the next run works."""
+    sandbox = opened(server)
+    server.order(reply, path)
+    assert failed(sandbox.run(ONE, {})).kind in ("unavailable", "crash")
+    assert_alive(sandbox)
+    sandbox.close()
+
+
+def test_interpreters_that_failed_are_removed(sandbox: E2BSandbox, server: E2BServer) -> None:
+    """A machine does not fill up with what is never used again."""
+    for _ in range(4):
+        returned(sandbox.run(ONE, {}))
+        server.order("server error", "/execute")
+        failed(sandbox.run(ONE, {}))
+    removed = [call for call in server.calls if call.startswith("DELETE /contexts/")]
+    assert len(removed) == server.calls.count("POST /contexts") - 1
+
+
+def test_the_time_of_all_executions_is_limited(sandbox: E2BSandbox) -> None:
+    """A program that takes its time before each of its questions takes it again and again."""
+    source = (
+        "from statistics import sys\ndef run():\n    for n in range(60):\n"
+        "        sys.modules['time'].sleep(0.015)\n        weather('x')\n    return 1"
+    )
+    program = Program(source, tools=(WEATHER,))
+    execution = failed(sandbox.run(program, {}, call=warm, limits=Limits(seconds=0.1)))
+    assert execution.kind == "limit" and "all its executions" in execution.reason and sandbox.spent.executions < 61
 
 
 @pytest.mark.live

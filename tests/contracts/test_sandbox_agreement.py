@@ -380,6 +380,47 @@ def test_no_nan_within_lists_enters_what_compares(monty: Sandbox) -> None:
     assert returned(monty.run(Program("def run(x): return x == 1"), {"x": nan})) is False
 
 
+@pytest.mark.parametrize(
+    "form", ["str(x)", "f'{x} MB'", "json.dumps([x])", "str([1, (x,)])", "{'a': [repr(x)]}", "{f'{x}': 1}"]
+)
+def test_no_number_leaves_with_another_last_digit(monty: Sandbox, process: Sandbox, form: str) -> None:
+    """Of two ways to write a float that are equally near Monty takes another than Python: such a text is no answer."""
+    program = Program(f"import json\ndef run(x):\n    x = x / 1048576\n    return {form}")
+    seen = [monty.run(program, {"x": number}) for number in range(1, 1200)]
+    assert {execution.kind for execution in seen if not isinstance(execution, Returned)} == {"value"}
+    for number, execution in enumerate(seen, 1):
+        if isinstance(execution, Returned) and number % 40 == 0:
+            assert execution.value == returned(process.run(program, {"x": number}))
+    odd = next(number for number, execution in enumerate(seen, 1) if not isinstance(execution, Returned))
+    calls: list[ToolCall] = []
+    asks = Program(f"import json\ndef run(x):\n    x = x / 1048576\n    return pay({form})", tools=(PAY,))
+    execution = failed(monty.run(asks, {"x": odd}, call=partial(_noted, calls)))
+    assert (execution.kind, calls) == ("value", [])
+    assert returned(monty.run(Program("def run(x): return x / 1048576"), {"x": odd})) == odd / 1048576
+
+
+@pytest.mark.parametrize(
+    "number", ["0.1234567890123456", "3.141592653589793", "1.0000000000000002", "9.99999999999999951"]
+)
+def test_other_long_numbers_leave_as_they_are(monty: Sandbox, number: str) -> None:
+    """What is given, and what has one nearest way, is nobody's mistake."""
+    program = Program("def run(x): return [x, str(float(x[:18]))]")
+    value = returned(monty.run(program, {"x": number}))
+    assert value == [number, str(float(number[:18]))]
+
+
+def test_digits_of_other_scripts_end_what_would_take_them_for_none(monty: Sandbox, process: Sandbox) -> None:
+    """Python reads them as numbers and Monty does not: where that is caught it would be another answer."""
+    source = "def run(x):\n    try:\n        return int(x)\n    except ValueError:\n        return -1"
+    for text, number in (("٣", 3), ("５", 5)):
+        assert failed(monty.run(Program(source), {"x": text})).kind == "value"
+        assert returned(process.run(Program(source), {"x": text})) == number
+        program = Program(source.replace("int(x)", "int(pay(x))"), tools=(PAY,))
+        assert failed(monty.run(program, {"x": text}, call=_echo)).kind == "value"
+    assert returned(monty.run(Program(source), {"x": "é"})) == -1
+    assert returned(monty.run(Program("def run(x): return x + x"), {"x": "٣"})) == "٣٣"
+
+
 READ = (
     (
         "%Y-%m-%d %I %p",

@@ -34,6 +34,8 @@ REFUSED = (
     (r"re.split(r'\s*', x)", "nothing"),
     (r"list(re.finditer('a|', x))", "nothing"),
     (r"PATTERN.findall(x)", "nothing"),
+    (r"re.sub('^a*?', '#', x)", "nothing"),
+    (r"re.findall('^.??', x)", "nothing"),
     (r"re.search(r'a\Z', x)", r"(?!\n)\Z"),
     (r"re.search(r'\<a', x)", "word"),
     (r"re.search(r'a\>', x)", "word"),

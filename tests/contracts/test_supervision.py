@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.soak import soak
-from seglam_agents.sandboxes.base import Failed, Limits, Program, Returned, Sandbox, ToolCall, ToolResult
+from seglam_agents.sandboxes.base import Failed, HostModule, Limits, Program, Returned, Sandbox, ToolCall, ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, Unavailable, second_sandbox
 from seglam_agents.sandboxes.spares import BusyError, Spares
@@ -124,6 +125,10 @@ def test_stopped_workers_cost_no_minute(sandbox: Sandbox, ending: str) -> None:
 ENDINGS = {
     "killed": "os.kill(os.getpid(), 9)",
     "left": "os._exit(3)",
+    "the end": "sys.exit()",
+    "an error": "raise ValueError('the end')",
+    "interrupted": "os.kill(os.getpid(), 2)",
+    "closed, then left": "sandbox.close(); os._exit(3)",
     "another program": "os.execv(sys.executable, [sys.executable, '-c', ''])",
     "a fork lives on": "os.fork() or [os.close(1), os.close(2), os.read(0, 1), os._exit(0)]; os.kill(os.getpid(), 9)",
 }
@@ -282,7 +287,6 @@ def test_the_kernel_holds_the_processor_time() -> None:
 def test_functions_of_host_modules_use_up_the_time() -> None:
     """A program that spends its time in the slot library is ended, whatever it catches."""
     from seglam_agents.guards.slots.exports import exports
-    from seglam_agents.sandboxes.base import HostModule
 
     sandbox = MontySandbox(modules=(HostModule("slots", exports()),))
     source = (
@@ -291,7 +295,102 @@ def test_functions_of_host_modules_use_up_the_time() -> None:
     )
     execution = failed(sandbox.run(Program(source), {"text": "1 " * 3999}))
     sandbox.close()
-    assert execution.kind == "limit" and "slots" in execution.reason
+    assert execution.kind == "limit" and ("slots" in execution.reason or "0.5 s" in execution.reason)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "echo(text)",
+        "no_such_name",
+        "open(text)",
+        "open('/x', 'w').write(text)",
+        "datetime.now()",
+        "import no_such_module",
+        "weather(text, wrong=text)",
+        "_ask_('nobody', (text,), {})",
+    ],
+)
+def test_what_goes_to_the_host_and_back_uses_up_the_time(question: str) -> None:
+    """Whatever a program asks its host for, and however often: its time is over when its time is over."""
+    sandbox = MontySandbox(workers=1, modules=(HostModule("slots", {"echo": str}),))
+    source = (
+        "from datetime import datetime\nfrom slots import echo\ndef run(text):\n    while True:\n        try:\n"
+        f"            {question}\n        except BaseException:\n            pass"
+    )
+    program = Program(source, tools=(WEATHER,))
+    execution = failed(sandbox.run(program, {"text": "1" * 100_000}, limits=Limits(seconds=0.2)))
+    sandbox.close()
+    assert execution.kind == "limit" and ("more than 0.2 s" in execution.reason or "time limit" in execution.reason)
+
+
+def test_workers_that_were_stopped_while_idle_are_replaced() -> None:
+    """A run that finds them waits for them a few seconds, not for the last backstop, and is answered."""
+    sandbox = MontySandbox(workers=1, prepare_ahead=False)
+    for number in range(2):
+        assert returned(sandbox.run(Program(f"def run(): return {number}"), {})) == number
+        for child in children(os.getpid()):
+            if "monty" in command(child):
+                os.kill(child, signal.SIGSTOP)
+    assert returned(sandbox.run(Program("def run(): return 2"), {})) == 2
+    sandbox.close()
+
+
+def test_a_panic_of_montys_library_is_an_error_of_the_sandbox() -> None:
+    """Where no thread can be started its library panics, which `except Exception` would let through."""
+    script = """
+import os, resource
+from seglam_agents.records.errors import SandboxError
+from seglam_agents.sandboxes.base import Program
+from seglam_agents.sandboxes.monty import MontySandbox
+if os.getuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+resource.setrlimit(resource.RLIMIT_NPROC, (1, resource.getrlimit(resource.RLIMIT_NPROC)[1]))
+sandbox = MontySandbox(prepare_ahead=False)
+for _ in range(2):
+    try:
+        sandbox.run(Program("def run(): return 1"), {})
+    except SandboxError:
+        print("told", flush=True)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert found.stdout.split() == ["told", "told"], found.stderr
+
+
+DENIALS = {
+    # A filter under which the kernel's `seccomp` and `prctl(PR_SET_SECCOMP)` are refused, as in some containers.
+    "the filter": """
+import struct
+lines = [(0x20, 0, 0, 0), (0x15, 0, 1, 317), (6, 0, 0, 0x50001), (0x15, 0, 3, 157), (0x20, 0, 0, 16), (0x15, 0, 1, 22)]
+lines += [(6, 0, 0, 0x50001), (6, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in lines))
+rules = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(lines), ctypes.addressof(code)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(rules), 0, 0) == 0
+""",
+    "another user": "for right in range(41): libc.prctl(24, right, 0, 0, 0)",
+}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter has the numbers of x86-64")
+@pytest.mark.parametrize(("denied", "reason"), [("the filter", "PR_SET_SECCOMP"), ("another user", "as a user")])
+def test_a_kernel_that_denies_the_locks_is_told_at_the_start(denied: str, reason: str) -> None:
+    """Not each run crashes: the sandbox refuses to start, and says why."""
+    made_of("process").close()
+    if denied == "another user" and os.geteuid() != 0:
+        pytest.skip("only root becomes another user")
+    script = f"""
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+{DENIALS[denied]}
+from seglam_agents.sandboxes.process import second_sandbox
+print(second_sandbox().reason)
+"""
+    found = subprocess.run(
+        [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert reason in found.stdout, found.stderr
 
 
 def test_a_fork_after_the_first_run_goes_on_in_jailed_processes() -> None:

@@ -238,6 +238,8 @@ DUNDER = [
             "closure": "print.__self__.open('{secret}').read()",
             "generator": "(x for x in ()).gi_frame.f_back.f_back.f_globals['secret']",
         },
+        "error",
+        "syntax",
     ),
 ]
 POISON = [
@@ -350,8 +352,49 @@ GIVING_UP = [
     _body("giving up", "long reason", "deopt('x' * 900_000)", "deopt", "limit"),
 ]  # fmt: skip
 
+_IMPORTS = "import os, sys, time, random, asyncio\nfrom pathlib import Path\n"
+"""What Monty has and `process` has not: no body may import it, and whoever runs one unlooked finds nothing in it."""
+OWN = [
+    Attack(
+        "own modules",
+        name,
+        f"{_IMPORTS}def run():\n    return str({code})",
+        ("error", "syntax", "deopt"),
+        tuple(harmless),
+    )
+    for name, code, *harmless in (
+        ("environment", "dict(os.environ)"),
+        ("variable", "os.getenv('SEGLAM_TEST_SECRET')"),
+        ("folder", "os.listdir('/')"),
+        ("where", "os.getcwd()", "/"),
+        ("program", "os.system('id')"),
+        ("remove", "os.remove('{secret}')"),
+        ("path read", "Path('{secret}').read_text()"),
+        ("path up", "Path('/../..{secret}').read_text()"),
+        ("path write", "Path('{secret}').write_text('x')"),
+        ("path exists", "Path('{secret}').exists()"),
+        ("path folder", "list(Path('/').iterdir())"),
+        ("path unlink", "Path('{secret}').unlink()"),
+        ("path rename", "Path('{secret}').rename('/tmp/x')"),
+        ("here", "Path.cwd()", "/"),
+        ("open to write", "open('{secret}', 'w').write('x')"),
+        ("open a number", "open(0).read()"),
+        ("clock", "time.time()"),
+        ("monotonic clock", "time.monotonic()"),
+        ("randomness", "random.random()"),
+        ("asyncio", "asyncio.run(asyncio.sleep(0))", "None"),
+        ("modules", "sys.modules"),
+        ("arguments", "sys.argv", "['main.py']"),
+        ("standard output", "sys.stdout.write('x')"),
+        ("eval", "eval('1 + 1')", "2"),
+        ("eval of a file", "eval('open(\"{secret}\").read()')"),
+        ("exec", "exec('import socket')"),
+        ("the host's answers", "_ask_('nobody', ('x',), {{}})"),
+        ("the host's answers for deopt", "_ask_('deopt', ('x',), {{}})"),
+    )
+]
 ATTACKS: tuple[Attack, ...] = (
     *FILES, *ENVIRONMENT, *PROC, *NETWORK, *PROCESSES, *THREADS, *SIGNALS, *MEMORY, *OUTPUT, *CPU, *RECURSION, *REGEX,
     *INTEGERS, *DUNDER, *POISON, *FORGING, *NEXT_RUN, *ARGUMENTS, *UNDECLARED, *UNICODE, *MODULE_LEVEL, *CLOCK,
-    *GIVING_UP,
+    *GIVING_UP, *OWN,
 )  # fmt: skip

@@ -41,7 +41,7 @@ CLASSES = (
     *("files", "environment", "proc", "network", "fork", "threads", "signals", "memory", "output flood", "cpu"),
     *("recursion", "regex bombs", "big integers", "dunder walks", "builtin poisoning", "protocol forging"),
     *("answers that poison the next run", "absurd tool arguments", "undeclared tools", "unicode in names"),
-    *("module-level effects", "clock leaks", "giving up"),
+    *("module-level effects", "clock leaks", "giving up", "own modules"),
 )
 
 

@@ -334,7 +334,7 @@ def test_the_attacks_work_without_the_jail(monkeypatch: pytest.MonkeyPatch, tmp_
         (tmp_path / name).write_text(Path(interpreter_module.__file__).with_name(name).read_text())
     (tmp_path / "_jail.py").write_text(
         "def address_space(): return 0\ndef syscall_filter(): return None\ndef lock_keeper(): return 0\n"
-        "def probe(lock): pass\ndef lock_child(*all): pass\ndef die_with_parent(): pass\n"
+        "def probe(*all): pass\ndef lock_child(*all): pass\ndef die_with_parent(): pass\n"
     )
     monkeypatch.setattr(interpreter_module, "__file__", str(tmp_path / "interpreter.py"))
     open_door = ProcessSandbox()

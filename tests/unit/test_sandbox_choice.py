@@ -46,6 +46,71 @@ def test_the_default_is_chosen_where_it_can(choice: SandboxChoice) -> None:
     assert choice.offered == ("monty", "process")
 
 
+@pytest.mark.parametrize("wrong", ["process", ProcessSandbox, 5, object()])
+def test_what_is_no_sandbox_is_told_what_to_pass(wrong: Any) -> None:
+    """A name or a class where a sandbox belongs says so at once, with what to write instead."""
+    monty = MontySandbox()
+    with pytest.raises(SandboxError, match=r"ProcessSandbox\(\).*monty,process"):
+        SandboxChoice(monty, wrong)
+    if not isinstance(wrong, str):
+        with pytest.raises(SandboxError, match=r"is no sandbox"):
+            ReasoningCache(None, sandbox=wrong)
+    monty.close()
+
+
+def test_a_cache_takes_the_names_of_the_command_line() -> None:
+    """One name is a sandbox, several are a choice; what is none of them is told the names."""
+    with ReasoningCache(None, sandbox="monty", second_sandbox=None) as cache:
+        assert cache.sandbox.name == "monty"
+    if not isinstance(second_sandbox(), Unavailable):
+        with ReasoningCache(None, sandbox="monty,process", second_sandbox=None) as cache:
+            assert isinstance(cache.sandbox, SandboxChoice) and cache.sandbox.offered == ("monty", "process")
+    with pytest.raises(SandboxError, match="monty, process, e2b"):
+        ReasoningCache(None, sandbox="docker")
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5, True])
+@pytest.mark.parametrize("kind", [MontySandbox, ProcessSandbox])
+def test_a_sandbox_has_somebody_who_works(kind: Any, workers: Any) -> None:
+    """Numbers of workers that mean nothing are refused where they are given."""
+    with pytest.raises(SandboxError, match="at least 1"):
+        kind(workers=workers)
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"seconds": 0},
+        {"seconds": -1},
+        {"seconds": float("inf")},
+        {"seconds": float("nan")},
+        {"memory_bytes": 1},
+        {"recursion_depth": 0},
+        {"tool_calls": -1},
+        {"output_bytes": -1},
+        {"output_bytes": 10**40},
+    ],
+)
+def test_limits_that_mean_nothing_are_refused(limit: Any) -> None:
+    """They name what is wrong where they are written, not in the first run."""
+    with pytest.raises(ValueError, match=next(iter(limit))):
+        Limits(**limit)
+
+
+def test_a_program_has_a_size(choice: SandboxChoice) -> None:
+    """What is looked for in a program takes its host a while: one that is longer is refused unread."""
+    long = Program("def run(): return 1\n" + "# a comment\n" * 20_000)
+    assert choice.choose(long).sandbox is None
+    assert "200,000 characters" in choice.check(long)[0].message
+
+
+def test_a_package_that_was_not_named_is_told_where_to_name_it() -> None:
+    """CPython could have it: the message says how, and names every module once."""
+    (problem,) = ProcessSandbox(modules=SLOTS).check(Program("import numpy\ndef run(): return 1"))
+    assert "packages=['numpy']" in problem.message and "--packages numpy" in problem.message
+    assert problem.message.count("slots") == 1
+
+
 def test_another_is_chosen_for_what_the_default_lacks(choice: SandboxChoice) -> None:
     """A generator needs CPython; the choice says so, and the program runs there."""
     chosen = choice.choose(NEEDS_CPYTHON)
