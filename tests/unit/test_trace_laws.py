@@ -740,6 +740,114 @@ class TestReasons:
         assert desk.answer("What is the status of SO-9?", record) == "sent"
 
 
+class TestReach:
+    """What needs no more evidence than there is: laws that are no wider than their reasons."""
+
+    def test_one_odd_name_closes_no_place(self, opened: Open) -> None:
+        """Names with initials are names: one of them among the runs does not make a list of those seen."""
+        desk = opened(("orders", "read", "name"))
+        for name, total in (("J. J. Holt", 31), ("Ann Lee", 12), ("Tom R. Vale", 47), ("Bo Marsh", 20)):
+            desk.saw(f"What is the total of {name}?", total, step("orders", {"name": name, "total": total}, name=name))
+        assert desk.answer("What is the total of Zoe Brandt?", {"name": "Zoe Brandt", "total": 23}) == 23
+
+    def test_a_price_of_its_own(self, opened: Open) -> None:
+        """Three different numbers that are always three times another one come from it."""
+        desk = opened(("machines", "read", "site"))
+        for site, count in (("Basel", 3), ("Lodz", 3), ("Leeds", 2), ("Bilbao", 4), ("Lyon", 2)):
+            rows: list[Json] = [{"id": f"{site[0]}{place}", "state": "on"} for place in range(count)]
+            desk.saw(f"How much is the fee for {site}?", f"The fee is {count * 7}.", step("machines", rows, site=site))
+        rows = [{"id": f"O{place}", "state": "on"} for place in range(5)]
+        assert desk.answer("How much is the fee for Oslo?", rows) == "The fee is 35."
+
+    @pytest.mark.parametrize(("counts", "fees"), [((3, 2, 3, 2), (21, 14, 21, 14)), ((3, 2, 4, 5), (21, 14, 28, 36))])
+    def test_two_of_them_are_none_yet(self, opened: Open, counts: Sequence[int], fees: Sequence[int]) -> None:
+        """Two different numbers may be so by chance, and one that is not says that it was chance."""
+        desk = opened(("machines", "read", "site"))
+        for site, count, fee in zip(("Basel", "Lodz", "Leeds", "Bilbao"), counts, fees, strict=True):
+            rows: list[Json] = [{"id": f"{site[0]}{place}", "state": "on"} for place in range(count)]
+            desk.saw(f"How much is the fee for {site}?", f"The fee is {fee}.", step("machines", rows, site=site))
+        rows = [{"id": f"O{place}", "state": "on"} for place in range(4)]
+        assert desk.answer("How much is the fee for Oslo?", rows) is None
+
+    def test_what_cannot_be_done_is_no_choice(self, opened: Open) -> None:
+        """One run found none of the rows of which the others told the highest: that explains it, whatever numbers do."""
+        desk = opened(("orders", "read", "name"))
+        runs = (("Ann", "sent 9 sent 40"), ("Ben", "open 12 sent 30"), ("Cem", "open 17 open 8"))
+        for name, told in (*runs, ("Dan", "sent 50 open 22 open 3"), ("Eva", "open 6 sent 11 open 28")):
+            rows = _totals(told)
+            open_ = [total for kind, total in _pairs(told) if kind == "open"]
+            answer: Json = {"of": name, "highest": max(open_)} if open_ else f"Nothing for {name}."
+            desk.saw(
+                f"What is the highest total of the open orders of {name}?", answer, step("orders", rows, name=name)
+            )
+        asked = "What is the highest total of the open orders of Fay?"
+        assert desk.answer(asked, _totals("sent 33 open 19 open 7")) == {"of": "Fay", "highest": 19}
+        assert desk.answer(asked, _totals("sent 33 sent 19")) is None
+
+    def test_what_memory_could_not_say_is_a_prediction(self, opened: Open) -> None:
+        """The same request on the same rows another day: that fewer are left was foretold, and not remembered."""
+        desk = opened(("permits", "read", "city"))
+        days = {"Riga": "05-02 05-04 05-20 05-25", "Lodz": "04-02 05-01 05-03 06-01 06-09", "Oslo": "05-03 05-04 07-01"}
+        for day, city in ((5, "Riga"), (6, "Lodz"), (28, "Riga")):
+            rows = _permits(city, days[city])
+            overdue = sum(str(row["until"]) < f"2026-05-{day:02}" for row in rows)
+            run = step("permits", rows, city=city)
+            desk.saw(
+                f"How many overdue permits has {city}?", f"{city} has {overdue}.", run, at=datetime(2026, 5, day, 9)
+            )
+        desk.now = datetime(2026, 5, 29, 9)
+        fresh = _permits("Oslo", days["Oslo"])
+        assert desk.answer("How many overdue permits has Oslo?", fresh) == "Oslo has 2."
+
+    @pytest.mark.parametrize(("word", "served"), [("smallest", True), ("smallest big", False)])
+    def test_a_number_beyond_where_no_word_asks_for_a_limit(self, opened: Open, word: str, served: bool) -> None:
+        """Every word is accounted for: the smallest may be cheaper than any seen. "Big" is not, and may be a limit."""
+        desk = opened(("list_permits", "read", "city"), ("extend_permit", "write", "permit"))
+        plans = (("Basel", "31 60 85"), ("Lodz", "72 44 90"), ("Leeds", "66 93 38 50"), ("Bilbao", "81 58"))
+        for city, costs in (*plans, ("Lyon", "47 99 63"), ("Turin", "55 36 88 70")):
+            rows = _costs(city, costs)
+            taken = min(rows, key=lambda row: int(str(row["cost"])))["permit"]
+            steps = (step("list_permits", rows, city=city), step("extend_permit", permit=taken))
+            desk.saw(f"Extend the {word} permit of {city}", "Extended.", *steps)
+        assert isinstance(desk.asked(f"Extend the {word} permit of Oslo", _costs("Oslo", "80 25 61")), Hit) is served
+        assert not isinstance(desk.asked(f"Extend the {word} permit of Oslo", _costs("Oslo", "80 9 61")), Hit)
+        assert desk.writes == ([("extend_permit", {"permit": "O-1"})] if served else [])
+
+    def test_a_number_in_letters_is_no_status(self, opened: Open) -> None:
+        """Rows have durations as texts: which ones the rows taken had is no rule."""
+        desk = opened(("visits", "read", "name"), ("cancel", "write", "visit"))
+        plans = (("Ann", "30 60 45"), ("Ben", "60 30"), ("Cem", "30 30 90"), ("Dan", "60 45"), ("Eva", "30 90 60"))
+        for name, lengths in plans:
+            rows = _lengths(name, lengths)
+            steps = (step("visits", rows, name=name), step("cancel", visit=f"{name}-0"))
+            desk.saw(f"Cancel the first visit of {name}", "Cancelled.", *steps)
+        assert isinstance(desk.asked("Cancel the first visit of Fay", _lengths("Fay", "45 60 30")), Hit)
+        assert desk.writes == [("cancel", {"visit": "Fay-0"})]
+
+
+def _pairs(told: str) -> list[tuple[str, int]]:
+    words = told.split()
+    return [(kind, int(total)) for kind, total in zip(words[::2], words[1::2], strict=True)]
+
+
+def _totals(told: str) -> list[Json]:
+    return [{"id": f"o-{place}", "kind": kind, "total": total} for place, (kind, total) in enumerate(_pairs(told))]
+
+
+def _permits(city: str, days: str) -> list[Mapping[str, Json]]:
+    return [{"permit": f"{city[0]}-{day}", "city": city, "until": f"2026-{day}"} for day in days.split()]
+
+
+def _costs(city: str, costs: str) -> list[Mapping[str, Json]]:
+    split = enumerate(costs.split())
+    return [{"permit": f"{city[0]}-{place}", "city": city, "cost": int(cost)} for place, cost in split]
+
+
+def _lengths(name: str, lengths: str) -> list[Mapping[str, Json]]:
+    split = enumerate(lengths.split())
+    return [{"id": f"{name}-{place}", "name": name, "duration": length} for place, length in split]
+
+
 def _ward(people: Sequence[tuple[str, float, int]]) -> tuple[Json, list[str]]:
     rows: Json = [{"name": name, "temp": temp, "weight": weight} for name, temp, weight in people]
     return rows, [name for name, temp, _ in people if temp >= 38]

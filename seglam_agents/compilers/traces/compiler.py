@@ -20,7 +20,7 @@ from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, 
 from seglam_agents.compilers.traces.plan import Node, calls_of, left_to_the_model, narrowed, ways_of, without
 from seglam_agents.compilers.traces.source import callables, write
 from seglam_agents.compilers.traces.spans import Reading, readings
-from seglam_agents.compilers.traces.words import unaccounted
+from seglam_agents.compilers.traces.words import unaccounted, unsettled
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
@@ -239,9 +239,11 @@ def _candidate(
     names = [*slots, *(parameter.name for parameter in context)]
     said = frozenset(word for case in alike for word in case.reading.content)
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
-    left = unaccounted(said, proven, (case.trace for case in alike))
+    traces = [case.trace for case in alike]
+    left, loose = unaccounted(said, proven, traces), unsettled(said, proven, traces)
     plan = narrowed(proven, names)
-    body = write(plan, names, _summary(alike[0]), writes, said, spelled, accounted=not left, within=by.write_range)
+    known_words = {"accounted": not left, "settled": not loose}
+    body = write(plan, names, _summary(alike[0]), writes, said, spelled, **known_words, within=by.write_range)
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = dict.fromkeys(call.tool for call in calls_of(proven))

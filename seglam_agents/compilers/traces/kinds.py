@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
+from seglam_agents.compilers.traces.closings import claim
 from seglam_agents.compilers.traces.guards import Asked
 from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
 from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen, ways_of
@@ -262,7 +263,7 @@ class Kind:
         """Tell whether a run brought something that the others had not: where it wrote, a value in its request.
 
         Where it only read, values that never came together before are new as well: no earlier run says what becomes of
-        both.
+        both. So are other calls, results or figures for the same request: as the clock goes on, memory is wrong.
         """
         if self.echoed:
             return True
@@ -274,8 +275,7 @@ class Kind:
             return asked
         if case.trace.calls and _paired(case, others):
             return True
-        results = digest([step.result for step in case.trace.calls])
-        return not case.trace.calls or all(digest([s.result for s in c.trace.calls]) != results for c in others)
+        return not case.trace.calls or all(_happened(other) != _happened(case) for other in others)
 
     def alike(self, trace: Trace) -> list[Case]:
         """Return the runs that one body serves with a run: those in its words, where these have a body of their own."""
@@ -487,6 +487,13 @@ def merged(cases: Sequence[Case]) -> tuple[str, ...]:
             if same and len({repr(one.value) for one, _ in pairs}) > 1:
                 names[index] = names[other]
     return tuple(names)
+
+
+def _happened(case: Case) -> str:
+    """Return what was called and found, and the figures of the answer, whatever its words."""
+    answer = case.trace.answer
+    figures = sorted(f for f in claim(answer).facts if re.search(r"\d", f)) if isinstance(answer, str) else answer
+    return digest([(step.tool, step.arguments, step.result) for step in case.trace.calls], figures)
 
 
 def _paired(case: Case, others: Sequence[Case]) -> bool:

@@ -322,10 +322,10 @@ class _Weaver:
             if found := conditions.tests(seen, taken, certain=certain):
                 yes = [walk for walk, label in zip(walks, taken, strict=True) if label]
                 no = [walk for walk, label in zip(walks, taken, strict=True) if not label]
-                if min(len(yes), len(no)) < MIN_RUNS and _by_number(found):
-                    raise Refused("one run alone went another way, and numbers decide which: a second one is needed")
                 if_yes, if_no = self._way(yes, families), self._way(no, families)
                 forced = _forced(found, (if_yes, no), (if_no, yes))
+                if min(len(yes), len(no)) < MIN_RUNS and not forced and _by_number(found):
+                    raise Refused("one run alone went another way, and numbers decide which: a second one is needed")
                 return Branch(_scene(walks, families), forced or found, if_yes, if_no)
         shown = " or ".join((way[:60] or "the end") for way in ways[:3])
         raise Refused(f"after the same steps the runs go on with {shown}, and nothing seen tells why")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from seglam_agents.compilers.traces.terms import Term, within
+from seglam_agents.compilers.traces.terms import Term
 
 MARGIN = 2
 """Choices that an explanation may need beyond the plainest one that fits."""
@@ -68,7 +68,8 @@ _COMPARING = re.compile(
 _DAY_FILTERS = frozenset(f"having_{name}" for name in ("before", "from", "after", "until", "on", "in_month"))
 _SIDES = frozenset(("having_at_least", "having_at_most", "having_more", "having_less"))
 _LIMITS = frozenset(("having_above", "having_below"))
-_FILTERS = frozenset(("having", "having_any", "having_same")) | _DAY_FILTERS | _SIDES | _LIMITS
+_BUT = frozenset(("having_any", "having_other"))
+_FILTERS = frozenset(("having", "having_same")) | _BUT | _DAY_FILTERS | _SIDES | _LIMITS
 _CHOICES = _FILTERS | frozenset(
     ("first", "last", "lowest", "highest", "only", "common", "min", "max", "sum", "mean", "len", "digits", "int")
 ) | frozenset("+-*/")  # fmt: skip
@@ -99,7 +100,7 @@ class Wish:
         if term.rivals:
             return any(self.asks(part) for part in term.rivals)
         uses = term.uses
-        if "having_any" in uses and not self.words & _EXCEPT:
+        if uses & _BUT and not self.words & _EXCEPT:
             return False
         if uses & _DAY_FILTERS and not self.timed:
             return False
@@ -112,10 +113,10 @@ class Wish:
 
     def says(self, term: Term) -> bool:
         """Tell whether each filter of a term is spoken of: by its value, or by words of time or size."""
-        for part in within(term):
-            if part.code.startswith("having") and part.uses & _FILTERS and not self._spoken(part):
-                return False
-        return True
+        if term.rivals:
+            return any(map(self.says, term.rivals))
+        filtered = term.code.startswith("having") and term.uses & _FILTERS
+        return (not filtered or self._spoken(term)) and all(map(self.says, term.parts))
 
     def _spoken(self, filtered: Term) -> bool:
         texts = re.findall(r"'([^']*)'", filtered.code)[1:]
