@@ -770,7 +770,7 @@ class TestReach:
         assert desk.answer("How much is the fee for Oslo?", rows) is None
 
     def test_what_cannot_be_done_is_no_choice(self, opened: Open) -> None:
-        """One run found none of the rows of which the others told the highest: that explains it, whatever numbers do."""
+        """One run found none of the rows of which the others told the highest: that explains it, and no number."""
         desk = opened(("orders", "read", "name"))
         runs = (("Ann", "sent 9 sent 40"), ("Ben", "open 12 sent 30"), ("Cem", "open 17 open 8"))
         for name, told in (*runs, ("Dan", "sent 50 open 22 open 3"), ("Eva", "open 6 sent 11 open 28")):

@@ -136,7 +136,7 @@ def _with_constants(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term
 
 
 def _with_offset(targets: Numbers, sight: Sight) -> list[Term]:
-    """Return a number, or a formula of two, with a constant of its own: a fee, what a full shelf holds, a price each."""
+    """Return numbers, or formulas of two, with a constant of their own: a fee, a full shelf, what each one costs."""
     if len(set(targets)) < MIN_OFFSET:
         return []
     found: list[Term] = []
