@@ -799,6 +799,15 @@ class TestReach:
         fresh = _permits("Oslo", days["Oslo"])
         assert desk.answer("How many overdue permits has Oslo?", fresh) == "Oslo has 2."
 
+    def test_another_phrasing_of_the_same_is_memory(self, opened: Open) -> None:
+        """The same request on the same rows, told with fewer figures, says nothing that was not known."""
+        desk = opened(("claims", "read", "name"))
+        rows = {"Ann": _documents("Ann", "4 7 3 10 1"), "Bo": _documents("Bo", "1 10"), "Cy": _documents("Cy", "10 2")}
+        told = (("Ann", "The fee for 5 claims is 25."), ("Bo", "The fee for 2 claims is 10."), ("Ann", "25 euros."))
+        for name, answer in (*told, ("Bo", "10 euros."), ("Cy", "10 euros.")):
+            desk.saw(f"How much is the fee for {name}?", answer, step("claims", rows[name], name=name))
+        assert desk.answer("How much is the fee for Di?", _documents("Di", "7 6")) in (None, "10 euros.")
+
     @pytest.mark.parametrize(("word", "served"), [("smallest", True), ("smallest big", False)])
     def test_a_number_beyond_where_no_word_asks_for_a_limit(self, opened: Open, word: str, served: bool) -> None:
         """Every word is accounted for: the smallest may be cheaper than any seen. "Big" is not, and may be a limit."""
@@ -836,6 +845,11 @@ def _totals(told: str) -> list[Json]:
 
 def _permits(city: str, days: str) -> list[Mapping[str, Json]]:
     return [{"permit": f"{city[0]}-{day}", "city": city, "until": f"2026-{day}"} for day in days.split()]
+
+
+def _documents(name: str, counts: str) -> list[Mapping[str, Json]]:
+    split = enumerate(counts.split())
+    return [{"claim": f"{name}-{place}", "name": name, "documents": int(count)} for place, count in split]
 
 
 def _costs(city: str, costs: str) -> list[Mapping[str, Json]]:

@@ -6,7 +6,7 @@ import keyword
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
@@ -185,7 +185,7 @@ class Kind:
         if not self.strays:
             self._hold_out_calls(tools, clock=clock)
         if not self.wrongs:
-            self._count(self._predicted(tools, clock=clock) or [])
+            self._count(self._predicted(tools, clock=clock) or [], tools, clock=clock)
 
     def _hold_out_calls(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
         """The same for what was called alone."""
@@ -196,8 +196,11 @@ class Kind:
                 return
             if said.made and case.trace.id not in self.called:
                 found.append((case, said, others))
+        left = self._predictable(lambda said: said.made, self.called, tools, clock=clock)
         for case, said, others in found[: max(0, len(self.cases) - 2 - len(self.called))]:
-            self._count_calls(case, said, others, reads)
+            if left[said.made] > 0:
+                left[said.made] -= 1
+                self._count_calls(case, said, others, reads)
 
     def _predicted(self, tools: Mapping[str, Tool], *, clock: bool) -> list[tuple[Case, str, bool]] | None:
         """Return the runs that all other ones foretell, with the way and whether they brought something new.
@@ -224,10 +227,24 @@ class Kind:
             if said := rest.foretell(case, tools, clock=clock):
                 yield case, said, others
 
-    def _count(self, found: Sequence[tuple[Case, str, bool]]) -> None:
+    def _count(self, found: Sequence[tuple[Case, str, bool]], tools: Mapping[str, Tool], *, clock: bool) -> None:
         """Credit predictions; two of the runs are what any plan is made from, and count for nothing."""
+        left = self._predictable(lambda said: said.way, self.foretold, tools, clock=clock)
         for case, way, new in found[: max(0, len(self.cases) - 2 - len(self.foretold))]:
-            self._credit(case, way, new)
+            if left[way] > 0:
+                left[way] -= 1
+                self._credit(case, way, new)
+
+    def _predictable(
+        self, way_of: Callable[[Foretold], str], known: Container[str], tools: Mapping[str, Tool], *, clock: bool
+    ) -> Counter[str]:
+        """Return how many runs of each way may still count: two of them are what it is made from, as in any order."""
+        left: Counter[str] = Counter()
+        for case in self.cases:
+            if said := self.foretell(case, tools, clock=clock):
+                left[way_of(said)] += case.trace.id not in known
+        told = Counter(dict.fromkeys(left, 2))
+        return left - told
 
     def _weave(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
         self.plan = None
@@ -275,7 +292,7 @@ class Kind:
             return asked
         if case.trace.calls and _paired(case, others):
             return True
-        return not case.trace.calls or all(_happened(other) != _happened(case) for other in others)
+        return not case.trace.calls or all(_went_otherwise(case, other) for other in others)
 
     def alike(self, trace: Trace) -> list[Case]:
         """Return the runs that one body serves with a run: those in its words, where these have a body of their own."""
@@ -401,7 +418,7 @@ class Kind:
             return False
         self.cases, self.wordings, self.plan, self.refusal = pooled.cases, pooled.wordings, pooled.plan, ""
         self.rights, self.foretold = Counter(), set()
-        self._count(found)
+        self._count(found, tools, clock=clock)
         return True
 
     def _order(self, other: Kind) -> tuple[str, ...] | None:
@@ -489,11 +506,20 @@ def merged(cases: Sequence[Case]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _happened(case: Case) -> str:
-    """Return what was called and found, and the figures of the answer, whatever its words."""
-    answer = case.trace.answer
-    figures = sorted(f for f in claim(answer).facts if re.search(r"\d", f)) if isinstance(answer, str) else answer
-    return digest([(step.tool, step.arguments, step.result) for step in case.trace.calls], figures)
+def _went_otherwise(case: Case, other: Case) -> bool:
+    """Tell whether one run called or found something else than another, or told other figures of the same.
+
+    More or fewer figures are another phrasing.
+    """
+    ours, theirs = ([(step.tool, step.arguments, step.result) for step in each.trace.calls] for each in (case, other))
+    if ours != theirs:
+        return True
+    one, two = _figures(case.trace.answer), _figures(other.trace.answer)
+    return not (one <= two or two <= one)
+
+
+def _figures(answer: Json) -> frozenset[str]:
+    return frozenset(fact for fact in claim(str(answer)).facts if re.search(r"\d", fact))
 
 
 def _paired(case: Case, others: Sequence[Case]) -> bool:

@@ -121,7 +121,7 @@ class Wish:
     def _spoken(self, filtered: Term) -> bool:
         texts = re.findall(r"'([^']*)'", filtered.code)[1:]
         if filtered.uses & (_DAY_FILTERS | _SIDES | _LIMITS):
-            return True
+            return self.asks(filtered)
         spoken = any(set(text.casefold().split()) <= self.words for text in texts)
         return spoken or (not texts and len(filtered.sources) > 1)
 
