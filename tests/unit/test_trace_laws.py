@@ -769,6 +769,22 @@ class TestReach:
         rows = [{"id": f"O{place}", "state": "on"} for place in range(4)]
         assert desk.answer("How much is the fee for Oslo?", rows) is None
 
+    def test_all_but_those_that_are_named(self, opened: Open) -> None:
+        """Two or three values tell "not lost" apart: the request says which ones are left out. A new status is neither."""
+        desk = opened(("shipments", "read", "name"))
+        runs = (("Ann", "sent lost"), ("Ben", "sent packed"), ("Cem", "lost packed sent"), ("Dan", "packed lost"))
+        for name, kinds in runs:
+            told = f"{name} has {len(kinds.split()) - kinds.count('lost')}."
+            run = step("shipments", self._kinds(kinds), name=name)
+            desk.saw(f"How many shipments of {name} are not lost?", told, run)
+        asked = "How many shipments of Eva are not lost?"
+        assert desk.answer(asked, self._kinds("lost sent packed")) == "Eva has 2."
+        assert desk.answer(asked, self._kinds("lost sent held")) is None
+
+    @staticmethod
+    def _kinds(kinds: str) -> list[Json]:
+        return [{"shipment": f"s-{place}", "status": kind} for place, kind in enumerate(kinds.split())]
+
     def test_what_cannot_be_done_is_no_choice(self, opened: Open) -> None:
         """One run found none of the rows of which the others told the highest: that explains it, and no number."""
         desk = opened(("orders", "read", "name"))
@@ -821,6 +837,35 @@ class TestReach:
         assert isinstance(desk.asked(f"Extend the {word} permit of Oslo", _costs("Oslo", "80 25 61")), Hit) is served
         assert not isinstance(desk.asked(f"Extend the {word} permit of Oslo", _costs("Oslo", "80 9 61")), Hit)
         assert desk.writes == ([("extend_permit", {"permit": "O-1"})] if served else [])
+
+    def test_two_runs_of_each_way_count_for_nothing(self, opened: Open) -> None:
+        """Three runs cancelled, and one of them at most was predicted, in whatever order they came."""
+        desk = opened(("orders", "read", "name"), ("cancel", "write", "order"))
+        for run in (("Ann", 1), ("Ben", 0), ("Cem", 1), ("Dan", 0), ("Eva", 3)):
+            self._did(desk, *run)
+        assert not isinstance(desk.asked("Cancel the first order of Gil", self._found("Gil", 3)), Hit)
+        assert desk.writes == []
+        self._did(desk, "Fay", 3)
+        assert isinstance(desk.asked("Cancel the first order of Gil", self._found("Gil", 3)), Hit)
+        assert desk.writes == [("cancel", {"order": "Gil-2"})]
+
+    @staticmethod
+    def _found(name: str, count: int) -> list[Json]:
+        return [{"id": f"{name}-{(2, 7, 4)[place]}", "name": name} for place in range(count)]
+
+    def _did(self, desk: Desk, name: str, count: int) -> None:
+        rows = self._found(name, count)
+        read = step("orders", rows, name=name)
+        steps = (read, step("cancel", order=f"{name}-2")) if rows else (read,)
+        desk.saw(f"Cancel the first order of {name}", "Cancelled." if rows else "There is none.", *steps)
+
+    def test_a_limit_that_no_word_asks_for(self, opened: Open) -> None:
+        """A sum over the larger rows fits three values by accident, and nothing in the request asks for such rows."""
+        desk = opened(("claims", "read", "name"))
+        runs = (("Ann", "4 7 3 10 1", 24), ("Bo", "1 10", 10), ("Cy", "7 2 1", 7), ("Di", "1 10 2", 10))
+        for name, counts, told in (*runs, ("Eli", "7 1", 7)):
+            desk.saw(f"Documents of {name}?", f"It is {told}.", step("claims", _documents(name, counts), name=name))
+        assert desk.answer("Documents of Eva?", _documents("Eva", "7 6")) is None
 
     def test_a_number_in_letters_is_no_status(self, opened: Open) -> None:
         """Rows have durations as texts: which ones the rows taken had is no rule."""
