@@ -750,6 +750,15 @@ class TestReach:
             desk.saw(f"What is the total of {name}?", total, step("orders", {"name": name, "total": total}, name=name))
         assert desk.answer("What is the total of Zoe Brandt?", {"name": "Zoe Brandt", "total": 23}) == 23
 
+    def test_who_owns_it_is_said_in_two_ways(self, opened: Open) -> None:
+        """Ann's total is the total of Ann: the same words, and one right prediction shows that they mean the same."""
+        desk = opened(("orders", "read", "name"))
+        asked = ("What is the total of {}?",) * 3 + ("What is {}'s total?",)
+        for name, total, text in zip(("Ann", "Bo", "Cy", "Di"), (31, 12, 47, 20), asked, strict=True):
+            run = step("orders", {"name": name, "total": total}, name=name)
+            desk.saw(text.format(name), total, run)
+        assert desk.answer("What is Eva's total?", {"name": "Eva", "total": 23}) == 23
+
     def test_a_price_of_its_own(self, opened: Open) -> None:
         """Three different numbers that are always three times another one come from it."""
         desk = opened(("machines", "read", "site"))
@@ -770,7 +779,7 @@ class TestReach:
         assert desk.answer("How much is the fee for Oslo?", rows) is None
 
     def test_all_but_those_that_are_named(self, opened: Open) -> None:
-        """Two or three values tell "not lost" apart: the request says which ones are left out. A new status is neither."""
+        """Two values tell "not lost" apart: the request says which ones are left out. A new status is neither."""
         desk = opened(("shipments", "read", "name"))
         runs = (("Ann", "sent lost"), ("Ben", "sent packed"), ("Cem", "lost packed sent"), ("Dan", "packed lost"))
         for name, kinds in runs:

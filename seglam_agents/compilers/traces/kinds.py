@@ -370,8 +370,12 @@ class Kind:
                 foretold = [said for case in cases if (said := self.foretell(case, tools, clock=clock))]
                 verdicts = ["silent" if said.spoken else said.verdict for said in foretold]
                 if "wrong" not in verdicts and "right" in verdicts:
-                    found.append(Wording(order, needs=OTHER_WORDS, own=own))
+                    found.append(Wording(order, needs=self._needs(reads[0]), own=own))
         return found[0] if len(found) == 1 else None
+
+    def _needs(self, read: Reading) -> int:
+        """Return how many right predictions a wording needs: of the same words in another order one less."""
+        return OTHER_WORDS - any(case.reading.content == read.content for case in self.cases)
 
     def absorb(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:
         """Take in a kind whose runs mean the same in other words: this one's plan foretells them, or a common one."""
@@ -409,7 +413,7 @@ class Kind:
         taken = [Case(case.trace, case.reading, order) for case in other.cases]
         key = other.cases[0].reading.key
         wordings = {name: replace(wording, rights=0) for name, wording in self.wordings.items()}
-        wordings[key] = Wording(order, needs=OTHER_WORDS, own=own)
+        wordings[key] = Wording(order, needs=self._needs(other.cases[0].reading), own=own)
         pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings)
         pooled.plans = self.plans
         pooled._weave(tools, clock=clock)

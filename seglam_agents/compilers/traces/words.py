@@ -19,7 +19,7 @@ from seglam_agents.records.trace import ToolStep, Trace
 _ASKING = frozenset(
     ("how", "many", "much", "what", "what's", "which", "who", "whose", "where", "when", "tell", "give", "show", "list")
 ) | frozenset(
-    ("find", "get", "look", "name", "there", "have", "got", "and", "to", "in", "on", "at", "by", "with", "from")
+    ("find", "get", "look", "name", "there", "have", "got", "and", "that", "to", "in", "on", "at", "by", "with", "from")
 )
 """Words that ask, and that join: requests do not differ by them."""
 
