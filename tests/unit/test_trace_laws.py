@@ -809,6 +809,16 @@ class TestReach:
         assert desk.answer(asked, _totals("sent 33 open 19 open 7")) == {"of": "Fay", "highest": 19}
         assert desk.answer(asked, _totals("sent 33 sent 19")) is None
 
+    def test_what_the_model_says_needs_no_branch(self, opened: Open) -> None:
+        """What is told of bookings is the model's: how many there are decides nothing that code does."""
+        desk = opened(("bookings", "read", "name"))
+        runs = (("Ann", 2, "Two of them, T-0 first."), ("Ben", 0, "Ben has none."), ("Cem", 4, "T-0 and three others."))
+        for name, count, told in (*runs, ("Dan", 0, "Dan has none."), ("Eva", 3, "All in May: T-0 to T-2.")):
+            rows: list[Json] = [{"id": f"T-{place}", "price": 70 + 9 * place} for place in range(count)]
+            desk.saw(f"List the bookings of {name}", told, step("bookings", rows, name=name))
+        (entry,) = desk.cache.procedures()
+        assert entry.procedure.closing.mode == "model" and "if " not in entry.procedure.body
+
     def test_what_memory_could_not_say_is_a_prediction(self, opened: Open) -> None:
         """The same request on the same rows another day: that fewer are left was foretold, and not remembered."""
         desk = opened(("permits", "read", "city"))

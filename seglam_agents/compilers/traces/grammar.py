@@ -435,7 +435,7 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "filter",
-        "rows by a key: equal to a place or to a value seen, on one side of a day, above or below a number",
+        "rows by a key: equal to a place or a value seen, or not to it, on one side of a day, above or below a number",
         "`having(rows, 'status', 'open')`",
         _filters,
     ),

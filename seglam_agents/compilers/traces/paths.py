@@ -326,6 +326,8 @@ class _Weaver:
                 forced = _forced(found, (if_yes, no), (if_no, yes))
                 if min(len(yes), len(no)) < MIN_RUNS and not forced and _by_number(found):
                     raise Refused("one run alone went another way, and numbers decide which: a second one is needed")
+                if all(isinstance(way, Answer) and way.spoken for way in (if_yes, if_no)):
+                    return Answer(_scene(walks, families), constant(None), spoken=True)
                 return Branch(_scene(walks, families), forced or found, if_yes, if_no)
         shown = " or ".join((way[:60] or "the end") for way in ways[:3])
         raise Refused(f"after the same steps the runs go on with {shown}, and nothing seen tells why")
