@@ -819,6 +819,17 @@ class TestReach:
         (entry,) = desk.cache.procedures()
         assert entry.procedure.closing.mode == "model" and "if " not in entry.procedure.body
 
+    def test_a_figure_that_is_asked_for_is_no_constant(self, opened: Open) -> None:
+        """Each had one sent booking, or none: what is said of two was seen nowhere."""
+        desk = opened(("bookings", "read", "name"))
+        runs = (("Ann", "sent open open"), ("Ben", "open open sent open"), ("Cem", "held sent"), ("Dan", ""))
+        for name, kinds in (*runs, ("Eva", "held sent held open"), ("Fay", "open held open")):
+            count = kinds.split().count("sent")
+            told = f"{name} has {count}." if count else f"None for {name}."
+            desk.saw(f"Number of sent bookings for {name}", told, step("bookings", self._kinds(kinds), name=name))
+        found = self._kinds("sent open sent")
+        assert desk.answer("Number of sent bookings for Hal", found) in (None, "Hal has 2.")
+
     def test_what_memory_could_not_say_is_a_prediction(self, opened: Open) -> None:
         """The same request on the same rows another day: that fewer are left was foretold, and not remembered."""
         desk = opened(("permits", "read", "city"))

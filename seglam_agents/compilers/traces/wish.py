@@ -73,6 +73,7 @@ _FILTERS = frozenset(("having", "having_same")) | _BUT | _DAY_FILTERS | _SIDES |
 _CHOICES = _FILTERS | frozenset(
     ("first", "last", "lowest", "highest", "only", "common", "min", "max", "sum", "mean", "len", "digits", "int")
 ) | frozenset("+-*/")  # fmt: skip
+_FIGURE = re.compile(r"'?-?\d[\d.,]*'?")
 T = TypeVar("T")
 
 
@@ -134,8 +135,18 @@ def plausible(terms: Iterable[Term], wish: Wish | None, runs: int) -> list[Term]
     asked = [term for term in every if wish.asks(term)] or every
     if runs < RUNS:
         return asked
-    plainest = min(weight(term) for term in asked)
+    plainest = min(weight(term) for term in _telling(asked, wish))
     return [term for term in asked if weight(term) < plainest + MARGIN]
+
+
+def _telling(terms: Sequence[Term], wish: Wish) -> Sequence[Term]:
+    """Return terms without a number that is always the same, where the request asks for a figure.
+
+    That each of four had one confirmed booking is no plainer than that the confirmed ones were counted.
+    """
+    if wish.words.isdisjoint(ASKING_FIGURES):
+        return terms
+    return [term for term in terms if not (term.family == "constant" and _FIGURE.fullmatch(term.code))] or terms
 
 
 def weight(term: Term) -> int:
