@@ -474,7 +474,9 @@ _LONG_NUMBER = 20
 """Digits from which on a number is rather an identifier, and exact arithmetic ends."""
 _JOINTS = frozenset(("and", "or", "to", "than", "from", "versus", "vs", "by", "over", "minus"))
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)*")
-_CAPITALISED = re.compile(r"\b[A-ZÀ-ÞİŞĞČŠŽŁŚ][^\W\d_]*(?: [A-ZÀ-ÞİŞĞČŠŽŁŚ][^\W\d_]*)*")
+_NAME = r"[A-ZÀ-ÞİŞĞČŠŽŁŚ][^\W\d_]*(?!\w|[-#/_]\d)"
+_CAPITALISED = re.compile(rf"\b{_NAME}(?: {_NAME})*")
+"""The letters that an id begins with are no name: K57 and K65 mention nobody twice."""
 _NUMBER = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?")
 _DATE = re.compile(r"(?<![0-9])[0-9]{1,4}([-/.])[0-9]{1,2}\1[0-9]{1,4}(?![0-9])")
 _SENTENCE = re.compile(r"\S(?:.*?[.?!](?=\s+[^a-z\s])|.*\S|)", re.DOTALL)

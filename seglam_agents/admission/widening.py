@@ -96,12 +96,36 @@ def _undecided(case: Case, parent: Procedure) -> Iterator[str]:
         ):
             continue
         numbers = {name: value for name, value in judgement.arguments.items() if _is_number(value)}
+        held = _held_apart(guard.patterns[judgement.template].template.source, parent, numbers)
         for first, second in combinations(numbers, 2):
+            if (first, second) in held or (second, first) in held:
+                continue  # Its words say which is which, as they did before.
             if numbers[first] == numbers[second] and _order_matters(case, judgement.arguments, first, second):
                 yield (
                     f"`{first}` and `{second}` are both {numbers[first]!r} in {known.request.text!r}, which does not "
                     "show which is which: it is learnt from a request where they differ"
                 )
+
+
+def _held_apart(template: str, parent: Procedure, names: Collection[str]) -> set[tuple[str, str]]:
+    """Return the pairs of slots that stand in the order of a known template, each before the word that it had there."""
+    held: set[tuple[str, str]] = set()
+    ours = _followed(template)
+    for known in parent.guard.templates:
+        theirs = _followed(known)
+        same_word = [name for name in names if ours.get(name) and ours.get(name) == theirs.get(name)]
+        held |= set(_order(template, same_word)) & set(_order(known, same_word))
+    return held
+
+
+def _followed(template: str) -> dict[str, str]:
+    """Return the word behind each slot of a template, at its first mention."""
+    elements = list(walk(parse_template(template).elements))
+    found: dict[str, str] = {}
+    for element, following in zip(elements, [*elements[1:], None], strict=True):
+        if isinstance(element, SlotMention) and isinstance(following, Literal):
+            found.setdefault(element.name, next(iter(following.text.casefold().split()), ""))
+    return found
 
 
 def _order_matters(case: Case, given: Mapping[str, Value], first: str, second: str) -> bool:

@@ -374,6 +374,8 @@ def test_equal_numbers_do_not_show_which_is_which(sandbox: MontySandbox) -> None
     assert "which is which" in found["widening"]
     right = "Among {n:count} people split {total:number} coins"
     assert failures(sandbox, widening(right, "Among 4 people split 8 coins", 2)) == {}
+    # In the order that they had, before the words that they had, they are told apart.
+    assert failures(sandbox, widening(WIDER, "Share 4 coins among 4 people", 1)) == {}
 
 
 @pytest.mark.parametrize("more", ["rounded up", "half of it", "after tax"])

@@ -223,6 +223,7 @@ READ: dict[str, dict[str, Value]] = {
         name: name
         for name in ("Tom", "Ayşe", "İpek", "Иван", "Γιώργος", "O’Brien", "Anne-Marie", "Mary Jane Watson", "Dr. Smith")
     }
+    | {"Tom R. Vale": "Tom R. Vale", "J. J. Holt": "J. J. Holt", "Dr. A. Lee": "Dr. A. Lee"}
     | {"Mary  Jane": "Mary Jane", "Will": "Will", "May": "May", "Mr Lee": "Mr Lee", "BOB": "BOB", "Miles": "Miles"},
     "name": {
         name: name

@@ -740,6 +740,203 @@ class TestReasons:
         assert desk.answer("What is the status of SO-9?", record) == "sent"
 
 
+class TestReach:
+    """What needs no more evidence than there is: laws that are no wider than their reasons."""
+
+    def test_one_odd_name_closes_no_place(self, opened: Open) -> None:
+        """Names with initials are names: one of them among the runs does not make a list of those seen."""
+        desk = opened(("orders", "read", "name"))
+        for name, total in (("J. J. Holt", 31), ("Ann Lee", 12), ("Tom R. Vale", 47), ("Bo Marsh", 20)):
+            desk.saw(f"What is the total of {name}?", total, step("orders", {"name": name, "total": total}, name=name))
+        assert desk.answer("What is the total of Zoe Brandt?", {"name": "Zoe Brandt", "total": 23}) == 23
+
+    def test_who_owns_it_is_said_in_two_ways(self, opened: Open) -> None:
+        """Ann's total is the total of Ann: the same words, and one right prediction shows that they mean the same."""
+        desk = opened(("orders", "read", "name"))
+        asked = ("What is the total of {}?",) * 3 + ("What is {}'s total?",)
+        for name, total, text in zip(("Ann", "Bo", "Cy", "Di"), (31, 12, 47, 20), asked, strict=True):
+            run = step("orders", {"name": name, "total": total}, name=name)
+            desk.saw(text.format(name), total, run)
+        assert desk.answer("What is Eva's total?", {"name": "Eva", "total": 23}) == 23
+
+    def test_a_price_of_its_own(self, opened: Open) -> None:
+        """Three different numbers that are always three times another one come from it."""
+        desk = opened(("machines", "read", "site"))
+        for site, count in (("Basel", 3), ("Lodz", 3), ("Leeds", 2), ("Bilbao", 4), ("Lyon", 2)):
+            rows: list[Json] = [{"id": f"{site[0]}{place}", "state": "on"} for place in range(count)]
+            desk.saw(f"How much is the fee for {site}?", f"The fee is {count * 7}.", step("machines", rows, site=site))
+        rows = [{"id": f"O{place}", "state": "on"} for place in range(5)]
+        assert desk.answer("How much is the fee for Oslo?", rows) == "The fee is 35."
+
+    @pytest.mark.parametrize(("counts", "fees"), [((3, 2, 3, 2), (21, 14, 21, 14)), ((3, 2, 4, 5), (21, 14, 28, 36))])
+    def test_two_of_them_are_none_yet(self, opened: Open, counts: Sequence[int], fees: Sequence[int]) -> None:
+        """Two different numbers may be so by chance, and one that is not says that it was chance."""
+        desk = opened(("machines", "read", "site"))
+        for site, count, fee in zip(("Basel", "Lodz", "Leeds", "Bilbao"), counts, fees, strict=True):
+            rows: list[Json] = [{"id": f"{site[0]}{place}", "state": "on"} for place in range(count)]
+            desk.saw(f"How much is the fee for {site}?", f"The fee is {fee}.", step("machines", rows, site=site))
+        rows = [{"id": f"O{place}", "state": "on"} for place in range(4)]
+        assert desk.answer("How much is the fee for Oslo?", rows) is None
+
+    def test_all_but_those_that_are_named(self, opened: Open) -> None:
+        """Two values tell "not lost" apart: the request says which ones are left out. A new status is neither."""
+        desk = opened(("shipments", "read", "name"))
+        runs = (("Ann", "sent lost"), ("Ben", "sent packed"), ("Cem", "lost packed sent"), ("Dan", "packed lost"))
+        for name, kinds in runs:
+            told = f"{name} has {len(kinds.split()) - kinds.count('lost')}."
+            run = step("shipments", self._kinds(kinds), name=name)
+            desk.saw(f"How many shipments of {name} are not lost?", told, run)
+        asked = "How many shipments of Eva are not lost?"
+        assert desk.answer(asked, self._kinds("lost sent packed")) == "Eva has 2."
+        assert desk.answer(asked, self._kinds("lost sent held")) is None
+
+    @staticmethod
+    def _kinds(kinds: str) -> list[Json]:
+        return [{"shipment": f"s-{place}", "status": kind} for place, kind in enumerate(kinds.split())]
+
+    def test_what_cannot_be_done_is_no_choice(self, opened: Open) -> None:
+        """One run found none of the rows of which the others told the highest: that explains it, and no number."""
+        desk = opened(("orders", "read", "name"))
+        runs = (("Ann", "sent 9 sent 40"), ("Ben", "open 12 sent 30"), ("Cem", "open 17 open 8"))
+        for name, told in (*runs, ("Dan", "sent 50 open 22 open 3"), ("Eva", "open 6 sent 11 open 28")):
+            rows = _totals(told)
+            open_ = [total for kind, total in _pairs(told) if kind == "open"]
+            answer: Json = {"of": name, "highest": max(open_)} if open_ else f"Nothing for {name}."
+            desk.saw(
+                f"What is the highest total of the open orders of {name}?", answer, step("orders", rows, name=name)
+            )
+        asked = "What is the highest total of the open orders of Fay?"
+        assert desk.answer(asked, _totals("sent 33 open 19 open 7")) == {"of": "Fay", "highest": 19}
+        assert desk.answer(asked, _totals("sent 33 sent 19")) is None
+
+    def test_what_the_model_says_needs_no_branch(self, opened: Open) -> None:
+        """What is told of bookings is the model's: how many there are decides nothing that code does."""
+        desk = opened(("bookings", "read", "name"))
+        runs = (("Ann", 2, "Two of them, T-0 first."), ("Ben", 0, "Ben has none."), ("Cem", 4, "T-0 and three others."))
+        for name, count, told in (*runs, ("Dan", 0, "Dan has none."), ("Eva", 3, "All in May: T-0 to T-2.")):
+            rows: list[Json] = [{"id": f"T-{place}", "price": 70 + 9 * place} for place in range(count)]
+            desk.saw(f"List the bookings of {name}", told, step("bookings", rows, name=name))
+        (entry,) = desk.cache.procedures()
+        assert entry.procedure.closing.mode == "model" and " if " not in entry.procedure.body.partition("def run(")[2]
+
+    def test_a_figure_that_is_asked_for_is_no_constant(self, opened: Open) -> None:
+        """Each had one sent booking, or none: what is said of two was seen nowhere."""
+        desk = opened(("bookings", "read", "name"))
+        runs = (("Ann", "sent open open"), ("Ben", "open open sent open"), ("Cem", "held sent"), ("Dan", ""))
+        for name, kinds in (*runs, ("Eva", "held sent held open"), ("Fay", "open held open")):
+            count = kinds.split().count("sent")
+            told = f"{name} has {count}." if count else f"None for {name}."
+            desk.saw(f"Number of sent bookings for {name}", told, step("bookings", self._kinds(kinds), name=name))
+        found = self._kinds("sent open sent")
+        assert desk.answer("Number of sent bookings for Hal", found) in (None, "Hal has 2.")
+
+    def test_what_memory_could_not_say_is_a_prediction(self, opened: Open) -> None:
+        """The same request on the same rows another day: that fewer are left was foretold, and not remembered."""
+        desk = opened(("permits", "read", "city"))
+        days = {"Riga": "05-02 05-04 05-20 05-25", "Lodz": "04-02 05-01 05-03 06-01 06-09", "Oslo": "05-03 05-04 07-01"}
+        for day, city in ((5, "Riga"), (6, "Lodz"), (28, "Riga")):
+            rows = _permits(city, days[city])
+            overdue = sum(str(row["until"]) < f"2026-05-{day:02}" for row in rows)
+            run = step("permits", rows, city=city)
+            desk.saw(
+                f"How many overdue permits has {city}?", f"{city} has {overdue}.", run, at=datetime(2026, 5, day, 9)
+            )
+        desk.now = datetime(2026, 5, 29, 9)
+        fresh = _permits("Oslo", days["Oslo"])
+        assert desk.answer("How many overdue permits has Oslo?", fresh) == "Oslo has 2."
+
+    def test_another_phrasing_of_the_same_is_memory(self, opened: Open) -> None:
+        """The same request on the same rows, told with fewer figures, says nothing that was not known."""
+        desk = opened(("claims", "read", "name"))
+        rows = {"Ann": _documents("Ann", "4 7 3 10 1"), "Bo": _documents("Bo", "1 10"), "Cy": _documents("Cy", "10 2")}
+        told = (("Ann", "The fee for 5 claims is 25."), ("Bo", "The fee for 2 claims is 10."), ("Ann", "25 euros."))
+        for name, answer in (*told, ("Bo", "10 euros."), ("Cy", "10 euros.")):
+            desk.saw(f"How much is the fee for {name}?", answer, step("claims", rows[name], name=name))
+        assert desk.answer("How much is the fee for Di?", _documents("Di", "7 6")) in (None, "10 euros.")
+
+    @pytest.mark.parametrize(("word", "served"), [("smallest", True), ("smallest big", False)])
+    def test_a_number_beyond_where_no_word_asks_for_a_limit(self, opened: Open, word: str, served: bool) -> None:
+        """Every word is accounted for: the smallest may be cheaper than any seen. "Big" is not, and may be a limit."""
+        desk = opened(("list_permits", "read", "city"), ("extend_permit", "write", "permit"))
+        plans = (("Basel", "31 60 85"), ("Lodz", "72 44 90"), ("Leeds", "66 93 38 50"), ("Bilbao", "81 58"))
+        for city, costs in (*plans, ("Lyon", "47 99 63"), ("Turin", "55 36 88 70")):
+            rows = _costs(city, costs)
+            taken = min(rows, key=lambda row: int(str(row["cost"])))["permit"]
+            steps = (step("list_permits", rows, city=city), step("extend_permit", permit=taken))
+            desk.saw(f"Extend the {word} permit of {city}", "Extended.", *steps)
+        assert isinstance(desk.asked(f"Extend the {word} permit of Oslo", _costs("Oslo", "80 25 61")), Hit) is served
+        assert not isinstance(desk.asked(f"Extend the {word} permit of Oslo", _costs("Oslo", "80 9 61")), Hit)
+        assert desk.writes == ([("extend_permit", {"permit": "O-1"})] if served else [])
+
+    def test_two_runs_of_each_way_count_for_nothing(self, opened: Open) -> None:
+        """Three runs cancelled, and one of them at most was predicted, in whatever order they came."""
+        desk = opened(("orders", "read", "name"), ("cancel", "write", "order"))
+        for run in (("Ann", 1), ("Ben", 0), ("Cem", 1), ("Dan", 0), ("Eva", 3)):
+            self._did(desk, *run)
+        assert not isinstance(desk.asked("Cancel the first order of Gil", self._found("Gil", 3)), Hit)
+        assert desk.writes == []
+        self._did(desk, "Fay", 3)
+        assert isinstance(desk.asked("Cancel the first order of Gil", self._found("Gil", 3)), Hit)
+        assert desk.writes == [("cancel", {"order": "Gil-2"})]
+
+    @staticmethod
+    def _found(name: str, count: int) -> list[Json]:
+        return [{"id": f"{name}-{(2, 7, 4)[place]}", "name": name} for place in range(count)]
+
+    def _did(self, desk: Desk, name: str, count: int) -> None:
+        rows = self._found(name, count)
+        read = step("orders", rows, name=name)
+        steps = (read, step("cancel", order=f"{name}-2")) if rows else (read,)
+        desk.saw(f"Cancel the first order of {name}", "Cancelled." if rows else "There is none.", *steps)
+
+    def test_a_limit_that_no_word_asks_for(self, opened: Open) -> None:
+        """A sum over the larger rows fits three values by accident, and nothing in the request asks for such rows."""
+        desk = opened(("claims", "read", "name"))
+        runs = (("Ann", "4 7 3 10 1", 24), ("Bo", "1 10", 10), ("Cy", "7 2 1", 7), ("Di", "1 10 2", 10))
+        for name, counts, told in (*runs, ("Eli", "7 1", 7)):
+            desk.saw(f"Documents of {name}?", f"It is {told}.", step("claims", _documents(name, counts), name=name))
+        assert desk.answer("Documents of Eva?", _documents("Eva", "7 6")) is None
+
+    def test_a_number_in_letters_is_no_status(self, opened: Open) -> None:
+        """Rows have durations as texts: which ones the rows taken had is no rule."""
+        desk = opened(("visits", "read", "name"), ("cancel", "write", "visit"))
+        plans = (("Ann", "30 60 45"), ("Ben", "60 30"), ("Cem", "30 30 90"), ("Dan", "60 45"), ("Eva", "30 90 60"))
+        for name, lengths in plans:
+            rows = _lengths(name, lengths)
+            steps = (step("visits", rows, name=name), step("cancel", visit=f"{name}-0"))
+            desk.saw(f"Cancel the first visit of {name}", "Cancelled.", *steps)
+        assert isinstance(desk.asked("Cancel the first visit of Fay", _lengths("Fay", "45 60 30")), Hit)
+        assert desk.writes == [("cancel", {"visit": "Fay-0"})]
+
+
+def _pairs(told: str) -> list[tuple[str, int]]:
+    words = told.split()
+    return [(kind, int(total)) for kind, total in zip(words[::2], words[1::2], strict=True)]
+
+
+def _totals(told: str) -> list[Json]:
+    return [{"id": f"o-{place}", "kind": kind, "total": total} for place, (kind, total) in enumerate(_pairs(told))]
+
+
+def _permits(city: str, days: str) -> list[Mapping[str, Json]]:
+    return [{"permit": f"{city[0]}-{day}", "city": city, "until": f"2026-{day}"} for day in days.split()]
+
+
+def _documents(name: str, counts: str) -> list[Mapping[str, Json]]:
+    split = enumerate(counts.split())
+    return [{"claim": f"{name}-{place}", "name": name, "documents": int(count)} for place, count in split]
+
+
+def _costs(city: str, costs: str) -> list[Mapping[str, Json]]:
+    split = enumerate(costs.split())
+    return [{"permit": f"{city[0]}-{place}", "city": city, "cost": int(cost)} for place, cost in split]
+
+
+def _lengths(name: str, lengths: str) -> list[Mapping[str, Json]]:
+    split = enumerate(lengths.split())
+    return [{"id": f"{name}-{place}", "name": name, "duration": length} for place, length in split]
+
+
 def _ward(people: Sequence[tuple[str, float, int]]) -> tuple[Json, list[str]]:
     rows: Json = [{"name": name, "temp": temp, "weight": weight} for name, temp, weight in people]
     return rows, [name for name, temp, _ in people if temp >= 38]

@@ -142,20 +142,34 @@ def _with_constants(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term
 
 
 def _with_offset(targets: Numbers, sight: Sight) -> list[Term]:
-    """Return a number or a formula of two that is always off by the same: a fee, what a full shelf holds."""
+    """Return numbers, or formulas of two, with a constant of their own: a fee, a full shelf, what each one costs."""
     if len(set(targets)) < MIN_OFFSET:
         return []
     found: list[Term] = []
     atoms = [(_number(seen[0]), term, tuple(_numbers(seen))) for term, seen in _distinct(sight)]
     for _, term, values in [*atoms, *_inner(sight)]:
+        if len(set(values)) < MIN_OFFSET:
+            continue
         added = [target - value for target, value in zip(targets, values, strict=True)]
         taken = [target + value for target, value in zip(targets, values, strict=True)]
-        if len(set(values)) >= MIN_OFFSET and _is_offset(added, term, sight) and abs(added[0]) > 1e-9:
+        if _is_offset(added, term, sight) and abs(added[0]) > 1e-9:
             less = added[0] < 0
             found.append(operation("-" if less else "+", term, constant(_tidy(abs(added[0])))))
-        if len(set(values)) >= MIN_OFFSET and _is_offset(taken, term, sight):
+        if _is_offset(taken, term, sight):
             found.append(operation("-", constant(_tidy(taken[0])), term))
-    return found
+    return [*found, *_each(targets, atoms)]
+
+
+def _each(targets: Numbers, atoms: Sequence[tuple[float, Term, Numbers]]) -> Iterator[Term]:
+    """Yield a number times what each one of it comes to: a price, a rate."""
+    for _, term, values in atoms:
+        if len(set(values)) < MIN_OFFSET or not all(values):
+            continue
+        rates = [target / value for target, value in zip(targets, values, strict=True)]
+        rate = round(rates[0], 2)
+        if rate not in (0, 1, *SMALL) and _steady(rates) and _plain(rates[0]):
+            times = operation("*", term, constant(_tidy(rate)))
+            yield _rounded(times, [value * rate for value in values], targets)
 
 
 def _is_offset(values: Sequence[float], term: Term, sight: Sight) -> bool:

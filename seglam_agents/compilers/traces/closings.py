@@ -167,7 +167,7 @@ class Told:
         return all(word in _FUNCTION or word in _DONE or is_form(word, said) for word in found)
 
     def _words(self) -> frozenset[str]:
-        calls = (part for step in self.calls for part in (step.tool, *step.arguments, *_keys(step.result)))
+        calls = (part for step in self.calls for part in (step.tool, *step.arguments, *keys_of(step.result)))
         named = " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part) for part in calls)
         return frozenset(re.findall(r"[^\W\d_]+", f"{self.asked} {named}".casefold()))
 
@@ -190,14 +190,15 @@ def _mentions(text: str, value: str) -> int:
     return len(re.findall(rf"(?<!\w){re.escape(value)}(?!\w)", text)) if value in text else 0
 
 
-def _keys(document: Json) -> Iterator[str]:
+def keys_of(document: Json) -> Iterator[str]:
+    """Yield the keys of a result; of a list, those of its first element."""
     if isinstance(document, dict):
         for key, inner in document.items():
             yield key
-            yield from _keys(inner)
+            yield from keys_of(inner)
     elif isinstance(document, list):
         for inner in document[:1]:
-            yield from _keys(inner)
+            yield from keys_of(inner)
 
 
 def is_form(word: str, said: Iterable[str]) -> bool:

@@ -20,7 +20,7 @@ from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, 
 from seglam_agents.compilers.traces.plan import Node, calls_of, left_to_the_model, narrowed, ways_of, without
 from seglam_agents.compilers.traces.source import callables, write
 from seglam_agents.compilers.traces.spans import WORDS, Reading, readings
-from seglam_agents.compilers.traces.words import unaccounted
+from seglam_agents.compilers.traces.words import unaccounted, unsettled
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
@@ -265,7 +265,8 @@ def _candidate(
     names = [*slots, *(parameter.name for parameter in context)]
     said = frozenset(word for case in alike for word in case.reading.content)
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
-    left = unaccounted(said, proven, (case.trace for case in alike))
+    traces = [case.trace for case in alike]
+    left, loose = unaccounted(said, proven, traces), unsettled(said, proven, traces)
     plan = narrowed(proven, names)
     words = [place.name for place in kind.asked() if place.kind == WORDS and is_open(slots.get(place.name, ""))]
     body = write(
@@ -276,6 +277,7 @@ def _candidate(
         said,
         spelled,
         accounted=not left,
+        settled=not loose,
         within=by.write_range,
         words=words,
     )

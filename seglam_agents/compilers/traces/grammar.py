@@ -164,8 +164,7 @@ def _filtered(rows: Found, wanted: Sequence[Found], days: Sequence[Found]) -> It
         alike = _one_each(rows, key) and len(column) > len(rows[1])
         if not (dated or alike) and (members := _members(column)):
             yield from (e for value in members for e in derive("having", rows, options=(key, value)))
-            if len(members) > 2:
-                yield from (e for value in members for e in _without(rows, key, members, value))
+            yield from (e for value in members for e in _without(rows, key, members, value))
         for day in days if dated else ():
             names = ("before", "from", "after", "until", "on", "in_month")
             yield from (e for name in names for e in derive(f"having_{name}", rows, _key(rows, key), day))
@@ -184,8 +183,13 @@ def _key(rows: Found, key: str) -> Found:
     return named(key), (key,) * len(rows[1])
 
 
-def _without(rows: Found, key: str, members: Sequence[Value], value: Value) -> list[Found]:
-    return derive("having_any", rows, options=(key, *(member for member in members if member != value)))
+def _without(rows: Found, key: str, members: Sequence[Value], value: Value) -> Iterator[Found]:
+    """Yield rows that are not so, and those that are one of the others: what no run had is neither of them."""
+    if len(members) > 2:
+        others = (member for member in members if member != value)
+        yield from derive("having_any", rows, options=(key, *others))
+    if len(members) > 1:
+        yield from derive("having_other", rows, options=(key, value))
 
 
 def _members(column: Sequence[Value]) -> list[Value]:
@@ -441,7 +445,7 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "filter",
-        "rows by a key: equal to a place or to a value seen, on one side of a day, above or below a number",
+        "rows by a key: equal to a place or a value seen, or not to it, on one side of a day, above or below a number",
         "`having(rows, 'status', 'open')`",
         _filters,
     ),

@@ -86,6 +86,7 @@ _COUNTS: Mapping[frozenset[int], str] = {
 }
 _WHOLE = ("len", "under", "str")
 _FILTER = re.compile(r"(agree\()?having")
+_LIMITED = re.compile(r"having_(above|below)\(")
 _ROW = re.compile(r"(first|last|lowest|highest|only)\(")
 _COUNTED = re.compile(r"len\(\w+\) [<>=]+ \d+")
 _FIGURE = re.compile(r"-?\d[\d,]*(\.\d+)?")
@@ -118,6 +119,8 @@ class Holder:
     """These, and answers that say the figure that was asked for: no number decides that they do not look at."""
     accounted: bool = False
     """Whether every word of the requests is: none of them may ask for what the plan does not do."""
+    settled: bool = False
+    """Whether what is called, keys and choices of the plan account for every word: none may ask for a limit."""
     filters: Mapping[str, Term] = field(default_factory=dict[str, Term])
     """The rows that the plan chooses, by their code."""
     rows: Sequence[Term] = ()
@@ -143,7 +146,13 @@ class Holder:
 
     @classmethod
     def of(
-        cls, plan: Node, writes: frozenset[str], said: frozenset[str] = frozenset(), *, accounted: bool = False
+        cls,
+        plan: Node,
+        writes: frozenset[str],
+        said: frozenset[str] = frozenset(),
+        *,
+        accounted: bool = False,
+        settled: bool = False,
     ) -> Holder:
         """Return what holds a plan: for each node (by `id`) the lines that come before it.
 
@@ -159,8 +168,9 @@ class Holder:
         figures = frozenset(id(end) for _, end in ways_of(plan) if not outcomes and _figures(end, said))
         if _decides(plan):
             neutral = figures = frozenset[int]()
+            settled = False
         tested = tuple(_tested(plan))
-        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, filters, rows, tested)
+        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, settled, filters, rows, tested)
         holder._place(plan, frozenset())
         return holder
 
@@ -248,7 +258,8 @@ class Holder:
         taken = values(term, scene.views) if term.sources <= set(scene.families) else None
         rows = _listed(term, scene) if taken and all(isinstance(row, dict) for row in taken) else []
         for key in rows[0] if rows else ():
-            if _NAMES.search(key) or not all(_scalar_text(row.get(key)) for row in rows):
+            column = [row.get(key) for row in rows]
+            if _NAMES.search(key) or not all(map(_scalar_text, column)) or _coded(column):
                 continue
             known, had = (_distinct([row.get(key) for row in found]) for found in (rows, cast("Sequence[Row]", taken)))
             if len(had) < len(known) <= len(rows) / 2:
@@ -291,8 +302,7 @@ class Holder:
             column = [row[key] for row in rows]
             if all(is_number(value) for value in column):
                 if not (IDS.search(key) or self._free):
-                    told = any(f"'{key}'" in code for code in self.codes)
-                    ranges[key] = _wide(column, FACTOR if self.plain[0] or not told else 1)
+                    ranges[key] = _wide(column, FACTOR if self.plain[0] or self._further(key) else 1)
             elif (allowed := self._statuses(key, column, atom, scene)) is not None:
                 values[key] = allowed
         yield f"{_like('rows_like', atom[0].code, known, values, ranges, {})}"
@@ -300,6 +310,11 @@ class Holder:
             if all(key in row for row in rows) and all(_is_day(row[key]) for row in rows):
                 yield from self._times(atom, key, scene)
         yield from self._selected(atom, scene)
+
+    def _further(self, key: str) -> bool:
+        """Tell whether rows may have numbers beyond those seen: none looks at them, or none of the words at a limit."""
+        told = any(f"'{key}'" in code for code in self.codes)
+        return not told or (self.settled and not self.plain[2] and not any(map(_LIMITED.search, self.codes)))
 
     def _statuses(self, key: str, column: Sequence[Value], atom: Found, scene: Scene) -> list[Value] | None:
         """Return the values of a key of rows that may be a status; None where it names or repeats something."""
@@ -844,6 +859,12 @@ def _open(texts: Sequence[str]) -> bool:
     many = len(texts) >= OPEN_TEXTS and len(set(texts)) >= OPEN_SHARE * len(texts)
     named = all(_NAME.fullmatch(text) for text in texts) and len(set(texts)) > 1
     return many or named or _is_prose(texts) or all(_FREE.fullmatch(text) for text in texts)
+
+
+def _coded(column: Sequence[Value]) -> bool:
+    """Tell whether all texts are numbers, ids or days: none of them is a status."""
+    texts = [value for value in column if isinstance(value, str) and value]
+    return bool(texts) and all(map(_FREE.fullmatch, texts))
 
 
 def _is_prose(texts: Sequence[str]) -> bool:

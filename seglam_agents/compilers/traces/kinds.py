@@ -6,10 +6,11 @@ import keyword
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
+from seglam_agents.compilers.traces.closings import claim
 from seglam_agents.compilers.traces.guards import Asked
 from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
 from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen, ways_of
@@ -187,7 +188,7 @@ class Kind:
         if not self.strays:
             self._hold_out_calls(tools, clock=clock)
         if not self.wrongs:
-            self._count(self._predicted(tools, clock=clock) or [])
+            self._count(self._predicted(tools, clock=clock) or [], tools, clock=clock)
 
     def _hold_out_calls(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
         """The same for what was called alone."""
@@ -198,8 +199,11 @@ class Kind:
                 return
             if said.made and case.trace.id not in self.called:
                 found.append((case, said, others))
+        left = self._predictable(lambda said: said.made, self.called, tools, clock=clock)
         for case, said, others in found[: max(0, len(self.cases) - 2 - len(self.called))]:
-            self._count_calls(case, said, others, reads)
+            if left[said.made] > 0:
+                left[said.made] -= 1
+                self._count_calls(case, said, others, reads)
 
     def _predicted(self, tools: Mapping[str, Tool], *, clock: bool) -> list[tuple[Case, str, bool]] | None:
         """Return the runs that all other ones foretell, with the way and whether they brought something new.
@@ -226,10 +230,24 @@ class Kind:
             if said := rest.foretell(case, tools, clock=clock):
                 yield case, said, others
 
-    def _count(self, found: Sequence[tuple[Case, str, bool]]) -> None:
+    def _count(self, found: Sequence[tuple[Case, str, bool]], tools: Mapping[str, Tool], *, clock: bool) -> None:
         """Credit predictions; two of the runs are what any plan is made from, and count for nothing."""
+        left = self._predictable(lambda said: said.way, self.foretold, tools, clock=clock)
         for case, way, new in found[: max(0, len(self.cases) - 2 - len(self.foretold))]:
-            self._credit(case, way, new)
+            if left[way] > 0:
+                left[way] -= 1
+                self._credit(case, way, new)
+
+    def _predictable(
+        self, way_of: Callable[[Foretold], str], known: Container[str], tools: Mapping[str, Tool], *, clock: bool
+    ) -> Counter[str]:
+        """Return how many runs of each way may still count: two of them are what it is made from, as in any order."""
+        left: Counter[str] = Counter()
+        for case in self.cases:
+            if said := self.foretell(case, tools, clock=clock):
+                left[way_of(said)] += case.trace.id not in known
+        told = Counter(dict.fromkeys(left, 2))
+        return left - told
 
     def _weave(self, tools: Mapping[str, Tool], *, clock: bool) -> None:
         self.plan = None
@@ -285,7 +303,7 @@ class Kind:
         """Tell whether a run brought something that the others had not: where it wrote, a value in its request.
 
         Where it only read, values that never came together before are new as well: no earlier run says what becomes of
-        both.
+        both. So are other calls, results or figures for the same request: as the clock goes on, memory is wrong.
         """
         if self.echoed:
             return True
@@ -297,8 +315,7 @@ class Kind:
             return asked
         if case.trace.calls and _paired(case, others):
             return True
-        results = digest([step.result for step in case.trace.calls])
-        return not case.trace.calls or all(digest([s.result for s in c.trace.calls]) != results for c in others)
+        return not case.trace.calls or all(_went_otherwise(case, other) for other in others)
 
     def alike(self, trace: Trace) -> list[Case]:
         """Return the runs that one body serves with a run: those in its words, where these have a body of their own."""
@@ -376,8 +393,12 @@ class Kind:
                 foretold = [said for case in cases if (said := self.foretell(case, tools, clock=clock))]
                 verdicts = ["silent" if said.spoken else said.verdict for said in foretold]
                 if "wrong" not in verdicts and "right" in verdicts:
-                    found.append(Wording(order, needs=OTHER_WORDS, own=own))
+                    found.append(Wording(order, needs=self._needs(reads[0]), own=own))
         return found[0] if len(found) == 1 else None
+
+    def _needs(self, read: Reading) -> int:
+        """Return how many right predictions a wording needs: of the same words in another order one less."""
+        return OTHER_WORDS - any(case.reading.content == read.content for case in self.cases)
 
     def absorb(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:
         """Take in a kind whose runs mean the same in other words: this one's plan foretells them, or a common one."""
@@ -415,7 +436,7 @@ class Kind:
         taken = [Case(case.trace, case.reading, order) for case in other.cases]
         key = other.cases[0].reading.key
         wordings = {name: replace(wording, rights=0) for name, wording in self.wordings.items()}
-        wordings[key] = Wording(order, needs=OTHER_WORDS, own=own)
+        wordings[key] = Wording(order, needs=self._needs(other.cases[0].reading), own=own)
         pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings)
         pooled.plans = self.plans
         pooled._weave(tools, clock=clock)
@@ -425,7 +446,7 @@ class Kind:
         self.cases, self.wordings, self.plan, self.refusal = pooled.cases, pooled.wordings, pooled.plan, ""
         self.gone = pooled.gone
         self.rights, self.foretold = Counter(), set()
-        self._count(found)
+        self._count(found, tools, clock=clock)
         return True
 
     def _order(self, other: Kind) -> tuple[str, ...] | None:
@@ -511,6 +532,22 @@ def merged(cases: Sequence[Case]) -> tuple[str, ...]:
             if same and len({repr(one.value) for one, _ in pairs}) > 1:
                 names[index] = names[other]
     return tuple(names)
+
+
+def _went_otherwise(case: Case, other: Case) -> bool:
+    """Tell whether one run called or found something else than another, or told other figures of the same.
+
+    More or fewer figures are another phrasing.
+    """
+    ours, theirs = ([(step.tool, step.arguments, step.result) for step in each.trace.calls] for each in (case, other))
+    if ours != theirs:
+        return True
+    one, two = _figures(case.trace.answer), _figures(other.trace.answer)
+    return not (one <= two or two <= one)
+
+
+def _figures(answer: Json) -> frozenset[str]:
+    return frozenset(fact for fact in claim(str(answer)).facts if re.search(r"\d", fact))
 
 
 def _paired(case: Case, others: Sequence[Case]) -> bool:

@@ -330,11 +330,13 @@ class _Weaver:
             if found := conditions.tests(seen, taken, certain=certain):
                 yes = [walk for walk, label in zip(walks, taken, strict=True) if label]
                 no = [walk for walk, label in zip(walks, taken, strict=True) if not label]
-                alone = min(len(yes), len(no)) < MIN_RUNS and not _by_emptiness(found)
-                if alone and (_by_number(found) or self._writes(walks)):
-                    raise Refused("one run alone went another way, and nothing plain says why: a second one is needed")
                 if_yes, if_no = self._way(yes, families), self._way(no, families)
                 forced = _forced(found, (if_yes, no), (if_no, yes))
+                alone = min(len(yes), len(no)) < MIN_RUNS and not forced and not _by_emptiness(found)
+                if alone and (_by_number(found) or self._writes(walks)):
+                    raise Refused("one run alone went another way, and nothing plain says why: a second one is needed")
+                if all(isinstance(way, Answer) and way.spoken for way in (if_yes, if_no)):
+                    return Answer(_scene(walks, families), constant(None), spoken=True)
                 return Branch(_scene(walks, families), forced or found, if_yes, if_no)
         shown = " or ".join((way[:60] or "the end") for way in ways[:3])
         raise Refused(f"after the same steps the runs go on with {shown}, and nothing seen tells why")

@@ -361,8 +361,12 @@ def left_to_the_model(node: Node) -> Node:
     match node:
         case Invoke(then=then) | Loop(then=then):
             return replace(node, then=left_to_the_model(then))
-        case Branch(if_yes=if_yes, if_no=if_no):
-            return replace(node, if_yes=left_to_the_model(if_yes), if_no=left_to_the_model(if_no))
+        case Branch(scene=scene, if_yes=if_yes, if_no=if_no):
+            ways = left_to_the_model(if_yes), left_to_the_model(if_no)
+            if all(isinstance(way, Answer) for way in ways):
+                # What is said is all that it decided.
+                return Answer(scene, constant(None), spoken=True)
+            return replace(node, if_yes=ways[0], if_no=ways[1])
         case Answer():
             return replace(node, term=constant(None), spoken=True)
         case Stop():

@@ -143,6 +143,10 @@ def having_any(rows, key, *values):
     return [row for row in rows if row[key] in values]
 
 
+def having_other(rows, key, value):
+    return [row for row in rows if row[key] != value]
+
+
 def having_at_least(rows, key, value):
     return [row for row in rows if row[key] >= value]
 

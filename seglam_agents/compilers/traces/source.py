@@ -56,6 +56,7 @@ def write(
     called: Mapping[str, str],
     *,
     accounted: bool = False,
+    settled: bool = False,
     within: WriteRange = WRITE_RANGE,
     words: Collection[str] = (),
 ) -> str:
@@ -69,13 +70,14 @@ def write(
         said: the words of the requests.
         called: what the body calls each tool.
         accounted: whether the plan does something about every word of the requests.
+        settled: the same, by what is called and chosen alone.
         within: how far beyond the numbers seen others may lie where something is written.
         words: the parameters that take words of an open set.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
-    holder = replace(Holder.of(plan, writes, said, accounted=accounted), factor=within[1])
+    holder = replace(Holder.of(plan, writes, said, accounted=accounted, settled=settled), factor=within[1])
     first = [f"    {line}" for line in places(plan, writes, within, words)]
     lines = _hoisted([*first, *_node(plan, holder, called, "    ")])
     if _reads_clock(lines):

@@ -42,6 +42,8 @@ MAX_LEAVES = 4_000
 
 _TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"]+")
 _CONTENT = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[^\w\s,.!?'\"]+")
+_OWNED = re.compile(r"^['’]s\b")
+"""What is behind a place that owns something: no more than "of"."""
 _POLITE = frozenset(
     ("a", "an", "the", "of", "for", "please", "thanks", "thank", "you", "can", "could", "would", "kindly", "my", "me")
 ) | frozenset(("i", "it", "is", "are", "do", "does", "has"))
@@ -81,7 +83,7 @@ class Reading:
     @property
     def content(self) -> frozenset[str]:
         """Its words beside the places, without articles and polite ones: what two wordings of one wish share."""
-        words = (word for text in self.literals for word in _CONTENT.findall(text.casefold()))
+        words = (word for text in self.literals for word in _CONTENT.findall(_OWNED.sub("", text.casefold())))
         return frozenset(word for word in words if word not in _POLITE)
 
 

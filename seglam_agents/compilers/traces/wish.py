@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from seglam_agents.compilers.traces.terms import Term, within
+from seglam_agents.compilers.traces.terms import Term
 
 MARGIN = 2
 """Choices that an explanation may need beyond the plainest one that fits."""
@@ -68,10 +68,12 @@ _COMPARING = re.compile(
 _DAY_FILTERS = frozenset(f"having_{name}" for name in ("before", "from", "after", "until", "on", "in_month"))
 _SIDES = frozenset(("having_at_least", "having_at_most", "having_more", "having_less"))
 _LIMITS = frozenset(("having_above", "having_below"))
-_FILTERS = frozenset(("having", "having_any", "having_same")) | _DAY_FILTERS | _SIDES | _LIMITS
+_BUT = frozenset(("having_any", "having_other"))
+_FILTERS = frozenset(("having", "having_same")) | _BUT | _DAY_FILTERS | _SIDES | _LIMITS
 _CHOICES = _FILTERS | frozenset(
     ("first", "last", "lowest", "highest", "only", "common", "min", "max", "sum", "mean", "len", "digits", "int")
 ) | frozenset("+-*/")  # fmt: skip
+_FIGURE = re.compile(r"'?-?\d[\d.,]*'?")
 T = TypeVar("T")
 
 
@@ -99,7 +101,7 @@ class Wish:
         if term.rivals:
             return any(self.asks(part) for part in term.rivals)
         uses = term.uses
-        if "having_any" in uses and not self.words & _EXCEPT:
+        if uses & _BUT and not self.words & _EXCEPT:
             return False
         if uses & _DAY_FILTERS and not self.timed:
             return False
@@ -112,15 +114,15 @@ class Wish:
 
     def says(self, term: Term) -> bool:
         """Tell whether each filter of a term is spoken of: by its value, or by words of time or size."""
-        for part in within(term):
-            if part.code.startswith("having") and part.uses & _FILTERS and not self._spoken(part):
-                return False
-        return True
+        if term.rivals:
+            return any(map(self.says, term.rivals))
+        filtered = term.code.startswith("having") and term.uses & _FILTERS
+        return (not filtered or self._spoken(term)) and all(map(self.says, term.parts))
 
     def _spoken(self, filtered: Term) -> bool:
         texts = re.findall(r"'([^']*)'", filtered.code)[1:]
         if filtered.uses & (_DAY_FILTERS | _SIDES | _LIMITS):
-            return True
+            return self.asks(filtered)
         spoken = any(set(text.casefold().split()) <= self.words for text in texts)
         return spoken or (not texts and len(filtered.sources) > 1)
 
@@ -133,8 +135,18 @@ def plausible(terms: Iterable[Term], wish: Wish | None, runs: int) -> list[Term]
     asked = [term for term in every if wish.asks(term)] or every
     if runs < RUNS:
         return asked
-    plainest = min(weight(term) for term in asked)
+    plainest = min(weight(term) for term in _telling(asked, wish))
     return [term for term in asked if weight(term) < plainest + MARGIN]
+
+
+def _telling(terms: Sequence[Term], wish: Wish) -> Sequence[Term]:
+    """Return terms without a number that is always the same, where the request asks for a figure.
+
+    That each of four had one confirmed booking is no plainer than that the confirmed ones were counted.
+    """
+    if wish.words.isdisjoint(ASKING_FIGURES):
+        return terms
+    return [term for term in terms if not (term.family == "constant" and _FIGURE.fullmatch(term.code))] or terms
 
 
 def weight(term: Term) -> int:

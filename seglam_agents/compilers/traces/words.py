@@ -8,18 +8,18 @@ makes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from seglam_agents.compilers.traces.closings import is_form
+from seglam_agents.compilers.traces.closings import is_form, keys_of
 from seglam_agents.compilers.traces.plan import Node, terms_of
 from seglam_agents.compilers.traces.wish import COMPARED, SELECTING, compares
 from seglam_agents.records.record import Json
-from seglam_agents.records.trace import Trace
+from seglam_agents.records.trace import ToolStep, Trace
 
 _ASKING = frozenset(
     ("how", "many", "much", "what", "what's", "which", "who", "whose", "where", "when", "tell", "give", "show", "list")
 ) | frozenset(
-    ("find", "get", "look", "name", "there", "have", "got", "and", "to", "in", "on", "at", "by", "with", "from")
+    ("find", "get", "look", "name", "there", "have", "got", "and", "that", "to", "in", "on", "at", "by", "with", "from")
 )
 """Words that ask, and that join: requests do not differ by them."""
 
@@ -32,15 +32,32 @@ def unaccounted(words: Iterable[str], plan: Node, runs: Iterable[Trace]) -> set[
         plan: what is done about them.
         runs: where they come from.
     """
-    made = {word for function, asked in SELECTING.items() if _uses(plan, function) for word in asked}
+    made = _made(plan)
     sided = any(_uses(plan, function) for function in COMPARED)
     return {word for word in strange(words, runs) - made if not (sided and compares(word))}
+
+
+def unsettled(words: Iterable[str], plan: Node, runs: Sequence[Trace]) -> set[str]:
+    """Return the words that may ask for something else than what is done, whatever results and answers say.
+
+    That an answer says "big" shows no limit. Here only what is called, keys, and choices of the plan account for a
+    word: a value of a result does where the plan asks for it.
+    """
+    chosen = {word for term in terms_of(plan) for text in _QUOTED.findall(term.code) for word in _words(text)}
+    known = chosen | _made(plan) | {word for run in runs for step in run.calls for word in _named(step)}
+    sided = any(_uses(plan, function) for function in COMPARED)
+    return {w for w in words if not (w in _ASKING or is_form(w, known) or (sided and compares(w)))}
 
 
 def strange(words: Iterable[str], runs: Iterable[Trace]) -> set[str]:
     """Return the words that no tool, argument, result or answer of the runs says."""
     said = {word for run in runs for word in _said_in(run)}
     return {word for word in words if not (word in _ASKING or is_form(word, said))}
+
+
+def _made(plan: Node) -> set[str]:
+    """Return the words that ask for a selection which a plan makes."""
+    return {word for function, asked in SELECTING.items() if _uses(plan, function) for word in asked}
 
 
 def _uses(plan: Node, function: str) -> bool:
@@ -55,6 +72,13 @@ def _said_in(run: Trace) -> Iterator[str]:
         yield from _words(step.result)
 
 
+def _named(step: ToolStep) -> Iterator[str]:
+    """Yield the words of a call, and of the keys of its result."""
+    yield from _words(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", step.tool))
+    yield from _words(step.arguments)
+    yield from (word for key in keys_of(step.result) for word in _words(key))
+
+
 def _words(document: Json) -> Iterator[str]:
     if isinstance(document, dict):
         for key, value in document.items():
@@ -65,6 +89,9 @@ def _words(document: Json) -> Iterator[str]:
             yield from _words(value)
     elif isinstance(document, str):
         yield from re.findall(r"[^\W\d_]+", document.casefold())
+
+
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def found_in(traces: Iterable[Trace]) -> frozenset[str]:

@@ -15,10 +15,10 @@ def name_slots() -> list[Slot]:
     return [
         make(
             "person",
-            rf"(?:(?:dr|mrs?|ms|prof)\.? )?{_CAPITAL}(?: {_CAPITAL}){{0,2}}",
+            rf"(?:(?:dr|mrs?|ms|prof)\.? )?(?:{_INITIAL} ){{0,2}}{_CAPITAL}(?: (?:{_INITIAL} )?{_CAPITAL}){{0,2}}",
             Functions(read_person, str, _sampler("person"), same_name),
             python="str",
-            description="a person's name, 1 to 3 capitalised words: Ayşe, Mary Jane, Dr. Smith",
+            description="a person's name, 1 to 3 capitalised words or initials: Ayşe, Mary Jane, Dr. Smith, J. R. Holt",
             verbatim=True,
             open=True,
         ),
@@ -77,7 +77,7 @@ def read_person(raw: str) -> str | None:
     text = spaced(raw)
     title = _TITLE.match(text)
     names = text[title.end() :].split(" ") if title else text.split(" ")
-    if not 1 <= len(names) <= 3 or not all(_is_capitalised(word) for word in names):
+    if not 1 <= len(names) <= 3 or not all(map(_is_capitalised, _without_initials(names))):
         return None
     if any(skeleton(word) in _NO_PERSON for word in names) or _is_question(names):
         return None
@@ -184,6 +184,11 @@ def _is_capitalised(word: str) -> bool:
     return not word.lower().replace("’", "'").endswith("'s")
 
 
+def _without_initials(names: list[str]) -> list[str]:
+    """Return names without the initials before and between them; the last one is none."""
+    return [*(name for name in names[:-1] if not _INITIALS.fullmatch(name)), names[-1]]
+
+
 def _is_question(parts: list[str]) -> bool:
     """Tell whether words begin a question: "Will" and "May" are names, but not the "Will" of "Will Tom come"."""
     return len(parts) > 1 and skeleton(parts[0]) in ("will", "may")
@@ -244,6 +249,8 @@ _REPEATING = stop_words("repeating")
 _COMPOUNDS = stop_words("compound")
 _BETWEEN = ("and", "to", "on", "at", "with", "in", "for", "from", "by")
 _TRAILING = stop_words("trailing")
+_INITIAL = r"(?-i:[A-Z])\."
+_INITIALS = re.compile(r"[A-Z]\.")
 _TITLE = re.compile(r"(?:Dr|Mrs?|Ms|Prof)\.? ")
 _SMALL = ("of", "the", "and", "de", "la", "del", "du", "da", "von", "van", "for", "in", "on", "at")
 _PLAIN = r"[^ -,.-@[-`{-~]+"
