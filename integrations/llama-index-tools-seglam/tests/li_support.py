@@ -131,8 +131,9 @@ class Runner:
         return asyncio.run(queried())
 
 
-def database() -> SQLDatabase:
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+def database(*, of_one_thread: bool = False) -> SQLDatabase:
+    options = {} if of_one_thread else {"connect_args": {"check_same_thread": False}}
+    engine = create_engine("sqlite://", poolclass=StaticPool, **options)
     with engine.begin() as connection:
         connection.execute(text("create table city (name text, state text, population int)"))
         rows = [{"n": name, "s": state, "p": population} for name, state, population in CITIES]

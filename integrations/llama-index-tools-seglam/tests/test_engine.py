@@ -53,6 +53,17 @@ def test_a_kind_is_learnt_and_then_costs_no_model_call(opened: Open, run: Runner
     assert run.query(engine, QUESTION.format("new york"))[1] == "[('albany', 91)]"
 
 
+@pytest.mark.parametrize("learning", ["inline", "background"])
+def test_a_database_of_one_thread_is_used_in_no_other(opened: Open, run: Runner, learning: Any) -> None:
+    """SQLite in memory is lost where a second thread touches it: answering and learning keep to that of the query."""
+    llm = ScriptedLLM(biggest_city)
+    engine = cached(opened, sql_engine(llm, database=database(of_one_thread=True)), learning=learning)
+    for state in STATES:
+        run.query(engine, QUESTION.format(state))
+    calls = llm.calls
+    assert run.query(engine, QUESTION.format("new york"))[1] == "[('albany', 90)]" and llm.calls == calls
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_hit_is_the_kind_of_response_that_the_engine_gives(opened: Open, run: Runner, streaming: bool) -> None:
     """Streaming where the inner engine streams, and the rows as source nodes where it has them."""

@@ -269,6 +269,7 @@ def _candidate(
     left, loose = unaccounted(said, proven, traces), unsettled(said, proven, traces)
     plan = narrowed(proven, names)
     words = [place.name for place in kind.asked() if place.kind == WORDS and is_open(slots.get(place.name, ""))]
+    bound = _bound(proven, tools)
     body = write(
         plan,
         names,
@@ -279,7 +280,7 @@ def _candidate(
         accounted=not left,
         settled=not loose,
         within=by.write_range,
-        words=words,
+        words=[name for name in words if name not in bound],
     )
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
@@ -305,6 +306,12 @@ def _candidate(
         ),
     )
     return Candidate(procedure, known, (), parent)
+
+
+def _bound(plan: Node, tools: Mapping[str, Tool]) -> set[str]:
+    """Return the places that a statement is given as its parameters: these it looks for as they are, or gives up."""
+    statements = (call for call in calls_of(plan) if call.tool in tools and tools[call.tool].constants)
+    return {name for call in statements for term in call.arguments.values() for name in term.sources}
 
 
 def _gone(kind: Kind, cases: Iterable[Case]) -> set[str] | None:

@@ -506,9 +506,13 @@ def hour_minute(moment):
 
 
 def worded(text, most, names, said):
-    """Tell whether words are as many as in the runs, and names of them where all were: with a capital, or as said."""
+    """Tell whether words are as many as in the runs; names may have one more, with a capital, or as it was said."""
     words = text.split()
-    return len(words) <= most and (not names or all([word[:1] == word[:1].upper() or word in said for word in words]))
+    if not names:
+        return len(words) <= most
+    days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "today", "tomorrow"]
+    named = [word[:1] == word[:1].upper() and word.lower() not in days for word in words if word not in said]
+    return len(words) <= most + 1 and all(named)
 
 
 def folded(value):

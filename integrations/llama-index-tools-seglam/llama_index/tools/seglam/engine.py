@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import (
@@ -21,6 +21,8 @@ from seglam_agents.hosting import Flow, Learning, Questions, adrive, drive, host
 
 from llama_index.tools.seglam.sources import Served, Source, source_of
 
+T = TypeVar("T")
+
 
 class SeglamQueryEngine(BaseQueryEngine):
     """Puts a reasoning cache before a query engine.
@@ -35,7 +37,7 @@ class SeglamQueryEngine(BaseQueryEngine):
         source: what procedures read from; found from the inner engine where it is a text-to-SQL engine or has a
             retriever.
         streaming: whether a hit comes as a streaming response; None for as the inner engine does.
-        learning: within the query, in the background, or never.
+        learning: within the query, in the background, or never. SQLite in memory is of one thread: there it is within.
         learned: told what came of each trace, or, with a reason, why there was none. It must not raise.
         gave_up: told for which question a procedure gave up, and why. It must not raise.
     """
@@ -55,6 +57,9 @@ class SeglamQueryEngine(BaseQueryEngine):
         self.inner = inner
         self.cache = cache
         self.source = source or source_of(inner)
+        self._bound = bool(getattr(self.source, "bound", False))
+        if self._bound and learning == "background":
+            learning = "inline"
         self._questions = Questions(cache, self.source, learning, learned, gave_up)
         self.learner = self._questions.drivers.learner
         self._streaming = _streams(inner) if streaming is None else streaming
@@ -100,7 +105,7 @@ class SeglamQueryEngine(BaseQueryEngine):
     def _answered(self, query: QueryBundle, streamed: Callable[[Served], RESPONSE_TYPE]) -> Flow[RESPONSE_TYPE]:
         """Answer by a procedure, or let the inner engine answer, and learn once its response is whole."""
         question = query.query_str
-        found = yield from self._questions.answer(question)
+        found = yield from self._in_place(self._questions.answer(question))
         if found is not None:
             hit = found.value
             hit.metadata["seglam"] = found.cited
@@ -117,7 +122,11 @@ class SeglamQueryEngine(BaseQueryEngine):
 
     def _learn(self, question: str, response: RESPONSE_TYPE) -> Flow[None]:
         known = None if isinstance(response, PydanticResponse) else mapping(getattr(response, "metadata", None))
-        yield from self._questions.learn(question, known)
+        yield from self._in_place(self._questions.learn(question, known))
+
+    def _in_place(self, flow: Flow[T]) -> Flow[T]:
+        """Run a flow, and where the database is of one thread, nothing of it in another one."""
+        return drive(flow) if self._bound else (yield from flow)
 
     def _note(self, response: RESPONSE_TYPE) -> None:
         """Remember which kind of response the inner engine gives."""

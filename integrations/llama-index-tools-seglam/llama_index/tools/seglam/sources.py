@@ -13,7 +13,7 @@ from llama_index.core.utilities.sql_wrapper import SQLDatabase
 from seglam_agents import HostTool, hosting
 from seglam_agents.hosting import Json, Rows, Unfit, Value
 from sqlalchemy import text
-from sqlalchemy.pool import SingletonThreadPool
+from sqlalchemy.pool import SingletonThreadPool, StaticPool
 
 R = TypeVar("R")
 
@@ -92,11 +92,15 @@ class SqlSource(hosting.Statements):
             raise ValueError(f"the result has more than {self.max_rows} rows")
         return Rows(rows, list(cursor.keys()))
 
+    @property
+    def bound(self) -> bool:
+        """Whether the database is of one thread: SQLite in memory is another one in each, or lost where two use it."""
+        pool = self.database.engine.pool
+        return self.database.dialect == "sqlite" and isinstance(pool, (SingletonThreadPool, StaticPool))
+
     async def arun(self, program: str, parameters: Mapping[str, Value]) -> Rows:
-        """Run a statement without blocking the event loop. See `run`."""
-        if isinstance(self.database.engine.pool, SingletonThreadPool):
-            return self.run(program, parameters)  # SQLite in memory: every thread has a database of its own.
-        return await super().arun(program, parameters)
+        """Run a statement without blocking the event loop, if its database allows that. See `run`."""
+        return self.run(program, parameters) if self.bound else await super().arun(program, parameters)
 
     def prefixed(self, statement: str) -> str:
         """Return a model's statement with the names of schemas that the host puts before tables."""
