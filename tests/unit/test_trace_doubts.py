@@ -8,6 +8,8 @@ import pytest
 
 from seglam_agents.records.outcome import Hit
 from seglam_agents.records.record import Json
+from seglam_agents.records.request import Request
+from seglam_agents.records.trace import Trace
 from tests.unit.test_trace_laws import Desk, Open, opened, step
 
 __all__ = ["opened"]
@@ -259,6 +261,70 @@ class TestWrites:
             desk.saw(f"Raise the price of the {item} by ${more}", "Done.", *steps)
         desk.asked("Raise the price of the bolts by $2", {"price": 15.99})
         assert desk.writes == [("set_price", {"item": "bolts", "price": 17.99})]
+
+    @pytest.mark.parametrize(
+        ("seen", "other"),
+        [
+            ("S10 S20 S10 S20 S10 S20", "S90"),
+            ("$20.00 $12.50 $22.00 $17.25 $14.00 $19.00", "$9,000.00"),
+            ("$20.00 $12.50 $22.00 $17.25 $14.00 $19.00", "-$10.00"),
+            ("$20.00 $12.50 $22.00 $17.25 $14.00 $19.00", "€17.00"),
+            ("10% 15% 20% 12% 11% 18%", "90%"),
+            ("new paid packed open ready held", "cancelled"),
+        ],
+    )
+    def test_a_text_that_says_how_much_or_in_which_state(self, opened: Open, seen: str, other: str) -> None:
+        """What no order had is not what was acted on: another state, another size, another sign, another currency."""
+        desk = opened(("order", "read", "id"), ("ship", "write", "id"))
+        for number, said in enumerate(seen.split()):
+            found: Json = {"about": said, "item": f"item-{number}"}
+            steps = (step("order", found, id=f"A-10{number}"), step("ship", id=f"A-10{number}"))
+            desk.saw(f"Ship order A-10{number}", "It is shipped.", *steps, at=at(0))
+        assert not isinstance(desk.asked("Ship order A-201", {"about": other, "item": "item-9"}), Hit)
+        assert isinstance(desk.asked("Ship order A-202", {"about": seen.split()[0], "item": "item-9"}), Hit)
+
+    def test_an_exit_code_is_no_id(self, opened: Open) -> None:
+        """What came again and again says how it went, whatever its key is called."""
+        desk = opened(("build", "read", "name"), ("publish", "write", "name"))
+        for name in ("Ada", "Ben", "Cleo", "Dora", "Emil"):
+            steps = (step("build", {"exit_code": 0}, name=name), step("publish", name=name))
+            desk.saw(f"Publish the build of {name}", "Published.", *steps)
+        assert not isinstance(desk.asked("Publish the build of Finn", {"exit_code": 137}), Hit)
+        assert isinstance(desk.asked("Publish the build of Gus", {"exit_code": 0}), Hit)
+
+    @pytest.mark.parametrize(
+        ("before", "now"), [({"role": "admin"}, {"role": "guest"}), ({"dry": False}, {"dry": True})]
+    )
+    def test_who_asks_is_held_to_who_asked(self, opened: Open, before: dict[str, Json], now: dict[str, Json]) -> None:
+        """What belongs to a request and is in no text of it decides, though no run shows how."""
+        desk = opened(("order", "read", "id"), ("cancel", "write", "id"))
+        for number in range(5):
+            steps = (step("order", {"total": 20 + number}, id=f"A-10{number}"), step("cancel", id=f"A-10{number}"))
+            request = Request(text=f"Cancel order A-10{number}", context=before)
+            desk.cache.observe(Trace(request=request, steps=steps, answer="Cancelled.", recorded_at=at(0)))
+        desk.results[""] = {"total": 22}
+        assert not isinstance(desk.cache.lookup("Cancel order A-201", context=now), Hit)
+        assert isinstance(desk.cache.lookup("Cancel order A-202", context=before), Hit)
+
+    @pytest.mark.parametrize("said", ["Order A-201 not found.", "Timeout", "Internal server error", "null"])
+    def test_a_text_that_says_that_it_failed(self, opened: Open, said: str) -> None:
+        """Each order was told of in one sentence: another sentence is not that it is there."""
+        desk = opened(("order", "read", "id"), ("refund", "write", "id"))
+        for number in range(6):
+            found = f"Order A-10{number}: active and paid, total ${20 + number}"
+            steps = (step("order", found, id=f"A-10{number}"), step("refund", id=f"A-10{number}"))
+            desk.saw(f"Refund order A-10{number}", f"Order A-10{number} is refunded.", *steps)
+        assert not isinstance(desk.asked("Refund order A-201", said), Hit) and desk.writes == []
+
+    def test_what_lies_far_further_back_is_another_thing(self, opened: Open) -> None:
+        """All were bought in the last days: that somebody refunds what was bought years ago, no run shows."""
+        desk = opened(("order", "read", "id"), ("refund", "write", "id"))
+        for number, age in enumerate((1, 3, 2, 4, 1, 2)):
+            steps = (step("order", {"bought": day(-age)}, id=f"A-10{number}"), step("refund", id=f"A-10{number}"))
+            desk.saw(f"Refund order A-10{number}", "It is refunded.", *steps, at=at(0))
+        desk.now = at(1)
+        assert isinstance(desk.asked("Refund order A-201", {"bought": day(-4)}), Hit)
+        assert not isinstance(desk.asked("Refund order A-202", {"bought": day(-400)}), Hit)
 
     def test_fractions_stay_fractions(self, opened: Open) -> None:
         """Who wrote 216.0 does not write 216."""

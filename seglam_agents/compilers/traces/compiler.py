@@ -281,6 +281,7 @@ def _candidate(
         settled=not loose,
         within=by.write_range,
         words=[name for name in words if name not in bound],
+        context=[parameter.name for parameter in context],
     )
     guard = GuardSource(templates=templates)
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)

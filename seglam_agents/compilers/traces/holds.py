@@ -57,6 +57,8 @@ FACTOR = 2
 """How far beyond the numbers of the requests seen another one may lie."""
 STEADY = 3
 """How often a number has to be seen, always the same, before another one is something new."""
+SOME_DAYS = 7
+"""Days that a day may lie further back or ahead than twice as far as any that was seen."""
 SEVERAL = 2
 """Rows from which on there are several."""
 EXACT = 2
@@ -127,9 +129,9 @@ class Holder:
     """The rows that it takes, each one of several."""
     tested: Sequence[str] = ()
     """What the branches of the plan ask for."""
-    plain: list[bool] = field(default_factory=lambda: [False] * 4)
-    """Whether what is held at the moment comes before one of the first, one of the second, a judgement, or a verdict in
-    words."""
+    plain: list[bool] = field(default_factory=lambda: [False] * 5)
+    """Whether what is held at the moment comes before one of the first, one of the second, a judgement, a verdict in
+    words, or a write."""
     lines: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
     inside: dict[int, tuple[str, ...]] = field(default_factory=dict[int, "tuple[str, ...]"])
 
@@ -212,7 +214,8 @@ class Holder:
         scene = node.scene
         judged = isinstance(node, Answer) and not self.outcomes and id(node) not in self.neutral | self.figures
         refused = isinstance(node, Answer) and _judging(node)
-        self.plain[:] = id(node) in self.neutral, id(node) in self.figures, judged, refused
+        acts = not isinstance(node, Answer)
+        self.plain[:] = id(node) in self.neutral, id(node) in self.figures, judged, refused, acts
         names = [name for name, family in scene.families.items() if family == "result" and name not in done]
         lines = [line for name in names for line in self._result(_of(scene, name), scene)]
         if isinstance(node, Answer) and not self.outcomes:
@@ -389,8 +392,7 @@ class Holder:
         """Note what one key of a record may be; yield what takes a line of its own."""
         term, column = atom
         if numeric(atom):
-            if not (IDS.search(key) or self._free):
-                ranges[key] = self._range(column, looked_at=self._mentioned(term.code))
+            self._number(term, column, key, values, ranges)
             yield from _relations(term.code, cast("tuple[float, ...]", column), scene)
         elif all_are(atom, dict):
             yield from self._record(atom, scene)
@@ -401,6 +403,10 @@ class Holder:
             yield from self._side(atom, key, scene)
         elif asked := _asked(column, scene):
             yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
+        elif self.plain[4] and (figure := _figured(term.code, key, column)):
+            yield figure
+        elif self.plain[4] and (words := _statuses_in(key, column)):
+            values[key] = words
         elif (allowed := _allowed(column, looked_at=self._restated(term.code) or bool(_NAMES.search(key)))) is not None:
             values[key] = allowed
         elif (always := _always(column)) is not None:
@@ -408,10 +414,20 @@ class Holder:
         elif kind := _kind_of(column):
             texts[key] = kind
 
+    def _number(
+        self, term: Term, column: Sequence[Value], key: str, values: dict[str, Value], ranges: dict[str, Value]
+    ) -> None:
+        if not IDS.search(key):
+            ranges |= {} if self._free else {key: self._range(column, looked_at=self._mentioned(term.code))}
+        elif self.plain[4] and _recurs(column):
+            values[key] = _distinct(column)  # A code that comes again and again says how it went: "exit_code".
+
     def _side(self, atom: Found, key: str, scene: Scene) -> Iterator[str]:
         pairs = zip(atom[1], scene.views, strict=True)
         sides = sorted({str(FUNCTIONS["side_of"](value, view["now"])) for value, view in pairs})
         yield f"expect(side_of({atom[0].code}, now) in {literal(sides)}, {literal(f'{key} at another time')})"
+        if self.plain[4]:
+            yield from _aged(atom, key, scene)
 
     def _scalar(self, atom: Found, scene: Scene) -> Iterator[str]:
         term, seen = atom
@@ -431,11 +447,28 @@ class Holder:
             texts = cast("tuple[str, ...]", seen)
             if not self._mentioned(term.code) and not _open(texts) and not _asked(seen, scene):
                 yield _one_of(atom)
+            elif (
+                (self.plain[3] or self.plain[4]) and not _asked(seen, scene) and (held := self._sentences(term, texts))
+            ):
+                yield held
             else:
                 kind = _kind_of(seen) or "text"
                 yield f"expect(is_text({term.code}, {literal(kind)}), {literal(f'{term.code} of another kind')})"
         else:
             yield _one_of(atom)
+
+    def _sentences(self, term: Term, texts: Sequence[str]) -> str | None:
+        """Hold a text to sentences that came again: "not found" is none of them.
+
+        Raises:
+            Unused: each run had another one, and nothing looks at it.
+        """
+        shapes = sorted({str(FUNCTIONS["sentence_of"](text)) for text in texts})
+        if len(shapes) > max(1, len(texts) // 2):
+            if not self._mentioned(term.code):
+                raise Unused(term.code)
+            return None
+        return f"expect(sentence_of({term.code}) in {literal(shapes)}, {literal(f'{term.code} that no run had')})"
 
     @property
     def _free(self) -> bool:
@@ -617,7 +650,13 @@ def _lists(value: Value) -> bool:
     return isinstance(value, list) and bool(value)
 
 
-def places(plan: Node, writes: frozenset[str], within: WriteRange, words: Collection[str] = ()) -> tuple[str, ...]:
+def places(
+    plan: Node,
+    writes: frozenset[str],
+    within: WriteRange,
+    words: Collection[str] = (),
+    context: Collection[str] = (),
+) -> tuple[str, ...]:
     """Return lines that hold the places that are used: to signs, sizes and units, and ids to their shapes."""
     codes = [term.code for term in terms_of(plan)]
     acts = any(call.tool in writes for call in calls_of(plan))
@@ -628,6 +667,8 @@ def places(plan: Node, writes: frozenset[str], within: WriteRange, words: Collec
             found += _place(name, seen, within if acts else WRITE_RANGE, acts=acts)
             if name in words and all(isinstance(value, str) for value in seen):
                 found.append(_worded(name, cast("Sequence[str]", seen)))
+        elif name in context:
+            found += _context(name, seen, acts=acts)
     return tuple(found)
 
 
@@ -656,6 +697,13 @@ def _place(name: str, seen: Sequence[Value], within: WriteRange, *, acts: bool) 
         if all(" " not in text and len(text) <= 40 for text in texts) and not all(map(_DAY.match, texts)):
             shapes = sorted({str(FUNCTIONS["shape_of"](text)) for text in texts})
             yield f"expect(shape_of({name}) in {literal(shapes)}, {literal(f'{name} of another shape')})"
+
+
+def _context(name: str, seen: Sequence[Value], *, acts: bool) -> Iterator[str]:
+    """Hold what belongs to a request, and nothing looks at, to what it was: who asks, or whether it is in earnest."""
+    known = _distinct(seen)
+    if acts or len(known) < STEADY:
+        yield f"expect({name} in {literal(known)}, {literal(f'another {name}')})"
 
 
 def _worded(name: str, seen: Sequence[str]) -> str:
@@ -846,6 +894,45 @@ def _allowed(column: Sequence[Value], *, looked_at: bool) -> list[Value] | None:
     if texts and (_open(texts) or (looked_at and len(texts) == len(column))):
         return None
     return _distinct(column)
+
+
+def _aged(atom: Found, key: str, scene: Scene) -> Iterator[str]:
+    """Hold how long ago a day was, or how far ahead it lies, to at most twice of what runs had, and some days more."""
+    pairs = zip(atom[1], scene.views, strict=True)
+    ages = [cast(int, FUNCTIONS["days_since"](FUNCTIONS["moment_of"](value), view["now"])) for value, view in pairs]
+    low, high = min(*ages, 0) * FACTOR - SOME_DAYS, max(*ages, 0) * FACTOR + SOME_DAYS
+    age = f"days_since(moment_of({atom[0].code}), now)"
+    yield f"expect({low} <= {age} <= {high}, {literal(f'{key} so long ago, or so far ahead')})"
+
+
+def _figured(code: str, key: str, column: Sequence[Value]) -> str | None:
+    """Hold amounts that are texts to the signs and units around them, and to the numbers between those seen."""
+    found = [_FIGURED.fullmatch(value) if isinstance(value, str) else None for value in column]
+    # Digits alone are as often a name as an amount.
+    matches = [match for match in found if match and (match[1] or match[3] or "." in match[2])]
+    if len(matches) < len(found) or IDS.search(key):
+        return None
+    numbers = [float(match[2].replace(",", "")) for match in matches]
+    around = sorted({(match[1], match[3]) for match in matches})
+    low, high = _short(min(numbers)), _short(max(numbers))
+    condition = f"figured({code}, {literal(list(map(list, around)))}, {literal(low)}, {literal(high)})"
+    return f"expect({condition}, {literal(f'{key} of another size or unit')})"
+
+
+def _statuses_in(key: str, column: Sequence[Value]) -> list[Value] | None:
+    """Return the values of a key that says one of a few: plain words, or tokens of which each came again."""
+    texts = [value for value in column if isinstance(value, str)]
+    if len(texts) < len(column) or not texts or _NAMES.search(key):
+        return None
+    return _distinct(column) if _recurs(column) or all(map(_PLAIN_WORD.fullmatch, texts)) else None
+
+
+_FIGURED = re.compile(r"([$€£¥]|[A-Z]{3} |)(-?\d[\d,]*(?:\.\d+)?)( ?[%€$£]| [A-Za-z]{1,5}|)")
+_PLAIN_WORD = re.compile(r"[a-z]+([ _-][a-z]+)?")
+
+
+def _recurs(column: Sequence[Value]) -> bool:
+    return len(set(map(repr, column))) <= len(column) / 2
 
 
 def _always(column: Sequence[Value]) -> list[Value] | None:

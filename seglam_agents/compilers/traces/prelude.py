@@ -531,3 +531,10 @@ def part_of_day(moment):
     if moment.hour < 5 or moment.hour >= 23:
         return "night"
     return "morning" if moment.hour < 12 else "afternoon" if moment.hour < 18 else "evening"
+
+
+def figured(text, around, low, high):
+    """Tell whether a text is an amount like those of the runs: the same signs around it, a number between theirs."""
+    amount = r"([$€£¥]|[A-Z]{3} |)(-?\d[\d,]*(?:\.\d+)?)( ?[%€$£]| [A-Za-z]{1,5}|)$"
+    match = re.match(amount, text) if isinstance(text, str) else None
+    return match is not None and [match[1], match[3]] in around and low <= float(match[2].replace(",", "")) <= high

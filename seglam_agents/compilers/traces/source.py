@@ -59,6 +59,7 @@ def write(
     settled: bool = False,
     within: WriteRange = WRITE_RANGE,
     words: Collection[str] = (),
+    context: Collection[str] = (),
 ) -> str:
     """Return the module of a body.
 
@@ -73,12 +74,13 @@ def write(
         settled: the same, by what is called and chosen alone.
         within: how far beyond the numbers seen others may lie where something is written.
         words: the parameters that take words of an open set.
+        context: the parameters that do not stand in the text.
 
     Raises:
         Unused: a result was read and nothing says what for.
     """
     holder = replace(Holder.of(plan, writes, said, accounted=accounted, settled=settled), factor=within[1])
-    first = [f"    {line}" for line in places(plan, writes, within, words)]
+    first = [f"    {line}" for line in places(plan, writes, within, words, context)]
     lines = _hoisted([*first, *_node(plan, holder, called, "    ")])
     if _reads_clock(lines):
         lines.insert(0, "    now = datetime.now()")
