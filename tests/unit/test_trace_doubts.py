@@ -289,8 +289,8 @@ class TestWrites:
         for name in ("Ada", "Ben", "Cleo", "Dora", "Emil"):
             steps = (step("build", {"exit_code": 0}, name=name), step("publish", name=name))
             desk.saw(f"Publish the build of {name}", "Published.", *steps)
-        assert not isinstance(desk.asked("Publish the build of Finn", {"exit_code": 137}), Hit)
-        assert isinstance(desk.asked("Publish the build of Gus", {"exit_code": 0}), Hit)
+        assert not isinstance(desk.asked("Publish the build of Ben", {"exit_code": 137}), Hit)
+        assert isinstance(desk.asked("Publish the build of Ada", {"exit_code": 0}), Hit)
 
     @pytest.mark.parametrize(
         ("before", "now"), [({"role": "admin"}, {"role": "guest"}), ({"dry": False}, {"dry": True})]
