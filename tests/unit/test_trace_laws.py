@@ -819,6 +819,19 @@ class TestReach:
         (entry,) = desk.cache.procedures()
         assert entry.procedure.closing.mode == "model" and "if " not in entry.procedure.body
 
+    def test_a_length_of_time_is_held_as_a_number_is(self, opened: Open) -> None:
+        """All asked for some days: what is told of fourteen weeks was seen nowhere, and of ten days nearly."""
+        desk = opened(("shipments", "read", "start end"))
+        runs = ((9, 4), (8, 3), (14, 6), (12, 5), (11, 7))
+        for place, (days, count) in enumerate(runs):
+            at = datetime(2026, 5, 1 + place, 9)
+            rows: list[Json] = [{"id": f"T{place}{number}", "weight": 20 + 7 * number} for number in range(count)]
+            found = step("shipments", rows, start=str(at.date()), end=str(at.date() + timedelta(days=days)))
+            desk.saw(f"How many shipments are there in the next {days} days?", f"{count} shipments.", found, at=at)
+        rows = [{"id": f"U{number}", "weight": 20 + 7 * number} for number in range(4)]
+        assert desk.answer("How many shipments are there in the next 10 days?", rows) == "4 shipments."
+        assert desk.answer("How many shipments are there in the next 14 weeks?", rows) is None
+
     def test_a_figure_that_is_asked_for_is_no_constant(self, opened: Open) -> None:
         """Each had one sent booking, or none: what is said of two was seen nowhere."""
         desk = opened(("bookings", "read", "name"))

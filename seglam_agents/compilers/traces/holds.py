@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from seglam_agents.compilers.traces.closings import claim, judges
@@ -587,6 +587,9 @@ def _place(name: str, seen: Sequence[Value], within: WriteRange, *, acts: bool) 
             return
     if all(is_number(value) for value in seen):
         yield _sized(name, cast("Sequence[float]", seen), within)
+    elif all(isinstance(value, timedelta) for value in seen):
+        lengths = [cast(float, FUNCTIONS["minutes"](value)) for value in seen]
+        yield _sized(f"minutes({name})", lengths, within)
     elif acts and all(isinstance(value, str) and re.search(r"\d", value) for value in seen):
         texts = cast("Sequence[str]", seen)
         if all(" " not in text and len(text) <= 40 for text in texts) and not all(map(_DAY.match, texts)):
