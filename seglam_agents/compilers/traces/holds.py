@@ -296,7 +296,7 @@ class Holder:
             column = [row[key] for row in rows]
             if all(is_number(value) for value in column):
                 if not (IDS.search(key) or self._free):
-                    ranges[key] = _wide(column, FACTOR if self.plain[0] or self._further(key) else 1)
+                    ranges[key] = _wide(column, FACTOR if self._further(key) else 1)
             elif (allowed := self._statuses(key, column, atom, scene)) is not None:
                 values[key] = allowed
         yield f"{_like('rows_like', atom[0].code, known, values, ranges, {})}"
@@ -306,9 +306,15 @@ class Holder:
         yield from self._selected(atom, scene)
 
     def _further(self, key: str) -> bool:
-        """Tell whether rows may have numbers beyond those seen: none looks at them, or none of the words at a limit."""
+        """Tell whether rows may have numbers beyond those seen: no word that is left over may ask for a limit.
+
+        Nothing looks at them then, or they are restated; or none of the words is left over, whatever answers say.
+        """
+        if not self.accounted:
+            return False
         told = any(f"'{key}'" in code for code in self.codes)
-        return not told or (self.settled and not self.plain[2] and not any(map(_LIMITED.search, self.codes)))
+        limited = any(map(_LIMITED.search, self.codes))
+        return self.plain[0] or not told or (self.settled and not self.plain[2] and not limited)
 
     def _statuses(self, key: str, column: Sequence[Value], atom: Found, scene: Scene) -> list[Value] | None:
         """Return the values of a key of rows that may be a status; None where it names or repeats something."""
