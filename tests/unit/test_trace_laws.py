@@ -819,6 +819,30 @@ class TestReach:
         (entry,) = desk.cache.procedures()
         assert entry.procedure.closing.mode == "model" and " if " not in entry.procedure.body.partition("def run(")[2]
 
+    def test_a_length_of_time_is_held_as_a_number_is(self, opened: Open) -> None:
+        """All asked for some days: what is told of fourteen weeks was seen nowhere, and of ten days nearly."""
+        desk = opened(("shipments", "read", "start end"))
+        runs = ((9, 4), (8, 3), (14, 6), (12, 5), (11, 7))
+        for place, (days, count) in enumerate(runs):
+            at = datetime(2026, 5, 1 + place, 9)
+            rows: list[Json] = [{"id": f"T{place}{number}", "weight": 20 + 7 * number} for number in range(count)]
+            found = step("shipments", rows, start=str(at.date()), end=str(at.date() + timedelta(days=days)))
+            desk.saw(f"How many shipments are there in the next {days} days?", f"{count} shipments.", found, at=at)
+        rows = [{"id": f"U{number}", "weight": 20 + 7 * number} for number in range(4)]
+        assert desk.answer("How many shipments are there in the next 10 days?", rows) == "4 shipments."
+        assert desk.answer("How many shipments are there in the next 14 weeks?", rows) is None
+
+    @pytest.mark.parametrize(("word", "told"), [("", "Fay has 3."), ("big ", None)])
+    def test_a_word_that_is_left_over_holds_rows(self, opened: Open, word: str, told: Json) -> None:
+        """All orders seen were big: that one of 20 is, no run has shown. Where nobody says "big", all are counted."""
+        desk = opened(("list_orders", "read", "name"))
+        runs = (("Ann", "a 41 b 332 c 205 d 90"), ("Ben", "a 155 b 339"), ("Cem", "a 319 b 214 c 396 d 60"))
+        for name, rows in (*runs, ("Dan", "a 77 b 214 c 113")):
+            run = step("list_orders", _totals(rows), name=name)
+            desk.saw(f"Number of {word}orders for {name}", f"{name} has {len(_totals(rows))}.", run)
+        assert desk.answer(f"Number of {word}orders for Fay", _totals("a 300 b 20 c 150")) == told
+        assert desk.answer(f"Number of {word}orders for Fay", _totals("a 300 b 50 c 150")) == "Fay has 3."
+
     def test_a_figure_that_is_asked_for_is_no_constant(self, opened: Open) -> None:
         """Each had one sent booking, or none: what is said of two was seen nowhere."""
         desk = opened(("bookings", "read", "name"))

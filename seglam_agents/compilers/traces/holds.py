@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from seglam_agents.compilers.traces.closings import claim, judges
@@ -305,7 +305,7 @@ class Holder:
             column = [row[key] for row in rows]
             if all(is_number(value) for value in column):
                 if not (IDS.search(key) or self._free):
-                    ranges[key] = _wide(column, FACTOR if self.plain[0] or self._further(key) else 1)
+                    ranges[key] = _wide(column, FACTOR if self._further(key) else 1)
             elif (allowed := self._statuses(key, column, atom, scene)) is not None:
                 values[key] = allowed
         yield f"{_like('rows_like', atom[0].code, known, values, ranges, {})}"
@@ -315,9 +315,15 @@ class Holder:
         yield from self._selected(atom, scene)
 
     def _further(self, key: str) -> bool:
-        """Tell whether rows may have numbers beyond those seen: none looks at them, or none of the words at a limit."""
+        """Tell whether rows may have numbers beyond those seen: no word that is left over may ask for a limit.
+
+        Nothing looks at them then, or they are restated; or none of the words is left over, whatever answers say.
+        """
+        if not self.accounted:
+            return False
         told = any(f"'{key}'" in code for code in self.codes)
-        return not told or (self.settled and not self.plain[2] and not any(map(_LIMITED.search, self.codes)))
+        limited = any(map(_LIMITED.search, self.codes))
+        return self.plain[0] or not told or (self.settled and not self.plain[2] and not limited)
 
     def _statuses(self, key: str, column: Sequence[Value], atom: Found, scene: Scene) -> list[Value] | None:
         """Return the values of a key of rows that may be a status; None where it names or repeats something."""
@@ -692,6 +698,9 @@ def _place(name: str, seen: Sequence[Value], within: WriteRange, *, acts: bool) 
             return
     if all(is_number(value) for value in seen):
         yield _sized(name, cast("Sequence[float]", seen), within)
+    elif all(isinstance(value, timedelta) for value in seen):
+        lengths = [cast(float, FUNCTIONS["minutes"](value)) for value in seen]
+        yield _sized(f"minutes({name})", lengths, within)
     elif acts and all(isinstance(value, str) and re.search(r"\d", value) for value in seen):
         texts = cast("Sequence[str]", seen)
         if all(" " not in text and len(text) <= 40 for text in texts) and not all(map(_DAY.match, texts)):

@@ -44,7 +44,7 @@ ASKING_FIGURES = frozenset(
 BY_DAY = frozenset(("earliest", "latest", "oldest", "newest"))
 BY_SIZE = frozenset(("smallest", "largest", "biggest", "lowest", "highest", "cheapest"))
 _ENDS = frozenset(("first", "last", "lowest", "highest", "min", "max"))
-_EXCEPT = frozenset(
+EXCEPTING = frozenset(
     (
         "not",
         "no",
@@ -68,8 +68,8 @@ _COMPARING = re.compile(
 _DAY_FILTERS = frozenset(f"having_{name}" for name in ("before", "from", "after", "until", "on", "in_month"))
 _SIDES = frozenset(("having_at_least", "having_at_most", "having_more", "having_less"))
 _LIMITS = frozenset(("having_above", "having_below"))
-_BUT = frozenset(("having_any", "having_other"))
-_FILTERS = frozenset(("having", "having_same")) | _BUT | _DAY_FILTERS | _SIDES | _LIMITS
+EXCEPTED = frozenset(("having_any", "having_other"))
+_FILTERS = frozenset(("having", "having_same")) | EXCEPTED | _DAY_FILTERS | _SIDES | _LIMITS
 _CHOICES = _FILTERS | frozenset(
     ("first", "last", "lowest", "highest", "only", "common", "min", "max", "sum", "mean", "len", "digits", "int")
 ) | frozenset("+-*/")  # fmt: skip
@@ -101,7 +101,7 @@ class Wish:
         if term.rivals:
             return any(self.asks(part) for part in term.rivals)
         uses = term.uses
-        if uses & _BUT and not self.words & _EXCEPT:
+        if uses & EXCEPTED and not self.words & EXCEPTING:
             return False
         if uses & _DAY_FILTERS and not self.timed:
             return False

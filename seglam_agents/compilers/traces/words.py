@@ -12,16 +12,34 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from seglam_agents.compilers.traces.closings import is_form, keys_of
 from seglam_agents.compilers.traces.plan import Node, terms_of
-from seglam_agents.compilers.traces.wish import COMPARED, SELECTING, compares
+from seglam_agents.compilers.traces.wish import COMPARED, EXCEPTED, EXCEPTING, SELECTING, compares
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep, Trace
 
 _ASKING = frozenset(
     ("how", "many", "much", "what", "what's", "which", "who", "whose", "where", "when", "tell", "give", "show", "list")
-) | frozenset(
-    ("find", "get", "look", "name", "there", "have", "got", "and", "that", "to", "in", "on", "at", "by", "with", "from")
+).union(
+    (
+        "find",
+        "get",
+        "look",
+        "name",
+        "there",
+        "have",
+        "got",
+        "and",
+        "that",
+        "to",
+        "in",
+        "on",
+        "at",
+        "by",
+        "with",
+        "from",
+    ),
+    ("its", "his", "her", "their", "we", "us", "our"),
 )
-"""Words that ask, and that join: requests do not differ by them."""
+"""Words that ask, that join, and that point to what was named: requests do not differ by them."""
 
 
 def unaccounted(words: Iterable[str], plan: Node, runs: Iterable[Trace]) -> set[str]:
@@ -46,18 +64,20 @@ def unsettled(words: Iterable[str], plan: Node, runs: Sequence[Trace]) -> set[st
     chosen = {word for term in terms_of(plan) for text in _QUOTED.findall(term.code) for word in _words(text)}
     known = chosen | _made(plan) | {word for run in runs for step in run.calls for word in _named(step)}
     sided = any(_uses(plan, function) for function in COMPARED)
-    return {w for w in words if not (w in _ASKING or is_form(w, known) or (sided and compares(w)))}
+    left = (word for word in words if word.isalnum() and word not in _ASKING)
+    return {word for word in left if not (is_form(word, known) or (sided and compares(word)))}
 
 
 def strange(words: Iterable[str], runs: Iterable[Trace]) -> set[str]:
     """Return the words that no tool, argument, result or answer of the runs says."""
     said = {word for run in runs for word in _said_in(run)}
-    return {word for word in words if not (word in _ASKING or is_form(word, said))}
+    return {word for word in words if word.isalnum() and not (word in _ASKING or is_form(word, said))}
 
 
 def _made(plan: Node) -> set[str]:
     """Return the words that ask for a selection which a plan makes."""
-    return {word for function, asked in SELECTING.items() if _uses(plan, function) for word in asked}
+    made = {word for function, asked in SELECTING.items() if _uses(plan, function) for word in asked}
+    return made | EXCEPTING if any(_uses(plan, function) for function in EXCEPTED) else made
 
 
 def _uses(plan: Node, function: str) -> bool:
