@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from seglam_agents.guards.normal import linear, normalise, normalise_literal, words
+from seglam_agents.guards.normal import asks, linear, normalise, normalise_literal, words
 
 FOLDED = [
     ("Split a $84.50 bill among 4 people?", "Split a $84.50 bill among 4 people"),
@@ -232,3 +232,11 @@ def test_linear_patterns_ignore_case() -> None:
     matched = linear("[a-z]+").fullmatch("ABC")
     assert matched is not None
     assert matched.span() == (0, 3)
+
+
+@pytest.mark.parametrize(
+    "end", ["?", "??", "?!", "!?", "?.", "? .", "?...", "?!!", "\uff1f", "\u061f", "\u203d", '?"', "?)"]
+)
+def test_a_question_is_one_whatever_follows_its_mark(end: str) -> None:
+    """Who guards a write declines "Cancel order A-1?!" as well."""
+    assert asks(f"Cancel order A-1{end}") and not asks("Cancel order A-1!") and not asks("Is it? Cancel order A-1.")
