@@ -134,10 +134,11 @@ def _slack(target: float) -> float:
 
 
 def _with_constants(targets: Numbers, numbers: Sequence[Found]) -> Iterator[Term]:
-    for (left, a), number in product(numbers, SMALL):
+    timeless = [atom for atom in numbers if not _CALENDAR.search(atom[0].code)]
+    for (left, a), number in product(timeless, SMALL):
         for operator in "+-*/":
             b: tuple[Value, ...] = (number,) * len(targets)
-            if not _idle(operator, a, b) and not _CALENDAR.search(left.code):
+            if not _idle(operator, a, b):
                 yield from _fitting(targets, operator, left, constant(number), a, b)
 
 

@@ -71,9 +71,10 @@ def tests(sight: Sight, labels: list[bool], *, certain: bool = False) -> tuple[T
 
 
 def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
-    for atom in _plain(sight):
+    plain = _plain(sight)
+    for atom in plain:
         yield from _member(atom, labels)
-    yield from hour_tests(sight, _plain(sight), labels)
+    yield from hour_tests(sight, plain, labels)
     for atom in sight.lists:
         if "column" not in atom[0].uses:
             yield from _emptiness(atom, labels)

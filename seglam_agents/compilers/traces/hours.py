@@ -45,11 +45,10 @@ def _between(now: Found, one: Found, other: Found, labels: Sequence[bool]) -> It
 def _told(
     now: Found, hours: Sequence[Found], true: Sequence[bool], labels: Sequence[bool], code: str
 ) -> Iterator[Test]:
-    holds, fails = _term(now, hours, code, wanted=True), _term(now, hours, f"not {code}", wanted=False)
-    if true == list(labels):
-        yield Test(holds, fails)
-    elif true == [not label for label in labels]:
-        yield Test(fails, holds)
+    agrees = true == list(labels)
+    if agrees or true == [not label for label in labels]:
+        holds, fails = _term(now, hours, code, wanted=True), _term(now, hours, f"not {code}", wanted=False)
+        yield Test(holds, fails) if agrees else Test(fails, holds)
 
 
 def _term(now: Found, hours: Sequence[Found], code: str, *, wanted: bool) -> Term:

@@ -45,10 +45,12 @@ def counted(targets: tuple[float, ...], sight: Sight) -> list[Term]:
 def _fitting(targets: tuple[float, ...], rows: Found, key: str, name: str) -> Iterator[Term]:
     for measure in (None, *_numbers(rows)):
         gap = _gap(targets, rows, key, measure, above=name == "having_above")
+        if gap is None:
+            continue
         # A sum to the cent says which rows there were, a number of rows how many.
         exact = measure is not None and any(target != int(target) for target in targets)
         choices = [2 ** len(each) if exact else len(each) + 1 for each in _each(rows)]
-        if gap is None or not _is_telling(rows, choices):
+        if not _is_telling(rows, choices):
             continue
         for kept in derive(name, rows, options=(key, *gap)):
             if measure is None:
