@@ -215,10 +215,11 @@ class TemplateGuard:
         return declined or Accepted(arguments, index)
 
     def _check_distinct(self, arguments: Mapping[str, Value]) -> Declined | None:
-        things = [(name, kind) for name, kind in self.slots.items() if kind.name in ("person", "name", "noun")]
+        things = [(name, kind) for name, kind in self.slots.items() if kind.name in _THINGS]
         for (first, kind), (second, _) in combinations(things, 2):
             left, right = arguments[first], arguments[second]
-            if left is not None and right is not None and kind.same(left, right):
+            alike = left is not None and right is not None and kind.same(left, right)
+            if alike and (first, second) not in self._seen_alike:
                 return Declined("distinct", f"`{first}` and `{second}` are both {left!r}: two names mean two things")
         for first, second in combinations(sorted(self.slots), 2):
             kind = self.slots[first]
@@ -241,15 +242,31 @@ class TemplateGuard:
         return None
 
     @cached_property
+    def _seen_alike(self) -> frozenset[tuple[str, str]]:
+        """The pairs of words that were the same in a known request; looked for only when a request has such a pair."""
+        names = [name for name, kind in self.slots.items() if kind.name in _WORDS]
+        found: set[tuple[str, str]] = set()
+        for bound in self._seen_bound():
+            for first, second in combinations(names, 2):
+                left, right = bound.get(first), bound.get(second)
+                if left is not None and right is not None and self.slots[first].same(left, right):
+                    found.add((first, second))
+        return frozenset(found)
+
+    @cached_property
     def _seen_below(self) -> frozenset[str]:
         """The slots that were zero or less in a known request; looked for only when a request has such a value."""
-        found: set[str] = set()
+        return frozenset(
+            name for bound in self._seen_bound() for name, value in bound.items() if _below(self.slots[name], value)
+        )
+
+    def _seen_bound(self) -> Iterator[Mapping[str, Value]]:
+        """Yield what each template reads in each known request, whatever else speaks against it."""
         for pattern in self.patterns:
             for text, _ in self._seen:
                 bound = _read(pattern, self.read(normalise(text)), self._notation)
                 if not isinstance(bound, Declined):
-                    found |= {name for name, value in bound.items() if _below(self.slots[name], value)}
-        return frozenset(found)
+                    yield bound
 
     def _check_unread(self, arguments: Mapping[str, Value]) -> Declined | None:
         for name in self._unread:
@@ -321,6 +338,10 @@ def _date_ranges(elements: Elements) -> Iterator[tuple[str, str]]:
 
 
 _RANGE_JOINTS = ("to", "until", "till", "through", "thru", "-")
+_THINGS = ("person", "name", "noun", "word", "phrase", "title")
+"""Slots whose values name different things."""
+_WORDS = ("word", "phrase", "title")
+"""Those of them that may say the same where a known request does: they are no names."""
 _POINTS = ("weekday", "date", "monthday", "month", "time", "ordinal")
 """Types whose values may coincide; a later mention then does not say which is meant."""
 _CHANGING = stop_words("changing")

@@ -14,6 +14,7 @@ from seglam_agents.admission.attacker import (
     confirmed,
     open_places,
 )
+from seglam_agents.admission.narrowing import narrowed
 from seglam_agents.admission.widening import reorders, says_new_words
 from seglam_agents.books import Books
 from seglam_agents.compilers.answers import agree, as_answer
@@ -39,7 +40,7 @@ from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.usage import Usage
-from seglam_agents.serving.loading import placed
+from seglam_agents.serving.loading import Loaded, placed
 from seglam_agents.serving.retriever import Retriever
 
 
@@ -189,17 +190,29 @@ class Compiling:
         reply = yield from ask(attack_messages(loaded, places), "attack")
         usage = reply.usage
         catches = yield from work(lambda: caught(reply.text, loaded, self.admission.executor))
-        if catches and loaded.procedure.writes:
+        if catches:
             said = yield from ask(confirm_messages(catches, loaded), "attack")
             usage, catches = usage + said.usage, confirmed(said.text, catches)
         if not catches:
             return replace(_attack(compiled, "accepts nothing that it answers wrong", MAX_REQUESTS), usage=usage)
-        result = yield from compiler.compile(replace(task, counterexamples=tuple(catches)), self.admit)
+        texts = tuple(catch.text for catch in catches)
+        result = yield from work(lambda: self._narrowed(compiled, loaded, texts))
+        if result is None:
+            result = yield from compiler.compile(replace(task, counterexamples=texts), self.admit)
+            usage += result.usage
         if isinstance(result, Compiled):
-            evidence = f"a first guard was refused, which accepted {'; '.join(map(repr, catches[:3]))}"
-            return replace(_attack(result, evidence, len(catches)), usage=usage + result.usage)
-        reason = f"attacker: answers {catches[0]!r} wrong, and no narrower guard was found"
-        return Rejected(reason, usage + result.usage, compiled.attempts + 1)
+            evidence = f"a first guard was refused, which accepted {'; '.join(map(repr, texts[:3]))}"
+            return replace(_attack(result, evidence, len(texts)), usage=usage)
+        reason = f"attacker: answers {texts[0]!r} wrong, and no narrower guard was found"
+        return Rejected(reason, usage, compiled.attempts + 1)
+
+    def _narrowed(self, compiled: Compiled, loaded: Loaded, catches: Sequence[str]) -> Compiled | None:
+        """Return what was admitted with a guard that keeps the catches out by their shape; None where that fails."""
+        candidate = narrowed(compiled.candidate, loaded, catches)
+        if candidate is None:
+            return None
+        report = self.admit(candidate)
+        return replace(compiled, candidate=candidate, report=report) if report.admitted else None
 
     def _beside(self, procedure: Procedure, parent: Procedure | None) -> Procedure:
         """Return a new procedure under an id of its own where one of its id was learnt under other conditions.

@@ -522,12 +522,14 @@ def opened(sandbox: MontySandbox, script: Any, **options: Any) -> tuple[Reasonin
     return ReasoningCache(None, model, sandbox=sandbox, second_sandbox=None, second_opinion=False, **options), model
 
 
-def attacking(*catches: str, narrowed: str = NARROW) -> Any:
+def attacking(*catches: str, narrowed: str = NARROW, real: str = "1, 2, 3") -> Any:
     """Return a model that writes a loose guard, breaks it, and narrows it when it is shown how."""
 
     def script(messages: Sequence[Message]) -> str:
         if messages[0].content.startswith("You try to break"):
             return "\n".join(catches)
+        if messages[0].content.startswith("A stored procedure"):
+            return real
         if asks_for_code(messages):
             return nuts(narrowed if "The guard must decline" in messages[-1].content else NUTS)
         return "ANSWER: 15"
@@ -545,8 +547,66 @@ def test_a_catch_narrows_the_guard(sandbox: MontySandbox) -> None:
         assert [example.text for example in entry.procedure.counterexamples] == [LOOSE_TEXT]
         assert not isinstance(cache.lookup(LOOSE_TEXT), Hit)
         assert isinstance(cache.lookup(NUTS_TEXT.replace("eats", "bakes")), Hit)
-        assert cache.stats().attack.calls == 1
+        assert cache.stats().attack.calls == 2
         assert "attacker" in {check.name for check in entry.report.checks}
+
+
+def test_a_catch_that_nobody_confirms_is_none(sandbox: MontySandbox) -> None:
+    """Whoever is told to look for breaks finds some; the model says which are real before a guard is narrowed."""
+    asked: list[str] = []
+    script = attacking(f"{LOOSE_TEXT} => 25", real="NONE")
+
+    def listening(messages: Sequence[Message]) -> str:
+        asked.append(messages[-1].content)
+        return script(messages)
+
+    with opened(sandbox, listening)[0] as cache:
+        assert cache.learn(NUTS_TEXT).status == "admitted"
+        (entry,) = cache.procedures()
+        assert entry.procedure.counterexamples == () and isinstance(cache.lookup(LOOSE_TEXT), Hit)
+    assert asked[-1].splitlines()[1].endswith("=> 15") and LOOSE_TEXT in asked[-1]
+
+
+THINGS = "Lea has {n:count} {item:noun}. Lea eats {k:count} of the {item}. How many {item} are left?"
+
+
+def things(template: str) -> Any:
+    """Return a model that writes this one template whatever it is shown, and breaks it by what `caught` says."""
+    reply = (
+        f'```python\nNAME = "things"\nTEMPLATES = [{template!r}]\nEXPECTED = [15]\n\n\n'
+        "def run(n, k):\n    return n - k\n```"
+    )
+
+    def script(messages: Sequence[Message]) -> str:
+        if messages[0].content.startswith("You try to break"):
+            return NUTS_TEXT.replace("nuts", "nut shells") + " => ASK"
+        return "1" if messages[0].content.startswith("A stored procedure") else reply
+
+    return script
+
+
+def test_more_words_than_ever_seen_are_kept_out_without_the_model(sandbox: MontySandbox) -> None:
+    """What was caught has two words where one stood: a condition says so, the place stays open, no code is asked."""
+    cache, model = opened(sandbox, things(THINGS))
+    with cache:
+        assert cache.learn(NUTS_TEXT).status == "admitted"
+        (entry,) = cache.procedures()
+        assert entry.procedure.guard.where == "words(item) <= 1" and model.calls == 3
+        assert isinstance(cache.lookup(NUTS_TEXT.replace("nuts", "figs")), Hit)
+        assert not isinstance(cache.lookup(NUTS_TEXT.replace("nuts", "nut shells")), Hit)
+
+
+PAIR = "{a:count} like to {x:phrase}, {b:count} like to {y:phrase}. How many like to {x} or to {y}?"
+
+
+def test_two_places_for_words_do_not_say_the_same(sandbox: MontySandbox) -> None:
+    """Where they differ in every known request, two words mean two things; where one had them equal, they may be."""
+    reply = f"```python\nTEMPLATES = [{PAIR!r}]\nEXPECTED = [12]\n\n\ndef run(a, b):\n    return a + b\n```"
+    text = "5 like to paint, 7 like to play chess. How many like to paint or to play chess?"
+    with opened(sandbox, [reply, "NONE"])[0] as cache:
+        assert cache.learn(text).status == "admitted"
+        assert isinstance(cache.lookup(text.replace("paint", "read")), Hit)
+        assert not isinstance(cache.lookup(text.replace("paint", "play chess")), Hit)
 
 
 def test_a_guard_that_cannot_be_narrowed_is_refused(sandbox: MontySandbox) -> None:

@@ -252,6 +252,8 @@ def writing(*replies: str, attack: str = "NONE", answer: str = "ANSWER: 20") -> 
     def script(messages: Sequence[Message]) -> str:
         if messages[0].content.startswith("You try to break"):
             return attack
+        if messages[0].content.startswith("A stored procedure"):
+            return "1"
         if not asks_for_code(messages):
             return answer
         shown = re.search(r'^id "([^"]+)"', messages[1].content, re.MULTILINE)
@@ -271,7 +273,7 @@ def test_a_widening_with_a_new_open_place_is_attacked(sandbox: MontySandbox) -> 
         assert cache.stats().attack.calls == 0
         learned = cache.learn("Split 60 coins among 3 pirates")
         assert learned.status == "rejected" and "spies" in learned.reason
-        assert cache.stats().attack.calls == 1
+        assert cache.stats().attack.calls == 2
 
 
 def test_the_attacker_sees_the_new_wordings_alone(sandbox: MontySandbox) -> None:
@@ -340,6 +342,8 @@ def test_the_attacker_is_asked_for_as_many_as_are_tried(sandbox: MontySandbox) -
         if messages[0].content.startswith(wanted):
             seen.append(messages[0].content)
             return "\n".join(texts)
+        if messages[0].content.startswith("A stored procedure"):
+            return ", ".join(map(str, range(1, 2 * MAX_REQUESTS)))
         if "must decline" in messages[-1].content:
             seen.append(messages[-1].content)
         return FIRST.replace("people", "{who:noun}")

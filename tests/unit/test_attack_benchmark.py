@@ -22,6 +22,8 @@ LOOSE = "A {shape:noun} garden is {a:number} m long and {b:number} m wide. How m
 
 def script(messages: Sequence[Message]) -> str:
     """Write a loose guard, find what it takes, and narrow it."""
+    if messages[0].content.startswith("A stored procedure"):
+        return "1"
     if not asks_for_code(messages):
         return "A oval garden is 12 m long and 8 m wide. How many square meters does it have? => ASK"
     template = LOOSE.replace("{shape:noun}", "rectangular") if "must decline" in messages[-1].content else LOOSE
@@ -53,7 +55,7 @@ def test_a_recording_is_counted(
     assert total["without"]["wrong_hits"] >= 5 and total["with"]["wrong_hits"] == 0
     assert total["without"]["ordinary_hits"] == total["with"]["ordinary_hits"] == 4
     assert total["false_refusals"] == total["kinds_lost"] == 0
-    assert total["attacker_calls"] == 2 and total["attacker_tokens"] > 0
+    assert total["attacker_calls"] == 3 and total["attacker_tokens"] > 0
     assert told["kinds"]["garden"]["caught"] and "garden" in capsys.readouterr().out
 
 
