@@ -46,6 +46,7 @@ Stage: TypeAlias = Literal[
     "code",
     "question",
     "unlike",
+    "words",
 ]
 
 
@@ -83,6 +84,7 @@ class TemplateGuard:
         notation: how the user's locale writes numbers, dates and money; None for the notation that slots read.
         command: True where a question is no such request: "Cancel order A-1?" asks, and cancels nothing.
         within: how far beyond the numbers seen others may lie, where it takes only what is like the seen; else None.
+        wordy: whether a place for words takes more of them than any known request has there.
 
     Raises:
         TemplateError: a template cannot be read, or a slot has two types.
@@ -101,6 +103,7 @@ class TemplateGuard:
         notation: Notation | None = None,
         command: bool = False,
         within: WriteRange | None = None,
+        wordy: bool = False,
     ) -> None:
         self.source = source
         self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
@@ -118,6 +121,7 @@ class TemplateGuard:
         )
         self._ranges = frozenset(pair for pattern in self.patterns for pair in _date_ranges(pattern.template.elements))
         self._command = command
+        self._wordy = wordy
         self._narrow = Narrow(self._known, len(self._seen), within) if within else None
 
     def parameters(self) -> tuple[Parameter, ...]:
@@ -127,12 +131,23 @@ class TemplateGuard:
         context = (Parameter(name=name, slot=kind, source="context") for name, kind in self._context.items())
         return (*text, *context)
 
-    def match(self, text: NormalText, context: Mapping[str, Json] | None = None) -> Judgement:
-        """Ask every template; several that accept must bind the same arguments."""
-        return self.match_some(range(len(self.patterns)), text, context)
+    def match(self, text: NormalText, context: Mapping[str, Json] | None = None, *, wordy: bool = False) -> Judgement:
+        """Ask every template; several that accept must bind the same arguments.
+
+        Args:
+            text: the request.
+            context: its typed context.
+            wordy: whether it is asked about a request with more words at a place than were ever seen there.
+        """
+        return self.match_some(range(len(self.patterns)), text, context, wordy=wordy)
 
     def match_some(
-        self, which: Iterable[int], text: NormalText, context: Mapping[str, Json] | None = None
+        self,
+        which: Iterable[int],
+        text: NormalText,
+        context: Mapping[str, Json] | None = None,
+        *,
+        wordy: bool = False,
     ) -> Judgement:
         """Ask the templates with these indexes only (those that an index found)."""
         if self._command and asks(text.original):
@@ -152,6 +167,8 @@ class TemplateGuard:
                 return Declined("ambiguous", f"{said}: {differing}")
         if accepted and self._narrow and (problem := self._narrow.problem(accepted.arguments)):
             return Declined("unlike", problem)
+        if accepted and not (wordy or text.made_up) and (problem := self._wordier(accepted.arguments)):
+            return Declined("words", problem)
         return accepted or declined or Declined("template", "no template matches")
 
     def _differing(self, first: Mapping[str, Value], second: Mapping[str, Value]) -> str:
@@ -186,7 +203,28 @@ class TemplateGuard:
             or self._check_bounds(arguments)
             or self._check_where(arguments)
             or (self._narrow and self._narrow.problem(arguments))
+            or self._wordier(arguments)
         )
+
+    def _wordier(self, arguments: Mapping[str, Value]) -> str | None:
+        """Return which argument has more words than any known one: another word before a noun may change the task."""
+        if self._wordy or all(_words(value) < 2 for value in arguments.values()):
+            return None
+        for name, most in self._most_words.items():
+            if _words(arguments.get(name)) > most:
+                return f"`{name}` is {arguments[name]!r}, and no known request has more than {most} words there"
+        return None
+
+    @cached_property
+    def _most_words(self) -> Mapping[str, int]:
+        """How many words each place for them had at most; looked for only when a request has several at one."""
+        places = [name for name, kind in self.slots.items() if kind.name.removeprefix("list(").rstrip(")") in _WORDY]
+        known = list(self._known())
+        return {
+            name: max(found)
+            for name in places
+            if (found := [words for bound in known if (words := _words(bound.get(name)))])
+        }
 
     def _known(self) -> Iterator[Mapping[str, Value]]:
         """Yield the arguments of the requests that are known to be answered right."""
@@ -311,6 +349,13 @@ class TemplateGuard:
         return Declined("where", self._where.failing(arguments))
 
 
+def _words(value: Value) -> int:
+    """Return how many words a text, or the longest of a list, has."""
+    if isinstance(value, list):
+        return max(map(_words, value), default=0)
+    return len(value.split()) if isinstance(value, str) else 0
+
+
 def _below(kind: Slot, value: Value) -> bool:
     """Tell whether an amount that people rarely mean is zero or less."""
     match value:
@@ -342,6 +387,8 @@ _THINGS = ("person", "name", "noun", "word", "phrase", "title")
 """Slots whose values name different things."""
 _WORDS = ("word", "phrase", "title")
 """Those of them that may say the same where a known request does: they are no names."""
+_WORDY = ("noun", "phrase", "title")
+"""Slots for words that are no names."""
 _POINTS = ("weekday", "date", "monthday", "month", "time", "ordinal")
 """Types whose values may coincide; a later mention then does not say which is meant."""
 _CHANGING = stop_words("changing")

@@ -1,8 +1,8 @@
 """The `where` of a guard: one expression over the arguments, read as data and never executed as Python.
 
 Allowed: arguments, constants, comparisons, `and or not`, `+ - * / // %`, `in` over literal tuples, attributes of money
-and quantities (`total.amount`, `total.currency`, `d.value`, `d.unit`), `len abs min max`, and `words(item)`, the
-number of words of a text. Anything else is a `PredicateError` when the guard is compiled.
+and quantities (`total.amount`, `total.currency`, `d.value`, `d.unit`), and `len abs min max`. Anything else is a
+`PredicateError` when the guard is compiled.
 """
 
 from __future__ import annotations
@@ -100,15 +100,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[..., object]] = {
     ast.Is: operator.is_,
     ast.IsNot: operator.is_not,
 }
-
-
-def _words(text: object) -> int:
-    if not isinstance(text, str):
-        raise TypeError("only a text has words")
-    return len(text.split())
-
-
-_FUNCTIONS: dict[str, Callable[..., object]] = {"len": len, "abs": abs, "min": min, "max": max, "words": _words}
+_FUNCTIONS: dict[str, Callable[..., object]] = {"len": len, "abs": abs, "min": min, "max": max}
 _ATTRIBUTES = {"amount": Money, "currency": Money, "value": Quantity, "unit": Quantity}
 
 
@@ -143,7 +135,7 @@ def _build(node: ast.expr) -> _Evaluator:
         case _:
             raise PredicateError(
                 f"`where` may not use {ast.unparse(node)!r}, only arguments, .amount .currency .value .unit, "
-                "constants, comparisons, in, and or not, arithmetic, len abs min max words: leave the rest to `deopt`"
+                "constants, comparisons, in, and or not, arithmetic, len abs min max: leave the rest to `deopt`"
             )
 
 

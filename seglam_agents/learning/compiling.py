@@ -14,7 +14,6 @@ from seglam_agents.admission.attacker import (
     confirmed,
     open_places,
 )
-from seglam_agents.admission.narrowing import narrowed
 from seglam_agents.admission.widening import reorders, says_new_words
 from seglam_agents.books import Books
 from seglam_agents.compilers.answers import agree, as_answer
@@ -29,13 +28,15 @@ from seglam_agents.compilers.base import (
     Rejected,
 )
 from seglam_agents.flow import Flow, ask, work
+from seglam_agents.guards.guard import Accepted
+from seglam_agents.guards.normal import normalise
 from seglam_agents.learning.interpreter import interpret
 from seglam_agents.learning.kinds import Kind, Kinds
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import AdmissionReport, Check, Entry
 from seglam_agents.records.errors import SchemaError
 from seglam_agents.records.outcome import Learned
-from seglam_agents.records.procedure import Procedure
+from seglam_agents.records.procedure import Example, Procedure
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
@@ -107,7 +108,7 @@ class Compiling:
         match result:
             case Compiled(candidate=made, report=report, attempts=attempts):
                 candidate = self._grown(self._placed(made, report))
-                if candidate.parent and _says_the_same(candidate.parent, candidate.procedure):
+                if candidate.parent and self._says_the_same(candidate.parent, candidate):
                     return Learned(status="deferred", reason=f"{candidate.parent.key} says it already", usage=usage)
                 entry = self._store(candidate, report, vector)
                 self.kinds.learned(scope, kind)
@@ -125,6 +126,24 @@ class Compiling:
                 said = as_answer(answer) if answer else None
                 return Learned(status="not crystallizable", reason=reason, answer=said, usage=usage)
 
+    def grow(self, loaded: Loaded, known: Known, kind: Kind, vector: Sequence[float]) -> Learned:
+        """Store a procedure as known for one more request, which it answers right and declined for its words alone."""
+        parent = loaded.procedure
+        example = Example(text=known.request.text, context=known.request.context, answer=known.answer)
+        made = parent.model_copy(
+            update={
+                "version": parent.version + 1,
+                "examples": (*parent.examples, example),
+                "provenance": parent.provenance.model_copy(update={"parent": parent.key}),
+            }
+        )
+        candidate = Candidate(made, (known,), parent=parent)
+        report = self.admit(candidate)
+        if not report.admitted:
+            reason = "; ".join(check.evidence for check in report.failures)
+            return Learned(status="rejected", reason=reason, report=report)
+        return self.conclude(Compiled(candidate, report, Usage(), 0), Usage(), known.request.scope, kind, vector)
+
     def suspend(self, procedures: Sequence[Procedure], why: str) -> None:
         """Let procedures serve no more that all runs of their kind together do not support: until others explain them.
 
@@ -134,6 +153,23 @@ class Compiling:
             self.entries.suspend(procedure, f"the runs of its kind do not support it any more: {why}"[:500])
         for scope in {procedure.scope.key: procedure.scope for procedure in procedures}.values():
             self.retriever.refresh(scope)
+
+    def _says_the_same(self, parent: Procedure, candidate: Candidate) -> bool:
+        """Tell whether a next version says nothing new: what it is known for decides what it takes as well.
+
+        A body made from runs holds itself to what these had, so that it is another body where they had more.
+        """
+        made = candidate.procedure
+        if parent.content_hash != made.content_hash:
+            return False
+        known = {example.text for example in parent.examples}
+        new = [example for example in made.examples if example.text not in known]
+        if not new or made.provenance.compiler == "traces":
+            return True
+        if made.writes:
+            return False
+        guard = self.admission.loaded(replace(candidate, procedure=parent), self.tools).guard
+        return all(isinstance(guard.match(normalise(e.text), e.context), Accepted) for e in new)
 
     def _placed(self, candidate: Candidate, report: AdmissionReport | None = None) -> Candidate:
         """Return a candidate with the sandbox in which it was admitted, or is to be."""
@@ -196,23 +232,13 @@ class Compiling:
         if not catches:
             return replace(_attack(compiled, "accepts nothing that it answers wrong", MAX_REQUESTS), usage=usage)
         texts = tuple(catch.text for catch in catches)
-        result = yield from work(lambda: self._narrowed(compiled, loaded, texts))
-        if result is None:
-            result = yield from compiler.compile(replace(task, counterexamples=texts), self.admit)
-            usage += result.usage
+        result = yield from compiler.compile(replace(task, counterexamples=texts), self.admit)
+        usage += result.usage
         if isinstance(result, Compiled):
             evidence = f"a first guard was refused, which accepted {'; '.join(map(repr, texts[:3]))}"
             return replace(_attack(result, evidence, len(texts)), usage=usage)
         reason = f"attacker: answers {texts[0]!r} wrong, and no narrower guard was found"
         return Rejected(reason, usage, compiled.attempts + 1)
-
-    def _narrowed(self, compiled: Compiled, loaded: Loaded, catches: Sequence[str]) -> Compiled | None:
-        """Return what was admitted with a guard that keeps the catches out by their shape; None where that fails."""
-        candidate = narrowed(compiled.candidate, loaded, catches)
-        if candidate is None:
-            return None
-        report = self.admit(candidate)
-        return replace(compiled, candidate=candidate, report=report) if report.admitted else None
 
     def _beside(self, procedure: Procedure, parent: Procedure | None) -> Procedure:
         """Return a new procedure under an id of its own where one of its id was learnt under other conditions.
@@ -244,17 +270,6 @@ class Compiling:
             return _opinion(result, evidence), theirs, usage + result.usage
         reason = f"second opinion: the code answers {ours!r}, the model itself {theirs!r}"
         return Rejected(reason, result.usage, compiled.attempts + 1), theirs, usage + result.usage
-
-
-def _says_the_same(parent: Procedure, made: Procedure) -> bool:
-    """Tell whether a next version says nothing new; what writes takes more, the more requests it is known for.
-
-    A body made from runs holds itself to what these had, so that it is another body where they had more.
-    """
-    known = {example.text for example in parent.examples}
-    held = made.writes and made.provenance.compiler != "traces"
-    more = held and any(example.text not in known for example in made.examples)
-    return parent.content_hash == made.content_hash and not more
 
 
 def _attack(compiled: Compiled, evidence: str, cases: int) -> Compiled:

@@ -12,6 +12,7 @@ from seglam_agents.compilers.traces.compiler import TraceCompiler
 from seglam_agents.flow import Flow, Wait, work
 from seglam_agents.learning.compiling import Compiling
 from seglam_agents.learning.flights import Flights
+from seglam_agents.learning.growth import Grown, Growth
 from seglam_agents.learning.kinds import Kind, Kinds
 from seglam_agents.learning.policy import Policy, Spending
 from seglam_agents.learning.shadows import Shadows
@@ -87,6 +88,10 @@ class Learning:
                 return Learned(status="deferred", reason=reason)
             vector = yield from work(lambda: self.tasks.vector(known.request))
             kind = yield from work(lambda: self.kinds.of(known.request.scope, vector))
+            if isinstance(outcome, Miss) and known.answer is not None:
+                grown = yield from Growth(self.compiling).from_answer(known, outcome, kind, vector)
+                if grown is not None:
+                    return grown
             task = yield from work(lambda: self.tasks.of_request(known, kind, vector))
             return (yield from self.compiling.compile(task, kind, vector))
         except ModelError:
@@ -160,6 +165,9 @@ class Learning:
 
     def _lead(self, request: Request, miss: Miss, kind: Kind, vector: Sequence[float]) -> Flow[Missed]:
         """Compile if it is worth it, and answer with what came of it."""
+        grown = yield from Growth(self.compiling).from_miss(request, miss, kind, vector)
+        if grown is not None:
+            return (yield from self._after_growth(request, miss, grown, kind, vector))
         if reason := self._not_now(kind):
             return Missed(miss, Learned(status="deferred", reason=reason), kind)
         task = yield from work(lambda: self.tasks.of_request(Known(request), kind, vector))
@@ -177,6 +185,21 @@ class Learning:
             return Missed(unanswered, learned, kind)
         by = {"answered_by": "new procedure", "learned": learned, "usage": learned.usage}
         return Missed(replace(miss, answer=outcome.answer, **by), learned, kind)
+
+    def _after_growth(
+        self, request: Request, miss: Miss, grown: Grown, kind: Kind, vector: Sequence[float]
+    ) -> Flow[Missed]:
+        """Answer as the model did; where the code would have said something else, this may be a kind of its own."""
+        said, learned = grown.said, grown.learned
+        yield from work(lambda: self.book_answer(request, kind, said.usage, said.answer))
+        if learned is None:
+            if reason := self._not_now(kind):
+                learned = Learned(status="deferred", reason=reason)
+            else:
+                task = yield from work(lambda: self.tasks.of_request(Known(request, said.answer), kind, vector))
+                learned = yield from self.compiling.compile(task, kind, vector)
+        told = {"answer": said.answer, "answered_by": "model", "usage": said.usage + learned.usage}
+        return Missed(replace(miss, learned=learned, **told), learned, kind)
 
     def _not_now(self, kind: Kind) -> str | None:
         if kind.backing_off:

@@ -129,6 +129,7 @@ def load(
             notation=written,
             command=command,
             within=within,
+            wordy=procedure.provenance.compiler == "traces",  # Its body holds what it takes to what was seen.
         )
     )
     program = Program(procedure.body, "run", used, sandbox=procedure.home)

@@ -13,7 +13,7 @@ from seglam_agents.compilers.base import Candidate, Known
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.models.base import Message
 from seglam_agents.records.entry import AdmissionReport
-from seglam_agents.records.outcome import Hit
+from seglam_agents.records.outcome import Hit, Miss
 from seglam_agents.records.procedure import Example, GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
@@ -571,7 +571,7 @@ THINGS = "Lea has {n:count} {item:noun}. Lea eats {k:count} of the {item}. How m
 
 
 def things(template: str) -> Any:
-    """Return a model that writes this one template whatever it is shown, and breaks it by what `caught` says."""
+    """Return a model that writes this one template whatever it is shown."""
     reply = (
         f'```python\nNAME = "things"\nTEMPLATES = [{template!r}]\nEXPECTED = [15]\n\n\n'
         "def run(n, k):\n    return n - k\n```"
@@ -579,21 +579,51 @@ def things(template: str) -> Any:
 
     def script(messages: Sequence[Message]) -> str:
         if messages[0].content.startswith("You try to break"):
-            return NUTS_TEXT.replace("nuts", "nut shells") + " => ASK"
-        return "1" if messages[0].content.startswith("A stored procedure") else reply
+            return "NONE"
+        return reply
 
     return script
 
 
-def test_more_words_than_ever_seen_are_kept_out_without_the_model(sandbox: MontySandbox) -> None:
-    """What was caught has two words where one stood: a condition says so, the place stays open, no code is asked."""
-    cache, model = opened(sandbox, things(THINGS))
+SHELLS = NUTS_TEXT.replace("nuts", "nut shells")
+
+
+def test_a_place_takes_no_more_words_than_were_seen(sandbox: MontySandbox) -> None:
+    """Another word before a noun may change the task, so that it is declined; other single words are not."""
+    cache, _ = opened(sandbox, things(THINGS), attacker=False)
     with cache:
         assert cache.learn(NUTS_TEXT).status == "admitted"
-        (entry,) = cache.procedures()
-        assert entry.procedure.guard.where == "words(item) <= 1" and model.calls == 3
         assert isinstance(cache.lookup(NUTS_TEXT.replace("nuts", "figs")), Hit)
-        assert not isinstance(cache.lookup(NUTS_TEXT.replace("nuts", "nut shells")), Hit)
+        missed = cache.lookup(SHELLS)
+        assert isinstance(missed, Miss) and missed.stops[0].stage == "words" and "nut shells" in missed.stops[0].reason
+
+
+@pytest.mark.parametrize(("said", "status"), [("ANSWER: 15", "widened"), ("ANSWER: 14", "rejected")])
+def test_a_place_grows_by_a_request_that_is_known_to_be_right(sandbox: MontySandbox, said: str, status: str) -> None:
+    """The model answers what was declined for its words; where the code says the same, the next one is a hit."""
+    script = things(THINGS)
+    cache, model = opened(
+        sandbox, lambda messages: script(messages) if asks_for_code(messages) else said, attacker=False
+    )
+    with cache:
+        cache.learn(NUTS_TEXT)
+        missed = cache.answer(SHELLS)
+        assert isinstance(missed, Miss) and missed.answered_by == "model" and missed.learned
+        assert missed.learned.status == status and (model.calls == 2) == (status == "widened")
+        grown = cache.lookup(SHELLS.replace("20", "40"))
+        assert isinstance(grown, Hit) == (status == "widened")
+        assert not isinstance(cache.lookup(SHELLS.replace("nut", "big nut")), Hit)
+
+
+def test_a_place_grows_by_a_known_answer_without_the_model(sandbox: MontySandbox) -> None:
+    """Whoever says what is right needs no model for it."""
+    cache, model = opened(sandbox, things(THINGS), attacker=False)
+    with cache:
+        cache.learn(NUTS_TEXT)
+        assert cache.learn(SHELLS, answer=15).status == "widened" and model.calls == 1
+        (entry,) = cache.procedures()
+        assert [example.text for example in entry.procedure.examples] == [NUTS_TEXT, SHELLS]
+        assert isinstance(cache.lookup(SHELLS.replace("20", "40")), Hit)
 
 
 PAIR = "{a:count} like to {x:phrase}, {b:count} like to {y:phrase}. How many like to {x} or to {y}?"
