@@ -10,7 +10,8 @@ import pytest
 from seglam_agents.admission.admission import Admission
 from seglam_agents.cache import ReasoningCache
 from seglam_agents.compilers.base import Candidate, Known
-from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.guards.guard import Accepted, TemplateGuard
+from seglam_agents.guards.normal import normalise
 from seglam_agents.models.base import Message
 from seglam_agents.records.entry import AdmissionReport
 from seglam_agents.records.outcome import Hit, Miss
@@ -19,8 +20,10 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.sandboxes.base import Limits
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.serving.executor import Executor
+from seglam_agents.serving.loading import load
 from seglam_agents.testing.models import ScriptedModel, asks_for_code
 
 SPLIT = "Split {total:number} coins among {n:count} people"
@@ -201,13 +204,16 @@ def test_code_reads_no_number_from_what_is_none(
 # --- slots that the body ignores -------------------------------------------------------------------------------------
 
 
-def test_a_slot_that_nobody_reads_takes_in_no_clause(sandbox: MontySandbox) -> None:
+@pytest.mark.parametrize("kind", ["noun", "phrase"])
+def test_a_slot_that_nobody_reads_takes_in_no_clause(sandbox: MontySandbox, kind: str) -> None:
     """The body divides by 4 whatever stands in `who`, so that nothing but a name may stand there."""
     given = (known("Split 20 coins among 4 friends", 5),)
-    good = Candidate(procedure(("Split {total:number} coins among {n:count} {who:noun}",), BODY, given), given)
-    assert failures(sandbox, good) == {}
-    loose = Candidate(procedure(("Split {total:number} coins among {n:count} {who:phrase}",), BODY, given), given)
-    assert "mutations" in failures(sandbox, loose)
+    made = procedure((f"Split {{total:number}} coins among {{n:count}} {{who:{kind}}}",), BODY, given)
+    assert failures(sandbox, Candidate(made, given)) == {}
+    guard = load(made, sandbox, tools={}, limits=Limits()).guard
+    assert isinstance(guard.match(normalise("Split 20 coins among 4 cats")), Accepted)
+    for clause in ("friends every week", "friends and tell me", "more people", "friends after tax"):
+        assert not isinstance(guard.match(normalise(f"Split 20 coins among 4 {clause}")), Accepted)
 
 
 def test_a_number_that_nobody_reads_is_spelt_out(sandbox: MontySandbox) -> None:
@@ -315,7 +321,7 @@ def test_what_is_called_so_is_a_thing(sandbox: MontySandbox, thing: str) -> None
         attacker=False,
     )
     with cache:
-        learned = cache.learn("Each lamp costs 5 coins. How much do 7 of them cost", answer=35)
+        learned = cache.learn("Each desk lamp costs 5 coins. How much do 7 of them cost", answer=35)
         assert learned.status == "admitted", learned.reason
         found = cache.lookup(f"Each {thing} costs 6 coins. How much do 7 of them cost")
         assert isinstance(found, Hit) and found.answer == 42
@@ -376,6 +382,9 @@ def test_equal_numbers_do_not_show_which_is_which(sandbox: MontySandbox) -> None
     assert failures(sandbox, widening(right, "Among 4 people split 8 coins", 2)) == {}
     # In the order that they had, before the words that they had, they are told apart.
     assert failures(sandbox, widening(WIDER, "Share 4 coins among 4 people", 1)) == {}
+    # So are they behind the words that they had, whatever comes next.
+    behind = "Split {total:number} nuts among {n:count} apes"
+    assert "widening" not in failures(sandbox, widening(behind, "Split 4 nuts among 4 apes", 1))
 
 
 @pytest.mark.parametrize("more", ["rounded up", "half of it", "after tax"])
