@@ -100,7 +100,8 @@ def _undecided(case: Case, parent: Procedure) -> Iterator[str]:
         for first, second in combinations(numbers, 2):
             if (first, second) in held or (second, first) in held:
                 continue  # Its words say which is which, as they did before.
-            if guard.slots[first] != guard.slots[second]:
+            kinds = {guard.slots[first].name, guard.slots[second].name}
+            if len(kinds) > 1 and kinds & _MARKED:
                 continue  # 20 folders and 20 % are told apart by how they are written.
             if numbers[first] == numbers[second] and _order_matters(case, judgement.arguments, first, second):
                 yield (
@@ -133,6 +134,8 @@ def _neighbours(template: str) -> dict[str, frozenset[tuple[str, str]]]:
     return found
 
 
+_MARKED = frozenset(("percent", "ordinal", "fraction", "multiple"))
+"""Slots whose numbers are not written as others are."""
 _EMPTY = frozenset(("a", "an", "the", "and", "or", "with", "then"))
 """Words before a slot that do not say what it is."""
 
