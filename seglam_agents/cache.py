@@ -619,11 +619,14 @@ def _carried_out(item: HostTool, call: ToolCall) -> ToolResult:
     except (Exception, asyncio.CancelledError, SystemExit) as error:
         # What a tool raises is its own failure, and it may have acted: the step must not be lost.
         return ToolResult(error=said(error))
-    if inspect.iscoroutine(returned):
-        returned.close()
-        return ToolResult(error=f"{call.tool} was not carried out: its function returned a coroutine")
+    # It has acted: the model must hear of it, whatever it returned, and however that answers to being looked at.
     try:
+        if inspect.iscoroutine(returned):
+            returned.close()
+            told = "its function returned a coroutine, and what it had done before that is not known"
+            return ToolResult(error=f"{call.tool} did not come to its end: {told}", final=True)
         return ToolResult(value=exchanged(returned))
     except Exception as error:
-        # It has acted: the model must hear of it, whatever it returned.
-        return ToolResult(error=f"{call.tool} was carried out, but its result cannot be used: {error}")
+        return ToolResult(
+            error=f"{call.tool} was carried out, but its result cannot be used: {said(error)}", final=True
+        )

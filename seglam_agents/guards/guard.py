@@ -15,7 +15,7 @@ from itertools import combinations
 from typing import Literal, TypeAlias
 
 from seglam_agents.guards.locales import Notation, is_doubtful
-from seglam_agents.guards.narrow import Narrow, WriteRange
+from seglam_agents.guards.narrow import Apart, Narrow, WriteRange
 from seglam_agents.guards.normal import NormalText, asks, normalise, words
 from seglam_agents.guards.pattern import Pattern, compile_template, prefix_length
 from seglam_agents.guards.predicate import Predicate, compile_predicate
@@ -85,6 +85,7 @@ class TemplateGuard:
         command: True where a question is no such request: "Cancel order A-1?" asks, and cancels nothing.
         within: how far beyond the numbers seen others may lie, where it takes only what is like the seen; else None.
         wordy: whether a place for words takes more of them than any known request has there.
+        apart: whether what differed in every known request has to differ.
 
     Raises:
         TemplateError: a template cannot be read, or a slot has two types.
@@ -104,6 +105,7 @@ class TemplateGuard:
         command: bool = False,
         within: WriteRange | None = None,
         wordy: bool = False,
+        apart: bool = False,
     ) -> None:
         self.source = source
         self.patterns = tuple(compile_template(parse_template(template)) for template in source.templates)
@@ -122,6 +124,7 @@ class TemplateGuard:
         self._ranges = frozenset(pair for pattern in self.patterns for pair in _date_ranges(pattern.template.elements))
         self._command = command
         self._wordy = wordy
+        self._apart = Apart(self._known) if apart and self._seen else None
         self._narrow = Narrow(self._known, len(self._seen), within) if within else None
 
     def parameters(self) -> tuple[Parameter, ...]:
@@ -167,6 +170,8 @@ class TemplateGuard:
                 return Declined("ambiguous", f"{said}: {differing}")
         if accepted and self._narrow and (problem := self._narrow.problem(accepted.arguments)):
             return Declined("unlike", problem)
+        if accepted and self._apart and (problem := self._apart.problem(accepted.arguments)):
+            return Declined("unlike", problem)
         if accepted and not (wordy or text.made_up) and (problem := self._wordier(accepted.arguments)):
             return Declined("words", problem)
         return accepted or declined or Declined("template", "no template matches")
@@ -203,6 +208,7 @@ class TemplateGuard:
             or self._check_bounds(arguments)
             or self._check_where(arguments)
             or (self._narrow and self._narrow.problem(arguments))
+            or (self._apart and self._apart.problem(arguments))
             or self._wordier(arguments)
         )
 

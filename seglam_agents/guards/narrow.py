@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import combinations
 from typing import Final, TypeAlias
 
 from seglam_agents.records.errors import SlotError
@@ -85,6 +86,67 @@ class Narrow:
             if seen.shapes and shape_of(text) not in seen.shapes:
                 return f"`{name}` is {text[:LONGEST_ID]!r}, and every one seen was like {min(seen.shapes)}"
         return None
+
+
+@dataclass(slots=True)
+class Apart:
+    """Holds what differed in every known request apart: "from savings to savings" is not what anybody has meant.
+
+    So it does with two amounts of money: "from $9 to $16" has shown nothing about "from $16 to $9".
+
+    Args:
+        known: returns the arguments of the requests that the procedure is known for.
+    """
+
+    known: Callable[[], Iterable[Mapping[str, Value]]]
+    _alike: frozenset[tuple[str, str]] | None = None
+    _signs: Mapping[tuple[str, str], frozenset[int]] | None = None
+
+    def problem(self, arguments: Mapping[str, Value]) -> str | None:
+        """Return which two arguments are the same, or the other way about, as in no known request."""
+        for pair in combinations(arguments, 2):
+            first, second = arguments[pair[0]], arguments[pair[1]]
+            if _alike(first, second) and pair not in self._seen_alike():
+                return f"`{pair[0]}` and `{pair[1]}` are both {first!r}, which no known request has"
+            seen = self._seen_signs().get(pair, frozenset[int]()) if _comparable(first, second) else frozenset[int]()
+            if len(seen) == 1 and _sign(first, second) not in seen:
+                return f"`{pair[0]}` is {first!r} and `{pair[1]}` {second!r}: no known request has them so about"
+        return None
+
+    def _seen_alike(self) -> frozenset[tuple[str, str]]:
+        if self._alike is None:
+            pairs = (pair for bound in self.known() for pair in _pairs(bound) if _alike(bound[pair[0]], bound[pair[1]]))
+            self._alike = frozenset(pairs)
+        return self._alike
+
+    def _seen_signs(self) -> Mapping[tuple[str, str], frozenset[int]]:
+        if self._signs is None:
+            found: dict[tuple[str, str], list[int]] = {}
+            for bound in self.known():
+                for first, second in _pairs(bound):
+                    if _comparable(bound[first], bound[second]):
+                        found.setdefault((first, second), []).append(_sign(bound[first], bound[second]))
+            self._signs = {pair: frozenset(signs) for pair, signs in found.items() if len(signs) > 1}
+        return self._signs
+
+
+def _pairs(bound: Mapping[str, Value]) -> Iterator[tuple[str, str]]:
+    return combinations(bound, 2)
+
+
+def _alike(first: Value, second: Value) -> bool:
+    if isinstance(first, str) and isinstance(second, str):
+        return first.casefold() == second.casefold()
+    return isinstance(first, Money) and first == second
+
+
+def _comparable(first: Value, second: Value) -> bool:
+    return isinstance(first, Money) and isinstance(second, Money) and first.currency == second.currency
+
+
+def _sign(first: Value, second: Value) -> int:
+    assert isinstance(first, Money) and isinstance(second, Money)  # noqa: S101  # `_comparable` was asked
+    return (first.amount > second.amount) - (first.amount < second.amount)
 
 
 def checked_range(within: WriteRange) -> WriteRange:

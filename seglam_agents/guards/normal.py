@@ -93,8 +93,11 @@ def normalise_literal(text: str, *, final: bool = False) -> str:
 
 
 def asks(text: str) -> bool:
-    """Tell whether a request ends as a question, whatever follows its mark: "Cancel it?!" asks, too."""
-    return _ASKING.search(text) is not None
+    """Tell whether a request asks: a mark behind a word, whatever follows, or "a question:" before all of it.
+
+    A mark in quotes is quoted, and one before a letter is part of an address.
+    """
+    return _ASKING.search(_QUOTED.sub("", text)) is not None
 
 
 def words(text: str) -> frozenset[str]:
@@ -127,10 +130,10 @@ class LinearPattern(Protocol):
 
 
 @lru_cache(maxsize=1024)
-def linear(pattern: str) -> LinearPattern:
-    """Compile a pattern with RE2, upper and lower case alike."""
+def linear(pattern: str, *, cased: bool = False) -> LinearPattern:
+    """Compile a pattern with RE2, upper and lower case alike unless it is `cased`."""
     options = re2.Options()
-    options.case_sensitive = False
+    options.case_sensitive = cased
     options.log_errors = False
     return re2.compile(pattern, options)
 
@@ -428,7 +431,9 @@ def _below_hundred(run: _Run, position: int) -> tuple[int, int] | None:
 
 
 _FINAL = " .?!"
-_ASKING = re.compile("[?\u037e\u055e\u061f\u203d\u2047-\u2049\u2e2e\ufe16\ufe56\uff1f]\\W*$")
+_MARKS = "?\u037e\u055e\u061f\u203d\u2047-\u2049\u2e2e\ufe16\ufe56\uff1f"
+_ASKING = re.compile(rf"[{_MARKS}](?!\w)|^\W*(?:\w+\W+){{0,3}}question\W*[:,.\u2013\u2014-]", re.IGNORECASE)
+_QUOTED = re.compile(r"\"[^\"]*\"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb")
 _ALPHABETIC = re.compile(r"[^\W\d_]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _UNEVEN = linear(r"[\t-\r]| [ ,.;:?!]")

@@ -44,6 +44,10 @@ UNNOTED = (
     "The call was not made: it could not be noted first, so that another attempt at this request would not know of it. "
     "Make it yourself if it is wanted."
 )
+UNREAD = (
+    "The call was not made: whether an earlier attempt at this request made it cannot be read now. "
+    "Find out before you call it."
+)
 _offered: ContextVar[str | None] = ContextVar("seglam_idempotency_key", default=None)
 
 
@@ -171,10 +175,16 @@ class Journal:
             return Go()
         store = self.store
         with self._locks[int(write.key[:8], 16) % len(self._locks)]:
+            # What an earlier attempt did is not known: it is none of the cache's to make, nor of anybody's unasked.
+            otherwise = Go() if write.idempotent else InDoubt(UNREAD)
+            told = "what an earlier attempt wrote cannot be read, and a write is left to the model"
+            notes = safely(lambda: self._notes(store, write), None, told)
+            if notes is None:
+                return otherwise
             told = "a write could not be noted before it began, and is left to the model"
             # Another attempt would not know of it: what cannot be noted is none of the cache's to make.
             otherwise = Go() if write.idempotent else InDoubt(UNNOTED)
-            return safely(lambda: self._begin(store, write, digest(attempt)), otherwise, told)
+            return safely(lambda: self._begin(store, write, digest(attempt), notes), otherwise, told)
 
     def end(self, write: Write, attempt: str, document: Mapping[str, Json] | None, *, failed: bool = False) -> None:
         """Note what a write came to. Never raises.
@@ -206,8 +216,7 @@ class Journal:
             calls.setdefault(call, {})[attempt] = note
         return tuple(_left(call, notes) for call, notes in calls.items() if _begun(notes))
 
-    def _begin(self, store: NoteStore, write: Write, attempt: str) -> Beginning:
-        notes = self._notes(store, write)
+    def _begin(self, store: NoteStore, write: Write, attempt: str, notes: dict[str, dict[str, Json]]) -> Beginning:
         mine = notes.pop(attempt, {})
         done = [note for note in (mine, *notes.values()) if note.get("state") == "done"]
         failed = [note for note in notes.values() if note.get("state") == "failed"]

@@ -94,10 +94,14 @@ def _run(run: Callable[[], ToolResult]) -> Flow[ToolResult]:
 
 def _instead(told: Known | InDoubt) -> ToolResult:
     if isinstance(told, InDoubt):
-        return ToolResult(error=told.text)
-    error = told.document.get("error")
-    return ToolResult(error=str(error)) if error is not None else ToolResult(value=decode(told.document["value"]))
+        return ToolResult(error=told.text, final=True)
+    error, final = told.document.get("error"), told.document.get("final") is True
+    if error is not None:
+        return ToolResult(error=str(error), final=final)
+    return ToolResult(value=decode(told.document["value"]))
 
 
 def _document(result: ToolResult) -> tuple[Mapping[str, Json], bool]:
-    return {"value": encode(result.value), "error": result.error}, result.error is not None
+    kept = {"value": encode(result.value), "error": result.error, **({"final": True} if result.final else {})}
+    # What was carried out has not failed, though nothing of its result can be used.
+    return kept, result.error is not None and not result.final

@@ -76,6 +76,9 @@ class ToolResult:
 
     value: Value = None
     error: str | None = None
+    final: bool = False
+    """True where the call was, or may have been, carried out and what it came to cannot be had: a program that catches
+    the error must not go another way, as whoever reads the error has to find out first."""
 
 
 @dataclass(frozen=True, slots=True)

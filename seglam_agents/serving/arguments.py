@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker, validators
 from jsonschema.exceptions import ValidationError
 from referencing import Registry
 
+from seglam_agents.guards.normal import linear
 from seglam_agents.records.record import Json
 from seglam_agents.records.shapes import is_document, is_list, is_mapping, is_sequence
 from seglam_agents.records.tools import Tool
@@ -67,7 +68,15 @@ def _validator(schema: str) -> _Validator:
     extend = cast("Callable[..., Callable[..., _Validator]]", validators.extend)  # pyright: ignore[reportUnknownMemberType]  # it has no types
     # Nothing is fetched from the network for a schema.
     nowhere: Registry[object] = Registry()
-    return extend(kind, {"multipleOf": _multiple_of})(document, registry=nowhere, format_checker=_FORMATS)
+    return extend(kind, {"multipleOf": _multiple_of, "pattern": _pattern})(
+        document, registry=nowhere, format_checker=_FORMATS
+    )
+
+
+def _pattern(_: object, pattern: str, text: object, __: object) -> Iterator[ValidationError]:
+    """Check `pattern` in time that is linear in the text, whatever the pattern; one that needs more raises."""
+    if isinstance(text, str) and linear(pattern, cased=True).search(text) is None:
+        yield ValidationError(f"{text!r} does not match {pattern!r}")
 
 
 def _multiple_of(_: object, factor: float, number: object, __: object) -> Iterator[ValidationError]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from seglam_agents.records.errors import said
@@ -72,17 +72,19 @@ class Executor:
         if loaded.missing:
             return GiveUp(loaded.missing, kind="unavailable"), ()
         steps: list[ToolStep] = []
-        problems: list[str] = []
+        stopped: list[GiveUp] = []
 
         def recording(asked: ToolCall) -> ToolResult:
             wanted = loaded.meant(asked)
             problem = _problem(loaded, wanted.tool, _encoded(wanted))
-            if problem or problems:
+            if problem or stopped:
                 # The body may catch this; it is not asked any more, and nothing else of it is carried out.
-                problems.append(problem or problems[0])
-                return ToolResult(error=problems[0])
+                stopped.append(GiveUp(problem or stopped[0].reason, kind="arguments"))
+                return ToolResult(error=stopped[0].reason)
             result = call(wanted) if call else ToolResult(error=f"tool {wanted.tool!r} is not available")
             steps.append(_step(wanted, result))
+            if result.final:
+                stopped.append(GiveUp(result.error or f"{wanted.tool} has no result", kind="value"))
             return result
 
         try:
@@ -93,7 +95,7 @@ class Executor:
                 limits=self.limits,
                 now=now,
             )
-            action = GiveUp(problems[0], execution.seconds, "arguments") if problems else _action(execution, loaded)
+            action = replace(stopped[0], seconds=execution.seconds) if stopped else _action(execution, loaded)
             return action, tuple(steps)
         except Exception as error:
             if not steps:

@@ -129,6 +129,7 @@ def load(
             notation=written,
             command=command,
             within=within,
+            apart=procedure.writes,
             wordy=procedure.provenance.compiler == "traces",  # Its body holds what it takes to what was seen.
         )
     )

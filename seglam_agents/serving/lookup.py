@@ -341,6 +341,10 @@ class Lookup:
             step, result = self.executor.carry_out(wanted, self.call)
             steps.append(step)
             results.append(result)
+            if result.final:
+                return _Ran(
+                    accepting[0], GiveUp(result.error or f"{wanted.tool} has no result", kind="value"), (*steps,)
+                )
 
     def _next_of(
         self, parts: Sequence[Part], results: Sequence[ToolResult], now: datetime | None

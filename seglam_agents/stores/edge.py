@@ -53,7 +53,7 @@ class EdgeStore:
         StoreError: the folder cannot be used, or what is in it is damaged.
     """
 
-    def __init__(self, path: str | Path, *, busy_seconds: float = 30.0, room: int = ROOM) -> None:
+    def __init__(self, path: str | Path, *, busy_seconds: float = 10.0, room: int = ROOM) -> None:
         self._path = Path(path)
         self._database = open_database(self._path, busy_seconds=busy_seconds)
         self._shard = Shard(self._path, room=room)

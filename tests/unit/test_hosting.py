@@ -33,6 +33,7 @@ from seglam_agents import (
 from seglam_agents.hosting import (
     LOST,
     UNNOTED,
+    UNREAD,
     Asked,
     Carried,
     Driver,
@@ -235,9 +236,36 @@ class TestJournal:
                 raise StoreError("gone")
 
         journal = Journal(Gone(), SCOPE)
-        assert journal.begin(WRITE, "1") == InDoubt(UNNOTED)
+        assert journal.begin(WRITE, "1") == InDoubt(UNREAD)
         assert journal.begin(WRITE.model_copy(update={"idempotent": True}), "1") == Go()
         journal.end(WRITE, "1", {})
+
+    def test_what_cannot_be_read_is_not_told_as_never_made(self) -> None:
+        """An earlier attempt may have made it: "make it yourself" is said only where it is known that none did."""
+
+        class Away(MemoryStore):
+            away = ""
+
+            def notes(self, scope: Scope, kind: str) -> Any:
+                if self.away == "all":
+                    raise StoreError("away")
+                return super().notes(scope, kind)
+
+            def put_note(self, scope: Scope, kind: str, key: str, note: Any) -> None:
+                if self.away:
+                    raise StoreError("away")
+                super().put_note(scope, kind, key, note)
+
+        store = Away()
+        journal = Journal(store, SCOPE)
+        assert journal.begin(WRITE, "1") == Go()
+        journal.end(WRITE, "1", {"content": "made"})
+        store.away = "all"
+        told = journal.begin(WRITE, "2")
+        assert isinstance(told, InDoubt) and "Find out" in told.text and "yourself" not in told.text
+        store.away = "writing"
+        assert journal.begin(WRITE, "2") == Known({"content": "made"})
+        assert journal.begin(WRITE.model_copy(update={"call": "another", "before": None}), "2") == InDoubt(UNNOTED)
 
     def test_the_key_for_the_other_side(self) -> None:
         """The same in every attempt, another for every call, and gone afterwards."""

@@ -183,6 +183,10 @@ def test_what_is_like_the_seen_is_done(
         "Cancel order a-5512",
         "Cancel order A-5512?",
         "Should I cancel order A-5512?",
+        "Cancel order A-5512? Thanks!",
+        "Cancel order A-5512？ Thank you.",
+        "Quick question: cancel order A-5512",
+        "A question - cancel order A-5512",
     ],
 )
 def test_what_is_not_is_left_to_the_model(cache: ReasoningCache, calls: Calls, text: str) -> None:
@@ -233,3 +237,67 @@ def test_one_more_known_request_makes_it_take_more() -> None:
         assert isinstance(cache.lookup("Refund $90 for order BC-12"), Hit) and calls == [(90, "BC-12")]
         (entry,) = cache.procedures()
         assert entry.procedure.version == 2 and len(entry.procedure.examples) == 2
+
+
+MOVE = Tool(
+    name="move",
+    parameters={"type": "object", "properties": {"source": ORDER, "target": ORDER}, "required": ["source", "target"]},
+    effect="write",
+)
+PRICE = Tool(
+    name="price",
+    parameters={
+        "type": "object",
+        "properties": {"old": {"type": "number"}, "new": {"type": "number"}},
+        "required": ["old", "new"],
+    },
+    effect="write",
+)
+
+
+@pytest.mark.parametrize("maker", ["runs", "a model"])
+def test_what_always_differed_differs(maker: str) -> None:
+    """Nobody moves a thing to where it is, and "from $9 to $16" shows nothing about "from $16 to $9"."""
+    made: Calls = []
+
+    def move(source: str, target: str) -> str:
+        made.append((source, target))
+        return "ok"
+
+    def price(old: float, new: float) -> str:
+        made.append((old, new))
+        return "ok"
+
+    def script(messages: Sequence[Message]) -> str:
+        if re.search(r'^1\. "?Move', messages[1].content, re.MULTILINE):
+            template = 'TEMPLATES = ["Move the box from {source:id} to {target:id}"]'
+            return reply("move", template, "def run(source, target):\n    return move(source, target)\n")
+        template = 'TEMPLATES = ["Raise the price from {old:money} to {new:money}"]'
+        return reply("price", template, "def run(old, new):\n    return price(old.amount, new.amount)\n")
+
+    runs = [
+        *(({"source": a, "target": b}, "move", f"Move the box from {a} to {b}")
+          for a, b in (("A-10", "B-20"), ("C-31", "A-11"), ("B-21", "C-30"), ("A-12", "C-33"))),
+        *(({"old": a, "new": b}, "price", f"Raise the price from ${a} to ${b}")
+          for a, b in ((9, 16), (12, 15), (10, 18), (11, 14))),
+    ]  # fmt: skip
+    model = ScriptedModel(script) if maker == "a model" else None
+    tools = [HostTool(MOVE, move), HostTool(PRICE, price)]
+    with ReasoningCache(model=model, tools=tools, second_sandbox=None, attacker=False) as cache:
+        for arguments, tool, text in runs:
+            step = ToolStep(tool=tool, arguments=dict(arguments), result="ok")
+            trace = Trace(request=Request(text=text), steps=(step,), answer="ok")
+            _ = learn(cache, trace) if model else cache.observe(trace)
+        for text, call in (
+            ("Move the box from C-32 to B-22", ("C-32", "B-22")),
+            ("Raise the price from $13 to $17", (13, 17)),
+        ):
+            made.clear()
+            assert isinstance(cache.lookup(text), Hit) and made == [call]
+        for text in (
+            "Move the box from A-10 to A-10",
+            "Raise the price from $12 to $12",
+            "Raise the price from $16 to $9",
+        ):
+            made.clear()
+            assert not isinstance(cache.lookup(text), Hit) and made == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,11 +17,13 @@ from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError, StoreError
 from seglam_agents.records.outcome import Deopt, Hit, Learned, Miss, Outcome, Refused
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
+from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.usage import Usage
 from seglam_agents.sandboxes.monty import MontySandbox
+from seglam_agents.stores.memory import MemoryStore
 
 LIMIT = Tool(name="limit", parameters={"type": "object", "properties": {"boat": {"type": "string"}}}, effect="write")
 Open = Callable[..., ReasoningCache]
@@ -117,7 +120,7 @@ def test_an_async_function_is_no_tool() -> None:
 
 
 def test_a_coroutine_that_comes_out_of_a_tool_is_not_told_as_done(opened: Open) -> None:
-    """A function that hides a coroutine has done nothing, and the step says so."""
+    """A function that hides a coroutine may have done something before it, and the step says so."""
 
     async def limit(boat: str) -> str:
         return boat
@@ -125,7 +128,7 @@ def test_a_coroutine_that_comes_out_of_a_tool_is_not_told_as_done(opened: Open) 
     cache = opened(lambda boat: limit(boat))
     stored(cache)
     outcome = cache.lookup("Limit Petrel")
-    assert isinstance(outcome, Deopt) and "was not carried out" in str(outcome.steps[0].error)
+    assert isinstance(outcome, Deopt) and "did not come to its end" in str(outcome.steps[0].error)
 
 
 @pytest.mark.parametrize("raised", [asyncio.CancelledError(), SystemExit(2), TimeoutError("slow")])
@@ -233,3 +236,61 @@ def test_whatever_a_model_does_in_compiling_the_request_is_answered(opened: Open
     assert outcome.learned is not None and outcome.learned.status == "failed"
     with pytest.raises(ModelError):
         ask(99)
+
+
+class Dead:
+    """What a lazy proxy is whose session has ended: it raises at whatever it is asked, its class included."""
+
+    @property
+    def __class__(self) -> Any:
+        raise ReferenceError("the session has ended")
+
+
+def returned_coroutine() -> Any:
+    async def later() -> str:
+        return "ok"
+
+    return later()
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [lambda: b"bytes", lambda: Decimal("sNaN"), object, lambda: 10**6000, Dead, returned_coroutine],
+    ids=["bytes", "nan", "object", "endless", "dead", "coroutine"],
+)
+@pytest.mark.parametrize("name", [None, "r-1"])
+def test_a_body_goes_no_other_way_once_something_was_carried_out(returned: Any, name: str | None) -> None:
+    """What it came to cannot be had: a body that catches that must not pay a second time by another tool."""
+    paid: list[str] = []
+
+    def card(amount: int) -> Any:
+        paid.append("card")
+        return returned()
+
+    def wallet(amount: int) -> str:
+        paid.append("wallet")
+        return "ok"
+
+    schema: Json = {"type": "object", "properties": {"amount": {"type": "number"}}, "required": ["amount"]}
+    tools = [Tool(name=each, parameters=dict(schema), effect="write") for each in ("card", "wallet")]
+    body = (
+        "def run(amount):\n    try:\n        return card(amount.amount)\n"
+        "    except RuntimeError:\n        return wallet(amount.amount)\n"
+    )
+    store = MemoryStore()
+    with ReasoningCache(store, tools=[HostTool(tools[0], card), HostTool(tools[1], wallet)]) as cache:
+        guard = GuardSource(templates=("Charge {amount:money}",))
+        procedure = Procedure(
+            id="charge",
+            name="charge",
+            scope=cache.scope,
+            guard=guard,
+            body=body,
+            parameters=TemplateGuard(guard).parameters(),
+            tools=tuple(map(ToolUse.of, tools)),
+            provenance=Provenance(compiler="person"),
+        )
+        store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+        outcome = cache.answer("Charge $12", request_id=name)
+        assert paid == ["card"] and isinstance(outcome, Deopt)
+        assert [step.tool for step in outcome.steps] == ["card"] and outcome.steps[0].error
