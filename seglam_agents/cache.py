@@ -19,7 +19,7 @@ from seglam_agents.compilers.base import Compiler, Known
 from seglam_agents.compilers.model import ModelCompiler
 from seglam_agents.embedders.base import Embedder
 from seglam_agents.embedders.static import NEAR, default_embedder
-from seglam_agents.flow import adrive, drive
+from seglam_agents.flow import adrive, drive, in_thread
 from seglam_agents.guards.locales import checked_locale, clock_of
 from seglam_agents.guards.narrow import WRITE_RANGE, checked_range
 from seglam_agents.guards.slots import exports
@@ -268,7 +268,7 @@ class ReasoningCache:
         self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | int | None = None
     ) -> Outcome:
         """Answer from stored procedures alone, in a thread. See `lookup`."""
-        return await asyncio.to_thread(self.lookup, request, context=context, request_id=request_id)
+        return await in_thread(lambda: self.lookup(request, context=context, request_id=request_id))
 
     def plan(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Plan | Miss | Refused:
         """Say which procedure will answer, and with what, for a host that runs the tools itself.
@@ -615,7 +615,8 @@ def _no_trace(trace: object) -> Learned | None:
 
 def _carried_out(item: HostTool, call: ToolCall) -> ToolResult:
     try:
-        returned = item.function(**call.arguments)
+        # What a tool does with its arguments is not what it was asked: a list that it uses up is told as it was.
+        returned = item.function(**copy.deepcopy(dict(call.arguments)))
     except (Exception, asyncio.CancelledError, SystemExit) as error:
         # What a tool raises is its own failure, and it may have acted: the step must not be lost.
         return ToolResult(error=said(error))

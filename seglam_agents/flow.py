@@ -7,9 +7,11 @@ flow, have the `Host` do something) and is sent the result, or the error is thro
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar, cast
 
@@ -18,6 +20,8 @@ from seglam_agents.records.errors import ModelError, SeglamError, said
 from seglam_agents.records.usage import Ledger, Purpose, Usage
 
 T = TypeVar("T")
+
+_left: ContextVar[threading.Event | None] = ContextVar("seglam_left", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,29 @@ def work(function: Callable[[], T]) -> Flow[T]:
 def host(blocking: Callable[[], T], awaited: Callable[[], Awaitable[T]]) -> Flow[T]:
     """Have the host do something from within a flow."""
     return cast(T, (yield Host(blocking, awaited)))
+
+
+def cancelled() -> bool:
+    """Tell whether whoever waits for what this thread does has been cancelled: nothing new is to be begun then."""
+    left = _left.get()
+    return left is not None and left.is_set()
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Do something that blocks in a thread, which hears of it when its caller is cancelled."""
+    left = threading.Event()
+    token = _left.set(left)
+    try:
+        return await asyncio.to_thread(function)
+    except asyncio.CancelledError:
+        left.set()
+        raise
+    except RuntimeError as error:
+        if "can't start new thread" not in str(error):
+            raise
+        return function()  # The loop stands still meanwhile, which breaks its host less than no answer.
+    finally:
+        _left.reset(token)
 
 
 def drive(flow: Flow[T], model: Model | None = None, ledger: Ledger | None = None) -> T:
@@ -132,7 +159,7 @@ async def _aperform(effect: Effect, model: Model | None) -> object:
             except Exception as error:
                 raise _model_error(error) from error
         case Work(function=function):
-            return await asyncio.to_thread(_without_stop_iteration, function)
+            return await in_thread(lambda: _without_stop_iteration(function))
         case Wait(future=future, seconds=seconds):
             # Awaited, not waited for in a thread: the leader needs the threads.
             with suppress(TimeoutError):

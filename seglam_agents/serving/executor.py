@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from seglam_agents.flow import cancelled
 from seglam_agents.records.errors import said
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
@@ -76,10 +77,12 @@ class Executor:
 
         def recording(asked: ToolCall) -> ToolResult:
             wanted = loaded.meant(asked)
-            problem = _problem(loaded, wanted.tool, _encoded(wanted))
-            if problem or stopped:
+            if problem := _problem(loaded, wanted.tool, _encoded(wanted)):
+                stopped.append(GiveUp(problem, kind="arguments"))
+            elif cancelled():
+                stopped.append(GiveUp("the request was cancelled", kind="host"))
+            if stopped:
                 # The body may catch this; it is not asked any more, and nothing else of it is carried out.
-                stopped.append(GiveUp(problem or stopped[0].reason, kind="arguments"))
                 return ToolResult(error=stopped[0].reason)
             result = call(wanted) if call else ToolResult(error=f"tool {wanted.tool!r} is not available")
             steps.append(_step(wanted, result))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from seglam_agents.flow import cancelled
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import NormalText, normalise
 from seglam_agents.records.errors import StoreError, said
@@ -336,6 +337,8 @@ class Lookup:
                 return wanted
             if isinstance(wanted, Disagreement):
                 wanted = GiveUp(wanted.reason, kind="conflict")
+            if isinstance(wanted, Call) and cancelled():
+                wanted = GiveUp("the request was cancelled", kind="host")
             if not isinstance(wanted, Call) or self.call is None or len(steps) >= MAX_CALLS:
                 return _Ran(accepting[0], wanted, tuple(steps))
             step, result = self.executor.carry_out(wanted, self.call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -294,3 +295,62 @@ def test_a_body_goes_no_other_way_once_something_was_carried_out(returned: Any, 
         outcome = cache.answer("Charge $12", request_id=name)
         assert paid == ["card"] and isinstance(outcome, Deopt)
         assert [step.tool for step in outcome.steps] == ["card"] and outcome.steps[0].error
+
+
+SHIP = Tool(
+    name="ship",
+    parameters={"type": "object", "properties": {"items": {"type": "array"}}, "required": ["items"]},
+    effect="write",
+)
+
+
+def shipping(cache: ReasoningCache, body: str, *tools: Tool) -> None:
+    guard = GuardSource(templates=("Ship {first:id} and {second:id}",))
+    procedure = Procedure(
+        id="ship",
+        name="ship",
+        scope=cache.scope,
+        guard=guard,
+        body=body,
+        parameters=TemplateGuard(guard).parameters(),
+        tools=tuple(map(ToolUse.of, tools)),
+        provenance=Provenance(compiler="person"),
+    )
+    cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+
+
+def test_a_tool_that_uses_up_its_arguments_is_told_as_it_was_asked(sandbox: MontySandbox) -> None:
+    """What was shipped is what the model hears, whatever the function did with the list."""
+
+    def ship(items: list[str]) -> str:
+        while items:
+            items.pop()
+        return "ok"
+
+    with ReasoningCache(sandbox=sandbox, second_sandbox=None, tools=[HostTool(SHIP, ship)]) as cache:
+        shipping(cache, "def run(first, second):\n    return ship([first, second])\n", SHIP)
+        outcome = cache.lookup("Ship A-12 and B-34")
+    assert isinstance(outcome, Hit) and outcome.steps[0].arguments == {"items": ["A-12", "B-34"]}
+
+
+async def test_nothing_new_begins_once_the_caller_is_cancelled(sandbox: MontySandbox) -> None:
+    """A call that runs comes to its end; the next one of the body is not begun."""
+    began, go, made = threading.Event(), threading.Event(), list[str]()
+
+    def ship(items: list[str]) -> str:
+        made.append(items[0])
+        began.set()
+        assert go.wait(30)
+        return "ok"
+
+    with ReasoningCache(sandbox=sandbox, second_sandbox=None, tools=[HostTool(SHIP, ship)]) as cache:
+        body = "def run(first, second):\n    ship([first])\n    ship([second])\n    return 'ok'\n"
+        shipping(cache, body, SHIP)
+        task = asyncio.create_task(cache.alookup("Ship A-12 and B-34"))
+        assert await asyncio.to_thread(began.wait, 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go.set()
+        await asyncio.get_running_loop().shutdown_default_executor()  # Every thread is done with what it ran.
+    assert made == ["A-12"]
