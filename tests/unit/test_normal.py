@@ -238,5 +238,9 @@ def test_linear_patterns_ignore_case() -> None:
     "end", ["?", "??", "?!", "!?", "?.", "? .", "?...", "?!!", "\uff1f", "\u061f", "\u203d", '?"', "?)"]
 )
 def test_a_question_is_one_whatever_follows_its_mark(end: str) -> None:
-    """Who guards a write declines "Cancel order A-1?!" as well."""
-    assert asks(f"Cancel order A-1{end}") and not asks("Cancel order A-1!") and not asks("Is it? Cancel order A-1.")
+    """Who guards a write declines "Cancel order A-1?!" as well, and what asks first or thanks afterwards."""
+    assert (
+        asks(f"Cancel order A-1{end}") and asks(f"Cancel order A-1{end} Thanks!") and asks("Is it? Cancel order A-1.")
+    )
+    assert asks("Quick question: cancel order A-1") and not asks("Cancel order A-1!")
+    assert not asks('Name it "really?"') and not asks("Open https://a.example/b?c=1")
