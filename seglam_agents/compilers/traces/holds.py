@@ -294,6 +294,17 @@ class Holder:
             yield from self._rows(atom, scene)
         elif not self._mentioned(code):
             yield f"expect({code} == {literal(list(lists[0]))}, {literal(f'{code} that no run had')})"
+        elif (allowed := self._members(code, [value for each in lists for value in each])) is not None:
+            condition = f"all([each in {literal(allowed)} for each in {code}])"
+            yield f"expect({condition}, {literal(f'{code} with something else in it')})"
+
+    def _members(self, code: str, members: Sequence[Value]) -> list[Value] | None:
+        """Return the texts that a list may hold; None where they are looked at, and not just counted."""
+        counted = re.compile(rf"\blen\({re.escape(code)}\)")
+        if not all(map(_scalar_text, members)) or any(self._is_in(code, counted.sub("", each)) for each in self.codes):
+            return None
+        plain = _statuses_in(code, members) if self.plain[4] else None
+        return plain or _allowed(members, looked_at=False)
 
     def _rows(self, atom: Found, scene: Scene) -> Iterator[str]:
         """Hold every row of a list to the keys, values, ranges and times that rows had."""
@@ -409,6 +420,8 @@ class Holder:
             yield from self._side(atom, key, scene)
         elif asked := _asked(column, scene):
             yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
+        elif self._is_outcome(term) and (sentence := _told(term.code, column)):
+            yield sentence
         elif self.plain[4] and (figure := _figured(term.code, key, column)):
             yield figure
         elif self.plain[4] and (words := _statuses_in(key, column)):
@@ -425,8 +438,11 @@ class Holder:
     ) -> None:
         if not IDS.search(key):
             ranges |= {} if self._free else {key: self._range(column, looked_at=self._mentioned(term.code))}
-        elif self.plain[4] and _recurs(column):
+        elif _recurs(column) if self.plain[4] else _is_code(column) and (self.plain[2] or self._is_outcome(term)):
             values[key] = _distinct(column)  # A code that comes again and again says how it went: "exit_code".
+
+    def _is_outcome(self, term: Term) -> bool:
+        return bool(term.sources) and term.sources <= self.outcomes
 
     def _side(self, atom: Found, key: str, scene: Scene) -> Iterator[str]:
         pairs = zip(atom[1], scene.views, strict=True)
@@ -443,25 +459,27 @@ class Holder:
             if term.code not in self.outcomes and not self._free:
                 low, high = cast("list[float]", self._range(numbers, looked_at=self._mentioned(term.code)))
                 yield f"expect({literal(low)} <= {term.code} <= {literal(high)}, {otherwise})"
+            elif term.code in self.outcomes:
+                yield from _signed(term.code, numbers)
             yield from _relations(term.code, numbers, scene)
         elif term.code in self.outcomes and all_are(atom, str):
-            shapes = sorted({str(FUNCTIONS["sentence_of"](value)) for value in seen})
-            if len(shapes) <= 2:
-                otherwise = literal(f"{term.code} that no run had")
-                yield f"expect(sentence_of({term.code}) in {literal(shapes)}, {otherwise})"
+            if sentence := _told(term.code, seen, words=1):
+                yield sentence
         elif all(isinstance(value, str) and value for value in seen):
             texts = cast("tuple[str, ...]", seen)
             if not self._mentioned(term.code) and not _open(texts) and not _asked(seen, scene):
                 yield _one_of(atom)
-            elif (
-                (self.plain[3] or self.plain[4]) and not _asked(seen, scene) and (held := self._sentences(term, texts))
-            ):
+            elif self._tells(term) and not _asked(seen, scene) and (held := self._sentences(term, texts)):
                 yield held
             else:
                 kind = _kind_of(seen) or "text"
                 yield f"expect(is_text({term.code}, {literal(kind)}), {literal(f'{term.code} of another kind')})"
         else:
             yield _one_of(atom)
+
+    def _tells(self, term: Term) -> bool:
+        """Tell whether the words of a text may decide: before a write, a judgement, and what does not look at it."""
+        return self.plain[3] or self.plain[4] or not self._mentioned(term.code)
 
     def _sentences(self, term: Term, texts: Sequence[str]) -> str | None:
         """Hold a text to sentences that came again: "not found" is none of them.
@@ -490,7 +508,11 @@ class Holder:
         return self._mentioned(code) and not self.plain[3]
 
     def _mentioned(self, code: str) -> bool:
-        return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in self.codes)
+        return any(self._is_in(code, each) for each in self.codes)
+
+    @staticmethod
+    def _is_in(code: str, other: str) -> bool:
+        return re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", other) is not None
 
 
 def _terms(node: Node) -> Iterator[Term]:
@@ -854,7 +876,22 @@ def _kind_of(column: Sequence[Value]) -> str | None:
         return None  # Notes may be empty.
     if all(_DAY.match(text) for text in texts):
         return "day"
-    return "id" if all(_FREE.fullmatch(text) for text in texts) else "text"
+    if all(_FREE.fullmatch(text) for text in texts):
+        return "id"
+    return "name" if all(map(_CAPITALISED.match, texts)) else "text"
+
+
+def _told(code: str, column: Sequence[Value], words: int = 2) -> str | None:
+    """Hold what a write says to sentences that came again, of at least so many words; or to their first word."""
+    if not all(isinstance(value, str) for value in column) or not any(len(str(v).split()) >= words for v in column):
+        return None
+    shapes = sorted({str(FUNCTIONS["sentence_of"](value)) for value in column})
+    first = {str(value).partition(" ")[0] for value in column}
+    if len(shapes) <= 2:
+        return f"expect(sentence_of({code}) in {literal(shapes)}, {literal(f'{code} that no run had')})"
+    if len(column) >= STEADY and len(first) == 1:
+        return f"expect(first_word({code}) in {literal(sorted(first))}, {literal(f'{code} that no run had')})"
+    return None
 
 
 def _relations(code: str, column: Sequence[float], scene: Scene) -> Iterator[str]:
@@ -938,6 +975,14 @@ def _statuses_in(key: str, column: Sequence[Value]) -> list[Value] | None:
 
 _FIGURED = re.compile(r"([$€£¥]|[A-Z]{3} |)(-?\d[\d,]*(?:\.\d+)?)( ?[%€$£]| [A-Za-z]{1,5}|)")
 _PLAIN_WORD = re.compile(r"[a-z]+([ _-][a-z]+)?")
+
+
+_CAPITALISED = re.compile(r"[^\W\d_a-z].*[a-z]")
+
+
+def _is_code(column: Sequence[Value]) -> bool:
+    """Tell whether a number comes so often again that it says how something went."""
+    return len(column) >= STEADY and len(set(map(repr, column))) <= len(column) / STEADY
 
 
 def _recurs(column: Sequence[Value]) -> bool:

@@ -29,11 +29,13 @@ def expect(condition, otherwise):
 
 
 def is_text(value, kind):
-    """Tell whether a value is a text with something in it; for "id" one token with a digit, for "day" an ISO date."""
+    """Tell whether a value is a text with something in it: an "id" has a digit, a "day" is an ISO date, a "name" capital."""
     if not isinstance(value, str) or not value.strip():
         return False
     if kind == "day":
         return re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is not None
+    if kind == "name":
+        return re.search("[a-z]", value) is not None and value[0] != value[0].lower()
     return kind == "text" or re.search(r"[0-9@]", value) is not None
 
 
