@@ -301,7 +301,13 @@ def _aggregates(sight: Sight) -> Iterator[Found]:
             yield from derive("len", atom)
     for atom in [*sight.pools["column"], *sight.pools["path"]]:
         if all_are(atom, list) and any(atom[1]) and all(is_number(n) for v in atom[1] for n in cast("list[Value]", v)):
-            yield from (each for name in ("sum", "max", "min", "mean") for each in derive(name, atom))
+            yield from (each for name in ("sum", "max", "min") for each in derive(name, atom))
+            for mean in derive("mean", atom):
+                yield mean
+                # What no run had to round is no rival of the mean itself.
+                yield from (
+                    e for digits in (2, 1, 0) for e in derive("rounded", mean, options=(digits,), changing=True)
+                )
             if atom[0].code.startswith("entries("):
                 yield from (each for name in ("first", "last") for each in derive(name, atom))
 
@@ -330,7 +336,11 @@ def _granules(sight: Sight) -> Iterator[Found]:
     for atom in [*days, *sight.pools["clock"]]:
         yield from derive("iso_day", atom)
         if all_are(atom, datetime):
-            yield from (each for between in (" ", "T") for each in derive("iso_moment", atom, options=(between,)))
+            spellings = ((name, between) for name in ("iso_moment", "iso_minute") for between in (" ", "T"))
+            yield from (each for name, between in spellings for each in derive(name, atom, options=(between,)))
+    for atom in [*sight.pools["place"], *sight.pools["moved"]]:
+        if all_are(atom, (CLOCKS, datetime)):
+            yield from derive("hour_minute", atom)
 
 
 def _spelt(sight: Sight) -> Iterator[Found]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import cast
 
-from seglam_agents.compilers.traces.closings import claim, judges
+from seglam_agents.compilers.traces.closings import claim, is_form, judges
+from seglam_agents.compilers.traces.conditions import asked_for
 from seglam_agents.compilers.traces.grammar import ISO, is_map, sight
 from seglam_agents.compilers.traces.plan import (
     Answer,
@@ -24,6 +25,7 @@ from seglam_agents.compilers.traces.plan import (
     Scene,
     Test,
     calls_of,
+    scenes_before,
     terms_of,
     ways_of,
 )
@@ -40,7 +42,7 @@ from seglam_agents.compilers.traces.sight import (
     rows_of,
 )
 from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, literal, values, variable, within
-from seglam_agents.compilers.traces.wish import ASKING_FIGURES
+from seglam_agents.compilers.traces.wish import ASKING_FIGURES, Wish
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange, bounds
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.values import Value, encode
@@ -66,6 +68,11 @@ EXACT = 2
 SATURDAY = 5
 """The first of the days on which many things are done otherwise."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_CLOCK = re.compile(r"(?<![\d:])[0-2]?\d:[0-5]\d(?!\d)")
+_HOURLY = frozenset(
+    ("tonight", "now", "later", "soon", "hour", "hours", "morning", "noon", "afternoon", "evening", "night")
+)
+"""Words that speak of an hour."""
 _FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
 """Ids, dates and addresses: one token with a digit or an @."""
 _BREAKING = frozenset(("/", "*", "mean"))
@@ -91,8 +98,12 @@ _FILTER = re.compile(r"(agree\()?having")
 _LIMITED = re.compile(r"having_(above|below)\(")
 _ROW = re.compile(r"(first|last|lowest|highest|only)\(")
 _COUNTED = re.compile(r"len\(\w+\) [<>=]+ \d+")
+_PLURAL = re.compile(r"\{(?:str\()?(?:agree\(.*)?len\([^{}]*\} [a-z]+(s|people|men|children)\b")
+"""Where a text says how many of something."""
 _FIGURE = re.compile(r"-?\d[\d,]*(\.\d+)?")
 _NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
+_NAMING = re.compile(r"(^|_|-)(ids?|no|nr|number|uuid|ref|key)$|[a-z]Id$", re.IGNORECASE)
+"""Keys whose tokens name something, and say nothing of how it stands."""
 _NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer)$")
 """Keys whose texts name something."""
 
@@ -129,6 +140,10 @@ class Holder:
     """The rows that it takes, each one of several."""
     tested: Sequence[str] = ()
     """What the branches of the plan ask for."""
+    looped: Sequence[str] = ()
+    """The lists whose elements it goes through."""
+    ended: bool = False
+    """Whether the request asks for an end of a list: the first, the largest."""
     plain: list[bool] = field(default_factory=lambda: [False] * 5)
     """Whether what is held at the moment comes before one of the first, one of the second, a judgement, a verdict in
     words, or a write."""
@@ -171,8 +186,16 @@ class Holder:
         if _decides(plan):
             neutral = figures = frozenset[int]()
             settled = False
+        if _outright(plan, Wish(said)) and not outcomes:
+            neutral = figures = frozenset(id(end) for _, end in ways_of(plan))
         tested = tuple(_tested(plan))
-        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, settled, filters, rows, tested)
+        looped = tuple(dict.fromkeys(_gone_through(plan)))
+        ended = bool(Wish(said).ends)
+        holder = cls(
+            *(writes, codes, outcomes, neutral, figures | neutral, accounted, settled, filters, rows, tested),
+            looped=looped,
+            ended=ended,
+        )
         holder._place(plan, frozenset())
         return holder
 
@@ -212,7 +235,8 @@ class Holder:
 
     def _before(self, node: Node, done: frozenset[str]) -> frozenset[str]:
         scene = node.scene
-        judged = isinstance(node, Answer) and not self.outcomes and id(node) not in self.neutral | self.figures
+        told = id(node) in self.neutral | self.figures
+        judged = isinstance(node, Answer) and not self.outcomes and not told
         refused = isinstance(node, Answer) and _judging(node)
         acts = not isinstance(node, Answer)
         self.plain[:] = id(node) in self.neutral, id(node) in self.figures, judged, refused, acts
@@ -252,7 +276,8 @@ class Holder:
         for code, term in self.filters.items():
             seen = values(term, scene.views) if term.sources <= set(scene.families) else None
             if seen and all(isinstance(rows, list) for rows in seen):
-                yield from _counted(code, cast("tuple[Sequence[Value], ...]", seen), "such rows")
+                found = cast("tuple[Sequence[Value], ...]", seen)
+                yield from _counted(code, found, "such rows", several=not self._either(code))
         for term in self.rows:
             yield from self._one_row(term, scene)
 
@@ -289,7 +314,7 @@ class Holder:
         differ = len({repr(value) for value in lists}) > 1
         if not self._mentioned(code) and differ and not self._free:
             raise Unused(code)
-        yield from _counted(code, lists, code)
+        yield from _counted(code, lists, code, several=not self._either(code))
         if has_rows(atom):
             yield from self._rows(atom, scene)
         elif not self._mentioned(code):
@@ -297,6 +322,15 @@ class Holder:
         elif (allowed := self._members(code, [value for each in lists for value in each])) is not None:
             condition = f"all([each in {literal(allowed)} for each in {code}])"
             yield f"expect({condition}, {literal(f'{code} with something else in it')})"
+
+    def _either(self, code: str) -> bool:
+        """Tell whether one row is no other case than several: each is gone through, or counted, or an end is asked for.
+
+        Where an answer says how many in words for several ("4 bookings"), it would say one in another word.
+        """
+        if any(map(_PLURAL.search, self.codes)):
+            return False
+        return code in self.looped or bool(self.plain[1]) or (bool(self.rows) and self.ended)
 
     def _members(self, code: str, members: Sequence[Value]) -> list[Value] | None:
         """Return the texts that a list may hold; None where they are looked at, and not just counted."""
@@ -420,16 +454,14 @@ class Holder:
             yield from self._side(atom, key, scene)
         elif asked := _asked(column, scene):
             yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
-        elif self._is_outcome(term) and (sentence := _told(term.code, column)):
-            yield sentence
-        elif self.plain[4] and (figure := _figured(term.code, key, column)):
-            yield figure
+        elif line := self._spelt(term, column, key):
+            yield line
+        elif _coded(column) and _NAMING.search(key) and (self._is_outcome(term) or not self.plain[4]):
+            texts[key] = "id"
         elif self.plain[4] and (words := _statuses_in(key, column)):
             values[key] = words
-        elif (allowed := _allowed(column, looked_at=self._restated(term.code) or bool(_NAMES.search(key)))) is not None:
+        elif (allowed := self._texts(term, column, key)) is not None:
             values[key] = allowed
-        elif (always := _always(column)) is not None:
-            values[key] = always
         elif kind := _kind_of(column):
             texts[key] = kind
 
@@ -440,6 +472,21 @@ class Holder:
             ranges |= {} if self._free else {key: self._range(column, looked_at=self._mentioned(term.code))}
         elif _recurs(column) if self.plain[4] else _is_code(column) and (self.plain[2] or self._is_outcome(term)):
             values[key] = _distinct(column)  # A code that comes again and again says how it went: "exit_code".
+
+    def _spelt(self, term: Term, column: Sequence[Value], key: str) -> str | None:
+        """Hold what a write says, and amounts that are texts before one."""
+        if self._is_outcome(term) and not _NAMING.search(key) and (sentence := _told(term.code, column)):
+            return sentence
+        return _figured(term.code, key, column) if self.plain[4] else None
+
+    def _texts(self, term: Term, column: Sequence[Value], key: str) -> list[Value] | None:
+        """Return the texts that a key may have; None where any of their kind will do."""
+        allowed = _allowed(column, looked_at=self._restated(term.code) or bool(_NAMES.search(key)))
+        return allowed if allowed is not None or not self._decided_by(column) else _always(column)
+
+    def _decided_by(self, column: Sequence[Value]) -> bool:
+        """Tell whether a text that was always the same may be why: a token is, where more than a figure is said."""
+        return not (self.plain[0] or self.plain[1]) or not _coded(column)
 
     def _is_outcome(self, term: Term) -> bool:
         return bool(term.sources) and term.sources <= self.outcomes
@@ -626,9 +673,10 @@ def _precise(code: str, numbers: Sequence[float]) -> Iterator[str]:
         yield f"expect(precise({code}, {digits}), {literal('a number with more decimals')})"
 
 
-def _counted(code: str, lists: Sequence[Sequence[Value]], what: str) -> Iterator[str]:
-    """Hold how many rows there are: none, one and several are three things."""
-    if condition := _COUNTS.get(frozenset(min(len(rows), SEVERAL) for rows in lists)):
+def _counted(code: str, lists: Sequence[Sequence[Value]], what: str, *, several: bool = True) -> Iterator[str]:
+    """Hold how many rows there are: none, one and several are three things; or just none and some."""
+    counts = frozenset(min(len(rows), SEVERAL) for rows in lists)
+    if condition := _COUNTS.get(counts if several or SEVERAL not in counts else counts | {1}):
         none = f"no {what}" if what != code else f"{code} with nothing in it"
         otherwise = none if condition == "> 0" else f"so many {what}"
         yield f"expect(len({code}) {condition}, {literal(otherwise)})"
@@ -684,11 +732,12 @@ def places(
     within: WriteRange,
     words: Collection[str] = (),
     context: Collection[str] = (),
+    said: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return lines that hold the places that are used: to signs, sizes and units, and ids to their shapes."""
     codes = [term.code for term in terms_of(plan)]
     acts = any(call.tool in writes for call in calls_of(plan))
-    found: list[str] = list(_days_of(plan)) if acts else []
+    found: list[str] = list(_days_of(plan, _by_hour(plan, writes, said))) if acts else []
     for name, family in plan.scene.families.items():
         seen = [view[name] for view in plan.scene.views]
         if family == "request" and any(re.search(rf"\b{name}\b", code) for code in codes):
@@ -700,13 +749,35 @@ def places(
     return tuple(found)
 
 
-def _days_of(plan: Node) -> Iterator[str]:
+def _by_hour(plan: Node, writes: frozenset[str], said: Collection[str]) -> bool:
+    """Tell whether the hour may have decided: a word is written that nobody said, or a time is spoken or told of."""
+    written = [term for call in calls_of(plan) if call.tool in writes for term in call.arguments.values()]
+    words = [term for term in written if term.family == "constant" and _is_choice(values(term, plan.scene.views), said)]
+    told = any(
+        _CLOCK.search(str(view[name]))
+        for scene in scenes_before(plan, writes)
+        for name, family in scene.families.items()
+        for view in scene.views
+        if family == "result"
+    )
+    return bool(words) or told or not _HOURLY.isdisjoint(said)
+
+
+def _is_choice(seen: Sequence[Value] | None, said: Collection[str]) -> bool:
+    text = seen[0] if seen else None
+    if isinstance(text, bool):
+        return True
+    words = re.findall(r"[^\W\d_]+", text.casefold()) if isinstance(text, str) else []
+    return 0 < len(words) <= SEVERAL and not all(is_form(word, said) for word in words)
+
+
+def _days_of(plan: Node, by_hour: bool) -> Iterator[str]:
     """Hold what writes to working or to free days, and to one or two parts of the day, where all runs kept to them."""
     moments = [moment for view in plan.scene.views if isinstance(moment := view.get("now"), datetime)]
     if "now" in plan.scene.families:
         yield from _of_one_sort("now", moments)
         parts = sorted({str(FUNCTIONS["part_of_day"](moment)) for moment in moments})
-        if len(parts) <= SEVERAL:
+        if by_hour and len(parts) <= SEVERAL:
             yield f"expect(part_of_day(now) in {literal(parts)}, {literal('another time of the day')})"
 
 
@@ -766,14 +837,37 @@ def _decides(plan: Node) -> bool:
             return False
 
 
-def _tested(plan: Node) -> Iterator[str]:
+def _outright(plan: Node, wish: Wish) -> bool:
+    """Tell whether all that a plan decides is what the request asks for outright: nothing else has a say in it."""
+    tests = list(_tests(plan))
+    return bool(tests) and len(asked_for(tests, wish)) == len(tests)
+
+
+def _tests(plan: Node) -> Iterator[Test]:
     match plan:
         case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
-            yield from (test.yes.code for test in tests)
-            yield from _tested(if_yes)
-            yield from _tested(if_no)
+            yield from (*tests, *_tests(if_yes), *_tests(if_no))
         case Invoke(then=then) | Loop(then=then):
-            yield from _tested(then)
+            yield from _tests(then)
+        case _:
+            pass
+
+
+def _tested(plan: Node) -> Iterator[str]:
+    return (test.yes.code for test in _tests(plan))
+
+
+def _gone_through(plan: Node) -> Iterator[str]:
+    match plan:
+        case Loop(over=over, then=then):
+            yield over.code
+            yield from sorted(over.sources)
+            yield from _gone_through(then)
+        case Branch(if_yes=if_yes, if_no=if_no):
+            yield from _gone_through(if_yes)
+            yield from _gone_through(if_no)
+        case Invoke(then=then):
+            yield from _gone_through(then)
         case _:
             pass
 

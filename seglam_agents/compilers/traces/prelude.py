@@ -29,7 +29,7 @@ def expect(condition, otherwise):
 
 
 def is_text(value, kind):
-    """Tell whether a value is a text with something in it: an "id" has a digit, a "day" is an ISO date, a "name" capital."""
+    """Tell whether a value is a text with something in it: an "id" with a digit, a "day", a "name" with a capital."""
     if not isinstance(value, str) or not value.strip():
         return False
     if kind == "day":
@@ -257,6 +257,17 @@ def and_joined(items):
 
 def line_joined(items):
     return "\n".join(items)
+
+
+def told(rows, between, *parts):
+    """Each row in the same words, literal texts and keys in turn, with something between two of them."""
+    texts = []
+    for row in rows:
+        said = ""
+        for i in range(len(parts)):
+            said += parts[i] if i % 2 == 0 else str(row[parts[i]])
+        texts.append(said)
+    return between.join(texts)
 
 
 def whole(number):
@@ -501,6 +512,10 @@ def iso_day(day):
 
 def iso_moment(moment, between):
     return f"{iso_day(moment)}{between}{moment.hour:02}:{moment.minute:02}:{moment.second:02}"
+
+
+def iso_minute(moment, between):
+    return f"{iso_day(moment)}{between}{moment.hour:02}:{moment.minute:02}"
 
 
 def hour_minute(moment):

@@ -38,8 +38,9 @@ _ASKING = frozenset(
         "from",
     ),
     ("its", "his", "her", "their", "we", "us", "our"),
+    ("belong", "belongs", "belonging", "own", "owns", "owned", "hold", "holds", "had", "exist", "exists"),
 )
-"""Words that ask, that join, and that point to what was named: requests do not differ by them."""
+"""Words that ask, that join, that say whose, and that point to what was named: requests do not differ by them."""
 
 
 def unaccounted(words: Iterable[str], plan: Node, runs: Iterable[Trace]) -> set[str]:
