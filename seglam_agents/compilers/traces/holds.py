@@ -910,7 +910,8 @@ def _neutral(end: Answer, said: frozenset[str]) -> bool:
     if end.term.family == "constant":
         return False
     keys = {word for scene_view in end.scene.views for value in scene_view.values() for word in _keys(value)}
-    return claim(_words_of(end.term)).words <= claim(" ".join([*said, *keys])).words
+    told, given = claim(_words_of(end.term)), claim(" ".join([*said, *keys]))
+    return told.words <= given.words and not any(fact.isalpha() and fact not in said for fact in told.facts)
 
 
 def _keys(value: Value) -> Iterator[str]:
