@@ -61,6 +61,8 @@ STEADY = 3
 """How often a number has to be seen, always the same, before another one is something new."""
 SOME_DAYS = 7
 """Days that a day may lie further back or ahead than twice as far as any that was seen."""
+MAX_SPREAD = 10
+"""How many times what was seen a number may be at most that is only restated."""
 SEVERAL = 2
 """Rows from which on there are several."""
 EXACT = 2
@@ -142,6 +144,10 @@ class Holder:
     """What the branches of the plan ask for."""
     looped: Sequence[str] = ()
     """The lists whose elements it goes through."""
+    counting: bool = False
+    """Whether the request asks for a figure."""
+    given: bool = False
+    """Whether all that is written is said by the request or by results: no word or number of it was chosen."""
     ended: bool = False
     """Whether the request asks for an end of a list: the first, the largest."""
     plain: list[bool] = field(default_factory=lambda: [False] * 5)
@@ -195,6 +201,8 @@ class Holder:
             *(writes, codes, outcomes, neutral, figures | neutral, accounted, settled, filters, rows, tested),
             looped=looped,
             ended=ended,
+            counting=bool(said & ASKING_FIGURES),
+            given=_given(plan, writes, said),
         )
         holder._place(plan, frozenset())
         return holder
@@ -278,8 +286,10 @@ class Holder:
             if seen and all(isinstance(rows, list) for rows in seen):
                 found = cast("tuple[Sequence[Value], ...]", seen)
                 yield from _counted(code, found, "such rows", several=not self._either(code))
-        for term in self.rows:
-            yield from self._one_row(term, scene)
+        # Which end of all rows is asked for, in words that the plan accounts for: none of them may ask for a status.
+        if not (self.settled and self.ended and not self.plain[4] and not self.outcomes):
+            for term in self.rows:
+                yield from self._one_row(term, scene)
 
     def _one_row(self, term: Term, scene: Scene) -> Iterator[str]:
         """Hold the row that is taken to a status that such rows had, where others had another one."""
@@ -350,7 +360,7 @@ class Holder:
             column = [row[key] for row in rows]
             if all(is_number(value) for value in column):
                 if not (IDS.search(key) or self._free):
-                    ranges[key] = _wide(column, FACTOR if self._further(key) else 1)
+                    ranges[key] = self._column(key, column, single=all(count == 1 for count in rows_of_views(atom)))
             elif (allowed := self._statuses(key, column, atom, scene)) is not None:
                 values[key] = allowed
         yield f"{_like('rows_like', atom[0].code, known, values, ranges, {})}"
@@ -358,6 +368,12 @@ class Holder:
             if all(key in row for row in rows) and all(_is_day(row[key]) for row in rows):
                 yield from self._times(atom, key, scene)
         yield from self._selected(atom, scene)
+
+    def _column(self, key: str, column: Sequence[Value], *, single: bool) -> Value:
+        """Return the numbers that rows may have; a row that always was the only one is a record."""
+        if single:
+            return self._range(column, looked_at=any(f"'{key}'" in code for code in self.codes))
+        return _wide(column, FACTOR if self._further(key) else 1)
 
     def _further(self, key: str) -> bool:
         """Tell whether rows may have numbers beyond those seen: no word that is left over may ask for a limit.
@@ -548,7 +564,18 @@ class Holder:
 
     def _range(self, column: Sequence[Value], *, looked_at: bool) -> Value:
         """Return the numbers that a key may have: between those seen, and some more where nothing is decided."""
-        return _wide(column, FACTOR if self.plain[0] or (self.plain[1] and not looked_at) else 1)
+        spread = _spread(column) if self.plain[0] else 1
+        if self.plain[0] and looked_at and self.counting:
+            return (
+                [0, _short(MAX_SPREAD * max(cast("Sequence[float]", column)))]
+                if _positive(column)
+                else _wide(column, spread)
+            )
+        return _wide(column, max(spread, FACTOR) if self.plain[0] or self._aside(looked_at=looked_at) else 1)
+
+    def _aside(self, *, looked_at: bool) -> bool:
+        """Tell whether a number has no say: a figure is asked for; or what is written is all said, and it is not."""
+        return self.plain[1] or (self.plain[4] and self.settled and self.given and not looked_at)
 
     def _restated(self, code: str) -> bool:
         """Tell whether a text is looked at, and nothing is judged by it: "it is shipped" may be why it is too late."""
@@ -763,6 +790,12 @@ def _by_hour(plan: Node, writes: frozenset[str], said: Collection[str]) -> bool:
     return bool(words) or told or not _HOURLY.isdisjoint(said)
 
 
+def _given(plan: Node, writes: frozenset[str], said: Collection[str]) -> bool:
+    written = [term for call in calls_of(plan) if call.tool in writes for term in call.arguments.values()]
+    fixed = [values(term, plan.scene.views) for term in written if term.family == "constant"]
+    return not any(_is_choice(seen, said) or (seen and is_number(seen[0])) for seen in fixed)
+
+
 def _is_choice(seen: Sequence[Value] | None, said: Collection[str]) -> bool:
     text = seen[0] if seen else None
     if isinstance(text, bool):
@@ -952,6 +985,17 @@ def _wide(column: Sequence[Value], factor: int) -> Value:
     low, high = min(cast("Sequence[float]", column)), max(cast("Sequence[float]", column))
     low = low / factor if low > 0 else low * factor
     return [_short(low), _short(high * factor if high > 0 else high / factor)]
+
+
+def _positive(column: Sequence[Value]) -> bool:
+    return all(cast(float, value) > 0 for value in column)
+
+
+def _spread(column: Sequence[Value]) -> float:
+    """Return how many times the smallest number the largest was: what said so much the same is told of more, too."""
+    numbers = [abs(cast(float, value)) for value in column]
+    low, high = min(numbers), max(numbers)
+    return min(high / low, MAX_SPREAD) if len(set(numbers)) >= STEADY and low > 0 else 1
 
 
 def _scalar_text(value: Value) -> bool:

@@ -131,9 +131,12 @@ def highest(rows, key, of_equals=""):
 
 
 def one_of(rows, key, of_equals):
-    """The only row, or that of equal ones which runs took: the first or the last."""
+    """The only row, or that of equal ones which runs took: the first, the last, or that with less of something else."""
     if len(rows) > 1 and not of_equals:
         deopt(f"in no run two had the same {key} here")
+    if len(rows) > 1 and of_equals[:5] in ["less ", "more "]:
+        other = of_equals[5:]
+        return lowest(rows, other) if of_equals[:5] == "less " else highest(rows, other)
     return rows[-1] if of_equals == "last" else rows[0]
 
 
@@ -163,6 +166,15 @@ def having_more(rows, key, value):
 
 def having_less(rows, key, value):
     return [row for row in rows if row[key] < value]
+
+
+def having_fewer(rows, key, other):
+    """Rows that have less under one key than under another: in stock, and wanted."""
+    return [row for row in rows if row[key] < row[other]]
+
+
+def having_no_more(rows, key, other):
+    return [row for row in rows if row[key] <= row[other]]
 
 
 def ordered(rows, key):
@@ -430,6 +442,12 @@ def having_until(rows, key, day):
 
 def having_on(rows, key, day):
     return [row for row in rows if row[key][:10] == iso_day(day)]
+
+
+def having_within(rows, key, day, amount):
+    """Rows from a day on until so many days later; before it where negative."""
+    first, last = min(amount, 0), max(amount, 0)
+    return [row for row in rows if iso_day(shifted(day, first)) <= row[key][:10] <= iso_day(shifted(day, last))]
 
 
 def having_in_month(rows, key, day):

@@ -65,9 +65,9 @@ _COMPARING = re.compile(
     r"over|under|above|below|more|less|least|most|than|exceed\w*|beyond|between|from|to|until|up|within|min\w*|max\w*"
     r"|\w{3,}er|\w{3,}ier|beneath|past|after|before|since|enough|limit\w*|reach\w*|differ\w*|compar\w*|versus|vs|\W+"
 )
-_DAY_FILTERS = frozenset(f"having_{name}" for name in ("before", "from", "after", "until", "on", "in_month"))
+_DAY_FILTERS = frozenset(f"having_{name}" for name in ("before", "from", "after", "until", "on", "in_month", "within"))
 _SIDES = frozenset(("having_at_least", "having_at_most", "having_more", "having_less"))
-_LIMITS = frozenset(("having_above", "having_below"))
+_LIMITS = frozenset(("having_above", "having_below", "having_fewer", "having_no_more"))
 EXCEPTED = frozenset(("having_any", "having_other"))
 _FILTERS = frozenset(("having", "having_same")) | EXCEPTED | _DAY_FILTERS | _SIDES | _LIMITS
 _CHOICES = _FILTERS | frozenset(
