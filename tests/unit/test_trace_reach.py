@@ -44,7 +44,7 @@ class TestAskedFor:
     """What a request asks for outright decides, and no other number does."""
 
     def test_a_limit_of_the_request_decides_though_one_run_alone_went_the_other_way(self, opened: Open) -> None:
-        """Of "Is the wind in Lyon over 10?": the wind is compared with what is given."""
+        """Whether it is over 10: the wind is compared with what is given."""
         desk = opened(("weather", "read", "city"))
         runs = ((10, 21, 19), (7, 68, 4), (15, 20, 8), (9, 61, -3), (27, 2, 4), (22, 59, 9), (12, 30, 11))
         for city, (limit, wind, degrees) in zip(CITIES, runs, strict=False):
@@ -55,7 +55,7 @@ class TestAskedFor:
         assert desk.answer("Is the wind in Kiel over 25?", {"wind": 12, "temperature": 5}) in (None, "No.")
 
     def test_two_results_of_a_tool_are_compared(self, opened: Open) -> None:
-        """Of "Is Ada older than Ben?" asks for two ages, and not for one of them."""
+        """Who asks whether Ada is older than Ben asks for two ages, and not for one of them."""
         desk = opened(("age_of", "read", "name"))
         ages = {"Ada": 67, "Ben": 69, "Cleo": 23, "Dora": 14, "Emil": 4, "Finn": 83, "Gus": 25, "Hana": 22}
         pairs = (("Ada", "Ben"), ("Cleo", "Dora"), ("Emil", "Finn"), ("Gus", "Hana"), ("Ben", "Cleo"), ("Dora", "Gus"))
@@ -123,7 +123,7 @@ class TestTerms:
         assert desk.writes == [("invoice", {"order": "A-1200", "due": day(desk.now, 14)})]
 
     def test_an_hour_of_the_request_in_another_spelling(self, opened: Open) -> None:
-        """ "9 pm" is written as 21:00."""
+        """What was said as 9 pm is written as 21:00."""
         desk = opened(("ring", "write", "order at"))
         for number, hour in enumerate((9, 7, 10, 8, 6)):
             order = f"A-{1100 + number}"
@@ -264,7 +264,7 @@ class TestSubsets:
         assert answer in (None, "F91 for $110")
 
     def test_what_is_short_is_short_row_by_row(self, opened: Open) -> None:
-        """Of "Fetch what is missing": less there than wanted is a rival of all that fits."""
+        """Fetch what is missing": less there than wanted is a rival of all that fits."""
         desk = opened(("shelf", "read", "shop"), ("fetch", "write", "sku"))
         runs = (((2, 5), (9, 3)), ((8, 1),), ((7, 2), (6, 4)), ((1, 3),), ((3, 6), (9, 8)), ((12, 7), (5, 2)))
         for number, (city, found) in enumerate(zip(CITIES, runs, strict=False)):

@@ -146,8 +146,6 @@ class Holder:
     """The lists whose elements it goes through."""
     counting: bool = False
     """Whether the request asks for a figure."""
-    given: bool = False
-    """Whether all that is written is said by the request or by results: no word or number of it was chosen."""
     ended: bool = False
     """Whether the request asks for an end of a list: the first, the largest."""
     plain: list[bool] = field(default_factory=lambda: [False] * 5)
@@ -202,7 +200,6 @@ class Holder:
             looped=looped,
             ended=ended,
             counting=bool(said & ASKING_FIGURES),
-            given=_given(plan, writes, said),
         )
         holder._place(plan, frozenset())
         return holder
@@ -373,7 +370,9 @@ class Holder:
         """Return the numbers that rows may have; a row that always was the only one is a record."""
         if single:
             return self._range(column, looked_at=any(f"'{key}'" in code for code in self.codes))
-        return _wide(column, FACTOR if self._further(key) else 1)
+        if not self._further(key):
+            return _wide(column, 1)
+        return _wide(column, FACTOR if self.plain[4] or self.outcomes else max(_spread(column), FACTOR))
 
     def _further(self, key: str) -> bool:
         """Tell whether rows may have numbers beyond those seen: no word that is left over may ask for a limit.
@@ -571,11 +570,7 @@ class Holder:
                 if _positive(column)
                 else _wide(column, spread)
             )
-        return _wide(column, max(spread, FACTOR) if self.plain[0] or self._aside(looked_at=looked_at) else 1)
-
-    def _aside(self, *, looked_at: bool) -> bool:
-        """Tell whether a number has no say: a figure is asked for; or what is written is all said, and it is not."""
-        return self.plain[1] or (self.plain[4] and self.settled and self.given and not looked_at)
+        return _wide(column, max(spread, FACTOR) if self.plain[0] or self.plain[1] else 1)
 
     def _restated(self, code: str) -> bool:
         """Tell whether a text is looked at, and nothing is judged by it: "it is shipped" may be why it is too late."""
@@ -788,12 +783,6 @@ def _by_hour(plan: Node, writes: frozenset[str], said: Collection[str]) -> bool:
         if family == "result"
     )
     return bool(words) or told or not _HOURLY.isdisjoint(said)
-
-
-def _given(plan: Node, writes: frozenset[str], said: Collection[str]) -> bool:
-    written = [term for call in calls_of(plan) if call.tool in writes for term in call.arguments.values()]
-    fixed = [values(term, plan.scene.views) for term in written if term.family == "constant"]
-    return not any(_is_choice(seen, said) or (seen and is_number(seen[0])) for seen in fixed)
 
 
 def _is_choice(seen: Sequence[Value] | None, said: Collection[str]) -> bool:

@@ -16,7 +16,7 @@ from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
 from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen, ways_of
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
 from seglam_agents.compilers.traces.terms import PRELUDE
-from seglam_agents.compilers.traces.wish import Wish
+from seglam_agents.compilers.traces.wish import TIMED, Wish
 from seglam_agents.compilers.traces.words import found_in, strange
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.tools import Tool, reading
@@ -513,7 +513,7 @@ def _mark(case: Case) -> tuple[object, ...]:
 
 def timely(text: str) -> bool:
     """Tell whether a request speaks of a time that goes by."""
-    return not _TIMED.isdisjoint(text.casefold().split())
+    return not TIMED.isdisjoint(text.casefold().split())
 
 
 def _in_time(cases: Sequence[Case]) -> list[Case]:
@@ -615,11 +615,6 @@ _SENSES = (
 """Such words that say the same."""
 _TURNS = (frozenset(("by", "from", "to", "for", "of", "with")), frozenset(("up", "down", "in", "out", "on", "off")))
 """Words of which another one in the place of the first turns the meaning; one that is said besides does not."""
-_TIMED = frozenset(
-    ("today", "today's", "tomorrow", "yesterday", "tonight", "now", "current", "currently", "this", "last", "next")
-) | frozenset(
-    ("past", "week", "weeks", "month", "month's", "quarter", "year", "year's", "ago", "overdue", "due", "yet")
-)
 _KIND_NAMES = {
     "date": "day",
     "monthday": "day",

@@ -43,6 +43,12 @@ ASKING_FIGURES = frozenset(
 """What asks for a figure."""
 BY_DAY = frozenset(("earliest", "latest", "oldest", "newest"))
 BY_SIZE = frozenset(("smallest", "largest", "biggest", "lowest", "highest", "cheapest"))
+TIMED = frozenset(
+    ("today", "today's", "tomorrow", "yesterday", "tonight", "now", "current", "currently", "this", "last", "next")
+) | frozenset(
+    ("past", "week", "weeks", "month", "month's", "quarter", "year", "year's", "ago", "overdue", "due", "yet")
+)
+"""What speaks of a time that goes by."""
 _ENDS = frozenset(("first", "last", "lowest", "highest", "min", "max"))
 EXCEPTING = frozenset(
     (
