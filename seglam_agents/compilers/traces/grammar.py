@@ -353,10 +353,7 @@ def _aggregates(sight: Sight) -> Iterator[Found]:
             yield from (each for name in ("sum", "max", "min") for each in derive(name, atom))
             for mean in derive("mean", atom):
                 yield mean
-                # What no run had to round is no rival of the mean itself.
-                yield from (
-                    e for digits in (2, 1, 0) for e in derive("rounded", mean, options=(digits,), changing=True)
-                )
+                yield from (rounded for digits in (2, 1, 0) for rounded in derive("rounded", mean, options=(digits,)))
             if atom[0].code.startswith("entries("):
                 yield from (each for name in ("first", "last") for each in derive(name, atom))
 
@@ -505,14 +502,15 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "filter",
-        "rows by a key: equal to a place or a value seen, or not to it, on one side of a day, above or below a number",
+        "rows by a key: equal to a place or a value seen, or not to it, on one side of a day, within so many days of it, "
+        "above or below a number, or less under one key than under another",
         "`having(rows, 'status', 'open')`",
         _filters,
     ),
     Rule(
         "row",
         "the only row, the first, the last, that with the smallest or largest value of a key (of equal ones, "
-        "what runs took)",
+        "what runs took: the first, the last, that with less or more of something else)",
         "`lowest(rows, 'due')['id']`",
         _rows,
     ),
@@ -548,7 +546,7 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "aggregate",
-        "how many rows, their sum, mean, smallest and largest",
+        "how many rows, their sum, mean (as it is and rounded), smallest and largest",
         "`sum(column(rows, 'total'))`",
         _aggregates,
     ),
@@ -560,7 +558,7 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "granule",
-        "a day as text or number of its granularity: day, month, quarter, week, year",
+        'a day as text or number of its granularity: day, month, quarter, week, year; an hour as "21:00"',
         "`quarter_name(now)`",
         _granules,
     ),

@@ -59,8 +59,8 @@ FACTOR = 2
 """How far beyond the numbers of the requests seen another one may lie."""
 STEADY = 3
 """How often a number has to be seen, always the same, before another one is something new."""
-SOME_DAYS = 7
-"""Days that a day may lie further back or ahead than twice as far as any that was seen."""
+SOME_DAYS = 1
+"""Days that a day may lie further back or ahead than any that was seen, before a write."""
 MAX_SPREAD = 10
 """How many times what was seen a number may be at most that is only restated."""
 SEVERAL = 2
@@ -106,7 +106,9 @@ _FIGURE = re.compile(r"-?\d[\d,]*(\.\d+)?")
 _NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
 _NAMING = re.compile(r"(^|_|-)(ids?|no|nr|number|uuid|ref|key)$|[a-z]Id$", re.IGNORECASE)
 """Keys whose tokens name something, and say nothing of how it stands."""
-_NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer)$")
+_NAMES = re.compile(
+    r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer|phone|mobile|tel|fax)$"
+)
 """Keys whose texts name something."""
 
 
@@ -1071,10 +1073,10 @@ def _allowed(column: Sequence[Value], *, looked_at: bool) -> list[Value] | None:
 
 
 def _aged(atom: Found, key: str, scene: Scene) -> Iterator[str]:
-    """Hold how long ago a day was, or how far ahead it lies, to at most twice of what runs had, and some days more."""
+    """Hold how long ago a day was, or how far ahead it lies, to what runs had: a warranty ends somewhere."""
     pairs = zip(atom[1], scene.views, strict=True)
     ages = [cast(int, FUNCTIONS["days_since"](FUNCTIONS["moment_of"](value), view["now"])) for value, view in pairs]
-    low, high = min(*ages, 0) * FACTOR - SOME_DAYS, max(*ages, 0) * FACTOR + SOME_DAYS
+    low, high = min(*ages, 0) - SOME_DAYS, max(*ages, 0) + SOME_DAYS
     age = f"days_since(moment_of({atom[0].code}), now)"
     yield f"expect({low} <= {age} <= {high}, {literal(f'{key} so long ago, or so far ahead')})"
 

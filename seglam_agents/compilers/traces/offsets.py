@@ -13,6 +13,9 @@ MAX_DAYS = 4
 """Days of a text that are looked at."""
 FAR = 400
 """Days from which on nobody counts them."""
+WORKDAYS = 60
+"""The same for working days."""
+SATURDAY = 5
 MONTHS = 24
 """Months up to which a day may lie ahead."""
 _DAY = re.compile(r"(?<!\d)\d{4}-\d\d-\d\d(?!\d)")
@@ -36,14 +39,16 @@ def offsets(targets: Sequence[str], sight: Sight) -> list[Found]:
 
 
 def _moved(days: Sequence[date], base: Found) -> Iterator[Found]:
+    """Yield the steps that all days are away: by days, working days, months; which was meant, other days may tell."""
     begins = [_date(value) for value in cast("Sequence[date]", base[1])]
-    ahead = {(day - begin).days for day, begin in zip(days, begins, strict=True)}
-    if len(ahead) == 1 and 0 < abs(amount := ahead.pop()) <= FAR:
-        yield from derive("shifted", base, options=(amount,))
-    months = {12 * (day.year - begin.year) + day.month - begin.month for day, begin in zip(days, begins, strict=True)}
-    same = all(day.day == begin.day for day, begin in zip(days, begins, strict=True))
-    if same and len(months) == 1 and 0 < abs(count := months.pop()) <= MONTHS:
-        yield from derive("months_later", base, options=(count,))
+    ahead = (days[0] - begins[0]).days
+    months = 12 * (days[0].year - begins[0].year) + days[0].month - begins[0].month
+    workdays = sum(date.fromordinal(begins[0].toordinal() + step).weekday() < SATURDAY for step in range(1, ahead + 1))
+    steps = (("shifted", ahead, FAR), ("months_on", months, MONTHS), ("workdays_later", workdays, WORKDAYS))
+    for name, amount, far in steps:
+        for found in derive(name, base, options=(amount,)) if 0 < abs(amount) <= far else ():
+            if list(map(_date, cast("Sequence[date]", found[1]))) == list(days):
+                yield found
 
 
 def _date(value: date) -> date:

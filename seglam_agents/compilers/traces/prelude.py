@@ -503,6 +503,22 @@ def months_later(day, amount):
     return date(months // 12, months % 12 + 1, 1)
 
 
+def months_on(day, amount):
+    """The same day some months later, or earlier where negative; the last one of a month that has no such day."""
+    first = months_later(day, amount)
+    last = shifted(months_later(day, amount + 1), -1)
+    return date(first.year, first.month, min(day.day, last.day))
+
+
+def workdays_later(day, amount):
+    """A day so many working days later."""
+    while amount > 0:
+        day = shifted(day, 1)
+        if day.weekday() < 5:
+            amount -= 1
+    return day
+
+
 def quarter_start(day):
     return date(day.year, day.month - (day.month - 1) % 3, 1)
 
