@@ -502,8 +502,8 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "filter",
-        "rows by a key: equal to a place or a value seen, or not to it, on one side of a day, within so many days of it, "
-        "above or below a number, or less under one key than under another",
+        "rows by a key: equal to a place or a value seen, or not to it, on one side of a day, within so many days of "
+        "it, above or below a number, or less under one key than under another",
         "`having(rows, 'status', 'open')`",
         _filters,
     ),

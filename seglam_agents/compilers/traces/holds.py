@@ -969,7 +969,7 @@ def _like(
     return f"{function}({', '.join(parts)})"
 
 
-def _wide(column: Sequence[Value], factor: int) -> Value:
+def _wide(column: Sequence[Value], factor: float) -> Value:
     """Return the numbers that may stand where these stood; of what never varied, nothing is known."""
     if len(column) >= STEADY and len(set(column)) == 1:
         factor = 1

@@ -134,7 +134,7 @@ def _clocked(text: str, sight: Sight) -> bool:
     return sight.timed or DATED.search(text) is not None
 
 
-def _timely(terms: Sequence[Term], clocked: bool) -> Sequence[Term]:
+def _timely(terms: list[Term], clocked: bool) -> list[Term]:
     """Return terms without those of the clock, where nothing speaks of a time; how far off a day is may be all."""
     if clocked:
         return terms

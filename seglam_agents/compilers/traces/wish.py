@@ -145,9 +145,9 @@ def plausible(terms: Iterable[Term], wish: Wish | None, runs: int) -> list[Term]
     return [term for term in asked if weight(term) < plainest + MARGIN]
 
 
-def _figured(terms: Sequence[Term], wish: Wish) -> Sequence[Term]:
+def _figured(terms: list[Term], wish: Wish) -> list[Term]:
     """Return terms without numbers of the calendar, where the request asks for a figure and a result has it."""
-    told = [term for term in terms if term.family == "constant" or term.sources != {"now"}]
+    told = [term for term in terms if term.family == "constant" or term.sources != frozenset(("now",))]
     figured = any(term.family != "constant" for term in told)
     return terms if wish.words.isdisjoint(ASKING_FIGURES) or not figured else told
 
