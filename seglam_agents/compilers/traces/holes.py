@@ -243,9 +243,9 @@ class _Puzzle:
         self.targets = targets
         self.sight = sight
         self.computing = computing
-        made = [*reports(targets, sight), *offsets(targets, sight)]
-        told = [*_spelt(sight), *((tuple(map(str, atom[1])), atom) for atom in made)]
-        self.pool = [(texts, atom) for texts, atom in told if texts[0] in targets[0]]
+        self.pool = [
+            (texts, atom) for texts, atom in (*_spelt(sight), *_made(targets, sight)) if texts[0] in targets[0]
+        ]
         self.known: dict[tuple[str, ...], _Pieces | None] = {}
 
     def solved(self) -> _Pieces | None:
@@ -298,6 +298,15 @@ def _spelt(sight: Sight) -> list[_Spelt]:
     if "spelt" not in known:
         known["spelt"] = [(tuple(str(value) for value in atom[1]), atom) for atom in sight.texts]
     return known["spelt"]
+
+
+def _made(targets: tuple[str, ...], sight: Sight) -> list[_Spelt]:
+    """Return rows told one by one, and days so far off, as texts: made once for the texts that they stand in."""
+    known = cast("dict[tuple[str, ...], list[_Spelt]]", sight.memo.setdefault("made", {}))
+    if targets not in known:
+        made = [*reports(targets, sight), *offsets(targets, sight)]
+        known[targets] = [(tuple(map(str, atom[1])), atom) for atom in made]
+    return known[targets]
 
 
 def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
