@@ -61,7 +61,9 @@ def _distinct(sight: Sight) -> list[Found]:
     """Return numbers with different values, the plainest first, those of the clock left out."""
     known = cast("dict[str, list[Found]]", sight.memo.setdefault("numbers", {}))
     if "distinct" not in known:
-        known["distinct"] = rivals(a for a in sight.numbers if a[0].family != "clock")[:MAX_NUMBERS]
+        # What was rounded is said, and not reckoned with.
+        plain = (a for a in sight.numbers if a[0].family != "clock" and "rounded" not in a[0].uses)
+        known["distinct"] = rivals(plain)[:MAX_NUMBERS]
     return known["distinct"]
 
 

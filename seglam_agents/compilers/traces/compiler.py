@@ -20,7 +20,7 @@ from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, 
 from seglam_agents.compilers.traces.plan import Node, calls_of, left_to_the_model, narrowed, ways_of, without
 from seglam_agents.compilers.traces.source import callables, write
 from seglam_agents.compilers.traces.spans import WORDS, Reading, readings
-from seglam_agents.compilers.traces.words import unaccounted, unsettled
+from seglam_agents.compilers.traces.words import heads, unaccounted, unsettled
 from seglam_agents.flow import Flow, work
 from seglam_agents.guards.guard import Accepted, TemplateGuard
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange
@@ -266,7 +266,8 @@ def _candidate(
     said = frozenset(word for case in alike for word in case.reading.content)
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
     traces = [case.trace for case in alike]
-    left, loose = unaccounted(said, proven, traces), unsettled(said, proven, traces)
+    named = {word for case in alike for word in heads(case.reading.literals)}
+    left, loose = unaccounted(said, proven, traces) - named, unsettled(said, proven, traces) - named
     plan = narrowed(proven, names)
     words = [place.name for place in kind.asked() if place.kind == WORDS and is_open(slots.get(place.name, ""))]
     bound = _bound(proven, tools)

@@ -13,12 +13,13 @@ from itertools import combinations
 from math import comb, prod
 from typing import cast
 
+from seglam_agents.compilers.traces.closings import is_form
 from seglam_agents.compilers.traces.grammar import ISO
 from seglam_agents.compilers.traces.hours import hour_tests
 from seglam_agents.compilers.traces.plan import Test
 from seglam_agents.compilers.traces.sight import IDS, Found, Sight, numeric, rivals
 from seglam_agents.compilers.traces.terms import Term, literal
-from seglam_agents.compilers.traces.wish import plausible
+from seglam_agents.compilers.traces.wish import Wish, compares, plausible
 from seglam_agents.records.values import Value
 
 MAX_TESTS = 16
@@ -57,6 +58,8 @@ def tests(sight: Sight, labels: list[bool], *, certain: bool = False) -> tuple[T
     if not found and comb(len(labels), labels.count(True)) >= CERTAIN:
         # Of so many numbers of the calendar, some tell any few runs apart.
         found = {test.yes.code: test for test in _clock(sight, labels)}
+    if outright := asked_for(found.values(), sight.wish):
+        found = {test.yes.code: test for test in outright}
     meant = {test.yes.code for test in found.values()}
     if found:
         terms = plausible(
@@ -68,6 +71,36 @@ def tests(sight: Sight, labels: list[bool], *, certain: bool = False) -> tuple[T
     # A test of what nothing else looks at comes before a second test of the same.
     firsts = list({test.yes.sources: test for test in reversed(ranked)}.values())[::-1]
     return tuple([*firsts, *(test for test in ranked if test not in firsts)][:MAX_TESTS])
+
+
+def asked_for(found: Iterable[Test], wish: Wish | None) -> list[Test]:
+    """Return the tests that the request asks for outright: it compares, and names what with a limit, or what of two."""
+    if wish is None or not any(map(compares, wish.words)):
+        return []
+    return [test for test in found if (match := _ASKED.fullmatch(test.yes.code)) and _names(match, test, wish)]
+
+
+def _names(match: re.Match[str], test: Test, wish: Wish) -> bool:
+    sides = (match[1], match[2])
+    alike = _of_two_alike(*sides)
+    limits = [part for part in sides if _PLACE.fullmatch(part) and not alike]
+    keys = [part for part in sides if part not in limits]
+    given = len(limits) == 1 and limits[0].partition(".")[0] in test.yes.sources
+    if not (given or alike):
+        return False
+    counted = keys[0].startswith("len(") and not any(re.search(rf"\b{limit}\b", keys[0]) for limit in limits)
+    if not (_RESULT.fullmatch(keys[0]) or counted):
+        return False  # "Cost over 100" is asked of each row, and not of their sum.
+    if not given and "[" not in keys[0]:
+        return any(map(_THAN.fullmatch, wish.words))  # The tool says what: "older than" asks for two ages.
+    words = set(re.findall(r"[^\W\d_]+", " ".join(re.findall(r"'([^']*)'", keys[0])[-1:]).casefold()))
+    return bool(words) and all(is_form(word, wish.words) for word in words)
+
+
+_ASKED = re.compile(r"(.+) (?:[<>]=?|==|!=) (.+)")
+_UNNAMED = re.compile(r"number(_\d)?")
+_THAN = re.compile(r"than|\w{3,}er")
+_PLACE = re.compile(r"[a-z_]\w*(\.\w+)?")
 
 
 def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
@@ -85,13 +118,23 @@ def _all(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
         yield from _threshold(atom, labels)
     for left, right in combinations(numbers, 2):
         of_request = "request" in (left[0].family, right[0].family)
-        if (of_request or _of_one_record(left[0], right[0])) and _comparable(left[0], right[0]):
+        near = of_request or _of_one_record(left[0], right[0]) or _of_two_alike(left[0].code, right[0].code)
+        if near and _comparable(left[0], right[0]):
             yield from _comparison(left, right, labels)
 
 
 def _of_one_record(left: Term, right: Term) -> bool:
     """Tell whether two numbers stand side by side: the one may be the limit of the other."""
     return all(_FIELD.fullmatch(term.code) for term in (left, right)) and left.sources == right.sources
+
+
+def _of_two_alike(left: str, right: str) -> bool:
+    """Tell whether two numbers are the same one of two results of a tool: what one asks for who compares them."""
+    return left != right and _unnumbered(left) == _unnumbered(right) and _RESULT.fullmatch(left) is not None
+
+
+def _unnumbered(code: str) -> str:
+    return re.sub(r"^(\w+?)_\d+(?=\[|$)", r"\1", code)
 
 
 def _remote(sight: Sight, labels: Sequence[bool]) -> Iterator[Test]:
@@ -110,6 +153,7 @@ def _comparable(left: Term, right: Term) -> bool:
 _GRANULE = re.compile(r"(weekday|day_number|month_of|week\w*|quarter\w*|year_of|hour\w*|minute\w*|month\w*)\(")
 """What a number of the calendar or the clock begins with: which sort it is."""
 _FIELD = re.compile(r"\w+\['\w+'\]")
+_RESULT = re.compile(r"\w+(\['\w+'\])*")
 
 
 def _plain(sight: Sight, *more: str) -> list[Found]:
@@ -120,6 +164,8 @@ def _plain(sight: Sight, *more: str) -> list[Found]:
 def _is_id(atom: Found) -> bool:
     """Tell whether a number names something, or is the least or the sum of such, so that it decides nothing."""
     named = re.findall(r"'([^']*)'", atom[0].code)
+    if atom[0].family == "request" and _UNNAMED.fullmatch(atom[0].code):
+        return False  # No argument gave this place its name.
     return IDS.search(named[-1] if named else atom[0].code) is not None
 
 

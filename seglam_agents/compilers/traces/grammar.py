@@ -16,6 +16,7 @@ from seglam_agents.compilers.traces.sight import (
     AMOUNTS,
     CLOCKS,
     DAYS,
+    IDS,
     MAX_POOL,
     SPANS,
     Found,
@@ -35,15 +36,21 @@ from seglam_agents.compilers.traces.sight import (
     walk,
 )
 from seglam_agents.compilers.traces.terms import Family, View, agreeing, attribute, named
-from seglam_agents.compilers.traces.wish import Wish, keys_asked, plausible
+from seglam_agents.compilers.traces.wish import Wish, compares, keys_asked, plausible
 from seglam_agents.records.values import Value
 
-MAX_FILTERS = 16
+MAX_FILTERS = 24
 """Filters of one list."""
 MAX_ALIKE = 6
 """Filters that kept the same rows in every view; where there are more, nothing tells them apart yet."""
 MAX_MEMBERS = 8
 """Different values of a key from which on it is no status that rows are filtered by."""
+MAX_COUNTS = 4
+"""The same for small numbers: no stop, one or two."""
+MAX_COMPARED = 4
+"""Numbers of a row that are compared with each other."""
+SEEN = 2
+"""Runs in which a filter must have kept some row, where there are more of them: once is chance."""
 ISO = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
 _FILTERED = re.compile(r"(?:agree\()?having(?:_same)?\(\w+, ('\w+'), \w")
 """Rows whose key is a value that can be seen: the key says nothing new."""
@@ -139,9 +146,10 @@ def _filters(sight: Sight) -> Iterator[Found]:
     for rows in [atom for atom in sight.pools["path"] if has_rows(atom)]:
         whole = signature(rows[1])
         groups: dict[tuple[object, ...], list[Found]] = {}
-        for each in unique(_filtered(rows, wanted, days)):
-            # What kept no row in any run was never seen to choose one.
-            if (key := signature(each[1])) != whole and any(each[1]):
+        for each in unique(_filtered(rows, wanted, days, sight)):
+            # What kept no row in any run, or in one alone, was never seen to choose one.
+            kept = sum(map(bool, each[1]))
+            if (key := signature(each[1])) != whole and kept >= min(SEEN, len(each[1]) - 1):
                 groups.setdefault(key, []).append(each)
         # Filters that kept the same rows in every view are rivals: they have to agree.
         for group in list(groups.values())[:MAX_FILTERS]:
@@ -151,7 +159,7 @@ def _filters(sight: Sight) -> Iterator[Found]:
                 yield agreeing(terms), group[0][1]
 
 
-def _filtered(rows: Found, wanted: Sequence[Found], days: Sequence[Found]) -> Iterator[Found]:
+def _filtered(rows: Found, wanted: Sequence[Found], days: Sequence[Found], sight: Sight) -> Iterator[Found]:
     for key in shared_keys(rows):
         column = column_values(rows, key)
         texts = all(isinstance(value, str) for value in column)
@@ -168,10 +176,46 @@ def _filtered(rows: Found, wanted: Sequence[Found], days: Sequence[Found]) -> It
         for day in days if dated else ():
             names = ("before", "from", "after", "until", "on", "in_month")
             yield from (e for name in names for e in derive(f"having_{name}", rows, _key(rows, key), day))
+            if day[0].family == "clock":
+                yield from _within(rows, key, day, sight)
         if not texts and all(is_number(value) for value in column):
             for atom in wanted:
                 if numeric(atom) and atom[0].family == "request":
                     yield from (e for name in _SIDES for e in derive(name, rows, _key(rows, key), atom))
+            if sight.wish and sight.wish.strange:
+                yield from (e for value in _counts(key, column) for e in derive("having", rows, options=(key, value)))
+    yield from _compared(rows, sight.wish)
+
+
+def _within(rows: Found, key: str, day: Found, sight: Sight) -> Iterator[Found]:
+    """Yield rows of the days ahead, or behind, as many as the request says."""
+    words: frozenset[str] = sight.wish.words if sight.wish else frozenset()
+    for number in (amount for word, amount in _LENGTHS.items() if word in words):
+        yield from (
+            e
+            for days in (number, -number)
+            for e in derive("having_within", rows, _key(rows, key), day, options=(days,))
+        )
+    spans = [atom for atom in sight.pools["span"] if atom[0].code.startswith("days(")]
+    for atom in [*spans, *(a for a in sight.pools["place"] if "days" in words and all_are(a, int))]:
+        yield from derive("having_within", rows, _key(rows, key), day, atom)
+
+
+def _counts(key: str, column: Sequence[Value]) -> list[Value]:
+    """Return the numbers of a key that counts few things, each of which a word may stand for: "direct" has no stop."""
+    numbers = list(dict.fromkeys(column))
+    few = len(numbers) <= MAX_COUNTS and len(numbers) < len(column) and all(isinstance(n, int) for n in numbers)
+    return sorted(numbers, key=repr) if few and len(numbers) > 1 and not IDS.search(key) else []
+
+
+def _compared(rows: Found, wish: Wish | None) -> Iterator[Found]:
+    """Yield rows that have less under one key than under another."""
+    keys = [key for key in shared_keys(rows) if not IDS.search(key) and all(map(is_number, column_values(rows, key)))]
+    if 1 < len(keys) <= MAX_COMPARED and wish and (wish.strange or any(map(compares, wish.words))):
+        pairs = [(one, other) for one in keys for other in keys if one != other]
+        yield from (
+            e for name in ("having_fewer", "having_no_more") for pair in pairs for e in derive(name, rows, options=pair)
+        )
 
 
 def _one_each(rows: Found, key: str) -> bool:
@@ -235,13 +279,18 @@ def _selected(rows: Found, wish: Wish | None) -> Iterator[Found]:
     dated = [key for key, column in columns.items() if _orders(column) and isinstance(column[0], str)]
     numbers = [key for key, column in columns.items() if _orders(column) and not isinstance(column[0], str)]
     for key in keys_asked(wish, dated, numbers):
-        yield from (row for name in ("lowest", "highest") for row in _extreme(name, rows, key))
+        yield from (row for name in ("lowest", "highest") for row in _extreme(name, rows, key, [*dated, *numbers]))
 
 
-def _extreme(name: str, rows: Found, key: str) -> list[Found]:
-    """Return the row with the smallest or largest value; which one of equal ones is known only where runs had some."""
-    alone = derive(name, rows, options=(key,))
-    return alone or [row for which in ("first", "last") for row in derive(name, rows, options=(key, which))]
+def _extreme(name: str, rows: Found, key: str, others: Sequence[str]) -> list[Found]:
+    """Return the row with the smallest or largest value; which one of equal ones is known only where runs had some.
+
+    It may be the first or the last, or have less or more of something else: one run with equal ones does not say.
+    """
+    if alone := derive(name, rows, options=(key,)):
+        return alone
+    ties = ("first", "last", *(f"{which} {other}" for other in others if other != key for which in ("less", "more")))
+    return [row for which in ties for row in derive(name, rows, options=(key, which))]
 
 
 def _orders(column: Sequence[Value]) -> bool:
@@ -301,7 +350,10 @@ def _aggregates(sight: Sight) -> Iterator[Found]:
             yield from derive("len", atom)
     for atom in [*sight.pools["column"], *sight.pools["path"]]:
         if all_are(atom, list) and any(atom[1]) and all(is_number(n) for v in atom[1] for n in cast("list[Value]", v)):
-            yield from (each for name in ("sum", "max", "min", "mean") for each in derive(name, atom))
+            yield from (each for name in ("sum", "max", "min") for each in derive(name, atom))
+            for mean in derive("mean", atom):
+                yield mean
+                yield from (rounded for digits in (2, 1, 0) for rounded in derive("rounded", mean, options=(digits,)))
             if atom[0].code.startswith("entries("):
                 yield from (each for name in ("first", "last") for each in derive(name, atom))
 
@@ -330,7 +382,11 @@ def _granules(sight: Sight) -> Iterator[Found]:
     for atom in [*days, *sight.pools["clock"]]:
         yield from derive("iso_day", atom)
         if all_are(atom, datetime):
-            yield from (each for between in (" ", "T") for each in derive("iso_moment", atom, options=(between,)))
+            spellings = ((name, between) for name in ("iso_moment", "iso_minute") for between in (" ", "T"))
+            yield from (each for name, between in spellings for each in derive(name, atom, options=(between,)))
+    for atom in [*sight.pools["place"], *sight.pools["moved"]]:
+        if all_are(atom, (CLOCKS, datetime)):
+            yield from derive("hour_minute", atom)
 
 
 def _spelt(sight: Sight) -> Iterator[Found]:
@@ -377,6 +433,7 @@ _READERS: Mapping[str, tuple[str, ...]] = {
     "weekday": ("next_weekday", "last_weekday"),
 }
 _WEEKDAYS = frozenset(("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"))
+_LENGTHS: Mapping[str, int] = {"week": 7, "fortnight": 14, "month": 30}
 _SIDES = ("having_at_least", "having_at_most", "having_more", "having_less")
 _OF_DAYS = ("weekday_name", "month_name", "year_of", "month_of", "day_number")
 _Step = tuple[tuple[str, tuple[Value, ...]], ...]
@@ -445,14 +502,15 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "filter",
-        "rows by a key: equal to a place or a value seen, or not to it, on one side of a day, above or below a number",
+        "rows by a key: equal to a place or a value seen, or not to it, on one side of a day, within so many days of "
+        "it, above or below a number, or less under one key than under another",
         "`having(rows, 'status', 'open')`",
         _filters,
     ),
     Rule(
         "row",
         "the only row, the first, the last, that with the smallest or largest value of a key (of equal ones, "
-        "what runs took)",
+        "what runs took: the first, the last, that with less or more of something else)",
         "`lowest(rows, 'due')['id']`",
         _rows,
     ),
@@ -488,7 +546,7 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "aggregate",
-        "how many rows, their sum, mean, smallest and largest",
+        "how many rows, their sum, mean (as it is and rounded), smallest and largest",
         "`sum(column(rows, 'total'))`",
         _aggregates,
     ),
@@ -500,7 +558,7 @@ GRAMMAR: tuple[Rule, ...] = (
     ),
     Rule(
         "granule",
-        "a day as text or number of its granularity: day, month, quarter, week, year",
+        'a day as text or number of its granularity: day, month, quarter, week, year; an hour as "21:00"',
         "`quarter_name(now)`",
         _granules,
     ),

@@ -137,7 +137,11 @@ def _words(place: Asked, plan: Node, tools: Mapping[str, Tool], writes: frozense
     acts = any(call.tool in writes for call in calls_of(plan))
     found = found_by(place.name, plan, writes)
     if len(place.distinct) >= 2 and (confirmed or found or not (acts or opened)):
-        kinds = CONFIRMED_KINDS if confirmed else FOUND_KINDS if acts or opened else OPEN_KINDS
+        # One word that a read looks for as it is, and finds something by that is needed: no clause is one.
+        single = (
+            (*FOUND_KINDS, "noun") if found and all(len(text.split()) == 1 for text in place.texts) else FOUND_KINDS
+        )
+        kinds = CONFIRMED_KINDS if confirmed else single if acts or opened else OPEN_KINDS
         for kind in kinds:
             if all(parse_text(kind, text) is not None for text in place.texts):
                 return kind

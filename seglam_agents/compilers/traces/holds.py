@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import cast
 
-from seglam_agents.compilers.traces.closings import claim, judges
+from seglam_agents.compilers.traces.closings import claim, is_form, judges
+from seglam_agents.compilers.traces.conditions import asked_for
 from seglam_agents.compilers.traces.grammar import ISO, is_map, sight
 from seglam_agents.compilers.traces.plan import (
     Answer,
@@ -24,6 +25,7 @@ from seglam_agents.compilers.traces.plan import (
     Scene,
     Test,
     calls_of,
+    scenes_before,
     terms_of,
     ways_of,
 )
@@ -40,7 +42,7 @@ from seglam_agents.compilers.traces.sight import (
     rows_of,
 )
 from seglam_agents.compilers.traces.terms import FUNCTIONS, Family, Term, literal, values, variable, within
-from seglam_agents.compilers.traces.wish import ASKING_FIGURES
+from seglam_agents.compilers.traces.wish import ASKING_FIGURES, Wish
 from seglam_agents.guards.narrow import WRITE_RANGE, WriteRange, bounds
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.values import Value, encode
@@ -57,8 +59,10 @@ FACTOR = 2
 """How far beyond the numbers of the requests seen another one may lie."""
 STEADY = 3
 """How often a number has to be seen, always the same, before another one is something new."""
-SOME_DAYS = 7
-"""Days that a day may lie further back or ahead than twice as far as any that was seen."""
+SOME_DAYS = 1
+"""Days that a day may lie further back or ahead than any that was seen, before a write."""
+MAX_SPREAD = 10
+"""How many times what was seen a number may be at most that is only restated."""
 SEVERAL = 2
 """Rows from which on there are several."""
 EXACT = 2
@@ -66,6 +70,11 @@ EXACT = 2
 SATURDAY = 5
 """The first of the days on which many things are done otherwise."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_CLOCK = re.compile(r"(?<![\d:])[0-2]?\d:[0-5]\d(?!\d)")
+_HOURLY = frozenset(
+    ("tonight", "now", "later", "soon", "hour", "hours", "morning", "noon", "afternoon", "evening", "night")
+)
+"""Words that speak of an hour."""
 _FREE = re.compile(r"\S*[\d@]\S*|\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?")
 """Ids, dates and addresses: one token with a digit or an @."""
 _BREAKING = frozenset(("/", "*", "mean"))
@@ -91,9 +100,15 @@ _FILTER = re.compile(r"(agree\()?having")
 _LIMITED = re.compile(r"having_(above|below)\(")
 _ROW = re.compile(r"(first|last|lowest|highest|only)\(")
 _COUNTED = re.compile(r"len\(\w+\) [<>=]+ \d+")
+_PLURAL = re.compile(r"\{(?:str\()?(?:agree\(.*)?len\([^{}]*\} [a-z]+(s|people|men|children)\b")
+"""Where a text says how many of something."""
 _FIGURE = re.compile(r"-?\d[\d,]*(\.\d+)?")
 _NAME = re.compile(r"[A-Z][\w.'-]*( [\w.'&-]+)+")
-_NAMES = re.compile(r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer)$")
+_NAMING = re.compile(r"(^|_|-)(ids?|no|nr|number|uuid|ref|key)$|[a-z]Id$", re.IGNORECASE)
+"""Keys whose tokens name something, and say nothing of how it stands."""
+_NAMES = re.compile(
+    r"(^|_)(name|title|subject|email|address|description|note|notes|text|body|comment|customer|phone|mobile|tel|fax)$"
+)
 """Keys whose texts name something."""
 
 
@@ -129,6 +144,12 @@ class Holder:
     """The rows that it takes, each one of several."""
     tested: Sequence[str] = ()
     """What the branches of the plan ask for."""
+    looped: Sequence[str] = ()
+    """The lists whose elements it goes through."""
+    counting: bool = False
+    """Whether the request asks for a figure."""
+    ended: bool = False
+    """Whether the request asks for an end of a list: the first, the largest."""
     plain: list[bool] = field(default_factory=lambda: [False] * 5)
     """Whether what is held at the moment comes before one of the first, one of the second, a judgement, a verdict in
     words, or a write."""
@@ -171,8 +192,17 @@ class Holder:
         if _decides(plan):
             neutral = figures = frozenset[int]()
             settled = False
+        if _outright(plan, Wish(said)) and not outcomes:
+            neutral = figures = frozenset(id(end) for _, end in ways_of(plan))
         tested = tuple(_tested(plan))
-        holder = cls(writes, codes, outcomes, neutral, figures | neutral, accounted, settled, filters, rows, tested)
+        looped = tuple(dict.fromkeys(_gone_through(plan)))
+        ended = bool(Wish(said).ends)
+        holder = cls(
+            *(writes, codes, outcomes, neutral, figures | neutral, accounted, settled, filters, rows, tested),
+            looped=looped,
+            ended=ended,
+            counting=bool(said & ASKING_FIGURES),
+        )
         holder._place(plan, frozenset())
         return holder
 
@@ -212,7 +242,8 @@ class Holder:
 
     def _before(self, node: Node, done: frozenset[str]) -> frozenset[str]:
         scene = node.scene
-        judged = isinstance(node, Answer) and not self.outcomes and id(node) not in self.neutral | self.figures
+        told = id(node) in self.neutral | self.figures
+        judged = isinstance(node, Answer) and not self.outcomes and not told
         refused = isinstance(node, Answer) and _judging(node)
         acts = not isinstance(node, Answer)
         self.plain[:] = id(node) in self.neutral, id(node) in self.figures, judged, refused, acts
@@ -252,9 +283,12 @@ class Holder:
         for code, term in self.filters.items():
             seen = values(term, scene.views) if term.sources <= set(scene.families) else None
             if seen and all(isinstance(rows, list) for rows in seen):
-                yield from _counted(code, cast("tuple[Sequence[Value], ...]", seen), "such rows")
-        for term in self.rows:
-            yield from self._one_row(term, scene)
+                found = cast("tuple[Sequence[Value], ...]", seen)
+                yield from _counted(code, found, "such rows", several=not self._either(code))
+        # Which end of all rows is asked for, in words that the plan accounts for: none of them may ask for a status.
+        if not (self.settled and self.ended and not self.plain[4] and not self.outcomes):
+            for term in self.rows:
+                yield from self._one_row(term, scene)
 
     def _one_row(self, term: Term, scene: Scene) -> Iterator[str]:
         """Hold the row that is taken to a status that such rows had, where others had another one."""
@@ -289,11 +323,31 @@ class Holder:
         differ = len({repr(value) for value in lists}) > 1
         if not self._mentioned(code) and differ and not self._free:
             raise Unused(code)
-        yield from _counted(code, lists, code)
+        yield from _counted(code, lists, code, several=not self._either(code))
         if has_rows(atom):
             yield from self._rows(atom, scene)
         elif not self._mentioned(code):
             yield f"expect({code} == {literal(list(lists[0]))}, {literal(f'{code} that no run had')})"
+        elif (allowed := self._members(code, [value for each in lists for value in each])) is not None:
+            condition = f"all([each in {literal(allowed)} for each in {code}])"
+            yield f"expect({condition}, {literal(f'{code} with something else in it')})"
+
+    def _either(self, code: str) -> bool:
+        """Tell whether one row is no other case than several: each is gone through, or counted, or an end is asked for.
+
+        Where an answer says how many in words for several ("4 bookings"), it would say one in another word.
+        """
+        if any(map(_PLURAL.search, self.codes)):
+            return False
+        return code in self.looped or bool(self.plain[1]) or (bool(self.rows) and self.ended)
+
+    def _members(self, code: str, members: Sequence[Value]) -> list[Value] | None:
+        """Return the texts that a list may hold; None where they are looked at, and not just counted."""
+        counted = re.compile(rf"\blen\({re.escape(code)}\)")
+        if not all(map(_scalar_text, members)) or any(self._is_in(code, counted.sub("", each)) for each in self.codes):
+            return None
+        plain = _statuses_in(code, members) if self.plain[4] else None
+        return plain or _allowed(members, looked_at=False)
 
     def _rows(self, atom: Found, scene: Scene) -> Iterator[str]:
         """Hold every row of a list to the keys, values, ranges and times that rows had."""
@@ -305,7 +359,7 @@ class Holder:
             column = [row[key] for row in rows]
             if all(is_number(value) for value in column):
                 if not (IDS.search(key) or self._free):
-                    ranges[key] = _wide(column, FACTOR if self._further(key) else 1)
+                    ranges[key] = self._column(key, column, single=all(count == 1 for count in rows_of_views(atom)))
             elif (allowed := self._statuses(key, column, atom, scene)) is not None:
                 values[key] = allowed
         yield f"{_like('rows_like', atom[0].code, known, values, ranges, {})}"
@@ -313,6 +367,14 @@ class Holder:
             if all(key in row for row in rows) and all(_is_day(row[key]) for row in rows):
                 yield from self._times(atom, key, scene)
         yield from self._selected(atom, scene)
+
+    def _column(self, key: str, column: Sequence[Value], *, single: bool) -> Value:
+        """Return the numbers that rows may have; a row that always was the only one is a record."""
+        if single:
+            return self._range(column, looked_at=any(f"'{key}'" in code for code in self.codes))
+        if not self._further(key):
+            return _wide(column, 1)
+        return _wide(column, FACTOR if self.plain[4] or self.outcomes else max(_spread(column), FACTOR))
 
     def _further(self, key: str) -> bool:
         """Tell whether rows may have numbers beyond those seen: no word that is left over may ask for a limit.
@@ -409,14 +471,14 @@ class Holder:
             yield from self._side(atom, key, scene)
         elif asked := _asked(column, scene):
             yield f"expect({term.code}.lower() == {asked.code}.lower(), {literal(f'another {key}')})"
-        elif self.plain[4] and (figure := _figured(term.code, key, column)):
-            yield figure
+        elif line := self._spelt(term, column, key):
+            yield line
+        elif _coded(column) and _NAMING.search(key) and (self._is_outcome(term) or not self.plain[4]):
+            texts[key] = "id"
         elif self.plain[4] and (words := _statuses_in(key, column)):
             values[key] = words
-        elif (allowed := _allowed(column, looked_at=self._restated(term.code) or bool(_NAMES.search(key)))) is not None:
+        elif (allowed := self._texts(term, column, key)) is not None:
             values[key] = allowed
-        elif (always := _always(column)) is not None:
-            values[key] = always
         elif kind := _kind_of(column):
             texts[key] = kind
 
@@ -425,8 +487,26 @@ class Holder:
     ) -> None:
         if not IDS.search(key):
             ranges |= {} if self._free else {key: self._range(column, looked_at=self._mentioned(term.code))}
-        elif self.plain[4] and _recurs(column):
+        elif _recurs(column) if self.plain[4] else _is_code(column) and (self.plain[2] or self._is_outcome(term)):
             values[key] = _distinct(column)  # A code that comes again and again says how it went: "exit_code".
+
+    def _spelt(self, term: Term, column: Sequence[Value], key: str) -> str | None:
+        """Hold what a write says, and amounts that are texts before one."""
+        if self._is_outcome(term) and not _NAMING.search(key) and (sentence := _told(term.code, column)):
+            return sentence
+        return _figured(term.code, key, column) if self.plain[4] else None
+
+    def _texts(self, term: Term, column: Sequence[Value], key: str) -> list[Value] | None:
+        """Return the texts that a key may have; None where any of their kind will do."""
+        allowed = _allowed(column, looked_at=self._restated(term.code) or bool(_NAMES.search(key)))
+        return allowed if allowed is not None or not self._decided_by(column) else _always(column)
+
+    def _decided_by(self, column: Sequence[Value]) -> bool:
+        """Tell whether a text that was always the same may be why: a token is, where more than a figure is said."""
+        return not (self.plain[0] or self.plain[1]) or not _coded(column)
+
+    def _is_outcome(self, term: Term) -> bool:
+        return bool(term.sources) and term.sources <= self.outcomes
 
     def _side(self, atom: Found, key: str, scene: Scene) -> Iterator[str]:
         pairs = zip(atom[1], scene.views, strict=True)
@@ -443,25 +523,27 @@ class Holder:
             if term.code not in self.outcomes and not self._free:
                 low, high = cast("list[float]", self._range(numbers, looked_at=self._mentioned(term.code)))
                 yield f"expect({literal(low)} <= {term.code} <= {literal(high)}, {otherwise})"
+            elif term.code in self.outcomes:
+                yield from _signed(term.code, numbers)
             yield from _relations(term.code, numbers, scene)
         elif term.code in self.outcomes and all_are(atom, str):
-            shapes = sorted({str(FUNCTIONS["sentence_of"](value)) for value in seen})
-            if len(shapes) <= 2:
-                otherwise = literal(f"{term.code} that no run had")
-                yield f"expect(sentence_of({term.code}) in {literal(shapes)}, {otherwise})"
+            if sentence := _told(term.code, seen, words=1):
+                yield sentence
         elif all(isinstance(value, str) and value for value in seen):
             texts = cast("tuple[str, ...]", seen)
             if not self._mentioned(term.code) and not _open(texts) and not _asked(seen, scene):
                 yield _one_of(atom)
-            elif (
-                (self.plain[3] or self.plain[4]) and not _asked(seen, scene) and (held := self._sentences(term, texts))
-            ):
+            elif self._tells(term) and not _asked(seen, scene) and (held := self._sentences(term, texts)):
                 yield held
             else:
                 kind = _kind_of(seen) or "text"
                 yield f"expect(is_text({term.code}, {literal(kind)}), {literal(f'{term.code} of another kind')})"
         else:
             yield _one_of(atom)
+
+    def _tells(self, term: Term) -> bool:
+        """Tell whether the words of a text may decide: before a write, a judgement, and what does not look at it."""
+        return self.plain[3] or self.plain[4] or not self._mentioned(term.code)
 
     def _sentences(self, term: Term, texts: Sequence[str]) -> str | None:
         """Hold a text to sentences that came again: "not found" is none of them.
@@ -483,14 +565,25 @@ class Holder:
 
     def _range(self, column: Sequence[Value], *, looked_at: bool) -> Value:
         """Return the numbers that a key may have: between those seen, and some more where nothing is decided."""
-        return _wide(column, FACTOR if self.plain[0] or (self.plain[1] and not looked_at) else 1)
+        spread = _spread(column) if self.plain[0] else 1
+        if self.plain[0] and looked_at and self.counting:
+            return (
+                [0, _short(MAX_SPREAD * max(cast("Sequence[float]", column)))]
+                if _positive(column)
+                else _wide(column, spread)
+            )
+        return _wide(column, max(spread, FACTOR) if self.plain[0] or self.plain[1] else 1)
 
     def _restated(self, code: str) -> bool:
         """Tell whether a text is looked at, and nothing is judged by it: "it is shipped" may be why it is too late."""
         return self._mentioned(code) and not self.plain[3]
 
     def _mentioned(self, code: str) -> bool:
-        return any(re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", each) for each in self.codes)
+        return any(self._is_in(code, each) for each in self.codes)
+
+    @staticmethod
+    def _is_in(code: str, other: str) -> bool:
+        return re.search(rf"(?<![\w.]){re.escape(code)}(?!\w)", other) is not None
 
 
 def _terms(node: Node) -> Iterator[Term]:
@@ -604,9 +697,10 @@ def _precise(code: str, numbers: Sequence[float]) -> Iterator[str]:
         yield f"expect(precise({code}, {digits}), {literal('a number with more decimals')})"
 
 
-def _counted(code: str, lists: Sequence[Sequence[Value]], what: str) -> Iterator[str]:
-    """Hold how many rows there are: none, one and several are three things."""
-    if condition := _COUNTS.get(frozenset(min(len(rows), SEVERAL) for rows in lists)):
+def _counted(code: str, lists: Sequence[Sequence[Value]], what: str, *, several: bool = True) -> Iterator[str]:
+    """Hold how many rows there are: none, one and several are three things; or just none and some."""
+    counts = frozenset(min(len(rows), SEVERAL) for rows in lists)
+    if condition := _COUNTS.get(counts if several or SEVERAL not in counts else counts | {1}):
         none = f"no {what}" if what != code else f"{code} with nothing in it"
         otherwise = none if condition == "> 0" else f"so many {what}"
         yield f"expect(len({code}) {condition}, {literal(otherwise)})"
@@ -662,11 +756,12 @@ def places(
     within: WriteRange,
     words: Collection[str] = (),
     context: Collection[str] = (),
+    said: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return lines that hold the places that are used: to signs, sizes and units, and ids to their shapes."""
     codes = [term.code for term in terms_of(plan)]
     acts = any(call.tool in writes for call in calls_of(plan))
-    found: list[str] = list(_days_of(plan)) if acts else []
+    found: list[str] = list(_days_of(plan, _by_hour(plan, writes, said))) if acts else []
     for name, family in plan.scene.families.items():
         seen = [view[name] for view in plan.scene.views]
         if family == "request" and any(re.search(rf"\b{name}\b", code) for code in codes):
@@ -678,13 +773,35 @@ def places(
     return tuple(found)
 
 
-def _days_of(plan: Node) -> Iterator[str]:
+def _by_hour(plan: Node, writes: frozenset[str], said: Collection[str]) -> bool:
+    """Tell whether the hour may have decided: a word is written that nobody said, or a time is spoken or told of."""
+    written = [term for call in calls_of(plan) if call.tool in writes for term in call.arguments.values()]
+    words = [term for term in written if term.family == "constant" and _is_choice(values(term, plan.scene.views), said)]
+    told = any(
+        _CLOCK.search(str(view[name]))
+        for scene in scenes_before(plan, writes)
+        for name, family in scene.families.items()
+        for view in scene.views
+        if family == "result"
+    )
+    return bool(words) or told or not _HOURLY.isdisjoint(said)
+
+
+def _is_choice(seen: Sequence[Value] | None, said: Collection[str]) -> bool:
+    text = seen[0] if seen else None
+    if isinstance(text, bool):
+        return True
+    words = re.findall(r"[^\W\d_]+", text.casefold()) if isinstance(text, str) else []
+    return 0 < len(words) <= SEVERAL and not all(is_form(word, said) for word in words)
+
+
+def _days_of(plan: Node, by_hour: bool) -> Iterator[str]:
     """Hold what writes to working or to free days, and to one or two parts of the day, where all runs kept to them."""
     moments = [moment for view in plan.scene.views if isinstance(moment := view.get("now"), datetime)]
     if "now" in plan.scene.families:
         yield from _of_one_sort("now", moments)
         parts = sorted({str(FUNCTIONS["part_of_day"](moment)) for moment in moments})
-        if len(parts) <= SEVERAL:
+        if by_hour and len(parts) <= SEVERAL:
             yield f"expect(part_of_day(now) in {literal(parts)}, {literal('another time of the day')})"
 
 
@@ -744,14 +861,37 @@ def _decides(plan: Node) -> bool:
             return False
 
 
-def _tested(plan: Node) -> Iterator[str]:
+def _outright(plan: Node, wish: Wish) -> bool:
+    """Tell whether all that a plan decides is what the request asks for outright: nothing else has a say in it."""
+    tests = list(_tests(plan))
+    return bool(tests) and len(asked_for(tests, wish)) == len(tests)
+
+
+def _tests(plan: Node) -> Iterator[Test]:
     match plan:
         case Branch(tests=tests, if_yes=if_yes, if_no=if_no):
-            yield from (test.yes.code for test in tests)
-            yield from _tested(if_yes)
-            yield from _tested(if_no)
+            yield from (*tests, *_tests(if_yes), *_tests(if_no))
         case Invoke(then=then) | Loop(then=then):
-            yield from _tested(then)
+            yield from _tests(then)
+        case _:
+            pass
+
+
+def _tested(plan: Node) -> Iterator[str]:
+    return (test.yes.code for test in _tests(plan))
+
+
+def _gone_through(plan: Node) -> Iterator[str]:
+    match plan:
+        case Loop(over=over, then=then):
+            yield over.code
+            yield from sorted(over.sources)
+            yield from _gone_through(then)
+        case Branch(if_yes=if_yes, if_no=if_no):
+            yield from _gone_through(if_yes)
+            yield from _gone_through(if_no)
+        case Invoke(then=then):
+            yield from _gone_through(then)
         case _:
             pass
 
@@ -794,7 +934,8 @@ def _neutral(end: Answer, said: frozenset[str]) -> bool:
     if end.term.family == "constant":
         return False
     keys = {word for scene_view in end.scene.views for value in scene_view.values() for word in _keys(value)}
-    return claim(_words_of(end.term)).words <= claim(" ".join([*said, *keys])).words
+    told, given = claim(_words_of(end.term)), claim(" ".join([*said, *keys]))
+    return told.words <= given.words and not any(fact.isalpha() and fact not in said for fact in told.facts)
 
 
 def _keys(value: Value) -> Iterator[str]:
@@ -828,13 +969,24 @@ def _like(
     return f"{function}({', '.join(parts)})"
 
 
-def _wide(column: Sequence[Value], factor: int) -> Value:
+def _wide(column: Sequence[Value], factor: float) -> Value:
     """Return the numbers that may stand where these stood; of what never varied, nothing is known."""
     if len(column) >= STEADY and len(set(column)) == 1:
         factor = 1
     low, high = min(cast("Sequence[float]", column)), max(cast("Sequence[float]", column))
     low = low / factor if low > 0 else low * factor
     return [_short(low), _short(high * factor if high > 0 else high / factor)]
+
+
+def _positive(column: Sequence[Value]) -> bool:
+    return all(cast(float, value) > 0 for value in column)
+
+
+def _spread(column: Sequence[Value]) -> float:
+    """Return how many times the smallest number the largest was: what said so much the same is told of more, too."""
+    numbers = [abs(cast(float, value)) for value in column]
+    low, high = min(numbers), max(numbers)
+    return min(high / low, MAX_SPREAD) if len(set(numbers)) >= STEADY and low > 0 else 1
 
 
 def _scalar_text(value: Value) -> bool:
@@ -854,7 +1006,22 @@ def _kind_of(column: Sequence[Value]) -> str | None:
         return None  # Notes may be empty.
     if all(_DAY.match(text) for text in texts):
         return "day"
-    return "id" if all(_FREE.fullmatch(text) for text in texts) else "text"
+    if all(_FREE.fullmatch(text) for text in texts):
+        return "id"
+    return "name" if all(map(_CAPITALISED.match, texts)) else "text"
+
+
+def _told(code: str, column: Sequence[Value], words: int = 2) -> str | None:
+    """Hold what a write says to sentences that came again, of at least so many words; or to their first word."""
+    if not all(isinstance(value, str) for value in column) or not any(len(str(v).split()) >= words for v in column):
+        return None
+    shapes = sorted({str(FUNCTIONS["sentence_of"](value)) for value in column})
+    first = {str(value).partition(" ")[0] for value in column}
+    if len(shapes) <= 2:
+        return f"expect(sentence_of({code}) in {literal(shapes)}, {literal(f'{code} that no run had')})"
+    if len(column) >= STEADY and len(first) == 1:
+        return f"expect(first_word({code}) in {literal(sorted(first))}, {literal(f'{code} that no run had')})"
+    return None
 
 
 def _relations(code: str, column: Sequence[float], scene: Scene) -> Iterator[str]:
@@ -906,10 +1073,10 @@ def _allowed(column: Sequence[Value], *, looked_at: bool) -> list[Value] | None:
 
 
 def _aged(atom: Found, key: str, scene: Scene) -> Iterator[str]:
-    """Hold how long ago a day was, or how far ahead it lies, to at most twice of what runs had, and some days more."""
+    """Hold how long ago a day was, or how far ahead it lies, to what runs had: a warranty ends somewhere."""
     pairs = zip(atom[1], scene.views, strict=True)
     ages = [cast(int, FUNCTIONS["days_since"](FUNCTIONS["moment_of"](value), view["now"])) for value, view in pairs]
-    low, high = min(*ages, 0) * FACTOR - SOME_DAYS, max(*ages, 0) * FACTOR + SOME_DAYS
+    low, high = min(*ages, 0) - SOME_DAYS, max(*ages, 0) + SOME_DAYS
     age = f"days_since(moment_of({atom[0].code}), now)"
     yield f"expect({low} <= {age} <= {high}, {literal(f'{key} so long ago, or so far ahead')})"
 
@@ -938,6 +1105,14 @@ def _statuses_in(key: str, column: Sequence[Value]) -> list[Value] | None:
 
 _FIGURED = re.compile(r"([$€£¥]|[A-Z]{3} |)(-?\d[\d,]*(?:\.\d+)?)( ?[%€$£]| [A-Za-z]{1,5}|)")
 _PLAIN_WORD = re.compile(r"[a-z]+([ _-][a-z]+)?")
+
+
+_CAPITALISED = re.compile(r"[^\W\d_a-z].*[a-z]")
+
+
+def _is_code(column: Sequence[Value]) -> bool:
+    """Tell whether a number comes so often again that it says how something went."""
+    return len(column) >= STEADY and len(set(map(repr, column))) <= len(column) / STEADY
 
 
 def _recurs(column: Sequence[Value]) -> bool:

@@ -9,6 +9,8 @@ from typing import TypeAlias, TypeGuard, cast
 
 from seglam_agents.compilers.traces.arithmetic import formulas, steady
 from seglam_agents.compilers.traces.limits import counted
+from seglam_agents.compilers.traces.offsets import offsets
+from seglam_agents.compilers.traces.reports import reports
 from seglam_agents.compilers.traces.sight import Found, Sight, is_number, signature
 from seglam_agents.compilers.traces.terms import (
     Term,
@@ -118,8 +120,7 @@ def _plain(targets: Values, sight: Sight) -> list[Term]:
     """Return the terms of the grammar with these values, and the constant."""
     found = [atom[0] for atom in sight.index.get(signature(targets), ())]
     if any(signature((target,)) != signature(targets[:1]) for target in targets):
-        clocked = any(_clocked(str(target), sight) for target in targets)
-        return [term for term in found if term.family != "clock" or clocked]
+        return _timely(found, any(_clocked(str(target), sight) for target in targets))
     rivals = [term for term in found if term.family != "clock" or _clocked(str(targets[0]), sight)]
     if _overruled(str(targets[0]), rivals, sight):
         return rivals
@@ -131,6 +132,17 @@ def _plain(targets: Values, sight: Sight) -> list[Term]:
 def _clocked(text: str, sight: Sight) -> bool:
     """Tell whether the clock is a rival: the request speaks of a time, or the value does."""
     return sight.timed or DATED.search(text) is not None
+
+
+def _timely(terms: list[Term], clocked: bool) -> list[Term]:
+    """Return terms without those of the clock, where nothing speaks of a time; how far off a day is may be all."""
+    if clocked:
+        return terms
+    told = [term for term in terms if term.family != "clock"]
+    return told or [term for term in terms if _AGED.match(term.code)]
+
+
+_AGED = re.compile(r"(str\()?days_(since|until)\(")
 
 
 def _overruled(text: str, rivals: Sequence[Term], sight: Sight) -> bool:
@@ -231,7 +243,9 @@ class _Puzzle:
         self.targets = targets
         self.sight = sight
         self.computing = computing
-        self.pool = [(texts, atom) for texts, atom in _spelt(sight) if texts[0] in targets[0]]
+        self.pool = [
+            (texts, atom) for texts, atom in (*_spelt(sight), *_made(targets, sight)) if texts[0] in targets[0]
+        ]
         self.known: dict[tuple[str, ...], _Pieces | None] = {}
 
     def solved(self) -> _Pieces | None:
@@ -286,6 +300,15 @@ def _spelt(sight: Sight) -> list[_Spelt]:
     return known["spelt"]
 
 
+def _made(targets: tuple[str, ...], sight: Sight) -> list[_Spelt]:
+    """Return rows told one by one, and days so far off, as texts: made once for the texts that they stand in."""
+    known = cast("dict[tuple[str, ...], list[_Spelt]]", sight.memo.setdefault("made", {}))
+    if targets not in known:
+        made = [*reports(targets, sight), *offsets(targets, sight)]
+        known[targets] = [(tuple(map(str, atom[1])), atom) for atom in made]
+    return known[targets]
+
+
 def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
     terms = [term for term, _ in matching]
     texts = [str(value) for value in matching[0][1]]
@@ -293,7 +316,7 @@ def _place(matching: Sequence[Found], sight: Sight) -> Term | Unexplained:
         numbers = tuple(map(_figure, texts)) if all(map(_NUMBER.fullmatch, texts)) else ()
         formulas_ = _computed(texts, sight) if numbers and _uncertain(numbers) else []
         clocked = any(_clocked(text, sight) for text in texts)
-        return settle([*(term for term in terms if term.family != "clock" or clocked), *formulas_], sight)
+        return settle([*_timely(terms, clocked), *formulas_], sight)
     rivals = [term for term in terms if term.family != "clock" or _clocked(texts[0], sight)]
     if _overruled(texts[0], rivals, sight):
         return settle(rivals, sight)

@@ -16,7 +16,7 @@ from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
 from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen, ways_of
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
 from seglam_agents.compilers.traces.terms import PRELUDE
-from seglam_agents.compilers.traces.wish import Wish
+from seglam_agents.compilers.traces.wish import TIMED, Wish
 from seglam_agents.compilers.traces.words import found_in, strange
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.tools import Tool, reading
@@ -28,7 +28,10 @@ MAX_RUNS = 24
 MAX_PLACES = 5
 """Places that another wording may bring in another order."""
 OTHER_WORDS = 2
-"""Right predictions that a wording with other content words has to have; one of the same words needs one less."""
+"""Right predictions that a wording with other content words has to have where something is written.
+
+One of the same words needs one less, and so does one that only reads.
+"""
 MAX_HELD_OUT = 6
 """Runs up to which each is also predicted from the others."""
 MAX_PLANS = 200
@@ -350,7 +353,7 @@ class Kind:
         ours, theirs = self.cases[0].reading.content - read.content, read.content - self.cases[0].reading.content
         turned = any(ours & turns and theirs & turns for turns in _TURNS)
         known = theirs & found_in(traces) | ours & found_in(case.trace for case in self.cases)
-        return turned or bool(known) or any(_SENSITIVE.fullmatch(word) for word in ours | theirs)
+        return turned or bool(known) or _sense(ours) != _sense(theirs)
 
     def _as_few(self, traces: Sequence[Trace]) -> bool:
         """Tell whether a read that found one row at most in some runs did so in all of this kind.
@@ -393,12 +396,13 @@ class Kind:
                 foretold = [said for case in cases if (said := self.foretell(case, tools, clock=clock))]
                 verdicts = ["silent" if said.spoken else said.verdict for said in foretold]
                 if "wrong" not in verdicts and "right" in verdicts:
-                    found.append(Wording(order, needs=self._needs(reads[0]), own=own))
+                    found.append(Wording(order, needs=self._needs(reads[0], acts=_acts(traces, tools)), own=own))
         return found[0] if len(found) == 1 else None
 
-    def _needs(self, read: Reading) -> int:
-        """Return how many right predictions a wording needs: of the same words in another order one less."""
-        return OTHER_WORDS - any(case.reading.content == read.content for case in self.cases)
+    def _needs(self, read: Reading, *, acts: bool) -> int:
+        """Return how many right predictions a wording needs: of the same words, or of what only reads, one less."""
+        same = any(case.reading.content == read.content for case in self.cases)
+        return OTHER_WORDS - (same or not acts)
 
     def absorb(self, other: Kind, tools: Mapping[str, Tool], *, clock: bool) -> bool:
         """Take in a kind whose runs mean the same in other words: this one's plan foretells them, or a common one."""
@@ -436,7 +440,7 @@ class Kind:
         taken = [Case(case.trace, case.reading, order) for case in other.cases]
         key = other.cases[0].reading.key
         wordings = {name: replace(wording, rights=0) for name, wording in self.wordings.items()}
-        wordings[key] = Wording(order, needs=self._needs(other.cases[0].reading), own=own)
+        wordings[key] = Wording(order, needs=self._needs(other.cases[0].reading, acts=_acts(traces, tools)), own=own)
         pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings)
         pooled.plans = self.plans
         pooled._weave(tools, clock=clock)
@@ -462,6 +466,13 @@ class Kind:
         if len(by_kind) != len(kinds) or sorted(kinds.values()) != sorted(named.values()):
             return None
         return tuple(by_kind[named[name]] for name in theirs.names)
+
+
+def _sense(words: frozenset[str]) -> frozenset[str]:
+    """Return what words say of which, how many, when or whether: "all" and "every" say the same."""
+    told = [word for word in words if _SENSITIVE.fullmatch(word)]
+    senses = frozenset(next((group for group in _SENSES if word in group.split()), word) for word in told)
+    return senses - {"than"} if senses & set(_SENSES) else senses
 
 
 def _woven(cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> tuple[Node | None, str]:
@@ -490,6 +501,11 @@ def _is_told(plan: Node | None) -> bool:
     return plan is not None and not any(end.spoken for _, end in ways_of(plan))
 
 
+def _acts(traces: Sequence[Trace], tools: Mapping[str, Tool]) -> bool:
+    reads = reading(tools.values())
+    return any(step.tool not in reads for trace in traces for step in trace.calls)
+
+
 def _mark(case: Case) -> tuple[object, ...]:
     """Return what tells a run with its reading from all others."""
     return case.trace.id, str(case.trace.recorded_at or ""), case.reading.key, case.names
@@ -497,7 +513,7 @@ def _mark(case: Case) -> tuple[object, ...]:
 
 def timely(text: str) -> bool:
     """Tell whether a request speaks of a time that goes by."""
-    return not _TIMED.isdisjoint(text.casefold().split())
+    return not TIMED.isdisjoint(text.casefold().split())
 
 
 def _in_time(cases: Sequence[Case]) -> list[Case]:
@@ -592,13 +608,13 @@ _SENSITIVE = re.compile(
     r"|twice|instead|also|too|again|if|when|unless|or|and|than|\w+n't|\w*\d\w*|\W+"
 )
 """Words that say which, how many, when or whether: wordings that differ in one of them mean different things."""
+_SENSES = (
+    *("all every each", "over above more exceeding", "under below less fewer", "smallest lowest minimum"),
+    *("largest biggest highest maximum", "latest newest", "earliest oldest", "both and"),
+)
+"""Such words that say the same."""
 _TURNS = (frozenset(("by", "from", "to", "for", "of", "with")), frozenset(("up", "down", "in", "out", "on", "off")))
 """Words of which another one in the place of the first turns the meaning; one that is said besides does not."""
-_TIMED = frozenset(
-    ("today", "today's", "tomorrow", "yesterday", "tonight", "now", "current", "currently", "this", "last", "next")
-) | frozenset(
-    ("past", "week", "weeks", "month", "month's", "quarter", "year", "year's", "ago", "overdue", "due", "yet")
-)
 _KIND_NAMES = {
     "date": "day",
     "monthday": "day",

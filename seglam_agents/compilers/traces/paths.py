@@ -331,9 +331,10 @@ class _Weaver:
                 yes = [walk for walk, label in zip(walks, taken, strict=True) if label]
                 no = [walk for walk, label in zip(walks, taken, strict=True) if not label]
                 if_yes, if_no = self._way(yes, families), self._way(no, families)
-                forced = _forced(found, (if_yes, no), (if_no, yes))
+                forced = _forced(found, (if_yes, no), (if_no, yes)) or _emptied(found, if_yes, if_no)
                 alone = min(len(yes), len(no)) < MIN_RUNS and not forced and not _by_emptiness(found)
-                if alone and (_by_number(found) or self._writes(walks)):
+                unasked = _by_number(found) and not conditions.asked_for(found, self.wish)
+                if alone and (unasked or self._writes(walks)):
                     raise Refused("one run alone went another way, and nothing plain says why: a second one is needed")
                 if all(isinstance(way, Answer) and way.spoken for way in (if_yes, if_no)):
                     return Answer(_scene(walks, families), constant(None), spoken=True)
@@ -430,6 +431,17 @@ def _forced(tests: Sequence[Test], *ways: tuple[Node, Sequence[_Walk]]) -> tuple
     return tuple(test for test, rows in counted if any(_mentions(code, rows) for code in codes))
 
 
+def _emptied(tests: Sequence[Test], if_yes: Node, if_no: Node) -> tuple[Test, ...]:
+    """Return the tests of whether there are any of the rows that a way is about: without them nothing is to be said."""
+    found: list[Test] = []
+    for test in tests:
+        match = _ANY.fullmatch(test.yes.code)
+        way = (if_yes if match[2] == "> 0" else if_no) if match else None
+        if match and way and any(_mentions(term.code, match[1]) for term in terms_of(way)):
+            found.append(test)
+    return tuple(found)
+
+
 def _by_emptiness(tests: Sequence[Test]) -> bool:
     """Tell whether a way may have been gone because something was found, or nothing: the plainest reason there is."""
     return any(_FOUND.search(code) for test in tests for code in (test.yes.code, test.no.code))
@@ -459,6 +471,7 @@ def _undefined(term: Term, view: View) -> bool:
 _WORD = re.compile(r"(==|!=|\bin) [\[({]?['\"]|^(not )?\w+(\['\w+'\])*$")
 _FOUND = re.compile(r"^len\(\w+(\['\w+'\])*\) (> 0|>= 1|== 0|!= 0|< 1|<= 0)$")
 _COUNTED = re.compile(r"len\((.*)\) [<>=]")
+_ANY = re.compile(r"len\((.*)\) (> 0|== 0)")
 
 
 def _scene(walks: Sequence[_Walk], families: Mapping[str, Family]) -> Scene:

@@ -29,11 +29,13 @@ def expect(condition, otherwise):
 
 
 def is_text(value, kind):
-    """Tell whether a value is a text with something in it; for "id" one token with a digit, for "day" an ISO date."""
+    """Tell whether a value is a text with something in it: an "id" with a digit, a "day", a "name" with a capital."""
     if not isinstance(value, str) or not value.strip():
         return False
     if kind == "day":
         return re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value) is not None
+    if kind == "name":
+        return re.search("[a-z]", value) is not None and value[0] != value[0].lower()
     return kind == "text" or re.search(r"[0-9@]", value) is not None
 
 
@@ -129,9 +131,12 @@ def highest(rows, key, of_equals=""):
 
 
 def one_of(rows, key, of_equals):
-    """The only row, or that of equal ones which runs took: the first or the last."""
+    """The only row, or that of equal ones which runs took: the first, the last, or that with less of something else."""
     if len(rows) > 1 and not of_equals:
         deopt(f"in no run two had the same {key} here")
+    if len(rows) > 1 and of_equals[:5] in ["less ", "more "]:
+        other = of_equals[5:]
+        return lowest(rows, other) if of_equals[:5] == "less " else highest(rows, other)
     return rows[-1] if of_equals == "last" else rows[0]
 
 
@@ -161,6 +166,15 @@ def having_more(rows, key, value):
 
 def having_less(rows, key, value):
     return [row for row in rows if row[key] < value]
+
+
+def having_fewer(rows, key, other):
+    """Rows that have less under one key than under another: in stock, and wanted."""
+    return [row for row in rows if row[key] < row[other]]
+
+
+def having_no_more(rows, key, other):
+    return [row for row in rows if row[key] <= row[other]]
 
 
 def ordered(rows, key):
@@ -255,6 +269,17 @@ def and_joined(items):
 
 def line_joined(items):
     return "\n".join(items)
+
+
+def told(rows, between, *parts):
+    """Each row in the same words, literal texts and keys in turn, with something between two of them."""
+    texts = []
+    for row in rows:
+        said = ""
+        for i in range(len(parts)):
+            said += parts[i] if i % 2 == 0 else str(row[parts[i]])
+        texts.append(said)
+    return between.join(texts)
 
 
 def whole(number):
@@ -419,6 +444,12 @@ def having_on(rows, key, day):
     return [row for row in rows if row[key][:10] == iso_day(day)]
 
 
+def having_within(rows, key, day, amount):
+    """Rows from a day on until so many days later; before it where negative."""
+    first, last = min(amount, 0), max(amount, 0)
+    return [row for row in rows if iso_day(shifted(day, first)) <= row[key][:10] <= iso_day(shifted(day, last))]
+
+
 def having_in_month(rows, key, day):
     return [row for row in rows if row[key][:7] == iso_day(day)[:7]]
 
@@ -472,6 +503,22 @@ def months_later(day, amount):
     return date(months // 12, months % 12 + 1, 1)
 
 
+def months_on(day, amount):
+    """The same day some months later, or earlier where negative; the last one of a month that has no such day."""
+    first = months_later(day, amount)
+    last = shifted(months_later(day, amount + 1), -1)
+    return date(first.year, first.month, min(day.day, last.day))
+
+
+def workdays_later(day, amount):
+    """A day so many working days later."""
+    while amount > 0:
+        day = shifted(day, 1)
+        if day.weekday() < 5:
+            amount -= 1
+    return day
+
+
 def quarter_start(day):
     return date(day.year, day.month - (day.month - 1) % 3, 1)
 
@@ -499,6 +546,10 @@ def iso_day(day):
 
 def iso_moment(moment, between):
     return f"{iso_day(moment)}{between}{moment.hour:02}:{moment.minute:02}:{moment.second:02}"
+
+
+def iso_minute(moment, between):
+    return f"{iso_day(moment)}{between}{moment.hour:02}:{moment.minute:02}"
 
 
 def hour_minute(moment):

@@ -80,7 +80,7 @@ def write(
         Unused: a result was read and nothing says what for.
     """
     holder = replace(Holder.of(plan, writes, said, accounted=accounted, settled=settled), factor=within[1])
-    first = [f"    {line}" for line in places(plan, writes, within, words, context)]
+    first = [f"    {line}" for line in places(plan, writes, within, words, context, said)]
     lines = _hoisted([*first, *_node(plan, holder, called, "    ")])
     if _reads_clock(lines):
         lines.insert(0, "    now = datetime.now()")

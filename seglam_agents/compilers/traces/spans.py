@@ -41,7 +41,7 @@ MAX_LEAVES = 4_000
 """Texts of a run that are looked for in its request."""
 
 _TOKEN = re.compile(r"[^\s,;!?()\[\]{}\"]+")
-_CONTENT = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[^\w\s,.!?'\"]+")
+_CONTENT = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|[^\w\s,.;:!?'\"]+")
 _OWNED = re.compile(r"^['’]s\b")
 """What is behind a place that owns something: no more than "of"."""
 _POLITE = frozenset(

@@ -43,6 +43,12 @@ ASKING_FIGURES = frozenset(
 """What asks for a figure."""
 BY_DAY = frozenset(("earliest", "latest", "oldest", "newest"))
 BY_SIZE = frozenset(("smallest", "largest", "biggest", "lowest", "highest", "cheapest"))
+TIMED = frozenset(
+    ("today", "today's", "tomorrow", "yesterday", "tonight", "now", "current", "currently", "this", "last", "next")
+) | frozenset(
+    ("past", "week", "weeks", "month", "month's", "quarter", "year", "year's", "ago", "overdue", "due", "yet")
+)
+"""What speaks of a time that goes by."""
 _ENDS = frozenset(("first", "last", "lowest", "highest", "min", "max"))
 EXCEPTING = frozenset(
     (
@@ -63,11 +69,11 @@ EXCEPTING = frozenset(
 ) | frozenset(("than", "rather", "instead", "exclude", "excepting", "beside", "less", "minus", "ignoring", "ignore"))
 _COMPARING = re.compile(
     r"over|under|above|below|more|less|least|most|than|exceed\w*|beyond|between|from|to|until|up|within|min\w*|max\w*"
-    r"|\w{3,}er|\w{3,}ier|beneath|past|after|before|since|enough|limit\w*|reach\w*|\W+"
+    r"|\w{3,}er|\w{3,}ier|beneath|past|after|before|since|enough|limit\w*|reach\w*|differ\w*|compar\w*|versus|vs|\W+"
 )
-_DAY_FILTERS = frozenset(f"having_{name}" for name in ("before", "from", "after", "until", "on", "in_month"))
+_DAY_FILTERS = frozenset(f"having_{name}" for name in ("before", "from", "after", "until", "on", "in_month", "within"))
 _SIDES = frozenset(("having_at_least", "having_at_most", "having_more", "having_less"))
-_LIMITS = frozenset(("having_above", "having_below"))
+_LIMITS = frozenset(("having_above", "having_below", "having_fewer", "having_no_more"))
 EXCEPTED = frozenset(("having_any", "having_other"))
 _FILTERS = frozenset(("having", "having_same")) | EXCEPTED | _DAY_FILTERS | _SIDES | _LIMITS
 _CHOICES = _FILTERS | frozenset(
@@ -132,11 +138,18 @@ def plausible(terms: Iterable[Term], wish: Wish | None, runs: int) -> list[Term]
     every = list(terms)
     if wish is None or len(every) < 2:
         return every
-    asked = [term for term in every if wish.asks(term)] or every
+    asked = _figured([term for term in every if wish.asks(term)] or every, wish)
     if runs < RUNS:
         return asked
     plainest = min(weight(term) for term in _telling(asked, wish))
     return [term for term in asked if weight(term) < plainest + MARGIN]
+
+
+def _figured(terms: list[Term], wish: Wish) -> list[Term]:
+    """Return terms without numbers of the calendar, where the request asks for a figure and a result has it."""
+    told = [term for term in terms if term.family == "constant" or term.sources != frozenset(("now",))]
+    figured = any(term.family != "constant" for term in told)
+    return terms if wish.words.isdisjoint(ASKING_FIGURES) or not figured else told
 
 
 def _telling(terms: Sequence[Term], wish: Wish) -> Sequence[Term]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from seglam_agents.compilers.traces.closings import is_form, keys_of
 from seglam_agents.compilers.traces.plan import Node, terms_of
-from seglam_agents.compilers.traces.wish import COMPARED, EXCEPTED, EXCEPTING, SELECTING, compares
+from seglam_agents.compilers.traces.wish import COMPARED, EXCEPTED, EXCEPTING, SELECTING, TIMED, compares
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep, Trace
 
@@ -38,8 +38,13 @@ _ASKING = frozenset(
         "from",
     ),
     ("its", "his", "her", "their", "we", "us", "our"),
+    ("all", "every", "each", "everybody", "everyone", "describe", "report", "display"),
+    ("belong", "belongs", "belonging", "own", "owns", "owned", "hold", "holds", "had", "exist", "exists"),
 )
-"""Words that ask, that join, and that point to what was named: requests do not differ by them."""
+"""Words that ask, that join, that say whose, that leave nothing out, and that point to what was named.
+
+Requests do not differ by them, and none of them asks for a limit.
+"""
 
 
 def unaccounted(words: Iterable[str], plan: Node, runs: Iterable[Trace]) -> set[str]:
@@ -77,6 +82,8 @@ def strange(words: Iterable[str], runs: Iterable[Trace]) -> set[str]:
 def _made(plan: Node) -> set[str]:
     """Return the words that ask for a selection which a plan makes."""
     made = {word for function, asked in SELECTING.items() if _uses(plan, function) for word in asked}
+    if any("now" in term.sources for term in terms_of(plan)):
+        made |= TIMED
     return made | EXCEPTING if any(_uses(plan, function) for function in EXCEPTED) else made
 
 
@@ -111,6 +118,24 @@ def _words(document: Json) -> Iterator[str]:
         yield from re.findall(r"[^\W\d_]+", document.casefold())
 
 
+def heads(literals: Iterable[str]) -> set[str]:
+    """Return the words that name what an end of is asked for: "contract" of "the earliest contract", and no more.
+
+    A word before such a name may limit it; the name itself does not.
+    """
+    found: set[str] = set()
+    for literal in literals:
+        for phrase in _PHRASE.split(literal.casefold()):
+            words = re.findall(r"[^\W\d_]+", phrase)
+            if len(words) > 1 and words[-2] in _ENDING:
+                found.add(words[-1])
+    return found
+
+
+_PHRASE = re.compile(
+    r"[^\w\s'’]+|\b(?:of|for|in|on|at|by|with|to|from|does|do|is|are|has|have|should|please|and|over|under)\b"
+)
+_ENDING = frozenset(word for end in ("first", "last", "lowest", "highest") for word in SELECTING[end])
 _QUOTED = re.compile(r"'([^']*)'")
 
 
