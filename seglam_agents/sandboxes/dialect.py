@@ -17,8 +17,8 @@ from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
 from seglam_agents.sandboxes.differences import CLASS_METHODS, differences
-from seglam_agents.sandboxes.missing import ABSENT, absent_call, own_attributes
-from seglam_agents.sandboxes.naming import dotted, imports
+from seglam_agents.sandboxes.missing import ABSENT, absent_call
+from seglam_agents.sandboxes.naming import dotted, imports, own_attributes
 
 ALLOWED_MODULES: Final = (
     "math",
@@ -51,7 +51,7 @@ Missing: yield, del, class inheritance (no own exceptions), @property, @staticme
   eval, exec, getattr with computed names, double-underscore attributes, global state between runs.
 Use d.pop(key) for del; a loop or [..][0] for next(generator); lambda s: s.lower() for str.lower as a value.
 re: patterns at module level with re.compile; no re.VERBOSE, no function as replacement; `$` matches only at the end.
-Absent: str.translate, str.format_map, timedelta(hours=1.5) (use minutes=90), json default=, callable(), id(), hash().\
+Absent: str.translate, str.format_map, json default=, callable(), id(), hash(), hasattr() of methods (use isinstance()).\
 """
 
 
@@ -278,8 +278,6 @@ def _small_call(node: ast.Call, names: _Names, dotted: str, function: str) -> It
         yield "re.sub() takes no function here: build the text from re.finditer() with m.start() and m.end()"
     if dotted.startswith("json.") and {"default", "object_hook", "cls"} & {word.arg for word in node.keywords}:
         yield "json has no default=, object_hook= and cls= here: convert the values first"
-    if dotted == "datetime.timedelta" and any(_is_float(item) for item in _values(node)):
-        yield "timedelta() takes integers only here: use minutes=90 for hours=1.5"
     if advice := absent_call(node):
         yield advice
     if isinstance(node.func, ast.Attribute) and node.func.attr in {"start", "end", "span"} and _has_text(node):
@@ -316,20 +314,12 @@ def _is_function(node: ast.expr, names: _Names) -> bool:
     return isinstance(node, ast.Lambda) or (isinstance(node, ast.Name) and node.id in names.functions)
 
 
-def _is_float(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, float)
-
-
 def _has_text(node: ast.Call) -> bool:
     return bool(node.args) and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
 
 
 def _one_text(node: ast.Call) -> bool:
     return not node.args or (len(node.args) == 1 and (not isinstance(node.args[0], ast.Constant) or _has_text(node)))
-
-
-def _values(node: ast.Call) -> list[ast.expr]:
-    return [*node.args, *(word.value for word in node.keywords)]
 
 
 def _passed_functions(node: ast.Call, function: str) -> list[ast.expr]:

@@ -15,7 +15,7 @@ from seglam_agents.sandboxes.catching import Catching
 from seglam_agents.sandboxes.iterators import Iterators
 from seglam_agents.sandboxes.naming import dotted
 from seglam_agents.sandboxes.places import LAZY, Places
-from seglam_agents.sandboxes.reach import Reach, arguments, changed, changes, impure, root
+from seglam_agents.sandboxes.reach import Reach, arguments, changed, changes, impure, impure_methods, root
 
 _CALLED_INSIDE: Final = "which Monty cannot wait in: write a loop"
 _CALLS_BACK: Final = ("itertools.", "iter", "collections.defaultdict")
@@ -32,7 +32,7 @@ def lazy_problems(nodes: Sequence[ast.AST], tools: frozenset[str], imported: Map
         imported: what its imported names stand for.
     """
     acting = Reach(nodes, tools)
-    changing = Reach(nodes, tools | impure(nodes))
+    changing = Reach(nodes, tools | impure(nodes), impure_methods(nodes))
     for node in nodes:
         for message in (
             *_eager(node, changing),

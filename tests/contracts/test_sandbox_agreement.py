@@ -482,7 +482,7 @@ def test_the_line_of_a_date_that_cannot_be_read_is_the_programs(sandbox: Sandbox
 @pytest.mark.parametrize(
     "expression",
     [
-        "f'{datetime.strptime(x, \"%Y\")}'",
+        "f'datetime.strptime {datetime.strptime(x, \"%Y\")}'",
         "datetime(2024, 1, 1).strptime(x, '%Y')",
         "datetime.strptime(x, '%Y %j')",
         "datetime.strptime(x, '%F')",
