@@ -19,6 +19,7 @@ from seglam_agents.sandboxes.base import Problem, Program
 from seglam_agents.sandboxes.differences import CLASS_METHODS, differences
 from seglam_agents.sandboxes.missing import ABSENT, absent_call
 from seglam_agents.sandboxes.naming import dotted, imports, own_attributes
+from seglam_agents.sandboxes.reaching import reaching_problems
 
 ALLOWED_MODULES: Final = (
     "math",
@@ -51,7 +52,7 @@ Missing: yield, del, class inheritance (no own exceptions), @property, @staticme
   eval, exec, getattr with computed names, double-underscore attributes, global state between runs.
 Use d.pop(key) for del; a loop or [..][0] for next(generator); lambda s: s.lower() for str.lower as a value.
 re: patterns at module level with re.compile; no re.VERBOSE, no function as replacement; `$` matches only at the end.
-Absent: str.translate, str.format_map, json default=, callable(), id(), hash(), hasattr() of methods (use isinstance()).\
+Absent: str.translate, str.format_map, json default=, callable(), id(), hash(), hasattr() of methods.\
 """
 
 
@@ -109,6 +110,7 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
         problems += differences(program.source, tools)
     else:
         problems += _modules_as_values(nodes, names, dialect)
+        problems += reaching_problems(nodes, names.imported, frozenset((*dialect.modules, "slots")))
     if program.clock:
         problems = [problem for problem in problems if not problem.message.endswith(_NO_CLOCK)]
     return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
