@@ -52,6 +52,8 @@ class Catching:
     def __init__(self, nodes: Sequence[ast.AST]) -> None:
         self._caught: defaultdict[int, set[str]] = defaultdict(set)
         parts = list(_caught_parts(nodes))
+        self.handlers = sum(isinstance(node, ast.ExceptHandler) for node in nodes)
+        """How many branches there are for errors."""
         self._raised = _ALL if _names_tool_errors(nodes) else _USUAL
         if parts:
             self._mark(parts, Values(nodes))

@@ -50,7 +50,7 @@ Call deopt("why") wherever the request is not of the kind the code was written f
 Return None, bool, int, float, str, date/time values, or lists and dicts (string keys) of these; no set, no Decimal.
 Missing: yield, del, class inheritance (no own exceptions), @property, @staticmethod, @classmethod, async,
   eval, exec, getattr with computed names, double-underscore attributes, global state between runs.
-Use d.pop(key) for del; a loop or [..][0] for next(generator); lambda s: s.lower() for str.lower as a value.
+Use d.pop(key) for del; lambda s: s.lower() for str.lower as a value; a loop where tools are called, not any(...).
 re: patterns at module level with re.compile; no re.VERBOSE, no function as replacement; `$` matches only at the end.
 Absent: str.translate, str.format_map, json default=, callable(), id(), hash(), hasattr() of methods.\
 """
@@ -274,8 +274,6 @@ def _call(node: ast.Call, names: _Names, dialect: Dialect) -> Iterator[str]:
 
 
 def _small_call(node: ast.Call, names: _Names, dotted: str, function: str) -> Iterator[str]:
-    if function == "next" and node.args and _is_eager(node.args[0]):
-        yield "next() of a generator expression does not work here: use a for loop, or [...][0]"
     if dotted in {"re.sub"} and len(node.args) > 1 and _is_function(node.args[1], names):
         yield "re.sub() takes no function here: build the text from re.finditer() with m.start() and m.end()"
     if dotted.startswith("json.") and {"default", "object_hook", "cls"} & {word.arg for word in node.keywords}:
@@ -304,12 +302,6 @@ def _class(node: ast.ClassDef) -> Iterator[str]:
 def _plain_attribute(node: ast.Call) -> bool:
     name = node.args[1] if len(node.args) > 1 else None
     return isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("__")
-
-
-def _is_eager(node: ast.expr) -> bool:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id in {"map", "filter", "zip", "enumerate", "reversed"}
-    return isinstance(node, ast.GeneratorExp)
 
 
 def _is_function(node: ast.expr, names: _Names) -> bool:

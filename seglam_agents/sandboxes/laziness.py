@@ -33,11 +33,12 @@ def lazy_problems(nodes: Sequence[ast.AST], tools: frozenset[str], imported: Map
     """
     acting = Reach(nodes, tools)
     changing = Reach(nodes, tools | impure(nodes), impure_methods(nodes))
+    functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
     for node in nodes:
         for message in (
             *_eager(node, changing),
             *_called_inside(node, acting, imported),
-            *_changed_in_loop(node),
+            *_changed_in_loop(node, functions),
         ):
             yield Problem(getattr(node, "lineno", 1), message)
     yield from _misplaced(nodes, tools, imported)
@@ -106,6 +107,10 @@ def _in_place(
             yield f"{what} is a list here, made at once: write [… for …], or {_IN_PLACE}"
         else:
             yield f"{what} is a list here, made at once: write list({what}), or {_IN_PLACE}"
+        return
+    if place.unpacked:
+        if catching.handlers > 1 and _raises(node, catching):
+            yield f"{what} is read to its end here before it is taken apart: write it as a list first, or catch once"
         return
     beside = any(catching.raised(part) for part in place.beside)
     if (place.stops or beside) and _raises(node, catching):
@@ -188,20 +193,40 @@ def _filling(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> frozenset
     return frozenset(found)
 
 
-def _changed_in_loop(node: ast.AST) -> Iterator[str]:
+def _changed_in_loop(node: ast.AST, functions: Mapping[str, ast.FunctionDef]) -> Iterator[str]:
     """Find loops over a lazy view of something that the loop changes."""
     match node:
         case ast.For() if _is_lazy(node.iter):
             looped = {part.id for part in ast.walk(node.iter) if isinstance(part, ast.Name)}
             places = {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
-            for name, part in changed(node.body):
+            called = {part.id for one in node.body for part in ast.walk(one) if isinstance(part, ast.Name)} & set(
+                functions
+            )
+            for name, part in (*changed(node.body), *changed(functions[name] for name in sorted(called))):
                 in_place = (
                     isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Name) and part.slice.id in places
                 )
                 if name in looped and not in_place:
                     yield f"the loop changes {name} while it goes over it: loop over list({name}), or build a new one"
+            for name in sorted(_bound([node.target, *node.body]) & _used_later(node.iter)):
+                yield f"the loop gives {name} another value, which is used at every step: write it into the loop"
         case _:
             pass
+
+
+def _used_later(node: ast.expr) -> set[str]:
+    """Return the names that something lazy looks up at every step, and not only where it is made."""
+    parts = _steps(node)
+    if isinstance(node, ast.GeneratorExp):
+        parts = [part for part in parts if part is not node.generators[0]]
+    used = {one.id for part in parts for one in ast.walk(part) if isinstance(one, ast.Name)}
+    own = _bound([node]) | {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
+    return used - own
+
+
+def _bound(parts: Sequence[ast.AST]) -> set[str]:
+    names = (one for part in parts for one in ast.walk(part) if isinstance(one, ast.Name))
+    return {one.id for one in names if isinstance(one.ctx, ast.Store)}
 
 
 def _is_lazy(node: ast.expr) -> bool:

@@ -367,7 +367,10 @@ def _odd_value(value: Value, traits: frozenset[str], compares: bool, reads: bool
     if reads and (digit := foreign_digit(value)):
         return f"a text holds the digit {digit}, which Monty does not read as one"
     found = odd_text(value, traits) if traits else None
-    return f"a text holds {found}, which Monty's regular expressions read otherwise than Python's" if found else None
+    if found is None:
+        return None
+    advice = "write the pattern where it is used" if "newline" in found else "write sets such as [A-Za-z0-9_] for \\w"
+    return f"a text holds {found}, which Monty's regular expressions read otherwise than Python's: {advice}"
 
 
 def _call_of(program: Program) -> str:

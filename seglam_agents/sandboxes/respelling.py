@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 
 from seglam_agents.sandboxes.base import Problem
 from seglam_agents.sandboxes.naming import dotted, imports, parsed
+from seglam_agents.sandboxes.patterns import ends
+from seglam_agents.sandboxes.places import LAZY
 from seglam_agents.sandboxes.stretching import Edit, replaced, stretched
 
 _FINDING: Final = "finditer"
@@ -28,7 +30,7 @@ _OURS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """What stands in place of what, and the file that it is in."""
 _READERS: Final = frozenset({"strptime", "fromisoformat"})
-_HINTS: Final = (_FINDING, "datetime")
+_HINTS: Final = (_FINDING, "datetime", "next", "$")
 _TEXTS: Final = {
     name: Path(__file__).with_name(name).read_text(encoding="utf-8")
     for name in sorted({file for _, file in _OURS.values()})
@@ -65,6 +67,8 @@ def respelt(source: str) -> Respelt:
     products = [node for node in stretched(nodes, imported) if isinstance(node, ast.BinOp) and id(node) not in inside]
     edits = [edit for node in products for edit in replaced(node, lines)]
     edits += [edit for node in _finders(nodes, imported) for edit in _put_into_iter(node)]
+    edits += [edit for node in _firsts(nodes) for edit in _put_into_iter(node)]
+    edits += [_renamed(node, repr(text)) for node, text in ends(nodes, imported)]
     edits += [_renamed(node, ours) for node, ours in named if id(node) not in inside]
     edits += [edit for text in _outermost(nodes) for edit in _within_text(text, lines, named)]
     if not edits:
@@ -95,6 +99,9 @@ def shared_matches(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> Ite
     """Return where a program finds matches in a way that cannot be replaced."""
     inside = _texts_of(nodes)
     called = {id(node.func) for node in _finders(nodes, imported)}
+    for node in _firsts(nodes):
+        if id(node) in inside:
+            yield Problem(node.lineno, "next() cannot stand in an f-string here: give its result a name first")
     for node in nodes:
         if id(node) in inside and isinstance(node, ast.Call) and id(node.func) in called:
             yield Problem(node.lineno, "finditer() cannot stand in an f-string here: give its result a name first")
@@ -186,10 +193,27 @@ def _pattern(name: str) -> str:
     return rf"(?<![\w.]){re.escape(name)}(?![\w.])"
 
 
-def _put_into_iter(node: ast.Call) -> list[Edit]:
+def _firsts(nodes: Sequence[ast.AST]) -> list[ast.expr]:
+    """Return the lazy things of which the next one is taken; a list, which they are in Monty, has none."""
+    functions = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    found: list[ast.expr] = []
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Name(id="next"), args=[ast.GeneratorExp() as first, *_]):
+                found.append(first)
+            case ast.Call(func=ast.Name(id="next"), args=[ast.Call(func=ast.Name(id=name)) as first, *_]):
+                found += [first] if name in LAZY - functions else []
+            case _:
+                pass
+    return [] if "next" in functions else found
+
+
+def _put_into_iter(node: ast.expr) -> list[Edit]:
     end = node.end_col_offset or 0
+    # The place of a generator expression that is the only argument is that of the brackets of the call.
+    before = "(_iter_" if isinstance(node, ast.GeneratorExp) else "_iter_("
     return [
-        Edit(node.lineno, node.col_offset, node.col_offset, "_iter_("),
+        Edit(node.lineno, node.col_offset, node.col_offset, before),
         Edit(node.end_lineno or 0, end, end, ")"),
     ]
 

@@ -291,3 +291,59 @@ def test_no_write_is_made_that_python_does_not_make(body: str, data: dict[str, V
         outcome = cache.lookup("Release order 52 unless it is held")
     assert released == []
     assert outcome.answer == ("kept" if write else None)
+
+
+READ_AT_ONCE = (
+    "a, b = map(int, xs[0].split(':'))\nreturn a * b",
+    "a, b = (int(x) for x in xs[0].split(':'))\nreturn a * b",
+    "a, *rest = map(int, xs[0].split(':'))\nreturn [a, rest]",
+    "names, numbers = zip(*[[x, len(x)] for x in xs])\nreturn [list(names), sum(numbers)]",
+    "numbers = map(len, xs)\nreturn sum(numbers)",
+    "numbers = (len(x) for x in xs)\nreturn [n for n in numbers if n > 1]",
+    "numbers = zip(xs, xs)\nfor a, b in numbers:\n    if a == b:\n        return a\nreturn None",
+    "return next(i for i, x in enumerate(xs) if ':' in x)",
+    "return next((x for x in xs if x == 'none'), None)",
+    "return next((x for x in xs)) + next(filter(None, xs)) + next(iter(xs))",
+    "return [next((c for c in x if c.isdigit()), '-') for x in xs]",
+    "try:\n    a, b = map(int, xs)\nexcept ValueError:\n    return 'bad'\nreturn a",
+    "try:\n    return next(x for x in xs if x == 'none')\nexcept StopIteration:\n    return 'none'",
+)
+
+
+@pytest.mark.parametrize("body", READ_AT_ONCE)
+def test_what_is_read_at_once_is_accepted(monty: Sandbox, process: Sandbox, body: str) -> None:
+    """Lazy things that are taken apart, read by the next statement alone, or asked for their first, mean the same."""
+    assert list(monty.check(_program(body))) == []
+    given: dict[str, Value] = {"xs": ["3:4", "q"]}
+    assert returned(monty.run(_program(body), given)) == returned(process.run(_program(body), given))
+
+
+READ_LATER = (
+    "numbers = map(int, xs)\na = sum(numbers)\nreturn a + sum(numbers)",
+    "numbers = (int(x) for x in xs)\nxs.append('9')\nreturn sum(numbers)",
+    "numbers = (int(x) for x in xs)\nreturn [sum(numbers) for _ in range(2)]",
+    "numbers = (x for x in xs)\nfor n in numbers:\n    if len(xs) < 9:\n        xs.append(n)\nreturn len(xs)",
+    "try:\n    a, b = (d[x] for d, x in zip([{'1': 1, '2': 2}] * 3, xs))\nexcept ValueError:\n    return 'many'\nexcept KeyError:\n    return 'key'\nreturn a",
+    "try:\n    return next(int(x) for x in xs)\nexcept ValueError:\n    return 'bad'",
+    "total = 0\nfor n in (int(x) + total for x in xs[:2]):\n    total = total + n\nreturn total",
+    "total = 0\nfor n in map(lambda x: int(x) + total, xs[:2]):\n    total = total + n\nreturn total",
+    "def more():\n    xs.append('1')\nn = 0\nfor x in (x for x in xs):\n    n += 1\n    if n < 9:\n        more()\nreturn n",
+)
+
+
+@pytest.mark.parametrize("body", READ_LATER)
+def test_what_changes_between_is_refused(monty: Sandbox, body: str) -> None:
+    """What is read later, twice, or while something else changes, is not what Monty made at once."""
+    assert monty.check(_program(body))
+    assert failed(monty.run(_program(body), {"xs": ["1", "2", "q"]})).kind == "syntax"
+
+
+def test_two_dicts_may_have_equal_keys(monty: Sandbox, process: Sandbox) -> None:
+    """1 in one table and True in another are two keys, unless the tables are put together."""
+    source = "LEVELS = {0: 'none', 1: 'low'}\nFLAGS = {True: 'yes', False: 'no'}\ndef run(n, ok):\n    return LEVELS[n] + FLAGS[ok]"
+    given: dict[str, Value] = {"n": 1, "ok": True}
+    assert list(monty.check(Program(source))) == []
+    assert returned(monty.run(Program(source), given)) == returned(process.run(Program(source), given)) == "lowyes"
+    for together in ("{**LEVELS, **FLAGS}", "LEVELS | FLAGS", "dict(LEVELS, a=1)", "LEVELS.update(FLAGS)"):
+        problems = monty.check(Program(source.replace("LEVELS[n] + FLAGS[ok]", f"str({together})")))
+        assert "write it one way" in problems[0].message

@@ -371,7 +371,7 @@ def test_a_program_that_holds_the_interpreter_is_not_started_again(
         ("class A:\n    def __len__(self): return 1", "no effect"),
         ("x = sorted([], key=str.lower)", "lambda"),
         ("d = {}\nx = max(d, key=d.get)", "lambda"),
-        ("x = next(i for i in [1])", "loop"),
+        ("x = [next(g) for g in [(i for i in [1])]]", "write [… for …]"),
         ("import re\nx = re.sub('a', lambda m: 'b', 'a')", "finditer"),
         ("import re\nx = re.compile('a', re.VERBOSE)", "without spaces"),
         ("from datetime import datetime as D\nx = D.now()", "argument"),
