@@ -7,6 +7,7 @@ program that books the first free room would book all.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -43,6 +44,7 @@ def lazy_problems(nodes: Sequence[ast.AST], tools: frozenset[str], imported: Map
             yield Problem(getattr(node, "lineno", 1), message)
     yield from _misplaced(nodes, tools, imported)
     yield from _half_sorted(nodes)
+    yield from _read_again(nodes)
 
 
 def _eager(node: ast.AST, reach: Reach) -> Iterator[str]:
@@ -133,6 +135,25 @@ def _half_sorted(nodes: Sequence[ast.AST]) -> Iterator[Problem]:
     for node in sorts:
         if catching and catching.catches(node, "TypeError"):
             yield Problem(node.lineno, "a sort() that fails leaves another order here: write xs = sorted(xs)")
+
+
+def _read_again(nodes: Sequence[ast.AST]) -> Iterator[Problem]:
+    """Find iterators over a list that grows: one that was at its end goes on in Monty."""
+    made = [node for node in nodes if isinstance(node, ast.Assign) and _is_iter(node.value)]
+    grown = {name for name, _ in changed(nodes)} if made else set[str]()
+    loads = Counter(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    for node in made:
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        sources = {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)} & grown
+        if sources and any(loads[name] > 1 for name in names):
+            source = min(sources)
+            yield Problem(
+                node.lineno, f"an iterator goes on here when {source} grows after its end: use list({source})"
+            )
+
+
+def _is_iter(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "iter"
 
 
 def _called(node: ast.expr) -> str:

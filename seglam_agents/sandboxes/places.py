@@ -25,6 +25,10 @@ _METHODS: Final = frozenset(
     | {"fromkeys", "intersection_update", "difference_update", "symmetric_difference_update", "subtract"}
 )
 _STOPPING_METHODS: Final = frozenset({"isdisjoint", "issuperset", "issubset"})
+_FILLING_METHODS: Final = frozenset(
+    {"extend", "extendleft", "update", "subtract", "intersection_update", "difference_update"}
+)
+"""Methods that have taken in the first items when a later one cannot be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +90,11 @@ class Places:
                 case ast.Compare(ops=ops, left=left) if left is not node and len(ops) == 1:
                     return Place(known=isinstance(ops[0], (ast.In, ast.NotIn)), stops=True)
                 case ast.Starred() | ast.AugAssign(op=ast.Add()):
-                    return Place(known=True, stops=stops, beside=beside)
+                    return Place(known=True, stops=stops or isinstance(parent, ast.AugAssign), beside=beside)
                 case ast.IfExp(test=test) if test is not node:
                     node = parent
-                case ast.Assign(targets=[ast.Tuple() | ast.List()]):
-                    return Place(known=True, stops=stops, beside=beside, unpacked=True)
-                case ast.Assign(targets=[ast.Name() as name]):
-                    load = self._read_at_once(parent, name)
-                    return replace(self.of(load), beside=beside) if load and not beside else _UNKNOWN
+                case ast.Assign():
+                    return self._assigned(parent, Place(known=True, stops=stops, beside=beside))
                 case ast.Call(func=function, args=arguments) if node in arguments:
                     name = function.id if isinstance(function, ast.Name) else ""
                     whole = dotted(function, self._imported)
@@ -105,6 +106,15 @@ class Places:
                 case _:
                     return _UNKNOWN
         return _UNKNOWN
+
+    def _assigned(self, made: ast.Assign, place: Place) -> Place:
+        match made.targets:
+            case [ast.Tuple() | ast.List()]:
+                return replace(place, unpacked=True)
+            case [ast.Name() as name] if not place.beside and (load := self._read_at_once(made, name)):
+                return self.of(load)
+            case _:
+                return _UNKNOWN
 
     def _read_at_once(self, made: ast.Assign, name: ast.Name) -> ast.Name | None:
         """Return where a name is read that the next statement reads, and nothing else does."""
@@ -179,7 +189,7 @@ class Places:
         if isinstance(call.func, ast.Attribute):
             method = call.func.attr
             known = method in _METHODS | _STOPPING_METHODS and method not in self._methods
-            return Place(known=known, stops=stops or method in _STOPPING_METHODS)
+            return Place(known=known, stops=stops or method in _STOPPING_METHODS | _FILLING_METHODS)
         known = name in _READ_ALL | _STOP_EARLY and name not in self._own
         return Place(known=known, stops=stops or name in _STOP_EARLY)
 

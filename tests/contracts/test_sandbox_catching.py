@@ -327,6 +327,9 @@ READ_LATER = (
     "try:\n    return next(int(x) for x in xs)\nexcept ValueError:\n    return 'bad'",
     "total = 0\nfor n in (int(x) + total for x in xs[:2]):\n    total = total + n\nreturn total",
     "total = 0\nfor n in map(lambda x: int(x) + total, xs[:2]):\n    total = total + n\nreturn total",
+    "got = []\ntry:\n    got.extend(map(int, xs))\nexcept ValueError:\n    pass\nreturn got",
+    "got = []\ntry:\n    got += (int(x) for x in xs)\nexcept ValueError:\n    pass\nreturn got",
+    "it = iter(xs)\na = sorted(it)\nxs.append('1')\nreturn list(it)",
     "def more():\n    xs.append('1')\nn = 0\nfor x in (x for x in xs):\n    n += 1\n    if n < 9:\n        more()\nreturn n",
 )
 
