@@ -170,7 +170,7 @@ def _kinds(caught: ast.expr | None) -> Iterator[str]:
 def _gives_up(body: Sequence[ast.stmt], *, alone: bool) -> bool:
     """Tell whether statements end the run and do nothing before; what is raised anew may be caught by another `try`."""
     before = (part for statement in body[:-1] for part in ast.walk(statement))
-    if _leaves(body[:-1]) or any(isinstance(part, ast.Call) for part in before):
+    if _leaves(body[:-1]) or any(isinstance(part, ast.Call) and not _only_tells(part) for part in before):
         return False
     match body[-1]:
         case ast.Raise():
@@ -183,6 +183,10 @@ def _gives_up(body: Sequence[ast.stmt], *, alone: bool) -> bool:
             return _gives_up(first, alone=alone) and _gives_up(second, alone=alone)
         case _:
             return False
+
+
+def _only_tells(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id in {"str", "repr", "len", "type", "print"}
 
 
 def _names_tool_errors(nodes: Sequence[ast.AST]) -> bool:

@@ -4,7 +4,7 @@ Monty's own refuses "20240131", "2024-W05-3" and hours without minutes, takes "0
 one reads what Python 3.11 reads, step by step as it does, and nothing else.
 """
 
-# pyright: basic, reportUndefinedVariable=false
+# pyright: basic, reportUndefinedVariable=false, reportArgumentType=false
 # ruff: noqa: F821  # `_lacks_` is the host's
 
 from datetime import date as _iso_date_class_

@@ -4,7 +4,7 @@ Monty's own `timedelta` takes whole numbers only, no more than three by place, a
 This one takes what Python's takes, and rounds as it does.
 """
 
-# pyright: basic
+# pyright: basic, reportOperatorIssue=false
 
 from datetime import timedelta as _span_class_
 from math import frexp as _frexp_

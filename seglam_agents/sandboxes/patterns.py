@@ -140,28 +140,26 @@ def _patterns(nodes: Sequence[ast.AST], imported: Mapping[str, str], *, writable
 def _is_plain(pattern: str) -> bool:
     """Tell whether a pattern can be looked for step by step, as Monty does where one looks ahead: not all at once."""
     try:
-        parsed_pattern = parser.parse(pattern)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        found = list(_choices(cast(object, parser.parse(pattern)), inside=False))  # pyright: ignore[reportUnknownMemberType]
     except (re.error, OverflowError, RecursionError):
         return False
-    found = list(_choices(parsed_pattern, inside=False))  # pyright: ignore[reportUnknownArgumentType]
     return len(found) <= _FEW_CHOICES and not any(found)
 
 
 def _choices(part: object, *, inside: bool) -> Iterator[bool]:
     """Yield for each place where a pattern may go on in several ways whether it stands in a repetition."""
-    match part:
-        case (parser.BRANCH, (_, list(ways))):
+    if not (isinstance(part, (tuple, list)) or hasattr(part, "getwidth")):
+        return
+    rest = list(cast("Sequence[object]", part))
+    kind = str(rest[0]) if isinstance(part, tuple) and rest else ""
+    if kind == "BRANCH":
+        yield inside
+    elif kind in {"MAX_REPEAT", "MIN_REPEAT"}:
+        least, most, repeated = cast("tuple[int, int, object]", rest[1])
+        if most > 1 and least != most:
             yield inside
-            rest: Sequence[object] = ways  # pyright: ignore[reportUnknownVariableType]
-        case (parser.MAX_REPEAT | parser.MIN_REPEAT, (int(least), int(most), inner)):
-            if most > 1 and least != most:
-                yield inside
-            inside, rest = inside or most > 1, [inner]
-        case tuple() | list() | parser.SubPattern():
-            rest = list(part)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        case _:
-            rest = ()
-    for one in rest:  # pyright: ignore[reportUnknownVariableType]
+        inside, rest = inside or most > 1, [repeated]
+    for one in rest:
         yield from _choices(one, inside=inside)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 Stretching: TypeAlias = ast.BinOp | ast.AugAssign
-_NAMES: Final = {ast.Mult: "_times_", ast.Div: "_over_"}
-_SIGNS: Final = {ast.Mult: b"*", ast.Div: b"/"}
+_NAMES: Final[Mapping[type[ast.operator], str]] = {ast.Mult: "_times_", ast.Div: "_over_"}
+_SIGNS: Final[Mapping[type[ast.operator], bytes]] = {ast.Mult: b"*", ast.Div: b"/"}
 
 
 class Edit(NamedTuple):
