@@ -34,7 +34,7 @@ _INNER_PARTS: Final = frozenset(
 _INNER_NAMES: Final = frozenset(
     {"f2py", "ctypeslib", "testing", "memmap", "fromfile", "tofile", "loadtxt", "savetxt", "genfromtxt", "fromregex"}
     | {"savez", "savez_compressed", "DataSource", "lookfor", "safe_eval", "show_versions", "show_config", "open_memmap"}
-    | {"ExcelFile", "ExcelWriter", "HDFStore", "read_pickle", "to_pickle", "to_sql", "to_clipboard", "to_hdf"}
+    | {"ExcelFile", "ExcelWriter", "HDFStore", "read_pickle", "to_pickle", "to_sql", "to_clipboard", "to_hdf", "dump"}
     | {"to_parquet", "to_feather", "to_orc", "to_stata", "to_excel", "to_gbq", "to_iceberg"}
 )
 """What reads or writes files and databases, or code, whatever it belongs to."""
