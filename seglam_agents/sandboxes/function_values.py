@@ -44,6 +44,8 @@ class Values:
                 return self._named.get(name, self._held if self._may_be_called(node) else ())
             case ast.Attribute(attr=name):
                 return self._named.get(name, self._held if self._is_field(node) else ())
+            case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]):
+                return self._named.get(name, ())
             case ast.Call(func=ast.Subscript() | ast.Call() | ast.IfExp() | ast.BoolOp() | ast.NamedExpr()):
                 return self._held
             case _:

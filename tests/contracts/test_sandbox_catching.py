@@ -39,6 +39,7 @@ HELD = {
     "a field": "class Rule:\n    def __init__(self, check):\n        self.check = check\nrule = Rule(lambda v: any(int(x) > 0 for x in v))\ntry:\n    return rule.check(xs)\nexcept ValueError:\n    return 'bad'",
     "a field of a tuple": "Rule = namedtuple('Rule', 'check')\nrule = Rule(lambda v: any(int(x) > 0 for x in v))\ntry:\n    return rule.check(xs)\nexcept ValueError:\n    return 'bad'",
     "a method as a value": "class Rule:\n    def late(self, v):\n        return any(int(x) > 0 for x in v)\ncheck = Rule().late\ntry:\n    return check(xs)\nexcept ValueError:\n    return 'bad'",
+    "a name of a method": "class Rule:\n    def late(self, v):\n        return any(int(x) > 0 for x in v)\nrule = Rule()\ntry:\n    return getattr(rule, 'late')(xs)\nexcept ValueError:\n    return 'bad'",
     "an operator": "class Rule:\n    def __contains__(self, v):\n        return any(int(x) > 0 for x in v)\ntry:\n    return xs in Rule()\nexcept ValueError:\n    return 'bad'",
     "a block": "class Safe:\n    def __enter__(self):\n        return self\n    def __exit__(self, *a):\n        return True\nr = 'none'\nwith Safe():\n    r = any(int(x) > 0 for x in xs)\nreturn r",
     "an end": "r = 'none'\ntry:\n    r = any(int(x) > 0 for x in xs)\nfinally:\n    return r",
