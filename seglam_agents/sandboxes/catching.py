@@ -114,13 +114,20 @@ class Catching:
     def _mark(self, parts: Sequence[_Caught], values: Values) -> None:
         """Note what is caught in the parts, and in the functions that are used in them."""
         waiting = [*parts, *((method, frozenset[str]().union(*(kinds for _, kinds in parts))) for method in values.odd)]
+        # What is caught around all functions that are handed around: of them there are many, and of who may call them.
+        held: set[str] = set()
         while waiting:
             part, caught = waiting.pop()
             for node in ast.walk(part):
                 new = caught - self._caught[id(node)]
-                if new:
-                    self._caught[id(node)] |= new
-                    waiting += [(function, frozenset(new)) for function in values.used_by(node)]
+                if not new:
+                    continue
+                self._caught[id(node)] |= new
+                used = values.used_by(node)
+                if used is not values.held or not new <= held:
+                    waiting += [(function, frozenset(new)) for function in used]
+                if used is values.held:
+                    held |= new
 
 
 def _caught_parts(nodes: Sequence[ast.AST]) -> Iterator[_Caught]:

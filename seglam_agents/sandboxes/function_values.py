@@ -35,19 +35,20 @@ class Values:
         for node in nodes:
             self._note(node)
         self._known = {*self._named, *self._imported, *vars(builtins), "deopt"}
-        self._held = list(self._values(nodes))
+        self.held = list(self._values(nodes))
+        """Functions that are handed around, and called through what holds them."""
 
     def used_by(self, node: ast.AST) -> Sequence[ast.AST]:
         """Return the functions that are called or named by a part of a program alone, not by what is in it."""
         match node:
             case ast.Name(id=name, ctx=ast.Load()):
-                return self._named.get(name, self._held if self._may_be_called(node) else ())
+                return self._named.get(name, self.held if self._may_be_called(node) else ())
             case ast.Attribute(attr=name):
-                return self._named.get(name, self._held if self._is_field(node) else ())
+                return self._named.get(name, self.held if self._is_field(node) else ())
             case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]):
                 return self._named.get(name, ())
             case ast.Call(func=ast.Subscript() | ast.Call() | ast.IfExp() | ast.BoolOp() | ast.NamedExpr()):
-                return self._held
+                return self.held
             case _:
                 return ()
 
