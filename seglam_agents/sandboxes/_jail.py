@@ -50,6 +50,30 @@ SYSTEM_CALLS = {
     "getrandom": (318, 278),
     "rseq": (334, 293),
 }
+READING_CALLS = {
+    "newfstatat": (262, 79),
+    "statx": (332, 291),
+    "readlinkat": (267, 78),
+    "faccessat": (269, 48),
+    "faccessat2": (439, 439),
+    "getdents64": (217, 61),
+    "pread64": (17, 67),
+    "getcwd": (79, 17),
+    "getppid": (110, 173),
+    "getuid": (102, 174),
+    "geteuid": (107, 175),
+    "getgid": (104, 176),
+    "getegid": (108, 177),
+    "uname": (63, 160),
+    "sysinfo": (99, 179),
+    "sched_getaffinity": (204, 123),
+    "getrusage": (98, 165),
+    "gettimeofday": (96, 169),
+}
+"""What else a program may cause where it may read files: packages load some of their own when they are used."""
+OPEN_AT = (257, 56)
+CHANGES_FILES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_ASYNC | os.O_PATH | 0o20000000
+"""Ways to open a file by which it is changed, or something else becomes of it than being read."""
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
@@ -95,17 +119,30 @@ def lock_child(lock: Filter, address_space: int, memory: int, seconds: float) ->
     resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
     for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC, resource.RLIMIT_CORE, resource.RLIMIT_NOFILE):
         resource.setrlimit(kind, (0, 0))
+    filter_calls(lock)
+
+
+def filter_calls(lock: Filter) -> None:
+    """Have every system call that is not on the list fail, from now on and in all that this process becomes."""
     check(LIBC.prctl(PR_SET_SECCOMP, 2, ctypes.byref(lock), 0, 0), "PR_SET_SECCOMP")
 
 
-def syscall_filter() -> Filter:
-    """Return the filter that fails every system call that is not on the list of this machine."""
+def syscall_filter(*, reading: bool = False) -> Filter:
+    """Return the filter that fails every system call that is not on the list of this machine.
+
+    Args:
+        reading: whether files may be read.
+    """
     column, architecture = ARCHITECTURES[platform.machine()]
-    load, equal, give = 0x20, 0x15, 0x06
+    load, equal, any_of, give = 0x20, 0x15, 0x45, 0x06
     kill, allow, refuse = 0x80000000, 0x7FFF0000, 0x00050000 | 1
     lines = [(load, 0, 0, 4), (equal, 1, 0, architecture), (give, 0, 0, kill), (load, 0, 0, 0)]
-    for numbers in SYSTEM_CALLS.values():
+    for numbers in (*SYSTEM_CALLS.values(), *(READING_CALLS.values() if reading else ())):
         lines += [(equal, 0, 1, numbers[column]), (give, 0, 0, allow)]
+    if reading:
+        # The third argument of the call: how the file is opened.
+        lines += [(equal, 0, 4, OPEN_AT[column]), (load, 0, 0, 32), (any_of, 1, 0, CHANGES_FILES)]
+        lines += [(give, 0, 0, allow), (give, 0, 0, refuse)]
     lines.append((give, 0, 0, refuse))
     code = (Instruction * len(lines))(*(Instruction(*line) for line in lines))
     return Filter(len(lines), code)

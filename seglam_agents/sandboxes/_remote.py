@@ -1,37 +1,76 @@
 """Runs programs on a remote machine, each in a fork of its own: a task a line comes in, what came of it goes out.
 
-It follows the text of `_program.py` in one file there. A program that asks for what has no answer yet ends: the host
-finds the answer and runs the program again, which asks for the same things in the same order.
+The machine is the wall. Between the runs on it stands a filter of system calls: a program can read files, and can
+neither write one nor reach a socket, a process, or a pipe that others read, so that it can answer for nobody else.
+
+It follows the texts of `_program.py` and `_jail.py` in one file there. A program that asks for what has no answer yet
+ends: the host finds the answer and runs the program again, which asks for the same things in the same order.
 """
 
 # pyright: basic, reportUndefinedVariable=false
-# ruff: noqa: F821  # `outcome`, `answer` and the modules are those of `_program.py`, which this follows
+# ruff: noqa: F821  # `outcome`, `answer`, `check`, `LIBC` and such are those of the texts that this follows
 import contextlib
-import ctypes
 import hashlib
 import os
 import resource
 import select
 import signal
+import socket
 
 SPARE_MEMORY = 24 * 2**20
 GRACE_SECONDS = 1.0
 
 
-SET_DUMPABLE, SET_CHILD_SUBREAPER = 4, 36
+SET_CHILD_SUBREAPER = 36
 
 
 def main():
     """Serve tasks until standard input ends; every reply says of which task it is, which no earlier program knew."""
     with contextlib.suppress(OSError, AttributeError):
-        prctl = ctypes.CDLL(None).prctl
-        prctl(SET_DUMPABLE, 0)
-        prctl(SET_CHILD_SUBREAPER, 1)
+        LIBC.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+        LIBC.prctl(SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    lock, missing = locked()
+    tell("locked" if lock else f"unlocked: {missing}")
     for line in sys.stdin.buffer:
         task = json.loads(line)
-        reply = lacking(task["packages"]) or run(task)
-        sys.stdout.write(json.dumps({**(reply if isinstance(reply, dict) else {}), "task": task["task"]}) + "\n")
-        sys.stdout.flush()
+        reply = lacking(task["packages"]) or run(task, lock)
+        tell(json.dumps({**(reply if isinstance(reply, dict) else {}), "task": task["task"]}))
+
+
+def tell(line):
+    """Write a line to whoever started this process."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def locked():
+    """Return the filter of system calls, or None where this machine has none, and why."""
+    try:
+        check(LIBC.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS")
+        lock = syscall_filter(reading=True)
+    except (OSError, KeyError) as error:
+        return None, f"{type(error).__name__}: {error}"
+    child = os.fork()
+    if child == 0:
+        os._exit(obeyed(lock))
+    ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return (lock, "") if ended == 0 else (None, "the system call filter (seccomp) has no effect, or cannot be set")
+
+
+def obeyed(lock):
+    """Set the filter, and return 0 where files can be read and nothing else be done after it."""
+    with contextlib.suppress(OSError):
+        filter_calls(lock)
+        with open("/proc/self/statm") as file:
+            file.read()
+        for attempt in (socket.socket, os.fork, lambda: os.open(os.devnull, os.O_WRONLY)):
+            try:
+                attempt()
+            except PermissionError:
+                continue
+            return 1
+        return 0
+    return 1
 
 
 def lacking(packages):
@@ -45,7 +84,7 @@ def lacking(packages):
     return None
 
 
-def run(task):
+def run(task, lock):
     """Fork a process for a task and return what it wrote, or which limit ended it."""
     ours, theirs = os.pipe()
     child = os.fork()
@@ -53,7 +92,7 @@ def run(task):
         try:
             os.close(ours)
             os.setsid()
-            serve(task, theirs)
+            serve(task, theirs, lock)
         finally:
             os._exit(1)
     os.close(theirs)
@@ -104,12 +143,14 @@ def read(descriptor, limit, seconds):
             return None, False
 
 
-def serve(task, out):
+def serve(task, out, lock):
     """Run the program of a task, and end."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
     restrict(task)
+    if lock:
+        filter_calls(lock)
     asked = Asked(task["answers"], out)
     asked.tell(outcome(task, asked.ask, asked.tell, task["packages"]))
 

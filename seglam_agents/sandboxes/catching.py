@@ -11,7 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-_Function: TypeAlias = ast.FunctionDef | ast.Lambda
+from seglam_agents.sandboxes.function_values import Values
+
+_Caught: TypeAlias = tuple[ast.AST, frozenset[str]]
+"""A part of a program, and the kinds of exceptions after which it goes on."""
 
 _USUAL: Final = frozenset(
     {"ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "ZeroDivisionError", "OverflowError"}
@@ -48,10 +51,12 @@ class Catching:
 
     def __init__(self, nodes: Sequence[ast.AST]) -> None:
         self._caught: defaultdict[int, set[str]] = defaultdict(set)
-        tries = [node for node in nodes if isinstance(node, ast.Try)]
+        parts = list(_caught_parts(nodes))
+        self.handlers = sum(isinstance(node, ast.ExceptHandler) for node in nodes)
+        """How many branches there are for errors."""
         self._raised = _ALL if _names_tool_errors(nodes) else _USUAL
-        if tries:
-            self._mark(tries, _functions(nodes))
+        if parts:
+            self._mark(parts, Values(nodes))
 
     def meets(self, place: ast.AST, *parts: ast.AST) -> bool:
         """Tell whether something that parts of the program may raise is caught where a node stands."""
@@ -106,19 +111,50 @@ class Catching:
             case _:
                 return frozenset()
 
-    def _mark(self, tries: Sequence[ast.Try], functions: Mapping[str, Sequence[ast.AST]]) -> None:
-        """Note what is caught in the bodies, and in the functions that are used in them."""
-        waiting: list[tuple[ast.AST, frozenset[str]]] = []
-        for one in tries:
-            if caught := _going_on(one, alone=len(tries) == 1):
-                waiting += [(statement, caught) for statement in one.body]
+    def _mark(self, parts: Sequence[_Caught], values: Values) -> None:
+        """Note what is caught in the parts, and in the functions that are used in them."""
+        waiting = [*parts, *((method, frozenset[str]().union(*(kinds for _, kinds in parts))) for method in values.odd)]
+        # What is caught around all functions that are handed around: of them there are many, and of who may call them.
+        held: set[str] = set()
         while waiting:
             part, caught = waiting.pop()
             for node in ast.walk(part):
                 new = caught - self._caught[id(node)]
-                if new:
-                    self._caught[id(node)] |= new
-                    waiting += [(function, frozenset(new)) for function in functions.get(_used(node), ())]
+                if not new:
+                    continue
+                self._caught[id(node)] |= new
+                used = values.used_by(node)
+                if used is not values.held or not new <= held:
+                    waiting += [(function, frozenset(new)) for function in used]
+                if used is values.held:
+                    held |= new
+
+
+def _caught_parts(nodes: Sequence[ast.AST]) -> Iterator[_Caught]:
+    """Yield the statements after whose exceptions a program goes on, with the kinds of these exceptions."""
+    tries = [node for node in nodes if isinstance(node, ast.Try)]
+    withs = [node for node in nodes if isinstance(node, ast.With)] if _holds_back(nodes) else []
+    alone = len(tries) + len(withs) == 1
+    for one in tries:
+        if caught := _going_on(one, alone=alone):
+            yield from ((statement, caught) for statement in one.body)
+        if _leaves(one.finalbody):
+            yield from ((part, _ALL) for part in [*one.body, *one.handlers, *one.orelse])
+    for one in withs:
+        yield from ((statement, _ALL) for statement in one.body)
+
+
+def _holds_back(nodes: Sequence[ast.AST]) -> bool:
+    """Tell whether leaving a block of a class of the program may end an exception."""
+    exits = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == "__exit__"]
+    given = (part.value for node in exits for part in ast.walk(node) if isinstance(part, ast.Return))
+    return any(value is not None and not (isinstance(value, ast.Constant) and not value.value) for value in given)
+
+
+def _leaves(body: Sequence[ast.stmt]) -> bool:
+    """Tell whether statements leave their place, by which an exception on its way is forgotten."""
+    parts = (part for statement in body for part in ast.walk(statement))
+    return any(isinstance(part, (ast.Return, ast.Break, ast.Continue)) for part in parts)
 
 
 def _going_on(node: ast.Try, *, alone: bool) -> frozenset[str]:
@@ -139,7 +175,10 @@ def _kinds(caught: ast.expr | None) -> Iterator[str]:
 
 
 def _gives_up(body: Sequence[ast.stmt], *, alone: bool) -> bool:
-    """Tell whether statements end the run; what is raised anew may be caught by another `try`."""
+    """Tell whether statements end the run and do nothing before; what is raised anew may be caught by another `try`."""
+    before = (part for statement in body[:-1] for part in ast.walk(statement))
+    if _leaves(body[:-1]) or any(isinstance(part, ast.Call) and not _only_tells(part) for part in before):
+        return False
     match body[-1]:
         case ast.Raise():
             return alone
@@ -153,28 +192,8 @@ def _gives_up(body: Sequence[ast.stmt], *, alone: bool) -> bool:
             return False
 
 
-def _functions(nodes: Sequence[ast.AST]) -> dict[str, list[ast.AST]]:
-    """Return the functions of a program by the names that lead to them; those of a class by its name, too."""
-    found: defaultdict[str, list[ast.AST]] = defaultdict(list)
-    for node in nodes:
-        match node:
-            case ast.FunctionDef(name=name):
-                found[name].append(node)
-            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda() as function):
-                found[name].append(function)
-            case ast.ClassDef(name=name, body=body):
-                found[name] += [part for part in body if isinstance(part, ast.FunctionDef)]
-            case _:
-                pass
-    return found
-
-
-def _used(node: ast.AST) -> str:
-    match node:
-        case ast.Name(id=name, ctx=ast.Load()) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
+def _only_tells(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Name) and call.func.id in {"str", "repr", "len", "type", "print"}
 
 
 def _names_tool_errors(nodes: Sequence[ast.AST]) -> bool:

@@ -17,8 +17,9 @@ from typing import Final
 
 from seglam_agents.sandboxes.base import Problem, Program
 from seglam_agents.sandboxes.differences import CLASS_METHODS, differences
-from seglam_agents.sandboxes.missing import ABSENT, absent_call, own_attributes
-from seglam_agents.sandboxes.naming import dotted, imports
+from seglam_agents.sandboxes.missing import ABSENT, absent_call
+from seglam_agents.sandboxes.naming import dotted, imports, own_attributes
+from seglam_agents.sandboxes.reaching import reaching_problems
 
 ALLOWED_MODULES: Final = (
     "math",
@@ -49,9 +50,9 @@ Call deopt("why") wherever the request is not of the kind the code was written f
 Return None, bool, int, float, str, date/time values, or lists and dicts (string keys) of these; no set, no Decimal.
 Missing: yield, del, class inheritance (no own exceptions), @property, @staticmethod, @classmethod, async,
   eval, exec, getattr with computed names, double-underscore attributes, global state between runs.
-Use d.pop(key) for del; a loop or [..][0] for next(generator); lambda s: s.lower() for str.lower as a value.
+Use d.pop(key) for del; lambda s: s.lower() for str.lower as a value; a loop where tools are called, not any(...).
 re: patterns at module level with re.compile; no re.VERBOSE, no function as replacement; `$` matches only at the end.
-Absent: str.translate, str.format_map, timedelta(hours=1.5) (use minutes=90), json default=, callable(), id(), hash().\
+Absent: str.translate, str.format_map, json default=, callable(), id(), hash(), hasattr() of methods.\
 """
 
 
@@ -109,6 +110,7 @@ def look(program: Program, modules: Sequence[str] = (), dialect: Dialect | None 
         problems += differences(program.source, tools)
     else:
         problems += _modules_as_values(nodes, names, dialect)
+        problems += reaching_problems(nodes, names.imported, frozenset((*dialect.modules, "slots")))
     if program.clock:
         problems = [problem for problem in problems if not problem.message.endswith(_NO_CLOCK)]
     return sorted(set(problems), key=lambda problem: (problem.line, problem.message))
@@ -272,14 +274,10 @@ def _call(node: ast.Call, names: _Names, dialect: Dialect) -> Iterator[str]:
 
 
 def _small_call(node: ast.Call, names: _Names, dotted: str, function: str) -> Iterator[str]:
-    if function == "next" and node.args and _is_eager(node.args[0]):
-        yield "next() of a generator expression does not work here: use a for loop, or [...][0]"
     if dotted in {"re.sub"} and len(node.args) > 1 and _is_function(node.args[1], names):
         yield "re.sub() takes no function here: build the text from re.finditer() with m.start() and m.end()"
     if dotted.startswith("json.") and {"default", "object_hook", "cls"} & {word.arg for word in node.keywords}:
         yield "json has no default=, object_hook= and cls= here: convert the values first"
-    if dotted == "datetime.timedelta" and any(_is_float(item) for item in _values(node)):
-        yield "timedelta() takes integers only here: use minutes=90 for hours=1.5"
     if advice := absent_call(node):
         yield advice
     if isinstance(node.func, ast.Attribute) and node.func.attr in {"start", "end", "span"} and _has_text(node):
@@ -306,18 +304,8 @@ def _plain_attribute(node: ast.Call) -> bool:
     return isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("__")
 
 
-def _is_eager(node: ast.expr) -> bool:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return node.func.id in {"map", "filter", "zip", "enumerate", "reversed"}
-    return isinstance(node, ast.GeneratorExp)
-
-
 def _is_function(node: ast.expr, names: _Names) -> bool:
     return isinstance(node, ast.Lambda) or (isinstance(node, ast.Name) and node.id in names.functions)
-
-
-def _is_float(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, float)
 
 
 def _has_text(node: ast.Call) -> bool:
@@ -326,10 +314,6 @@ def _has_text(node: ast.Call) -> bool:
 
 def _one_text(node: ast.Call) -> bool:
     return not node.args or (len(node.args) == 1 and (not isinstance(node.args[0], ast.Constant) or _has_text(node)))
-
-
-def _values(node: ast.Call) -> list[ast.expr]:
-    return [*node.args, *(word.value for word in node.keywords)]
 
 
 def _passed_functions(node: ast.Call, function: str) -> list[ast.expr]:

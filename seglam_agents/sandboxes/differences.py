@@ -17,10 +17,11 @@ from seglam_agents.sandboxes.checking import mended
 from seglam_agents.sandboxes.laziness import lazy_problems
 from seglam_agents.sandboxes.likeness import likeness_problems
 from seglam_agents.sandboxes.missing import missed_problems
-from seglam_agents.sandboxes.naming import dotted, imports
+from seglam_agents.sandboxes.naming import dotted, imports, own_attributes
 from seglam_agents.sandboxes.padding import padding_problems
 from seglam_agents.sandboxes.patterns import pattern_problems
 from seglam_agents.sandboxes.respelling import shared_matches, unreadable_dates
+from seglam_agents.sandboxes.trying import tried_problems, unseen_methods
 
 
 @lru_cache(maxsize=1024)
@@ -42,6 +43,9 @@ def _found(nodes: Sequence[ast.AST], tools: frozenset[str]) -> Iterator[Problem]
     yield from likeness_problems(nodes, imported)
     yield from padding_problems(nodes, imported)
     yield from missed_problems(nodes)
+    yield from tried_problems(nodes, imported, tools)
+    yield from unseen_methods(nodes)
+    yield from _counted_calls(nodes)
     yield from _surrogates(nodes)
     for node in nodes:
         if isinstance(node, (ast.Name, ast.Attribute)) and (message := _OTHERWISE.get(dotted(node, imported))):
@@ -83,6 +87,14 @@ def _surrogates(nodes: Iterable[ast.AST]) -> Iterator[Problem]:
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and mended(node.value) != node.value:
             yield Problem(node.lineno, "a text holds half of a surrogate pair, which no answer can hold")
+
+
+def _counted_calls(nodes: Sequence[ast.AST]) -> Iterator[Problem]:
+    """Find where a program asks how often a cached function was called, which is more often where nothing is lazy."""
+    own = own_attributes(nodes)
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and node.attr == "cache_info" and "cache_info" not in own:
+            yield Problem(node.lineno, "cache_info() counts otherwise here: count yourself")
 
 
 def _odd_sign(node: ast.Call | ast.FormattedValue) -> str:

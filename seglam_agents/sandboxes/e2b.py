@@ -1,9 +1,9 @@
 """`E2BSandbox`: runs programs on a machine of E2B's: for packages that Monty lacks, or to have none of it at home.
 
 One remote machine is kept warm a scope: caches of several tenants may share a sandbox, and share no machine. Each run
-is a process of its own on it. A program that asks for a tool ends there; the host calls the tool and runs the program
-again over all answers so far, which asks for the same in the same order because it is deterministic. So a run survives
-a machine that is lost in the middle of it.
+is a process of its own on it, which can read files and write none, nor reach a process or a socket. A program that asks
+for a tool ends there; the host calls the tool and runs the program again over all answers so far, which asks for the
+same in the same order because it is deterministic. So a run survives a machine that is lost in the middle of it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from seglam_agents.sandboxes.base import (
 from seglam_agents.sandboxes.conversation import BrokenError, asked, ending, read_frame, reply
 from seglam_agents.sandboxes.dialect import CPYTHON, look
 from seglam_agents.sandboxes.exchange import CLOSED, HostSide, Stop, given
-from seglam_agents.sandboxes.remote import MARK, names_of, setup_code, task_of
+from seglam_agents.sandboxes.remote import LOCKED, MARK, names_of, setup_code, task_of
 from seglam_agents.sandboxes.turns import Turns
 
 try:
@@ -94,6 +94,8 @@ class E2BSandbox:
             scope that uses the sandbox; to go on with the machines of several, give each a sandbox of its own.
         keep_seconds: how long the machine lives after its last use; a paused or expired one is resumed or replaced.
         workers: how many programs may run at a time on a machine.
+        fresh: whether every run has a machine of its own, which is ended after it. It takes the time in which a
+            machine starts. A machine that takes no locks is used so whatever is said here.
         dollars_per_hour: the price of the machine, for `spent`.
         api_url: another control plane than E2B's.
         sandbox_url: another data plane.
@@ -109,10 +111,13 @@ class E2BSandbox:
         machine: str | None = None,
         keep_seconds: int = 300,
         workers: int = 2,
+        fresh: bool = False,
         dollars_per_hour: float = 0.0,
         api_url: str | None = None,
         sandbox_url: str | None = None,
     ) -> None:
+        if fresh and machine is not None:
+            raise SandboxError(f"the machine {machine} has run programs before: leave out machine=, or fresh=")
         named = _given(api_key=api_key, api_url=api_url, sandbox_url=sandbox_url, http_version="1.1")
         connection = {**named, "request_timeout": _PATIENCE_SECONDS}
         self._modules = {module.name: module for module in modules}
@@ -130,6 +135,8 @@ class E2BSandbox:
         self._lock = threading.Lock()
         self._parts: dict[str, E2BSandbox] = {}
         self._whole = self
+        self._fresh = fresh
+        self._passing: list[_Machine] = []
 
     @property
     def name(self) -> str:
@@ -163,7 +170,7 @@ class E2BSandbox:
     def _part(self) -> E2BSandbox:
         part = copy(self)
         part._turns, part._lock, part._machine = Turns(self._workers, patience=30.0), threading.Lock(), self._another()
-        part._parts = {}
+        part._parts, part._passing = {}, []
         return part
 
     @property
@@ -197,7 +204,7 @@ class E2BSandbox:
                 return self._turns.busy()
             host = HostSide(program, self._modules, limits, recorded, call, now, turn.lent)
             self._machine.book(runs=1)
-            execution = _Rounds(self._machine, task, host, limits).run()
+            execution = self._run(task, host, limits)
         self._turns.judge(program.source, execution)
         return execution
 
@@ -205,7 +212,25 @@ class E2BSandbox:
         """End the remote machines, but not from a fork. A closed sandbox starts others at its next runs."""
         if not _forked():
             for one in self._all:
-                one._machine.close()
+                for machine in (one._machine, *one._passing):
+                    machine.close()
+
+    def _run(self, task: dict[str, Json], host: HostSide, limits: Limits) -> Execution:
+        if not self._whole._fresh:
+            try:
+                return _Rounds(self._machine, task, host, limits).run()
+            except _UnlockedError:
+                # Nothing has run on it yet.
+                self._whole._fresh = True
+                self._machine.replace()
+        machine = self._another(single=True)
+        self._passing.append(machine)
+        try:
+            return _Rounds(machine, task, host, limits).run()
+        finally:
+            self._passing.remove(machine)
+            machine.close()
+            self._machine.add(machine.spent)
 
 
 class _Rounds:
@@ -263,11 +288,13 @@ class _Machine:
         number: str | None = None,
         keep: int,
         dollars_per_hour: float,
+        single: bool = False,
     ) -> None:
         self._connection = connection
         self._template = template
         self._keep = keep
         self._dollars_per_hour = dollars_per_hour
+        self._single = single
         self._lock = threading.Lock()
         self._remote: e2b.Sandbox | None = None
         self._contexts: list[e2b.Context] = []
@@ -282,6 +309,15 @@ class _Machine:
         with self._lock:
             dollars = seconds * self._dollars_per_hour / 3600
             self.spent = self.spent.plus(Spent(runs, executions, machines, seconds, dollars))
+
+    def add(self, spent: Spent) -> None:
+        """Add what another machine has spent."""
+        with self._lock:
+            self.spent = self.spent.plus(spent)
+
+    def replace(self) -> None:
+        """End this machine, and have another one when it is needed."""
+        self._forget(replaced=True)
 
     def execute(self, task: dict[str, Json], limits: Limits) -> dict[str, Json]:
         """Run a task remotely and return what it wrote; twice where the machine was lost: a task has no effects.
@@ -385,9 +421,14 @@ class _Machine:
             with suppress(Exception):
                 remote.remove_code_context(context)
         context = remote.create_code_context(request_timeout=_OVERHEAD_SECONDS)
-        done = remote.run_code(setup_code(), context=context, timeout=_OVERHEAD_SECONDS)
-        if done.error is not None:
-            raise _InterpreterLostError("unavailable", f"the remote machine cannot be set up: {done.error.value}")
+        output = _Output(_LEAST_OUTPUT)
+        done = remote.run_code(setup_code(), context=context, timeout=_OVERHEAD_SECONDS, on_stdout=output.add)
+        word = output.between_marks()
+        if done.error is not None or word is None:
+            reason = done.error.value if done.error else "it died, or says nothing of its locks"
+            raise _InterpreterLostError("unavailable", f"the remote machine cannot be set up: {reason}"[:500])
+        if word != LOCKED and not self._single:
+            raise _UnlockedError(f"the remote machine cannot keep programs apart: {word}"[:500])
         return context
 
     def _forget(self, *, replaced: bool = False) -> None:
@@ -404,6 +445,10 @@ class _Machine:
 
 class _InterpreterLostError(BrokenError):
     """The interpreter that starts programs died, by the machine's fault or a program's."""
+
+
+class _UnlockedError(SandboxError):
+    """A machine has no way to keep the programs on it apart, so it must not run two of them."""
 
 
 class _ForeignReplyError(_InterpreterLostError):
@@ -424,13 +469,18 @@ class _Output:
             raise BrokenError("limit", f"more than {self.limit:,} bytes of output")
         self._parts.append(message.line)
 
+    def between_marks(self) -> str | None:
+        """Return what stands between the marks, if they are there once."""
+        parts = "".join(self._parts).split(MARK)
+        return parts[1] if len(parts) == 3 else None
+
     def frame(self, error: e2b.ExecutionError | None, task: str) -> dict[str, Json]:
         """Return the document between the marks, which must be of this task."""
         if error is not None:
             raise _InterpreterLostError("crash", f"the remote interpreter failed: {error.name}: {error.value}"[:500])
-        parts = "".join(self._parts).split(MARK)
         try:
-            document = read_frame(parts[1].encode()) if len(parts) == 3 else None
+            line = self.between_marks()
+            document = read_frame(line.encode()) if line is not None else None
         except (ValueError, RecursionError) as broken:
             raise BrokenError("crash", "the remote process sent no JSON") from broken
         if not isinstance(document, dict):

@@ -7,6 +7,7 @@ program that books the first free room would book all.
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -15,7 +16,7 @@ from seglam_agents.sandboxes.catching import Catching
 from seglam_agents.sandboxes.iterators import Iterators
 from seglam_agents.sandboxes.naming import dotted
 from seglam_agents.sandboxes.places import LAZY, Places
-from seglam_agents.sandboxes.reach import Reach, arguments, changed, changes, impure, root
+from seglam_agents.sandboxes.reach import Reach, arguments, changed, changes, impure, impure_methods, root
 
 _CALLED_INSIDE: Final = "which Monty cannot wait in: write a loop"
 _CALLS_BACK: Final = ("itertools.", "iter", "collections.defaultdict")
@@ -32,16 +33,18 @@ def lazy_problems(nodes: Sequence[ast.AST], tools: frozenset[str], imported: Map
         imported: what its imported names stand for.
     """
     acting = Reach(nodes, tools)
-    changing = Reach(nodes, tools | impure(nodes))
+    changing = Reach(nodes, tools | impure(nodes), impure_methods(nodes))
+    functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
     for node in nodes:
         for message in (
             *_eager(node, changing),
             *_called_inside(node, acting, imported),
-            *_changed_in_loop(node),
+            *_changed_in_loop(node, functions),
         ):
             yield Problem(getattr(node, "lineno", 1), message)
     yield from _misplaced(nodes, tools, imported)
     yield from _half_sorted(nodes)
+    yield from _read_again(nodes)
 
 
 def _eager(node: ast.AST, reach: Reach) -> Iterator[str]:
@@ -107,6 +110,10 @@ def _in_place(
         else:
             yield f"{what} is a list here, made at once: write list({what}), or {_IN_PLACE}"
         return
+    if place.unpacked:
+        if catching.handlers > 1 and _raises(node, catching):
+            yield f"{what} is read to its end here before it is taken apart: write it as a list first, or catch once"
+        return
     beside = any(catching.raised(part) for part in place.beside)
     if (place.stops or beside) and _raises(node, catching):
         yield f"{what} runs to its end here, also to an error that is caught: write a loop, or a list in brackets"
@@ -128,6 +135,25 @@ def _half_sorted(nodes: Sequence[ast.AST]) -> Iterator[Problem]:
     for node in sorts:
         if catching and catching.catches(node, "TypeError"):
             yield Problem(node.lineno, "a sort() that fails leaves another order here: write xs = sorted(xs)")
+
+
+def _read_again(nodes: Sequence[ast.AST]) -> Iterator[Problem]:
+    """Find iterators over a list that grows: one that was at its end goes on in Monty."""
+    made = [node for node in nodes if isinstance(node, ast.Assign) and _is_iter(node.value)]
+    grown = {name for name, _ in changed(nodes)} if made else set[str]()
+    loads = Counter(node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load))
+    for node in made:
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        sources = {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)} & grown
+        if sources and any(loads[name] > 1 for name in names):
+            source = min(sources)
+            yield Problem(
+                node.lineno, f"an iterator goes on here when {source} grows after its end: use list({source})"
+            )
+
+
+def _is_iter(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "iter"
 
 
 def _called(node: ast.expr) -> str:
@@ -188,20 +214,40 @@ def _filling(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> frozenset
     return frozenset(found)
 
 
-def _changed_in_loop(node: ast.AST) -> Iterator[str]:
+def _changed_in_loop(node: ast.AST, functions: Mapping[str, ast.FunctionDef]) -> Iterator[str]:
     """Find loops over a lazy view of something that the loop changes."""
     match node:
         case ast.For() if _is_lazy(node.iter):
             looped = {part.id for part in ast.walk(node.iter) if isinstance(part, ast.Name)}
             places = {part.id for part in ast.walk(node.target) if isinstance(part, ast.Name)}
-            for name, part in changed(node.body):
+            called = {part.id for one in node.body for part in ast.walk(one) if isinstance(part, ast.Name)} & set(
+                functions
+            )
+            for name, part in (*changed(node.body), *changed(functions[name] for name in sorted(called))):
                 in_place = (
                     isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Name) and part.slice.id in places
                 )
                 if name in looped and not in_place:
                     yield f"the loop changes {name} while it goes over it: loop over list({name}), or build a new one"
+            for name in sorted(_bound([node.target, *node.body]) & _used_later(node.iter)):
+                yield f"the loop gives {name} another value, which is used at every step: write it into the loop"
         case _:
             pass
+
+
+def _used_later(node: ast.expr) -> set[str]:
+    """Return the names that something lazy looks up at every step, and not only where it is made."""
+    parts = _steps(node)
+    if isinstance(node, ast.GeneratorExp):
+        parts = [part for part in parts if part is not node.generators[0]]
+    used = {one.id for part in parts for one in ast.walk(part) if isinstance(one, ast.Name)}
+    own = _bound([node]) | {one.arg for one in ast.walk(node) if isinstance(one, ast.arg)}
+    return used - own
+
+
+def _bound(parts: Sequence[ast.AST]) -> set[str]:
+    names = (one for part in parts for one in ast.walk(part) if isinstance(one, ast.Name))
+    return {one.id for one in names if isinstance(one.ctx, ast.Store)}
 
 
 def _is_lazy(node: ast.expr) -> bool:

@@ -50,11 +50,35 @@ def holds_nan(value: Value) -> bool:
 
 def _equal_keys(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> Iterator[Problem]:
     """Refuse keys that are written out in one dict, or in several that may be put together, as 1 and as True."""
-    seen: dict[object, type] = {}
-    for node in nodes:
+    apart = not any(map(_puts_together, nodes))
+    everywhere: dict[object, type] = {}
+    # What is written into a dict by its key may be written into any of them.
+    displays = [node for node in nodes if apart and isinstance(node, ast.Dict)]
+    kept = {id(node) for node in displays}
+    for node in (*(node for node in nodes if id(node) not in kept), *displays):
+        seen = dict(everywhere) if id(node) in kept else everywhere
         for key in _keys(node, imported):
             if seen.setdefault(key.value, type(key.value)) is not type(key.value):
-                yield Problem(key.lineno, "equal keys of different types, such as 1 and True: write each key once")
+                yield Problem(
+                    key.lineno,
+                    f"the key {key.value!r} is written with another type as well, such as 1 and True, and a dict keeps "
+                    "the other one here: write it one way, or as text",
+                )
+
+
+def _puts_together(node: ast.AST) -> bool:
+    """Tell whether dicts may become one here."""
+    match node:
+        case ast.Dict(keys=keys):
+            return None in keys
+        case ast.BinOp(op=ast.BitOr()) | ast.AugAssign(op=ast.BitOr()):
+            return True
+        case ast.Call(func=ast.Attribute(attr="update")):
+            return True
+        case ast.Call(func=ast.Name(id="dict"), args=[_, *_]):
+            return True
+        case _:
+            return False
 
 
 def _keys(node: ast.AST, imported: Mapping[str, str]) -> list[ast.Constant]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from seglam_agents.sandboxes.base import Problem
 from seglam_agents.sandboxes.catching import Catching
+from seglam_agents.sandboxes.naming import own_attributes
 
 ABSENT: Final[Mapping[str, str]] = {
     "is_integer": "write x == int(x)",
@@ -39,15 +40,6 @@ def missed_problems(nodes: Sequence[ast.AST]) -> Iterator[Problem]:
             yield Problem(getattr(node, "lineno", 1), f"{what}; the error is caught, and another branch taken")
 
 
-def own_attributes(nodes: Sequence[ast.AST]) -> frozenset[str]:
-    """Return the names of the methods and fields of a program's own classes."""
-    found = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
-    for node in nodes:
-        if isinstance(node, ast.ClassDef):
-            found.update(_members(node.body))
-    return frozenset(found)
-
-
 def absent_call(node: ast.Call) -> str:
     """Return what a call of something that is there asks of it that is not."""
     if isinstance(node.func, ast.Attribute) and node.func.attr == "groups" and (node.args or node.keywords):
@@ -67,12 +59,3 @@ def _absent(node: ast.AST, own: frozenset[str]) -> str:
         if node.attr == "fromhex" and isinstance(node.value, ast.Name) and node.value.id == "float":
             return "float.fromhex does not exist here: write the number out"
     return ""
-
-
-def _members(body: Sequence[ast.stmt]) -> Iterator[str]:
-    for part in body:
-        match part:
-            case ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
-                yield name
-            case _:
-                pass

@@ -64,6 +64,7 @@ _MOST_WORKERS: Final = 2
 _ARGUMENTS: Final = "_arguments_"
 _ASK: Final = "_ask_"
 _REFUSE: Final = "_refuse_"
+_LACKS: Final = "_lacks_"
 _PRELUDE_FILE: Final = "<python-input-0>"
 """How Monty names the first thing that a session is fed."""
 _PARSED: Final = "parsed"
@@ -366,7 +367,10 @@ def _odd_value(value: Value, traits: frozenset[str], compares: bool, reads: bool
     if reads and (digit := foreign_digit(value)):
         return f"a text holds the digit {digit}, which Monty does not read as one"
     found = odd_text(value, traits) if traits else None
-    return f"a text holds {found}, which Monty's regular expressions read otherwise than Python's" if found else None
+    if found is None:
+        return None
+    advice = "write the pattern where it is used" if "newline" in found else "write sets such as [A-Za-z0-9_] for \\w"
+    return f"a text holds {found}, which Monty's regular expressions read otherwise than Python's: {advice}"
 
 
 def _call_of(program: Program) -> str:
@@ -415,7 +419,7 @@ def _resumed(snapshot: monty.SyncSnapshot, host: HostSide) -> monty.SyncSnapshot
         return _asked(snapshot, host)
     if isinstance(snapshot, monty.NameLookupSnapshot):
         name = snapshot.variable_name
-        known = name in (_ASK, _REFUSE) or host.knows(name)
+        known = name in (_ASK, _REFUSE, _LACKS) or host.knows(name)
         with spared():
             return snapshot.resume(value=_stand_in(name)) if known else snapshot.resume()
     return Stop(Failed("error", "await has nothing to wait for: tools are called as ordinary functions"))
@@ -429,6 +433,8 @@ def _asked(snapshot: monty.FunctionSnapshot, host: HostSide) -> monty.SyncSnapsh
             return _answered(snapshot, host.ask(tool, *asked[1:]))
         case "_refuse_", (str(kind),):
             return Stop(Failed("value", refusal_of(kind) if kind else TOO_DEEP))
+        case "_lacks_", (str(reason),):
+            return Stop(Failed("value", reason[:500]))
         case _:
             if "." in name and (found := textual(args, kwargs)):
                 return Stop(Failed("value", f"the arguments of {name} hold what is no value: {found}"))

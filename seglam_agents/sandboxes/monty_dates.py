@@ -4,11 +4,12 @@ Monty's own passes over spaces, takes "24" for the year 24 and "1 Jan" for `%d %
 minutes: "3 PM" is midnight. This one reads what Python reads, and nothing else.
 """
 
-# pyright: basic
+# pyright: basic, reportUndefinedVariable=false
+# ruff: noqa: F821  # `_lacks_` is the host's
 
 import re as _re_
 from datetime import datetime as _datetime_
-from datetime import timedelta as _timedelta_
+from datetime import timedelta as _dates_span_
 from datetime import timezone as _timezone_
 
 _MONTHS_ = ["january", "february", "march", "april", "may", "june", "july", "august"]
@@ -25,7 +26,7 @@ _FIELDS_ = {
     "S": "6[0-1]|[0-5][0-9]|[0-9]",
     "y": "[0-9][0-9]",
     "Y": "[0-9][0-9][0-9][0-9]",
-    "z": "[+-][0-9][0-9]:?[0-5][0-9]|(?-i:Z)",
+    "z": "[+-][0-9][0-9]:?[0-5][0-9](?::?[0-5][0-9](?:\\.[0-9]{1,6})?)?|(?-i:Z)",
     "p": "am|pm",
     "B": "|".join(_MONTHS_),
     "b": "|".join(_SHORT_["b"]),
@@ -55,9 +56,14 @@ def _strptime_(text, form):
 def _date_zone_(part):
     if "z" not in part:
         return None
-    digits = "0000" if part["z"] == "z" else part["z"][1:].replace(":", "")
-    minutes = 60 * int(digits[:2]) + int(digits[2:])
-    return _timezone_(_timedelta_(minutes=-minutes if part["z"][0] == "-" else minutes))
+    digits = "000000" if part["z"] == "z" else part["z"][1:].replace(":", "") + "00"
+    if "." in digits:
+        _lacks_("an offset with parts of a second cannot be read here")
+    if part["z"].count(":") == 1 and len(digits) == 8:
+        # Two colons, or none.
+        raise ValueError(f"Inconsistent use of : in {part['z']}")
+    seconds = 3600 * int(digits[:2]) + 60 * int(digits[2:4]) + int(digits[4:6])
+    return _timezone_(_dates_span_(seconds=-seconds if part["z"][0] == "-" else seconds))
 
 
 def _date_pattern_(form):
@@ -69,7 +75,7 @@ def _date_pattern_(form):
         elif sign == "%" and field in _FIELDS_:
             pattern += f"(?P<{field}>{_FIELDS_[field]})"
         elif sign == "%":
-            raise RuntimeError(f"strptime() reads no %{field} here")
+            _lacks_(f"strptime() reads no %{field} here")
         elif not sign.isspace():
             pattern += _re_.escape(sign)
         elif not pattern.endswith("\\s+"):

@@ -1,9 +1,9 @@
-"""`parsed`: a program as a tree; `imports` and `dotted`: what its names stand for."""
+"""`parsed`: a program as a tree; `imports`, `dotted` and `own_attributes`: what its names stand for."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 def parsed(source: str) -> ast.Module:
@@ -39,3 +39,21 @@ def dotted(node: ast.expr, imported: Mapping[str, str]) -> str:
         owner = dotted(node.value, imported)
         return f"{owner}.{node.attr}" if owner else ""
     return ""
+
+
+def own_attributes(nodes: Sequence[ast.AST]) -> frozenset[str]:
+    """Return the names of the methods and fields of a program's own classes."""
+    found = {node.attr for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    for node in nodes:
+        if isinstance(node, ast.ClassDef):
+            found.update(_members(node.body))
+    return frozenset(found)
+
+
+def _members(body: Sequence[ast.stmt]) -> Iterator[str]:
+    for part in body:
+        match part:
+            case ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                yield name
+            case _:
+                pass

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Problem
-from seglam_agents.sandboxes.naming import dotted
+from seglam_agents.sandboxes.naming import dotted, imports, parsed
 
 _FUNCTIONS: Final = frozenset({"compile", "search", "match", "fullmatch", "findall", "finditer", "split", "sub"})
 _REPEATED: Final = frozenset({"findall", "finditer", "split", "sub"})
@@ -30,6 +30,10 @@ _MARKS: Final[Mapping[str, str]] = {
     "letter": r"\(\?[a-z]*i|IGNORECASE|\.I\b",
     "end": r"(?<![\\\[])\$",
 }
+_END: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
+"""What is skipped in a pattern on the way to a `$`: escapes and sets."""
+_PYTHONS_END: Final = r"(?=\n?(?!\n)\Z)"
+_FEW_CHOICES: Final = 4
 _CIRCLED: Final = (("\u24b6", "\u24e9"), ("\U0001f130", "\U0001f189"))
 
 
@@ -74,7 +78,106 @@ def traits(source: str) -> frozenset[str]:
     """Return what of its texts a program may look at through regular expressions: words, spaces, letters, ends."""
     if not re.search(r"\bre\b", source):
         return frozenset()
-    return frozenset(name for name, mark in _MARKS.items() if re.search(mark, source))
+    found = {name for name, mark in _MARKS.items() if re.search(mark, source)}
+    if "end" in found and not _asks_for_ends(list(ast.walk(parsed(source)))):
+        found.discard("end")
+    return frozenset(found)
+
+
+def ends(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> Iterator[tuple[ast.Constant, str]]:
+    """Yield patterns that ask for the end of a text, each with one that asks for it as Python's `$` does."""
+    for node in _patterns(nodes, imported, writable=True):
+        pattern = _END.sub(lambda found: found.group() if found.group() != "$" else _PYTHONS_END, str(node.value))
+        if pattern != node.value:
+            yield node, pattern
+
+
+def _asks_for_ends(nodes: Sequence[ast.AST]) -> bool:
+    """Tell whether a pattern may find the end of a text otherwise than Python does."""
+    imported = imports(nodes)
+    known = {id(node) for node in _patterns(nodes, imported, writable=False)}
+    functions = [node for node in nodes if isinstance(node, (ast.Name, ast.Attribute)) and _is_function(node, imported)]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and _is_function(node.func, imported)]
+    if len(functions) == len(calls) and all(id(_pattern(call)) in known for call in calls):
+        return False
+    texts = (node for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return any(re.search(_MARKS["end"], str(node.value)) for node in texts if id(node) not in known)
+
+
+def _is_function(node: ast.expr, imported: Mapping[str, str]) -> bool:
+    module, _, name = dotted(node, imported).rpartition(".")
+    return module == "re" and name in _FUNCTIONS
+
+
+def _pattern(node: ast.Call) -> ast.expr | None:
+    return next((word.value for word in node.keywords if word.arg == "pattern"), [*node.args, None][0])
+
+
+def _patterns(nodes: Sequence[ast.AST], imported: Mapping[str, str], *, writable: bool) -> Iterator[ast.Constant]:
+    """Yield patterns of which the `$` does not matter: those that are replaced, and those that find ends of lines."""
+    if any(isinstance(node, ast.Attribute) and node.attr == "pattern" for node in nodes):
+        return
+    # In f-strings the places of things are not known.
+    inside = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    for node in nodes:
+        if not isinstance(node, ast.Call) or not _is_function(node.func, imported):
+            continue
+        pattern = _pattern(node)
+        if (
+            id(pattern) in inside
+            or not (isinstance(pattern, ast.Constant) and isinstance(pattern.value, str))
+            or "(?#" in pattern.value
+        ):
+            continue
+        lines = _of_lines(node, imported)
+        if lines is True:
+            if not writable:
+                yield pattern
+        elif lines is False and pattern.lineno == pattern.end_lineno and _is_plain(pattern.value):
+            yield pattern
+
+
+def _is_plain(pattern: str) -> bool:
+    """Tell whether a pattern can be looked for step by step, as Monty does where one looks ahead: not all at once."""
+    try:
+        found = list(_choices(cast(object, parser.parse(pattern)), inside=False))  # pyright: ignore[reportUnknownMemberType]
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return len(found) <= _FEW_CHOICES and not any(found)
+
+
+def _choices(part: object, *, inside: bool) -> Iterator[bool]:
+    """Yield for each place where a pattern may go on in several ways whether it stands in a repetition."""
+    if not (isinstance(part, (tuple, list)) or hasattr(part, "getwidth")):
+        return
+    rest = list(cast("Sequence[object]", part))
+    kind = str(rest[0]) if isinstance(part, tuple) and rest else ""
+    if kind == "BRANCH":
+        yield inside
+    elif kind in {"MAX_REPEAT", "MIN_REPEAT"}:
+        least, most, repeated = cast("tuple[int, int, object]", rest[1])
+        if most > 1 and least != most:
+            yield inside
+        inside, rest = inside or most > 1, [repeated]
+    for one in rest:
+        yield from _choices(one, inside=inside)
+
+
+def _of_lines(node: ast.Call, imported: Mapping[str, str]) -> bool | None:
+    """Tell whether a pattern looks at each line by itself; None where that is not known."""
+    first = node.args[0] if node.args else None
+    inside = isinstance(first, ast.Constant) and re.search(r"\(\?[a-z]*m", str(first.value))
+    at = {"compile": 1, "split": 3, "sub": 4}.get(dotted(node.func, imported)[3:], 2)
+    given = [*node.args[at : at + 1], *(word.value for word in node.keywords if word.arg == "flags")]
+    names = [part for one in given for part in ast.walk(one) if not isinstance(part, (ast.BinOp, ast.BitOr, ast.Load))]
+    wholes = {dotted(part, imported) for part in names if isinstance(part, (ast.Name, ast.Attribute))} - {"re"}
+    if inside or wholes & {"re.M", "re.MULTILINE"}:
+        return True
+    known = all(whole.startswith("re.") for whole in wholes) and all(
+        isinstance(part, (ast.Name, ast.Attribute)) or (isinstance(part, ast.Constant) and part.value == 0)
+        for part in names
+    )
+    return False if known else None
 
 
 class _Texts:

@@ -15,6 +15,8 @@ MUTATORS: Final = frozenset(
     | {"update", "setdefault", "sort", "reverse", "rotate"}
 )
 """Methods that change what they are called on."""
+MAKING: Final = frozenset({"__init__", "__post_init__"})
+"""Methods that make an instance."""
 _Function: TypeAlias = ast.FunctionDef | ast.Lambda
 _GIVES_DATA: Final = frozenset(
     {
@@ -44,9 +46,12 @@ class Reach:
     Args:
         nodes: all of the program.
         functions: the names to begin with.
+        methods: definitions of methods to begin with.
     """
 
-    def __init__(self, nodes: Sequence[ast.AST], functions: Iterable[str]) -> None:
+    def __init__(
+        self, nodes: Sequence[ast.AST], functions: Iterable[str], methods: Iterable[ast.FunctionDef] = ()
+    ) -> None:
         self.names = set(functions)
         self.attributes: set[str] = set()
         self._makers: set[str] = set()
@@ -54,8 +59,12 @@ class Reach:
         self._methods = {id(part): node for node in self._nodes if isinstance(node, ast.ClassDef) for part in node.body}
         self._functions = {node.name: node for node in self._nodes if isinstance(node, ast.FunctionDef)}
         self._parameters = {name for node in self._nodes if isinstance(node, _Function) for name in parameters(node)}
+        for method in methods:
+            self._note_method(method, self._methods[id(method)])
         size = -1
-        while self.names and size != (size := len(self.names) + len(self.attributes) + len(self._makers)):
+        while (self.names or self.attributes) and size != (
+            size := len(self.names) + len(self.attributes) + len(self._makers)
+        ):
             for node in self._nodes:
                 self._spread(node)
 
@@ -132,14 +141,18 @@ class Reach:
         owner = self._methods.get(id(node))
         if owner is None:
             self.names.add(node.name)
-        elif node.name.startswith("__"):
+        else:
+            self._note_method(node, owner)
+        if any(isinstance(part, ast.Return) and self.carries(part.value) for part in ast.walk(node)):
+            self._makers.add(node.name)
+
+    def _note_method(self, node: ast.FunctionDef, owner: ast.ClassDef) -> None:
+        if node.name.startswith("__"):
             # Whatever is done with an instance may call it.
             self.names.add(owner.name)
             self._makers.add(owner.name)
         else:
             self.attributes.add(node.name)
-        if any(isinstance(part, ast.Return) and self.carries(part.value) for part in ast.walk(node)):
-            self._makers.add(node.name)
 
     def _spread_call(self, node: ast.Call) -> None:
         """Mark what a function gets that is passed on."""
@@ -166,18 +179,35 @@ class Reach:
                     pass
 
 
-def impure(nodes: Iterable[ast.AST]) -> set[str]:
+def impure(nodes: Sequence[ast.AST]) -> set[str]:
     """Return the functions of a program that change something outside themselves."""
+    methods = {id(part) for node in nodes if isinstance(node, ast.ClassDef) for part in node.body}
     found = set[str]()
     for node in nodes:
         match node:
-            case ast.FunctionDef(name=name) if any(_changes(node, parameters(node))):
+            case ast.FunctionDef(name=name) if id(node) not in methods and any(_changes(node, parameters(node))):
                 found.add(name)
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda(body=body)) if changes(body):
                 found.add(name)
             case _:
                 pass
     return found
+
+
+def impure_methods(nodes: Iterable[ast.AST]) -> list[ast.FunctionDef]:
+    """Return the methods that change something; one that makes an instance may change that."""
+    parts = (part for node in nodes if isinstance(node, ast.ClassDef) for part in node.body)
+    return [
+        part
+        for part in parts
+        if isinstance(part, ast.FunctionDef) and any(_changes(part, parameters(part), making=_own(part)))
+    ]
+
+
+def _own(method: ast.FunctionDef) -> str:
+    """Return the name of the instance that a method makes, if it makes one."""
+    named = [*method.args.posonlyargs, *method.args.args]
+    return named[0].arg if named and method.name in MAKING else ""
 
 
 def changes(*nodes: ast.AST) -> bool:
@@ -232,8 +262,9 @@ def captured(pattern: ast.pattern) -> Iterator[str]:
             yield part.name
 
 
-def _changes(node: ast.FunctionDef, taken: set[str]) -> Iterator[bool]:
+def _changes(node: ast.FunctionDef, taken: set[str], *, making: str = "") -> Iterator[bool]:
     parts = list(ast.walk(node))
     own = {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)} - taken
+    own.add(making)
     yield any(isinstance(part, (ast.Global, ast.Nonlocal)) for part in parts)
     yield any(name not in own for name, part in changed(node.body) if not isinstance(part, ast.AugAssign))

@@ -13,10 +13,16 @@ from seglam_agents.records.values import Value, encode
 from seglam_agents.sandboxes.base import HostModule, Limits, Program
 
 MARK: Final = "\x1eseglam\x1e"
-"""Printed around the reply of a run."""
+"""Printed around the reply of a run, and around the word of the machine on its locks."""
+LOCKED: Final = "locked"
+"""The word of a machine on which no program can write into what others read."""
 _SETUP: Final = """\
-import os, subprocess, sys, tempfile
+import ctypes, os, subprocess, sys, tempfile
 
+try:
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+except Exception:
+    pass
 _seglam_path = os.path.join(tempfile.mkdtemp(), "seglam_program.py")
 with open(_seglam_path, "w", encoding="utf-8") as _seglam_file:
     _seglam_file.write({source!r})
@@ -25,6 +31,8 @@ _seglam_process = subprocess.Popen(
     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     env={{"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "HOME": os.environ.get("HOME", "/")}},
 )
+
+print({mark!r} + _seglam_process.stdout.readline().decode("utf-8", "replace").strip() + {mark!r})
 
 def seglam_run(task, limit):
     _seglam_process.stdin.write(task.encode() + b"\\n")
@@ -36,9 +44,10 @@ def seglam_run(task, limit):
 def setup_code() -> str:
     """Return the text that makes a remote interpreter ready for runs."""
     folder = Path(__file__).parent
-    program = (folder / "_program.py").read_text(encoding="utf-8")
-    remote = (folder / "_remote.py").read_text(encoding="utf-8")
-    return _SETUP.format(source=f"{program}\n\n{remote}", mark=MARK)
+    texts = [(folder / name).read_text(encoding="utf-8") for name in ("_program.py", "_jail.py", "_remote.py")]
+    # Only the first statement of a file may be of this kind.
+    whole = "\n\n".join([texts[0], *(text.replace("from __future__ import annotations\n", "") for text in texts[1:])])
+    return _SETUP.format(source=whole, mark=MARK)
 
 
 def names_of(packages: Sequence[str]) -> tuple[str, ...]:

@@ -18,8 +18,10 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Final, Literal, TypeAlias, cast
 
+from seglam_agents import sandboxes
 from seglam_agents.records.record import Json
 
 Fault: TypeAlias = Literal[
@@ -27,6 +29,7 @@ Fault: TypeAlias = Literal[
 ]
 _FOREIGN: Final = {"html": b"<html>log in here</html>", "null": b"null", "list": b"[]"}
 """What somebody else answers, such as a proxy."""
+_JAIL: Final = Path(sandboxes.__file__).with_name("_jail.py")
 _GONE: Final[dict[str, Json]] = {"message": "The sandbox was not found", "code": 502}
 _INTERPRETER: Final = """
 import contextlib, io, json, sys, traceback
@@ -42,6 +45,20 @@ for line in sys.stdin:
     out.write(json.dumps([printed.getvalue(), error]) + "\\n")
     out.flush()
 """
+
+_WITHOUT_LOCKS: Final = """
+import ctypes, importlib.util, platform
+spec = importlib.util.spec_from_file_location("_jail", PATH)
+jail = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(jail)
+number = 157 if platform.machine() == "x86_64" else 167
+lines = [(0x20, 0, 0, 0), (0x15, 0, 3, number), (0x20, 0, 0, 16), (0x15, 0, 1, 22), (6, 0, 0, 0x50001)]
+lines.append((6, 0, 0, 0x7FFF0000))
+code = (jail.Instruction * len(lines))(*(jail.Instruction(*line) for line in lines))
+jail.check(jail.LIBC.prctl(jail.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
+jail.filter_calls(jail.Filter(len(lines), code))
+"""
+"""Has a process and all of its children be refused a filter of system calls, as some machines do."""
 
 
 @dataclass(slots=True)
@@ -59,10 +76,16 @@ class _Machine:
 
 
 class E2BServer:
-    """The stand-in, listening on loopback from `start` to `stop`."""
+    """The stand-in, listening on loopback from `start` to `stop`.
 
-    def __init__(self, *, api_key: str = "e2b_stand_in") -> None:
+    Args:
+        api_key: the key that it takes.
+        locks: whether its machines let programs take locks.
+    """
+
+    def __init__(self, *, api_key: str = "e2b_stand_in", locks: bool = True) -> None:
         self.api_key = api_key
+        self._interpreter = _INTERPRETER if locks else _WITHOUT_LOCKS.replace("PATH", repr(str(_JAIL))) + _INTERPRETER
         self.calls: list[str] = []
         """Method and path of each request, in order."""
         self._machines: dict[str, _Machine] = {}
@@ -155,7 +178,10 @@ class E2BServer:
             if number not in self._machines:
                 return None
             self._machines[number].contexts[name] = subprocess.Popen(  # noqa: S603  # our own text
-                [sys.executable, "-u", "-c", _INTERPRETER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                [sys.executable, "-u", "-c", self._interpreter],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
             )
         return {"id": name, "language": "python", "cwd": "/home/user"}
 

@@ -91,6 +91,79 @@ class TestLook:
         assert look(Program(source, "run"), (), CPYTHON)
 
     @pytest.mark.parametrize(
+        "line",
+        [
+            "np.lib._npyio_impl.os.getcwd()",
+            "np.lib.format.open_memmap('f')",
+            "np._core",
+            "np.ctypeslib.load_library('c', '/')",
+            "np.f2py",
+            "np.testing.measure('1')",
+            "np.load('f')",
+            "np.fromfile('f')",
+            "np.array([1]).tofile('f')",
+            "np.array([1]).ctypes",
+            "np.memmap('f')",
+            "np.savetxt('f', [1])",
+            "pd.read_csv('f')",
+            "pd.eval('1')",
+            "pd.io.common.os",
+            "pd.DataFrame().query('@pd.io')",
+            "pd.DataFrame().eval('1')",
+            "pd.DataFrame().to_csv('f')",
+            "pd.DataFrame().to_json(path_or_buf='f')",
+            "pd.DataFrame().to_pickle('f')",
+            "getattr(np, '_core')",
+            "getattr(np, 'os')",
+            "table._mgr",
+        ],
+    )
+    def test_what_packages_have_inside_is_refused(self, line: str) -> None:
+        """Neither their own parts, nor modules that they have imported, nor files, nor code in texts."""
+        source = f"import numpy as np\nimport pandas as pd\ndef run(table=1):\n    return {line}"
+        assert look(Program(source, "run"), ("numpy", "pandas"), CPYTHON)
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "from numpy.lib import format\ndef run(): return 1",
+            "from numpy import ctypeslib\ndef run(): return 1",
+            "import numpy.f2py\ndef run(): return 1",
+            "from numpy._core import multiarray\ndef run(): return 1",
+            "from pandas import read_pickle\ndef run(): return 1",
+        ],
+    )
+    def test_parts_of_packages_are_not_imported(self, source: str) -> None:
+        """What is no way in by an attribute is none by an import."""
+        assert look(Program(source, "run"), ("numpy", "pandas"), CPYTHON)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "np.linalg.norm(np.array([3, 4])) + np.select([True], [1])",
+            "pd.DataFrame({'a': [1, 2]}).groupby('a').sum().to_csv(index=False)",
+            "pd.DataFrame([[1]]).to_dict(orient='records')",
+            "pd.to_datetime('2024-01-01').strftime('%d')",
+            "np.percentile([1, 2], 50).item() + np.random.default_rng(1).random()",
+            "table[table.a > 1].code.site.platform",
+            "json.loads('1') + json.dumps(1).count('1')",
+        ],
+    )
+    def test_what_packages_offer_is_not(self, line: str) -> None:
+        """Ordinary use of numpy and pandas, and columns with any name but those of the machine's modules."""
+        source = f"import json\nimport numpy as np\nimport pandas as pd\ndef run(table=1):\n    return {line}"
+        assert look(Program(source, "run"), ("numpy", "pandas"), CPYTHON) == []
+
+    def test_names_of_ones_own_may_begin_with_a_line(self) -> None:
+        """A class has fields of its own, and a named tuple what Python gives it."""
+        source = (
+            "from collections import namedtuple\nP = namedtuple('P', 'x')\nclass A:\n    def __init__(self):\n"
+            "        self._x = 1\n    def _y(self):\n        return self._x\n"
+            "def run():\n    return A()._y() + P(1)._replace(x=2)._asdict()['x']"
+        )
+        assert look(Program(source, "run"), (), CPYTHON) == []
+
+    @pytest.mark.parametrize(
         "source",
         [
             "import statistics\ndef run():\n    return statistics.median([1, 2])",

@@ -131,7 +131,7 @@ ODD = (
     (r"re.findall(r'\s', x)", "a\x1cb"),
     (r"re.findall('(?i)i', x)", "İzmir"),
     (r"re.search('a', x, re.I)", "ı"),
-    (r"bool(re.search('a$', x))", "a\n"),
+    (r"bool(re.search('(a|bc)*$', x))", "a\n"),
 )
 
 
@@ -183,3 +183,33 @@ def _fails(call: str) -> bool:
     except (re.error, IndexError):
         return True
     return False
+
+
+ENDS = (
+    "bool(re.search(r'a$', x))",
+    "bool(re.match('^([a-z]+)$', x, re.I))",
+    "re.sub(r'(b|a$)', '#', x)",
+    "re.findall('a$', x, re.M)",
+    "re.split(r'(?m)a$', x)",
+    "[bool(PATTERN.fullmatch(x)), PATTERN.sub('$', x)]",
+    "f'${x}' + str(re.search(pattern='[^$]a$', string=x) is None)",
+)
+
+
+@pytest.mark.parametrize("expression", ENDS)
+def test_the_end_of_a_text_is_that_of_python(monty: Sandbox, process: Sandbox, expression: str) -> None:
+    """`$` in a pattern that stands where it is used matches before a last newline, whatever Monty's own does."""
+    program = Program(f"import re\nPATTERN = re.compile(r'.*a$')\ndef run(x): return {expression}")
+    if "PATTERN" not in expression:
+        program = Program(f"import re\ndef run(x): return {expression}")
+    assert list(monty.check(program)) == []
+    for text in ("a\n", "a", "b\na\n", "a\nb", "ba\n\n", "\n"):
+        assert returned(monty.run(program, {"x": text})) == returned(process.run(program, {"x": text})), text
+
+
+@pytest.mark.parametrize("expression", ["bool(re.search(P, x))", "re.compile('a$').pattern", "re.search('a$', x, f)"])
+def test_other_ends_of_texts_end_the_run(monty: Sandbox, expression: str) -> None:
+    """A pattern that is not known, or looked at, is left alone: a last newline does not enter, and the reason says why."""
+    program = Program(f"import re\nP = 'a$'\nf = re.I\ndef run(x): return {expression}")
+    execution = failed(monty.run(program, {"x": "a\n"}))
+    assert execution.kind == "value" and "where it is used" in execution.reason

@@ -303,8 +303,8 @@ def test_functions_of_host_modules_use_up_the_time() -> None:
     [
         "echo(text)",
         "no_such_name",
-        "open(text)",
-        "open('/x', 'w').write(text)",
+        "opened(text)",
+        "opened('/x', 'w').write(text)",
         "datetime.now()",
         "import no_such_module",
         "weather(text, wrong=text)",
@@ -315,7 +315,8 @@ def test_what_goes_to_the_host_and_back_uses_up_the_time(question: str) -> None:
     """Whatever a program asks its host for, and however often: its time is over when its time is over."""
     sandbox = MontySandbox(workers=1, modules=(HostModule("slots", {"echo": str}),))
     source = (
-        "from datetime import datetime\nfrom slots import echo\ndef run(text):\n    while True:\n        try:\n"
+        "from datetime import datetime\nfrom slots import echo\nopened = open\n"
+        "def run(text):\n    while True:\n        try:\n"
         f"            {question}\n        except BaseException:\n            pass"
     )
     program = Program(source, tools=(WEATHER,))

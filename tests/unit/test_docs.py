@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 import sys
@@ -16,6 +17,7 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 RUN = re.compile(r"^<!-- run -->\n+```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PRINTED = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
+CONTRACT = "seglam_agents/testing/sandbox_contract.py"
 LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\((?!https?:|#)([^)#\s]+)[^)]*\)")
 
 
@@ -89,3 +91,20 @@ def test_the_layers_are_listed_as_they_are_enforced() -> None:
 def escaped(cell: str) -> str:
     """Return a text as a table cell of Markdown holds it."""
     return cell.replace("|", r"\|")
+
+
+NAMED = re.compile(r"`(tests/[\w/]+\.py)::([\w:]+)`")
+
+
+@pytest.mark.parametrize(("path", "name"), sorted(set(NAMED.findall((ROOT / "docs" / "security.md").read_text()))))
+def test_every_test_that_is_named_exists(path: str, name: str) -> None:
+    nodes = [node for file in (path, CONTRACT) for node in ast.parse((ROOT / file).read_text()).body]
+    *owner, test = name.split("::")
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    if not owner:
+        assert any(isinstance(node, ast.FunctionDef) and node.name == test for node in nodes)
+        return
+    found = next(node for node in classes if node.name == owner[0])
+    bases = {base.id for base in found.bases if isinstance(base, ast.Name)}
+    parts = [part for node in classes if node is found or node.name in bases for part in node.body]
+    assert any(isinstance(part, ast.FunctionDef) and part.name == test for part in parts)

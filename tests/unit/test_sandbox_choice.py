@@ -379,8 +379,7 @@ TEMPLATES = ["what is a twelfth of {a:number}"]
 EXPECTED = ["1.5"]
 
 def run(a):
-    ratio = getattr(a / 12, "as_integer_ratio")()
-    return f"{ratio[0] / ratio[1]:g}"
+    return f"{range(int(a), int(a) + 1).start / 12:g}"
 """
 
 
