@@ -30,7 +30,7 @@ from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import ClockError, StoreError, said
+from seglam_agents.records.errors import ClockError, said
 from seglam_agents.records.exchange import exchanged
 from seglam_agents.records.outcome import (
     Action,
@@ -532,7 +532,7 @@ class ReasoningCache:
         old = Scope(tenant=self.scope.tenant, agent=fingerprint_of_version_1(declared.values(), system_prompt))
         try:
             Adoption(self.store, old, self.scope, self.instructions)()
-        except StoreError:
+        except Exception:
             logger.exception(
                 "procedures of an earlier version could not be taken over; they are tried at the next opening"
             )
