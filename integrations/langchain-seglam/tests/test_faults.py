@@ -558,6 +558,14 @@ class TestSecondWishes:
             run.ask(graph, ORDER, seglam_request_id=name)
         assert shop.written == [("tea", 2)]
 
+    @pytest.mark.parametrize("name", ["", "  ", b"", False, object()], ids=lambda name: str(type(name)))
+    def test_a_request_id_that_names_nothing_is_told(
+        self, middleware: Any, shop: Shop, run: Runner, name: object, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """`answer` refuses the same ids; an agent is not stopped by them, and its log says what they are worth."""
+        assert last(run.ask(agent(by_model(), shop, middleware), ORDER, seglam_request_id=name)) != "by model"
+        assert "names no request (pass the id of the delivery" in caplog.text
+
     @pytest.mark.parametrize("named", [{"thread": "1"}, {"seglam_request_id": "r1"}])
     def test_two_agents_under_one_name(self, middleware: Any, shop: Shop, run: Runner, named: Any) -> None:
         """Agents with names of their own, each with its own saver, do each what they are asked, once."""
