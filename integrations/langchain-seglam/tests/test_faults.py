@@ -420,6 +420,19 @@ def test_a_call_that_waits_is_not_made_in_another_name(run: Runner, opened: Open
         assert last(run(graph, approved, on(str(number)))) == "by model" and shop.written == []
 
 
+def test_a_tenant_that_is_named_by_a_number(
+    run: Runner, opened: Open, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run goes on without a cache, and one line without a traceback says what to return."""
+    odd: Any = lambda runtime: 5  # noqa: E731
+    caches = TenantCaches(lambda name: opened(tools=shop.host_tools(), tenant=name), tenant=odd)
+    for _ in range(2):
+        graph = create_agent(by_model(), shop.tools, middleware=[SeglamMiddleware(caches)])
+        assert last(run.ask(graph, ORDER)) == "by model"
+    (told,) = [record for record in caplog.records if "tenant" in record.getMessage()]
+    assert "by 5, a int: return a text, such as str(id)" in told.getMessage() and told.exc_info is None
+
+
 def test_an_agent_within_a_graph(run: Runner, cache: ReasoningCache, shop: Shop) -> None:
     """An agent that is a node of another graph keeps its turn to itself."""
     from langgraph.graph import START, MessagesState, StateGraph
