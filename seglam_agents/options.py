@@ -66,8 +66,9 @@ def require_prompt(system_prompt: object) -> None:
 
 
 def _require_tools(tools: object) -> None:
-    listed = isinstance(tools, Collection) and not isinstance(tools, (str, bytes, Mapping))
-    _require(listed, "tools", tools, "give a list of HostTool objects, such as host_tools() of an adapter returns")
+    _require(
+        _is_list(tools), "tools", tools, "give a list of HostTool objects, such as host_tools() of an adapter returns"
+    )
     named = Counter(tool.tool.name for tool in cast("Collection[object]", tools) if isinstance(tool, HostTool))
     twice = [name for name, count in named.items() if count > 1]
     if twice:
@@ -83,8 +84,13 @@ def _shown(given: object) -> str:
     return repr(given) if isinstance(given, (str, int, float, type(None))) else f"<{type(given).__name__}>"
 
 
+def _is_list(given: object) -> bool:
+    # Not what is read once: it would be empty by the time it counts.
+    return not isinstance(given, (str, bytes, Mapping)) and isinstance(given, Collection)
+
+
 def _is_number(given: object) -> bool:
-    return isinstance(given, numbers.Real) and not isinstance(given, bool) and math.isfinite(given)
+    return not isinstance(given, bool) and isinstance(given, numbers.Real) and math.isfinite(given)
 
 
 def _is_count(given: object) -> bool:
