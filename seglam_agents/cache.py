@@ -29,8 +29,9 @@ from seglam_agents.learning.policy import Policy, open_policy
 from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
+from seglam_agents.options import require_options, require_prompt
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import ClockError, StoreError, said
+from seglam_agents.records.errors import ClockError, said
 from seglam_agents.records.exchange import exchanged
 from seglam_agents.records.outcome import (
     Action,
@@ -150,6 +151,18 @@ class ReasoningCache:
         closing: ClosingChoice = "auto",
         seed: int = 0,
     ) -> None:
+        require_options(
+            system_prompt=system_prompt,
+            tools=tools,
+            limits=limits,
+            now=now,
+            embedder=embedder,
+            near=near,
+            repairs=repairs,
+            seed=seed,
+            texts={"locale": locale, "timezone": timezone},
+            switches={"second_opinion": second_opinion, "attacker": attacker},
+        )
         _require(tenant=tenant, tools=tools, learning=learning, predictions=predictions, closing=closing)
         self._owned: list[Callable[[], None]] = []
         self._lock = threading.Lock()
@@ -204,7 +217,11 @@ class ReasoningCache:
 
         Returns:
             The cache; None where the instructions are new at every run, so that nothing could be served under them.
+
+        Raises:
+            ValueError: `system_prompt` is no text.
         """
+        require_prompt(system_prompt)
         return self.under(instructions_digest(system_prompt))
 
     def under(self, instructions: str | None) -> ReasoningCache | None:
@@ -239,6 +256,7 @@ class ReasoningCache:
 
         Raises:
             ModelError: the model had to be asked and failed.
+            ValueError: `request_id` names nothing: it is empty, or an object without a text of its own.
         """
         asked = self._request(request, context)
         with named(request_id):
@@ -257,7 +275,11 @@ class ReasoningCache:
     def lookup(
         self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | int | None = None
     ) -> Outcome:
-        """Answer from stored procedures alone, without any model."""
+        """Answer from stored procedures alone, without any model.
+
+        Raises:
+            ValueError: `request_id` names nothing. See `answer`.
+        """
         asked = self._request(request, context)
         with named(request_id):
             outcome = self._engine.look(asked)
@@ -319,6 +341,8 @@ class ReasoningCache:
         context: Mapping[str, Json] | None = None,
     ) -> Learned:
         """Compile a request whose answer or trace is known, whatever the policy says."""
+        if trace is not None and (odd := _no_trace(trace)) is not None:
+            return odd
         known = self._known(request, answer, trace, context)
         if self.model is None:
             return Learned(status="failed", reason="no model was given that could compile")
@@ -333,6 +357,8 @@ class ReasoningCache:
         context: Mapping[str, Json] | None = None,
     ) -> Learned:
         """Compile a request whose answer or trace is known. See `learn`."""
+        if trace is not None and (odd := _no_trace(trace)) is not None:
+            return odd
         known = self._known(request, answer, trace, context)
         if self.model is None:
             return Learned(status="failed", reason="no model was given that could compile")
@@ -352,7 +378,10 @@ class ReasoningCache:
 
         Raises:
             StoreError: the store is broken.
+            ValueError: it is no run.
         """
+        if (odd := _no_trace(trace)) is not None:
+            raise ValueError(odd.reason)
         # When it was made is not known here: a run of last year must not be taken for one of now.
         return self._engine.learning.book.add(self._under(trace))
 
@@ -395,7 +424,11 @@ class ReasoningCache:
         return await asyncio.to_thread(self.explain, request, context=context, agents=agents)
 
     def procedures(self) -> list[Entry]:
-        """Return the current entry of every procedure of this scope."""
+        """Return the current entry of every procedure of this scope.
+
+        Raises:
+            StoreError: the store is broken, or the cache is closed.
+        """
         try:
             self._write_statistics()
         except Exception:
@@ -411,7 +444,11 @@ class ReasoningCache:
         return self._engine.learning.tasks.nearest(self._request(text, None), limit)
 
     def stats(self) -> CacheStatistics:
-        """Return sums since the cache was opened."""
+        """Return sums since the cache was opened.
+
+        Raises:
+            StoreError: the store is broken, or the cache is closed.
+        """
         books = self._engine.books
         return CacheStatistics(
             procedures=len(self._serving()),
@@ -532,7 +569,7 @@ class ReasoningCache:
         old = Scope(tenant=self.scope.tenant, agent=fingerprint_of_version_1(declared.values(), system_prompt))
         try:
             Adoption(self.store, old, self.scope, self.instructions)()
-        except StoreError:
+        except Exception:
             logger.exception(
                 "procedures of an earlier version could not be taken over; they are tried at the next opening"
             )

@@ -155,10 +155,14 @@ def checked_range(within: WriteRange) -> WriteRange:
     Raises:
         SlotError: it does not.
     """
-    below, above = within
-    if not 0 <= below <= 1 <= above < float("inf"):
-        raise SlotError(f"write_range={within}: give factors below and above 1, as (0.5, 2); (1, 1) is what was seen")
-    return within
+    match within:
+        # Not everybody checks types.
+        case (int() | float() as below, int() | float() as above) if 0 <= below <= 1 <= above < float("inf"):
+            return (below, above)
+        case _:
+            raise SlotError(
+                f"write_range={within!r}: give factors below and above 1, as (0.5, 2); (1, 1) is what was seen"
+            )
 
 
 def shape_of(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from seglam_agents.flow import Flow, drive, work
 from seglam_agents.hosting.journal import InDoubt, Journal, Known, Left, Naming, Write, once
-from seglam_agents.hosting.turn import new_id, origin_of
+from seglam_agents.hosting.turn import name_of, names_nothing, new_id, origin_of
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Deopt, Hit, Miss, Outcome
 from seglam_agents.records.record import Json
@@ -35,11 +35,12 @@ def named(request_id: str | int | None) -> Generator[None]:
     """Say that what is done within belongs to a request that its caller has named; None for one without a name.
 
     Raises:
-        ValueError: the name is empty.
+        ValueError: it is empty, or names nothing in another process.
     """
-    if request_id is not None and not str(request_id).strip():
-        raise ValueError("request_id is empty, and names no request: pass the id of the delivery, or None for none")
-    known = None if request_id is None else _Named(Naming(origin_of(None, request_id=str(request_id))))
+    name = name_of(request_id)
+    if name is None and request_id is not None:
+        raise ValueError(names_nothing(request_id, "request_id"))
+    known = None if name is None else _Named(Naming(origin_of(None, request_id=name)))
     token = _named.set(known)
     try:
         yield

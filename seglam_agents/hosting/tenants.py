@@ -37,8 +37,10 @@ class OpenedCaches(Generic[C]):
         """Return the cache of a tenant.
 
         Raises:
-            ValueError: `open` gave the cache of another tenant.
+            ValueError: `open` gave the cache of another tenant, or the tenant is no text.
         """
+        if not isinstance(tenant, str) or not tenant.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"a tenant is named by a text, not by {tenant!r}: give str(...) of its id")
         with self._lock:
             if tenant not in self._caches:
                 cache = self.open(tenant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -185,7 +186,7 @@ def switch_of(said: object) -> Switch:
 
 
 def request_name(said: object, by: str) -> str | None:
-    """Return a caller's own name of a request; None where it says none, or an empty one, which names no request.
+    """Return a caller's own name of a request; None where it says none, or something that names no request.
 
     Args:
         said: what the caller says.
@@ -193,10 +194,32 @@ def request_name(said: object, by: str) -> str | None:
     """
     if said is None:
         return None
-    if str(said).strip():
-        return str(said)
-    logger.warning("%s is empty, and names no request: its writes are not told from those of another", by)
+    if (name := name_of(said)) is not None:
+        return name
+    logger.warning("%s: its writes are not told from those of another", names_nothing(said, by))
     return None
+
+
+def name_of(said: object) -> str | None:
+    """Return the text by which something names a request in every process; None where it names none. Never raises.
+
+    What is empty names none, nor does an object without a form of its own: Python writes where it lies in memory.
+    """
+    try:
+        text = str(said)
+        empty = isinstance(said, bool) or not (said or isinstance(said, int)) or not text.strip()
+    except Exception:
+        return None
+    return None if empty or _ADDRESS.search(text) else text
+
+
+def names_nothing(said: object, by: str) -> str:
+    """Return what is told of something that names no request."""
+    shown = repr(said) if isinstance(said, (str, bytes, bool)) else f"<{type(said).__name__}>"
+    return f"{by}={shown} names no request (pass the id of the delivery as a text or a number, or None for none)"
+
+
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+>")
 
 
 def origin_of(

@@ -81,6 +81,8 @@ class Learning:
         """Learn from a request whose answer or trace is known, whatever the policy says."""
         if problem := problem_of(known.request):
             return Learned(status="failed", reason=problem.reason)
+        if known.trace is not None and (undeclared := self.tasks.undeclared(known.trace)):
+            return Learned(status="rejected", reason=undeclared)
         try:
             outcome = yield from work(lambda: self.lookup.dry(known.request))
             if isinstance(outcome, Hit):
@@ -227,6 +229,8 @@ class Learning:
             return (yield from work(lambda: self.compiling.conclude(compiled, Usage(), scope, kind, vector)))
         refused = result
         yield from work(lambda: self.compiling.suspend(refused.unsupported, refused.reason))
+        if undeclared := self.tasks.undeclared(trace):
+            return Learned(status="rejected", reason=undeclared)
         if not self.compiling.compilers or self._not_now(kind):
             return Learned(status="rejected", reason=result.reason, report=result.report)
         known = Known(trace.request, trace.answer, trace)

@@ -61,6 +61,6 @@ def open_policy(policy: Policy | Literal["eager", "economic"]) -> Policy:
         return EagerPolicy()
     if policy == "economic":
         return EconomicPolicy()
-    if isinstance(policy, str):
+    if not callable(getattr(policy, "compile_now", None)):
         raise ValueError(f"there is no policy {policy!r}: use 'eager', 'economic' or an object with `compile_now`")
     return policy

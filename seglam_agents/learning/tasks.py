@@ -58,6 +58,19 @@ class Tasks:
         )
         return same and trace.instructions == self.instructions
 
+    def undeclared(self, trace: Trace) -> str | None:
+        """Return why no code can do what a run did: a tool was called as its declaration does not have it."""
+        for step in trace.calls:
+            tool = self.tools.get(step.tool)
+            names = tool.undeclared(step.arguments) if tool is not None else ()
+            if names:
+                return (
+                    f"{step.tool} was called with {', '.join(map(repr, names))}, which it does not declare, so that no "
+                    "code may pass it: declare its parameters, as in Tool(parameters={'type': 'object', 'properties': "
+                    "{…}}), or allow others with 'additionalProperties': true"
+                )
+        return None
+
     def of_request(self, known: Known, kind: Kind, vector: Sequence[float], finding: str = "") -> CompileTask:
         """Return the task of a compiler that asks a model."""
         return CompileTask(

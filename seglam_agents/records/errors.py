@@ -7,7 +7,10 @@ Misses, refusals and deopts are values (`seglam_agents.records.outcome`); an exc
   - PredicateError     a guard's `where` expression uses something it may not
   - SlotError          a slot type or its options do not exist
   - SandboxError       the sandbox itself is broken or not available on this machine
+    + BusyError        every worker of it is in use
+    + BrokenError      what runs a program does not keep to the protocol
   - NotAValueError     a tool or a body returned something that is no value
+    + TooLargeError    it would be a value, but a larger one than is allowed
   - StoreError         the store is broken
     + ConflictError    a compare-and-set write lost against another writer
     + SchemaError      a stored record is newer than this package, or not a record at all
@@ -16,6 +19,14 @@ Misses, refusals and deopts are values (`seglam_agents.records.outcome`); an exc
   - StaleError         a tool of a procedure is gone
   - ModelError         the chat model could not be reached or gave no usable reply
     + RecordingError   a recorded model was asked something it does not hold
+  - ToolsError         a file that should declare tools does not (`seglam_agents.harvest`)
+  - UnreadableRun      an exported run cannot be read (`seglam_agents.harvest`)
+  - CommandError       a command cannot do what it was asked (`seglam_agents.cli`)
+  - ToolError          a procedure that a LlamaIndex agent called as a tool has no answer (`llama_index.tools.seglam`)
+
+All of them can be copied, and sent from process to process. What the compiler of runs raises within itself
+(`seglam_agents.compilers.traces`) descends from `SeglamError` too, and never leaves it. A `ValueError` says that an
+argument cannot be what it is.
 """
 
 from __future__ import annotations
@@ -23,6 +34,10 @@ from __future__ import annotations
 
 class SeglamError(Exception):
     """The root of every error this package raises."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exception makes a copy by calling its class with what the message is: not all of ours are called like that.
+        return _again, (type(self), self.args, self.__dict__)
 
 
 class TemplateError(SeglamError):
@@ -83,6 +98,12 @@ class ModelError(SeglamError):
 
 class RecordingError(ModelError):
     """A recorded model was asked something it does not hold."""
+
+
+def _again(kind: type[SeglamError], arguments: tuple[object, ...], state: dict[str, object]) -> SeglamError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 def said(error: BaseException) -> str:

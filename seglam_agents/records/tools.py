@@ -31,6 +31,12 @@ class Tool(Record):
         """Names of the arguments, in positional order."""
         return tuple(self._schemas)
 
+    def undeclared(self, arguments: Iterable[str]) -> tuple[str, ...]:
+        """Return those arguments that the schema neither declares nor allows: no code may pass them."""
+        if self.parameters.get("additionalProperties"):
+            return ()
+        return tuple(name for name in arguments if name not in self._schemas)
+
     @property
     def constants(self) -> frozenset[str]:
         """Arguments that no code may put together, such as a statement: `"x-constant": true` in their schema."""

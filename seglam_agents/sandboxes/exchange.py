@@ -263,7 +263,7 @@ def bind(tool: Tool, args: Sequence[object], kwargs: Mapping[str, object], max_b
     for name, value in [*zip(names, args, strict=False), *kwargs.items()]:
         if name in arguments:
             raise TypeError(f"{tool.name}() got multiple values for argument {name!r}")
-        if name not in names and not tool.parameters.get("additionalProperties"):
+        if tool.undeclared([name]):
             raise TypeError(f"{tool.name}() got an unexpected argument {name!r}; it takes ({', '.join(names)})")
         arguments[name] = checked(value, max_bytes)
     required = tool.parameters.get("required")

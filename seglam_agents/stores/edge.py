@@ -34,6 +34,7 @@ from seglam_agents.stores.layout import (
     storable,
 )
 from seglam_agents.stores.migration import open_database
+from seglam_agents.stores.repair import repair
 from seglam_agents.stores.shard import BATCH, ROOM, Shard
 from seglam_agents.stores.sqlite import Sqlite
 
@@ -56,6 +57,8 @@ class EdgeStore:
     def __init__(self, path: str | Path, *, busy_seconds: float = 10.0, room: int = ROOM) -> None:
         self._path = Path(path)
         self._database = open_database(self._path, busy_seconds=busy_seconds)
+        if self._database.small:
+            repair(self._database)
         self._shard = Shard(self._path, room=room)
         self._exact: ExactSearch | None = None
         # A store that is dropped without `close` must leave its shard to others.

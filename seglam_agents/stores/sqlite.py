@@ -51,6 +51,16 @@ class Sqlite:
             raise
 
     @property
+    def folder(self) -> str:
+        """The folder that it is in, for people."""
+        return str(self._path.parent)
+
+    @property
+    def small(self) -> bool:
+        """Whether the whole of it can be looked at when it is opened."""
+        return self._path.stat().st_size <= _CHECKED_BYTES
+
+    @property
     def file(self) -> int:
         """Which file it is: a backup that was moved into its place is another one."""
         return _file(self._path)[1]
@@ -152,7 +162,7 @@ class Sqlite:
                 f"{str(self._path)!r} was written by a newer version of seglam-agents (tables of version {schema}, "
                 f"this one reads {SCHEMA}): upgrade seglam-agents"
             )
-        if self._path.stat().st_size <= _CHECKED_BYTES:
+        if self.small:
             problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
             if problems != ["ok"]:
                 raise StoreError(f"{str(self._path)!r} is damaged ({'; '.join(problems)}). {_RECOVER}")
@@ -171,7 +181,8 @@ _RECOVER = (
     "Restore it from a backup; or move it away, together with the files that begin with its name: procedures are then "
     "read back from the Qdrant shard beside it, as far as they are in there."
 )
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""Of our own statements, a mere `SQLITE_ERROR` means that a table or a column is gone."""
 _ADVICE = {
     sqlite3.SQLITE_FULL: "Free some space and try again: nothing that was acknowledged is lost.",
     sqlite3.SQLITE_IOERR: "Check the disk, its free space and limits; nothing that was acknowledged is lost.",

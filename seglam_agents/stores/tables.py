@@ -58,8 +58,8 @@ def finish(connection: sqlite3.Connection) -> None:
 
 def meta(connection: sqlite3.Connection, key: str) -> str | int | None:
     """Return what is noted about the whole store: `store` (its id), `written`, `length` (of vectors)."""
-    (value,) = connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
-    return value
+    found = connection.execute("SELECT value FROM meta WHERE key = ?", [key]).fetchone()
+    return found[0] if found else None
 
 
 def put(connection: sqlite3.Connection, entry: Entry, expected: int, vector: list[float] | None) -> Entry:

@@ -479,3 +479,109 @@ class TestDamage:
             for call in (lambda: store.put(entry("q"), expected_revision=0), lambda: store.changes(SCOPE)):
                 with pytest.raises(StoreError, match="No such file"):
                     call()
+
+
+POINTERS = {
+    "heads gone": "DELETE FROM heads",
+    "a head gone": "DELETE FROM heads WHERE id = 'b'",
+    "another version": "UPDATE heads SET version = 9",
+    "an older version": "UPDATE heads SET version = 1",
+    "revision 0": "UPDATE heads SET revision = 0",
+    "scopes gone": "DELETE FROM scopes",
+    "nothing": "UPDATE scopes SET agent = agent",
+    "the scope's revision": "UPDATE scopes SET revision = 0",
+    "scope of procedures": "UPDATE procedures SET scope = 77",
+    "meta gone": "DELETE FROM meta",
+    "the count of writes": "UPDATE meta SET value = 1 WHERE key = 'written'",
+}
+"""What may become of rows that only point at procedures, as SQL."""
+
+
+def harm(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path / "store.sqlite", isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+class TestPointers:
+    """What only says where procedures are is made anew from the procedures, and told."""
+
+    @pytest.mark.parametrize("statement", POINTERS.values(), ids=list(POINTERS))
+    def test_they_are_put_right_at_the_next_opening(
+        self, tmp_path: Path, statement: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Every procedure is there as it was last written, also one that was retired, is found, and can be written."""
+        filled(tmp_path)
+        with closing(EdgeStore(tmp_path)) as store:
+            last = store.get(SCOPE, "c")
+            assert last is not None
+            last = store.put(last.model_copy(update={"status": "retired"}), expected_revision=last.revision)
+            store.put_note(SCOPE, "kind", "k", {"n": 1})
+            before = store.changes(SCOPE)
+        harm(tmp_path, statement)
+        for opening in range(2):
+            caplog.clear()
+            with closing(EdgeStore(tmp_path)) as store:
+                assert store.changes(SCOPE) == before and store.get(SCOPE, "c") == last
+                assert found(store, [1.0, 0.0]) and set(found(store, [1.0, 0.0])) == set("abcdef")
+                assert store.notes(SCOPE, "kind") == {"k": {"n": 1}}
+            told = [record.getMessage() for record in caplog.records if "is damaged" in record.getMessage()]
+            assert bool(told) == (opening == 0 and "agent = agent" not in statement)
+        with closing(EdgeStore(tmp_path)) as store:
+            after = store.put(last.model_copy(update={"status": "candidate"}), expected_revision=last.revision)
+            assert after.revision > before.revision and store.changes(SCOPE, before.revision).entries == (after,)
+
+    def test_a_last_write_that_is_lost_brings_no_older_one_back(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """It may have retired what came before: that does not serve, and every opening says so."""
+        filled(tmp_path)
+        harm(tmp_path, "DELETE FROM procedures WHERE id = 'b' AND version = 2")
+        for _ in range(2):
+            caplog.clear()
+            with closing(EdgeStore(tmp_path)) as store:
+                assert [one.procedure.id for one in store.changes(SCOPE).entries] == list("acdef")
+                assert store.get(SCOPE, "b") is None
+            assert "('b')" in caplog.text and "restore the store from a backup" in caplog.text
+
+    def test_a_procedure_that_is_gone_can_be_learnt_anew(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """That it is named although nothing of it is left is told, and holds up no write."""
+        filled(tmp_path)
+        harm(tmp_path, "DELETE FROM procedures WHERE id = 'b'")
+        with closing(EdgeStore(tmp_path)) as store:
+            assert "('b')" in caplog.text and "learnt anew" in caplog.text
+            written = store.put(entry("b"), expected_revision=0)
+            assert store.get(SCOPE, "b") == written
+
+    def test_notes_whose_owner_is_lost_come_to_nobody(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Who is the next to write gets a number of its own, and none of the notes of others."""
+        mine, theirs = Scope(tenant="mine"), Scope(tenant="theirs")
+        with closing(EdgeStore(tmp_path)) as store:
+            store.put_note(mine, "trace", "t", {"trace": "secret"})
+        harm(tmp_path, "DELETE FROM scopes")
+        with closing(EdgeStore(tmp_path)) as store:
+            assert "nobody's" in caplog.text
+            store.put_note(theirs, "trace", "u", {})
+            assert store.notes(theirs, "trace") == {"u": {}} and store.notes(mine, "trace") == {}
+
+    @pytest.mark.skipif(os.name != "posix" or not os.getuid(), reason="root may write everywhere")
+    def test_where_nothing_can_be_written_it_is_told(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """A folder that can only be read is read as it is."""
+        filled(tmp_path)
+        harm(tmp_path, "DELETE FROM heads", "PRAGMA wal_checkpoint(TRUNCATE)")
+        tmp_path.chmod(0o500)
+        try:
+            with closing(EdgeStore(tmp_path)):
+                assert "nothing can be put right" in caplog.text
+        finally:
+            tmp_path.chmod(0o700)
+
+    @pytest.mark.parametrize("table", ["procedures", "heads", "scopes", "vectors", "notes", "meta"])
+    def test_a_table_that_is_gone_names_the_next_step(self, tmp_path: Path, table: str) -> None:
+        """The folder's permissions are not what is wrong."""
+        filled(tmp_path)
+        harm(tmp_path, "DROP VIEW current", f"DROP TABLE {table}")
+        with pytest.raises(StoreError, match=rf"no such table: {table}.*Restore it from a backup"):
+            EdgeStore(tmp_path)

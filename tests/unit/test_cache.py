@@ -23,7 +23,7 @@ from seglam_agents.learning.learning import FLIGHT_SECONDS
 from seglam_agents.learning.policy import EconomicPolicy
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import ModelError, SandboxError, StoreError
+from seglam_agents.records.errors import ModelError, SandboxError, SlotError, StoreError
 from seglam_agents.records.outcome import Call, Deopt, Explanation, Final, Hit, Learned, Miss, Outcome, Refused
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.request import MAX_CHARACTERS, Request, Scope
@@ -825,12 +825,63 @@ def test_the_default_embedder_is_shared_by_all_kinds() -> None:
         ({"predictions": 2}, "two whole numbers"),
         ({"predictions": (-1, 2)}, "two whole numbers"),
         ({"tools": [1]}, "use host_tools"),
+        ({"tools": None}, "a list of HostTool objects"),
+        ({"tools": {}}, "a list of HostTool objects"),
+        ({"tools": iter(())}, "a list of HostTool objects"),
+        ({"tools": [HostTool(Tool(name="a"), print)] * 2}, "several tools called 'a'"),
+        ({"system_prompt": None}, "system_prompt=None: .*'' where it is told nothing"),
+        ({"limits": 5}, r"limits=5: give Limits\(...\)"),
+        ({"now": 5}, "now=5: give a function"),
+        ({"embedder": 5}, "embedder=5: .*`embed_query`"),
+        ({"policy": 5}, "no policy 5: .*`compile_now`"),
+        ({"near": "x"}, "near='x': give a cosine"),
+        ({"near": float("nan")}, "near=nan: give a cosine"),
+        ({"repairs": "x"}, "repairs='x': give a whole number"),
+        ({"repairs": -1}, "repairs=-1: give a whole number"),
+        ({"seed": "x"}, "seed='x': give a whole number"),
+        ({"attacker": "no"}, "attacker='no': give True or False"),
+        ({"second_opinion": None}, "second_opinion=None: give True or False"),
+        ({"timezone": 5}, "timezone=5: give a text"),
     ],
 )
 def test_arguments_that_say_nothing(options: Any, said: str) -> None:
     """They are refused with the next step, instead of being something else in silence."""
     with pytest.raises(ValueError, match=said):
         ReasoningCache(**options)
+
+
+@pytest.mark.parametrize("within", ["x", "ab", 5, None, (1,), ("a", "b"), (2, 1)])
+def test_a_range_that_is_none(within: Any) -> None:
+    """It is refused as one that does not take in what was seen."""
+    with pytest.raises(SlotError, match="give factors below and above 1"):
+        ReasoningCache(write_range=within)
+
+
+@pytest.mark.parametrize("told", [None, 5])
+def test_what_are_no_instructions(sandbox: MontySandbox, told: Any) -> None:
+    """An agent that is told nothing has an empty text."""
+    with ReasoningCache(sandbox=sandbox, second_sandbox=None) as cache:
+        with pytest.raises(ValueError, match="'' where it is told nothing"):
+            cache.told(told)
+        assert cache.told("") is cache
+
+
+def test_what_is_raised_once_a_cache_is_open(sandbox: MontySandbox) -> None:
+    """As the README says: answering raises nothing for a store that is closed, looking into it does."""
+    cache = ReasoningCache(sandbox=sandbox, second_sandbox=None)
+    cache.close()
+    run = Trace(request=Request(text="Add 1 and 2"), answer=3)
+    assert all(isinstance(ask("Add 1 and 2"), Miss) for ask in (cache.answer, cache.lookup, cache.plan))
+    assert cache.observe(run).status == cache.learn("Add 1 and 2", answer=3).status == "failed"
+    looks: list[Callable[[], object]] = [
+        cache.procedures,
+        cache.stats,
+        lambda: cache.remember(run),
+        lambda: cache.explain("Add 1 and 2", agents=True),
+    ]
+    for look in looks:
+        with pytest.raises(StoreError, match="this store is closed"):
+            look()
 
 
 def test_what_is_no_run_and_no_context(sandbox: MontySandbox) -> None:
@@ -840,6 +891,10 @@ def test_what_is_no_run_and_no_context(sandbox: MontySandbox) -> None:
         assert isinstance(cache.answer("Add 1 and 2", context=odd), Refused)
         for learned in (cache.observe(odd), asyncio.run(cache.aobserve(odd))):
             assert learned.status == "failed" and "a run is a Trace, not a list" in learned.reason
+        for learned in (cache.learn("x", trace=odd), asyncio.run(cache.alearn("x", trace=odd))):
+            assert learned.status == "failed" and "a run is a Trace, not a list" in learned.reason
+        with pytest.raises(ValueError, match="a run is a Trace, not a list"):
+            cache.remember(odd)
 
 
 def test_a_closed_cache_misses_without_a_traceback_each(

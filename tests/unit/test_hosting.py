@@ -633,11 +633,16 @@ class TestNamedRequests:
         (asked,) = model.asked
         assert '- order({"item": "tea", "n": 2}) -> "ordered 2 tea"' in asked[-1].content
 
-    @pytest.mark.parametrize("name", ["", "  "])
-    def test_an_empty_name_is_none(self, cache: ReasoningCache, name: str) -> None:
-        """It says what to pass; a number is a name."""
-        with pytest.raises(ValueError, match="pass the id of the delivery"):
-            cache.answer(ORDER, request_id=name)
+    @pytest.mark.parametrize("name", ["", "  ", b"", [], False, object(), [object()]], ids=lambda name: str(type(name)))
+    def test_what_names_nothing_is_refused(self, cache: ReasoningCache, shop: Shop, name: Any) -> None:
+        """What is empty, and what has another text in every process, is no name; the error says what to pass."""
+        for ask in (cache.answer, cache.lookup):
+            with pytest.raises(ValueError, match=r"names no request .*pass the id of the delivery"):
+                ask(ORDER, request_id=name)
+        for later in (cache.aanswer, cache.alookup):
+            with pytest.raises(ValueError, match=r"names no request .*pass the id of the delivery"):
+                asyncio.run(later(ORDER, request_id=name))  # type: ignore[arg-type]
+        assert shop.written == []
 
     def test_a_number_is_a_name(self, cache: ReasoningCache, shop: Shop) -> None:
         """Zero, too."""

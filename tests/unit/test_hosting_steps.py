@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -119,10 +120,17 @@ class TestKept:
         assert after(history, "b") == history[2:] and until(history, "b") == history[:2]
         assert after(history, "x") is None and until(history, "x") == ()
 
-    @pytest.mark.parametrize(("said", "name"), [(None, None), (" ", None), (7, "7"), ("order-7", "order-7")])
-    def test_the_name_of_a_request(self, said: object, name: str | None) -> None:
-        """An empty one names no request."""
+    @pytest.mark.parametrize(
+        ("said", "name"),
+        [
+            *[(None, None), (" ", None), ("", None), (object(), None), (b"", None), (True, None)],
+            *[(7, "7"), (0, "0"), ("order-7", "order-7"), (UUID(int=7), str(UUID(int=7)))],
+        ],
+    )
+    def test_the_name_of_a_request(self, said: object, name: str | None, caplog: pytest.LogCaptureFixture) -> None:
+        """What is empty or lies somewhere in memory names no request, and that is told."""
         assert request_name(said, "request_id") == name
+        assert ("names no request" in caplog.text) == (said is not None and name is None)
 
 
 @pytest.mark.parametrize(

@@ -354,3 +354,58 @@ async def test_nothing_new_begins_once_the_caller_is_cancelled(sandbox: MontySan
         go.set()
         await asyncio.get_running_loop().shutdown_default_executor()  # Every thread is done with what it ran.
     assert made == ["A-12"]
+
+
+UNDECLARED: list[dict[str, Json]] = [
+    {},
+    {"type": "object"},
+    {"type": "object", "properties": {}},
+    {"type": "object", "properties": {"item": {"type": "string"}}},
+]
+ORDERS = ((12, "paper"), (5, "pens"), (8, "staples"), (20, "paper"), (15, "pens"), (9, "staples"))
+
+
+def ordered(count: int, item: str) -> Trace:
+    step = ToolStep(tool="order", arguments={"item": item, "count": count}, result=None)
+    return Trace(request=Request(text=f"Order {count} boxes of {item}"), steps=(step,), answer="Ordered.")
+
+
+@pytest.mark.parametrize("parameters", UNDECLARED)
+def test_arguments_that_a_tool_does_not_declare(sandbox: MontySandbox, parameters: dict[str, Json]) -> None:
+    """Learning says what to declare, and pays for no compilation: no code could pass them."""
+    tools = [HostTool(Tool(name="order", parameters=parameters), lambda **arguments: None)]
+    model = Unasked()
+    with ReasoningCache(sandbox=sandbox, second_sandbox=None, tools=tools, model=model) as cache:
+        for learned in [*(cache.observe(ordered(*order)) for order in ORDERS), cache.learn("x", trace=ordered(1, "x"))]:
+            assert learned.status == "rejected" and learned.procedure is None
+            assert "'count', which it does not declare" in learned.reason
+            assert "declare its parameters" in learned.reason and "correct the code" not in learned.reason
+    assert model.asked == 0
+
+
+def test_arguments_that_a_tool_allows(sandbox: MontySandbox) -> None:
+    """A tool that takes whatever it is given is learnt as one that declares it."""
+    tool, made = Tool(name="order", parameters={"type": "object", "additionalProperties": True}), list[object]()
+    with ReasoningCache(
+        sandbox=sandbox, second_sandbox=None, tools=[HostTool(tool, lambda **arguments: made.append(arguments))]
+    ) as cache:
+        for order in ORDERS:
+            cache.observe(ordered(*order))
+        assert isinstance(cache.lookup("Order 11 boxes of paper"), Hit)
+    assert made == [{"item": "paper", "count": 11}]
+
+
+class Unasked:
+    """A model that must not be asked."""
+
+    name = "unasked"
+    asked = 0
+
+    def complete(self, messages: Sequence[Message]) -> Completion:
+        """Count."""
+        self.asked += 1
+        return Completion("no", Usage())
+
+    async def acomplete(self, messages: Sequence[Message]) -> Completion:
+        """Count."""
+        return self.complete(messages)

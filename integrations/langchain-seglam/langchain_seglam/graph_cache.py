@@ -36,6 +36,7 @@ class SeglamState(TypedDict):
     """What the cache keeps in the state of a graph. Derive the state from it, or have `add_reasoning_cache` add it.
 
     Give such a graph an `input_schema` without it: who writes into it could have procedures run with other arguments.
+    It is a channel like any other: who streams values or updates sees it.
     """
 
     seglam: NotRequired[Annotated[Update, merge_turns]]

@@ -41,7 +41,11 @@ NAME = "SeglamMiddleware"
 
 # Reducers are last in Annotated: elsewhere LangGraph takes the channel for one that keeps the last value.
 class SeglamAgentState(AgentState[Loose]):
-    """What the middleware keeps in the agent's state: plain JSON, invisible from outside."""
+    """What the middleware keeps in the agent's state: plain JSON.
+
+    It is in no input, result or schema of the agent. It is in checkpoints, and who streams values or updates sees it;
+    updates show the nodes of the middleware as well.
+    """
 
     seglam: NotRequired[Annotated[Update, PrivateStateAttr, merge_turns]]
 

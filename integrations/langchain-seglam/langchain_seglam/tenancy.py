@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from langchain.agents.middleware.types import ToolCallRequest
@@ -11,6 +12,8 @@ from seglam_agents import ReasoningCache
 from seglam_agents.hosting import OpenedCaches, safely
 
 from langchain_seglam.kinds import Loose, loose
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -27,6 +30,7 @@ class TenantCaches(OpenedCaches[ReasoningCache]):
     """
 
     tenant: Callable[[Loose], str | None] | None = None
+    _warned: bool = field(default=False, init=False)
 
     def of(self, runtime: object) -> ReasoningCache | None:
         """Return the cache of a run's tenant. Never raises: without one the run goes on without a cache."""
@@ -35,9 +39,23 @@ class TenantCaches(OpenedCaches[ReasoningCache]):
 
     def _tenant(self, runtime: object) -> str | None:
         if runtime is None or self.tenant is not None:
-            return self.tenant(runtime) if runtime is not None and self.tenant is not None else None
+            return self._told(self.tenant(runtime)) if runtime is not None and self.tenant is not None else None
         identity = getattr(getattr(loose(runtime).server_info, "user", None), "identity", None)
         return identity if isinstance(identity, str) and identity else None
+
+    def _told(self, tenant: object) -> str | None:
+        """Return a tenant as it was named; nobody where that is no text, which is said once."""
+        if tenant is None or isinstance(tenant, str):
+            return tenant
+        if not self._warned:
+            self._warned = True
+            logger.warning(
+                "TenantCaches(tenant=...) named a tenant by %r, a %s: return a text, such as str(id). Until then its "
+                "runs go on without a cache.",
+                tenant,
+                type(tenant).__name__,
+            )
+        return None
 
 
 Caches: TypeAlias = ReasoningCache | TenantCaches

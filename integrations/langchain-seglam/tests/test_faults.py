@@ -420,6 +420,19 @@ def test_a_call_that_waits_is_not_made_in_another_name(run: Runner, opened: Open
         assert last(run(graph, approved, on(str(number)))) == "by model" and shop.written == []
 
 
+def test_a_tenant_that_is_named_by_a_number(
+    run: Runner, opened: Open, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run goes on without a cache, and one line without a traceback says what to return."""
+    odd: Any = lambda runtime: 5  # noqa: E731
+    caches = TenantCaches(lambda name: opened(tools=shop.host_tools(), tenant=name), tenant=odd)
+    for _ in range(2):
+        graph = create_agent(by_model(), shop.tools, middleware=[SeglamMiddleware(caches)])
+        assert last(run.ask(graph, ORDER)) == "by model"
+    (told,) = [record for record in caplog.records if "tenant" in record.getMessage()]
+    assert "by 5, a int: return a text, such as str(id)" in told.getMessage() and told.exc_info is None
+
+
 def test_an_agent_within_a_graph(run: Runner, cache: ReasoningCache, shop: Shop) -> None:
     """An agent that is a node of another graph keeps its turn to itself."""
     from langgraph.graph import START, MessagesState, StateGraph
@@ -557,6 +570,14 @@ class TestSecondWishes:
         for _ in range(2):
             run.ask(graph, ORDER, seglam_request_id=name)
         assert shop.written == [("tea", 2)]
+
+    @pytest.mark.parametrize("name", ["", "  ", b"", False, object()], ids=lambda name: str(type(name)))
+    def test_a_request_id_that_names_nothing_is_told(
+        self, middleware: Any, shop: Shop, run: Runner, name: object, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """`answer` refuses the same ids; an agent is not stopped by them, and its log says what they are worth."""
+        assert last(run.ask(agent(by_model(), shop, middleware), ORDER, seglam_request_id=name)) != "by model"
+        assert "names no request (pass the id of the delivery" in caplog.text
 
     @pytest.mark.parametrize("named", [{"thread": "1"}, {"seglam_request_id": "r1"}])
     def test_two_agents_under_one_name(self, middleware: Any, shop: Shop, run: Runner, named: Any) -> None:

@@ -47,6 +47,20 @@ class TestHits:
         assert about["procedure"] == "total-0001@1" and about["author"] == "procedure"
         assert cache.stats().hits == 1 and cache.stats().requests == 1
 
+    def test_who_streams_sees_what_is_kept(self, cache: ReasoningCache, shop: Shop) -> None:
+        """As the docstring of the state says: in no input, result or schema, but in streams and in checkpoints."""
+        graph = agent(ScriptedChat(script=[says("by model")]), shop, seglam(cache), checkpointer=InMemorySaver())
+        asked: Any = {"messages": [("user", COST)]}
+        assert "seglam" not in graph.invoke(asked, on("0"))
+        values = list(graph.stream(asked, on("1"), stream_mode="values"))
+        assert any("seglam" in value for value in values)
+        updates = list(graph.stream(asked, on("2"), stream_mode="updates"))
+        assert any("seglam" in (update or {}) for step in updates for update in step.values())
+        assert any(name.startswith("SeglamMiddleware.") for step in updates for name in step)
+        assert "seglam" in graph.get_state(on("2")).values
+        schemas = (graph.get_input_jsonschema(), graph.get_output_jsonschema())
+        assert not any("seglam" in schema["properties"] for schema in schemas)
+
     def test_a_pure_procedure_answers_at_once(self, run: Runner, cache: ReasoningCache, shop: Shop) -> None:
         """Where no tool is needed, the answer is the only message."""
         model = ScriptedChat(script=[says("by model")])

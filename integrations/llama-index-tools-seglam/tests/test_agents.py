@@ -94,6 +94,24 @@ async def test_several_calls_and_a_write(kind: Any, cache: ReasoningCache, shop:
     assert str(result) == "bought 3 tea" and shop.calls == [("price", "tea"), ("buy", ("tea", 3))]
 
 
+@pytest.mark.parametrize("name", ["", "  ", b"", False, object()], ids=lambda name: str(type(name)))
+async def test_a_request_id_that_names_nothing_is_told(
+    cache: ReasoningCache, shop: Shop, name: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`answer` refuses the same ids; an agent is not stopped by them, and its log says what they are worth."""
+    agent = SeglamFunctionAgent(cache=cache, tools=shop.tools, llm=ScriptedLLM([]))
+    assert str(await agent.run("buy 3 tea if it is cheap", request_id=name)) == "bought 3 tea"
+    assert "names no request (pass the id of the delivery" in caplog.text
+
+
+async def test_zero_names_a_request(cache: ReasoningCache, shop: Shop) -> None:
+    """It is a number like any other."""
+    agent = SeglamFunctionAgent(cache=cache, tools=shop.tools, llm=ScriptedLLM([]))
+    for _ in range(2):
+        assert str(await agent.run("buy 3 tea if it is cheap", request_id=0)) == "bought 3 tea"
+    assert [name for name, _ in shop.calls].count("buy") == 1
+
+
 async def test_a_failing_tool_hands_over(kind: Any, cache: ReasoningCache, shop: Shop) -> None:
     """An error of a tool reaches the procedure, which gives up."""
     llm = ScriptedLLM([final(kind, "no such item")])

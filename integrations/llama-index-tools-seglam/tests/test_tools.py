@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from li_support import ADD, ADD_BODY, Open, Runner, Shop, procedure
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.objects import ObjectRetriever
 from llama_index.core.tools import FunctionTool
-from seglam_agents import ReasoningCache
+from seglam_agents import ReasoningCache, SeglamError
 from seglam_agents.testing.llama_index import ScriptedLLM, call
 
 from llama_index.tools.seglam import (
@@ -51,8 +52,10 @@ def test_arguments_are_checked(cache: ReasoningCache, shop: Shop, run: Runner) -
 def test_a_give_up_says_what_was_done(cache: ReasoningCache, shop: Shop, run: Runner) -> None:
     """The model must not repeat it."""
     (tool,) = SeglamToolSpec(cache, tools=shop.tools).to_tool_list(["buy"])
-    with pytest.raises(ToolError, match=r"it is dear.*must not be repeated"):
+    with pytest.raises(ToolError, match=r"it is dear.*must not be repeated") as raised:
         called(run, tool, count=1, item="rice")
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert isinstance(again, SeglamError) and isinstance(again, RuntimeError) and str(again) == str(raised.value)
 
 
 def test_the_exact_name_comes_first(cache: ReasoningCache, shop: Shop, run: Runner) -> None:

@@ -132,7 +132,8 @@ async def open_run(store: RunStore, event: StartEvent, told: Sequence[str] = ())
     """
     with unharmed("what a run was begun with cannot be noted"):
         request_id, switch = event.get("request_id", default=None), event.get("seglam", default="on")
-        known = {"request_id": str(request_id) if request_id else None, "opened": True, "told": tuple(told)}
+        name = hosting.request_name(request_id, "request_id")
+        known = {"request_id": name, "opened": True, "told": tuple(told)}
         ran = (await lowered(store, await load_run(store))).begun().model_copy(update=known)
         await save_run(store, ran.model_copy(update={"switch": hosting.switch_of(switch)}))
 

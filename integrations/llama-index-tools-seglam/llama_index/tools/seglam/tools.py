@@ -12,13 +12,13 @@ from llama_index.core.schema import QueryBundle, QueryType
 from llama_index.core.tools import BaseTool, FunctionTool, ToolMetadata
 from llama_index.core.tools.tool_spec.base import BaseToolSpec
 from llama_index.core.tools.types import ToolOutput, adapt_to_async_tool
-from seglam_agents import Call, HostTool, ReasoningCache, ToolResult, hosting
+from seglam_agents import Call, HostTool, ReasoningCache, SeglamError, ToolResult, hosting
 from seglam_agents.hosting import Json, tool_name
 
 from llama_index.tools.seglam.values import described, tool_result
 
 
-class ToolError(RuntimeError):
+class ToolError(SeglamError, RuntimeError):
     """A procedure that was called as a tool has no answer; the text is for the model."""
 
 
