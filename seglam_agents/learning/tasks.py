@@ -72,7 +72,8 @@ class Tasks:
         """Return the task of the compiler that compares runs; where a scope is new to it, with all runs of that."""
         scope = trace.request.scope
         near = () if traces.knows(scope) else [other for other in self.book.all(scope) if self.holds_for(other)]
-        serving = (loaded.procedure for loaded in self.retriever.serving(trace.request.scope))
+        # What came back under other conditions is no reason not to learn under these.
+        serving = (loaded.procedure for loaded in self.retriever.serving(trace.request.scope) if loaded.held is None)
         made = (procedure for procedure in serving if procedure.provenance.compiler == traces.name)
         return CompileTask(
             requests=(Known(trace.request, trace.answer, trace),),
