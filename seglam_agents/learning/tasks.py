@@ -15,7 +15,7 @@ from seglam_agents.guards.normal import normalise
 from seglam_agents.learning.kinds import Kind
 from seglam_agents.learning.tracebook import TraceBook
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.request import Request
+from seglam_agents.records.request import Request, same_instructions
 from seglam_agents.records.tools import Tool, same_condition
 from seglam_agents.records.trace import Trace
 from seglam_agents.serving.retriever import Retriever
@@ -56,7 +56,7 @@ class Tasks:
         same = all(
             same_condition(trace.schemas.get(name, tool.condition), tool.condition) for name, tool in self.tools.items()
         )
-        return same and trace.instructions == self.instructions
+        return same and same_instructions(trace.instructions, self.instructions)
 
     def of_request(self, known: Known, kind: Kind, vector: Sequence[float], finding: str = "") -> CompileTask:
         """Return the task of a compiler that asks a model."""

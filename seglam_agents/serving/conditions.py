@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from seglam_agents.records.entry import Confirmation, Entry
 from seglam_agents.records.procedure import Conditions
+from seglam_agents.records.request import same_instructions
 from seglam_agents.records.tools import Tool, same_condition, same_schema
 from seglam_agents.serving.loading import AGREEING_TO_READ, AGREEING_TO_WRITE
 
@@ -16,7 +17,9 @@ def conditions_of(entry: Entry, instructions: str, tools: Mapping[str, Tool]) ->
     used = {name: tools[name].condition for name in learnt if name in tools}
     # What stands in an older record says less of a tool, and is compared as far as it goes.
     same = {name: learnt[name] if same_condition(learnt[name], today) else today for name, today in used.items()}
-    return Conditions(instructions=instructions, tools=same)
+    learnt_under = entry.procedure.conditions.instructions
+    told = learnt_under if same_instructions(learnt_under, instructions) else instructions
+    return Conditions(instructions=told, tools=same)
 
 
 def confirmed_by(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> Confirmation | None:
