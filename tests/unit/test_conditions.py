@@ -105,6 +105,55 @@ def test_white_space_in_instructions_changes_nothing(opened: Open) -> None:
     assert isinstance(opened(store, "You may\n   refund orders. ", tool).answer("Refund order B-7"), Hit)
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "same"),
+    [
+        ("You may refund orders.", "you may **refund** orders!", True),
+        ("- Be brief\n- Be kind.", "Be brief; be kind", True),
+        ("Never more than $1,000.", "never more than $1,000", True),
+        ("Within 1.5 days", "Within 15 days", False),
+        ("From -5 degrees on", "From 5 degrees on", False),
+        ("Refund up to 10%", "Refund up to 10", False),
+        ("You may refund orders.", "You may not refund orders.", False),
+        ("You may refund orders.", "You may refund order.", False),
+        ("Say \u2705", "Say \u274c", False),
+        ("You may refund orders.", "", False),
+    ],
+)
+def test_case_and_punctuation_change_nothing(opened: Open, before: str, now: str, same: bool) -> None:
+    """A prompt that says the same in other signs keeps a warm cache; numbers, amounts and words are no signs."""
+    store, tool = MemoryStore(), refund_tool()
+    learnt(opened(store, before, tool), tool, before)
+    assert isinstance(opened(store, now, tool).lookup("Refund order B-7"), Hit) is same
+
+
+def test_what_older_records_kept_of_instructions_still_holds(opened: Open) -> None:
+    """They have the digest of the exact words alone: the same words hit, and others do not."""
+    store, tool = MemoryStore(), refund_tool()
+    learnt(opened(store, MAY, tool), tool, MAY)
+    (entry,) = opened(store, MAY, tool).procedures()
+    older = entry.procedure.model_copy(update={"instructions": instructions_digest(MAY).partition("/")[0]})
+    assert older.conditions.key == entry.procedure.conditions.key
+    store.put(entry.model_copy(update={"procedure": older}), expected_revision=entry.revision)
+    assert isinstance(opened(store, MAY, tool).lookup("Refund order B-7"), Hit)
+    assert isinstance(opened(store, MAY.upper(), tool).lookup("Refund order B-7"), Miss)
+
+
+def test_two_open_caches_of_one_scope_are_warned_of(opened: Open, caplog: pytest.LogCaptureFixture) -> None:
+    """Once, with what to do; not where they have names, are told the same, or the first one is closed."""
+    store, tool = MemoryStore(), refund_tool()
+    for agent in ("a", "b"):
+        opened(store, agent, tool, agent=agent)
+    first = opened(store, MAY, tool)
+    opened(store, f"{MAY} ", tool)
+    first.close()
+    opened(MemoryStore(), NEVER, tool)
+    assert not caplog.messages
+    for told in (MAY, NEVER, MAY):
+        opened(store, told, tool)
+    assert len(caplog.messages) == 1 and "agent=..." in caplog.messages[0]
+
+
 @pytest.mark.parametrize(("effect", "needed"), [("read", 2), ("write", 3)])
 def test_enough_agreeing_runs_bring_it_back(opened: Open, effect: Effect, needed: int) -> None:
     """Under changed instructions it serves again after two agreeing runs where it reads, three where it writes."""
