@@ -26,6 +26,7 @@ from seglam_agents.guards.slots import exports
 from seglam_agents.hosting.journal import Journal
 from seglam_agents.hosting.requests import call_once, named, resumed
 from seglam_agents.learning.policy import Policy, open_policy
+from seglam_agents.lifecycle import neighbours
 from seglam_agents.lifecycle.adoption import Adoption
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
@@ -92,7 +93,8 @@ class ReasoningCache:
         near: cosine above which two requests may be of one kind; belongs to the embedder.
         tools: what bodies may call.
         tenant: whose procedures these are. Nothing of one tenant is visible to another.
-        agent: the agent's name; without one, its tools' names. Agents of one name share what they learn.
+        agent: the agent's name; without one, its tools' names. Agents of one name share what they learn: two agents or
+            nodes with the same tools, or with none, need a name each.
         system_prompt: instructions of the agent. They are a condition of what is learnt: where they change, procedures
             run in shadow until enough runs agree.
         repairs: how often admission's findings go back to the model.
@@ -201,6 +203,8 @@ class ReasoningCache:
             closing=closing,
         )
         self._engine = wired(self._wiring, self._call, partial(resumed, self._journal))
+        self._place = str(Path(store).absolute()) if isinstance(store, (str, Path)) and self.store is not store else ""
+        neighbours.opened(self, self._place or id(self.store), self.scope, self.instructions)
         self._told: dict[str, ReasoningCache] = {self.instructions: self}
         self._varies = False
 
@@ -480,6 +484,7 @@ class ReasoningCache:
             if self._closed:
                 return
             self._closed = True
+        neighbours.closed(self._place or id(self.store), self.scope)
         try:
             self._write_statistics()
         except Exception:

@@ -25,7 +25,7 @@ from seglam_agents.hosting.decision import Decision, Event, GiveBack, Pass, Say,
 from seglam_agents.hosting.driver import WRITE, Driver
 from seglam_agents.hosting.drivers import Drivers
 from seglam_agents.hosting.executed import Executed, Shown, carried_as
-from seglam_agents.hosting.fitting import Misfit, fit, misfits, misfits_of, plain, returned
+from seglam_agents.hosting.fitting import Misfit, fit, form_digest, misfits, misfits_of, plain, returned
 from seglam_agents.hosting.history import Heard, after, earlier_than_attempts, until
 from seglam_agents.hosting.journal import (
     LOST,
@@ -107,7 +107,7 @@ from seglam_agents.records.errors import ModelError
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json, Record, digest, known_fields
-from seglam_agents.records.request import instructions_digest
+from seglam_agents.records.request import instructions_beside, instructions_digest
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import ModelStep, Step
 from seglam_agents.records.usage import Usage
@@ -228,9 +228,11 @@ __all__ = [
     "find_entry",
     "fit",
     "follow",
+    "form_digest",
     "function_of",
     "host",
     "idempotency_key",
+    "instructions_beside",
     "instructions_digest",
     "is_array",
     "is_json",

@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from seglam_agents.hosting.values import json_of, mapping, several
-from seglam_agents.records.record import Json
+from seglam_agents.records.record import Json, digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,16 @@ def fit(answer: Json, schemas: Iterable[object]) -> object:
         except Exception as error:
             problems.append(str(error).splitlines()[0])
     return Misfit(f"the answer does not fit the response format: {'; '.join(problems)}") if problems else None
+
+
+def form_digest(schemas: Iterable[object]) -> str:
+    """Return the digest of the response format that an agent is told to answer in; empty where it has none.
+
+    Args:
+        schemas: types, JSON Schemas of objects, or functions that make an answer of a message.
+    """
+    forms = [_schema_of(schema) for schema in schemas]
+    return digest("response format", forms) if forms else ""
 
 
 def misfits(schemas: Iterable[object]) -> Callable[[Json], str | None]:
@@ -92,6 +102,15 @@ def returned(function: Callable[..., object]) -> object:
         said = get_type_hints(function)
     kind = said.get("return")
     return None if kind is dict or kind is type(None) else kind
+
+
+def _schema_of(schema: object) -> object:
+    """Return the JSON Schema of a schema; a name where it has none."""
+    if isinstance(schema, dict):
+        return mapping(schema)
+    with suppress(Exception):
+        return TypeAdapter[object](cast("type[object]", schema)).json_schema()
+    return f"{getattr(schema, '__module__', '')}.{getattr(schema, '__qualname__', type(schema).__qualname__)}"
 
 
 def _parsed(answer: Json, schema: object) -> object:

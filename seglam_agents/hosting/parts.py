@@ -14,6 +14,7 @@ from seglam_agents.hosting.driver import Driver
 from seglam_agents.hosting.traces import Said, trace_of
 from seglam_agents.hosting.turn import Asked, Carried, Turn, View, new_id
 from seglam_agents.records.record import Json, Record
+from seglam_agents.records.request import instructions_beside, instructions_digest
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.usage import Usage
 
@@ -67,10 +68,17 @@ class Part(Record):
     """What this agent is told, and those were that handed the request over to it."""
     own: str = ""
     """What this agent itself is told."""
+    form: str = ""
+    """Digest of the response format that is asked for (`form_digest`); empty where there is none."""
     before: int = 0
     """Calls of the run that were made before the part began."""
     trace: Trace | None = None
     """What it came to, once it has ended; None where it teaches nothing."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of what this agent is told, with the form that it is to answer in."""
+        return instructions_beside(instructions_digest(self.instructions), self.form)
 
     def decided(self, decision: Decision) -> Part:
         """Return it after a step; what a procedure asks for is said in the agent's voice."""

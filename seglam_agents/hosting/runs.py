@@ -44,6 +44,8 @@ class AgentRun(Record):
     live: bool = False
     told: tuple[str, ...] = ()
     """The instructions of agents that have no cache, and may hand a request over."""
+    form: str | None = None
+    """Digest of the response format that the run asks for, whatever those of its agents are; None for theirs."""
     free: int = 0
     """Steps that cost nothing, by which the limit of iterations was raised."""
     parts: dict[str, Part] = Field(default_factory=dict[str, Part])
@@ -111,11 +113,11 @@ class Parts:
 
     def driver(self, part: Part) -> Driver:
         """Return the driver of the cache under what the agent of a part is told."""
-        return self.drivers.of(self.cache.told(part.instructions) or self.cache)
+        return self.drivers.of(self.cache.under(part.digest) or self.cache)
 
     async def begin(self, part: Part, text: str | None, switch: Switch) -> Part:
         """Return a new part, looked up; not where its agent is told something else at every run."""
-        switch = switch if self.cache.told(part.instructions) is not None else "off"
+        switch = switch if self.cache.under(part.digest) is not None else "off"
         turn, _ = await asyncio.to_thread(self.driver(part).begin, part.turn, text, {}, switch)
         return part.model_copy(update={"turn": turn})
 
@@ -150,7 +152,7 @@ class Parts:
             part = ran.part(agent)
             if part.trace is None:
                 return
-            await save_run(store, ran.with_part(agent, Part(instructions=part.instructions)))
+            await save_run(store, ran.with_part(agent, Part(instructions=part.instructions, form=part.form)))
             trace = part.trace if structured is None else part.trace.model_copy(update={"answer": structured})
             await adrive(self.drivers.learn(self.driver(part).cache, trace))
 

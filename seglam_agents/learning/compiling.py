@@ -187,7 +187,8 @@ class Compiling:
         made = candidate.procedure
         if candidate.parent is not None or not made.writes:
             return candidate
-        serving = (loaded.procedure for loaded in self.retriever.serving(made.scope))
+        # One that only came back under today's conditions has others of its own.
+        serving = (loaded.procedure for loaded in self.retriever.serving(made.scope) if loaded.held is None)
         twin = next((other for other in serving if other.content_hash == made.content_hash), None)
         if twin is None:
             return candidate

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
@@ -13,6 +13,7 @@ from seglam_agents.guards.guard import Accepted
 from seglam_agents.guards.normal import normalise
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import Trace
+from seglam_agents.records.values import Value
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded
 
@@ -31,6 +32,10 @@ class Prediction:
     """What the procedure would have answered, where it came to an answer."""
     spoken: bool = False
     """Whether only the calls were foretold, because the last message is the model's."""
+    unclear: bool = False
+    """Whether the calls were foretold, and other words were said than the procedure says."""
+    arguments: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    """What the guard bound."""
 
 
 def predict(
@@ -58,4 +63,12 @@ def predict(
     }
     templates = loaded.procedure.guard.templates
     template = templates[judgement.template] if judgement.template < len(templates) else ""
-    return Prediction(foretold[again.verdict], again.reason, template, again.answer, again.spoken)
+    return Prediction(
+        foretold[again.verdict],
+        again.reason,
+        template,
+        again.answer,
+        again.spoken,
+        again.verdict == "unclear",
+        judgement.arguments,
+    )

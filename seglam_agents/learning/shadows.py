@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
+from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.learning.predictions import Prediction, predict
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
-from seglam_agents.records.values import same
+from seglam_agents.records.values import decode, encode, same
+from seglam_agents.records.ways import Way
+from seglam_agents.sandboxes.base import Returned, ToolCall, ToolResult
 from seglam_agents.serving.conditions import conditions_of
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import Loaded
@@ -64,8 +68,10 @@ class Shadows:
             The procedure that foretold the run, if one did and none foretold something else.
         """
         try:
+            # What serves because runs agree again is compared by `compare`: what speaks against it does so under these
+            # conditions alone.
             said = [self._judged(loaded, trace) for loaded in self.retriever.serving(trace.request.scope)
-                    if loaded.procedure.provenance.compiler == compiler]  # fmt: skip
+                    if loaded.procedure.provenance.compiler == compiler and loaded.held is None]  # fmt: skip
         except Exception:
             logger.exception("what serves could not be compared with a run")
             return None
@@ -89,18 +95,35 @@ class Shadows:
         if trace.id in served.loaded.procedure.provenance.trace_ids:
             return False
         said = self._predict(served.loaded, trace)
-        if said.foretold == "silent" and not (said.template and _left_out(served.loaded, trace)):
+        silent = said.foretold == "silent" and not said.unclear
+        if silent and not (said.template and _left_out(served.loaded, trace)):
             return False
         conditions = conditions_of(served.entry, self.instructions, self.tools).key
         # What else is to be said is for new instructions to say: the facts alone do not agree with them.
         agreed = said.foretold == "right" and (said.spoken or same(said.answer, trace.answer))
         procedure = served.loaded.procedure
-        writing = {use.name for use in procedure.tools if use.effect == "write"}
-        return self.entries.confirm(trace, procedure.id, conditions, agreed=agreed, writing=writing) is not None
+        writing = frozenset(use.name for use in procedure.tools if use.effect == "write")
+        way = self._way(served.loaded, trace, said, writing) if agreed else None
+        noted = self.entries.confirm(trace, procedure.id, conditions, agreed=agreed, writing=writing, way=way)
+        return noted is not None
+
+    def _way(self, loaded: Loaded, trace: Trace, said: Prediction, writing: frozenset[str]) -> Way | None:
+        """Return which way a body goes on a run that it foretold."""
+        steps, reads = list(trace.calls), reading(self.tools.values())
+
+        def recorded(call: ToolCall) -> ToolResult | None:
+            arguments = {name: encode(value) for name, value in call.arguments.items()}
+            index = matching(steps, call.tool, arguments, reads)
+            return None if index is None else ToolResult(value=decode(steps.pop(index).result))
+
+        execution, walk = self.executor.walk(loaded, said.arguments, recorded, self._now(trace))
+        return walk.ended(writing, decode(said.answer)) if isinstance(execution, Returned) else None
+
+    def _now(self, trace: Trace) -> datetime | None:
+        return trace.recorded_at.replace(tzinfo=None) if self.clock and trace.recorded_at else None
 
     def _predict(self, loaded: Loaded, trace: Trace) -> Prediction:
-        now = trace.recorded_at.replace(tzinfo=None) if self.clock and trace.recorded_at else None
-        return predict(loaded, self.executor, trace, reads=reading(self.tools.values()), now=now)
+        return predict(loaded, self.executor, trace, reads=reading(self.tools.values()), now=self._now(trace))
 
 
 def _left_out(loaded: Loaded, trace: Trace) -> bool:

@@ -15,7 +15,7 @@ from seglam_agents.guards.normal import normalise
 from seglam_agents.learning.kinds import Kind
 from seglam_agents.learning.tracebook import TraceBook
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.request import Request
+from seglam_agents.records.request import Request, same_instructions
 from seglam_agents.records.tools import Tool, same_condition
 from seglam_agents.records.trace import Trace
 from seglam_agents.serving.retriever import Retriever
@@ -56,7 +56,7 @@ class Tasks:
         same = all(
             same_condition(trace.schemas.get(name, tool.condition), tool.condition) for name, tool in self.tools.items()
         )
-        return same and trace.instructions == self.instructions
+        return same and same_instructions(trace.instructions, self.instructions)
 
     def undeclared(self, trace: Trace) -> str | None:
         """Return why no code can do what a run did: a tool was called as its declaration does not have it."""
@@ -85,7 +85,8 @@ class Tasks:
         """Return the task of the compiler that compares runs; where a scope is new to it, with all runs of that."""
         scope = trace.request.scope
         near = () if traces.knows(scope) else [other for other in self.book.all(scope) if self.holds_for(other)]
-        serving = (loaded.procedure for loaded in self.retriever.serving(trace.request.scope))
+        # What came back under other conditions is no reason not to learn under these.
+        serving = (loaded.procedure for loaded in self.retriever.serving(trace.request.scope) if loaded.held is None)
         made = (procedure for procedure in serving if procedure.provenance.compiler == traces.name)
         return CompileTask(
             requests=(Known(trace.request, trace.answer, trace),),

@@ -24,6 +24,7 @@ from seglam_agents.records.errors import ConflictError
 from seglam_agents.records.procedure import Example, Procedure
 from seglam_agents.records.request import Scope
 from seglam_agents.records.trace import Trace
+from seglam_agents.records.ways import Way, added
 from seglam_agents.stores.base import ProcedureStore, note_agent
 
 MAX_IDS = 100
@@ -107,7 +108,14 @@ class Entries:
         self.change(procedure.scope, procedure.id, change)
 
     def confirm(
-        self, trace: Trace, procedure_id: str, conditions: str, *, agreed: bool, writing: Collection[str] = ()
+        self,
+        trace: Trace,
+        procedure_id: str,
+        conditions: str,
+        *,
+        agreed: bool,
+        writing: Collection[str] = (),
+        way: Way | None = None,
     ) -> Entry | None:
         """Note that a run under other conditions did what the procedure said, or did not.
 
@@ -117,13 +125,14 @@ class Entries:
             conditions: the key of the conditions.
             agreed: whether it did.
             writing: the tools of the procedure that write.
+            way: how it went through the body, and what it met there.
         """
 
         def change(entry: Entry) -> Entry | None:
             known = entry.confirmation(conditions)
             if trace.id in (*known.agreed, *known.differed):
                 return None
-            noted = _agreeing(known, trace, writing) if agreed else _differing(known, trace)
+            noted = _agreeing(known, trace, writing, way) if agreed else _differing(known, trace)
             if noted is known:
                 return None
             others = (item for item in entry.confirmations if item.conditions != conditions)
@@ -228,13 +237,15 @@ def _counted(entry: Entry, more: Statistics, uses: Mapping[str, int]) -> Entry:
     )
 
 
-def _agreeing(known: Confirmation, trace: Trace, writing: Collection[str]) -> Confirmation:
+def _agreeing(known: Confirmation, trace: Trace, writing: Collection[str], way: Way | None) -> Confirmation:
+    ways = added(known.ways, way) if way is not None else known.ways
+    shown = known if ways == known.ways else known.model_copy(update={"ways": ways})
     request = Example(text=trace.request.text, context=trace.request.context, origin="trace", trace_id=trace.id)
     again = any((other.text, other.context) == (request.text, request.context) for other in known.requests)
     if again or len(known.requests) >= MAX_CONFIRMING:
-        return known
+        return shown
     made = (Written(tool=step.tool, arguments=step.arguments) for step in trace.calls if step.tool in writing)
-    return known.model_copy(
+    return shown.model_copy(
         update={
             "agreed": (*known.agreed, trace.id),
             "requests": (*known.requests, request),

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from seglam_agents.records.procedure import Example, Procedure
 from seglam_agents.records.record import Json, Migration, Record, VersionedRecord
+from seglam_agents.records.ways import Way
 
 Status: TypeAlias = Literal["candidate", "shadow", "active", "suspended", "quarantined", "retired"]
 """`candidate`: not yet admitted. `shadow`: runs beside the model, serves nothing. `active`: serves. `suspended`: was
@@ -82,6 +83,8 @@ class Confirmation(Record):
     """What those runs wrote."""
     differed: tuple[str, ...] = ()
     """Ids of runs that did not."""
+    ways: tuple[Way, ...] = ()
+    """What the runs that did have shown, one way through the body each; older records have none."""
 
 
 class Check(Record):

@@ -129,14 +129,14 @@ class Conditions(Record):
     """What held when a procedure was learnt. Where it does not hold any more, the procedure runs in shadow."""
 
     instructions: str = ""
-    """Digest of the agent's effective instructions; empty where it has none."""
+    """`instructions_digest` of what the agent is told; of older records the first part alone; empty for nothing."""
     tools: dict[str, str] = Field(default_factory=dict[str, str])
     """`Tool.condition` of the tools that the procedure uses, by name; of older records the schema's part alone."""
 
     @property
     def key(self) -> str:
         """A short, stable key."""
-        return digest(self.instructions, sorted(self.tools.items()))
+        return digest(self.instructions.partition("/")[0], sorted(self.tools.items()))
 
 
 class Provenance(Record):

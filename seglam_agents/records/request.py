@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 from pydantic import Field
@@ -11,6 +12,10 @@ from seglam_agents.records.tools import Tool
 
 MAX_CHARACTERS = 20_000
 """A longer request is refused before anything looks at it: no template is that long, and a model would choke on it."""
+
+
+_MEANS = "%&@/\\"
+"""Punctuation that says something."""
 
 
 class Scope(Record):
@@ -52,9 +57,45 @@ def agent_named(name: str | None, tools: Iterable[Tool]) -> str:
 
 
 def instructions_digest(instructions: str) -> str:
-    """Return the digest of an agent's instructions, regardless of white space; empty for none."""
+    """Return the digest of an agent's instructions, regardless of white space; empty for none.
+
+    Behind a slash stands that of what is left without case and punctuation: see `same_instructions`.
+    """
     plain = " ".join(instructions.split())
-    return digest(plain) if plain else ""
+    return f"{digest(plain)}/{digest(_unadorned(plain))}" if plain else ""
+
+
+def same_instructions(learnt: str, today: str) -> bool:
+    """Tell whether two digests are of the same instructions, but for white space, case and punctuation.
+
+    What older records kept says nothing of the latter, and is compared as far as it goes.
+    """
+    (exact, _, plain), (exact_now, _, plain_now) = learnt.partition("/"), today.partition("/")
+    return exact == exact_now or bool(plain and plain == plain_now)
+
+
+def instructions_beside(instructions: str, *more: str) -> str:
+    """Return the digest of instructions with something beside them; as they are, where there is nothing.
+
+    Args:
+        instructions: their digest.
+        more: digests of instructions, or of what is no prose and is compared to the letter, such as a schema.
+    """
+    if not any(more):
+        return instructions
+    exact, _, plain = instructions.partition("/")
+    besides = [part.partition("/") for part in more if part]
+    joined = digest(exact, *(part for part, _, _ in besides))
+    return f"{joined}/{digest(plain or exact, *(loose or part for part, _, loose in besides))}"
+
+
+def _unadorned(text: str) -> str:
+    """Return a text without case and punctuation, except in numbers: "1,000", "-5" and "2.5%" stay what they are."""
+    kept = [
+        mark if mark in _MEANS or not unicodedata.category(mark).startswith("P") or following.isdigit() else " "
+        for mark, following in zip(text, f"{text[1:]} ", strict=True)
+    ]
+    return " ".join("".join(kept).casefold().split())
 
 
 def fingerprint_of_version_1(tools: Iterable[Tool], system_prompt: str = "") -> str:

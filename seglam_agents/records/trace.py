@@ -73,7 +73,8 @@ class Trace(VersionedRecord):
     @property
     def id(self) -> str:
         """A stable key of the content of the trace."""
-        later = [part for part in ([item.model_dump() for item in self.earlier], self.instructions) if part]
+        told = self.instructions.partition("/")[0]  # As it was before more of it was kept.
+        later = [part for part in ([item.model_dump() for item in self.earlier], told) if part]
         return digest(self.request.key, [_content(step) for step in self.steps], self.answer, *later)
 
     @property

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 
 from seglam_agents.records.entry import Confirmation, Entry
 from seglam_agents.records.procedure import Conditions
+from seglam_agents.records.request import same_instructions
 from seglam_agents.records.tools import Tool, same_condition, same_schema
-
-AGREEING_TO_READ = 1
-"""Runs under new conditions that must do what a procedure says before it serves again, where it changes nothing."""
-AGREEING_TO_WRITE = 2
-"""The same for a procedure that writes."""
+from seglam_agents.serving.loading import AGREEING_TO_READ, AGREEING_TO_WRITE
 
 
 def conditions_of(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> Conditions:
@@ -20,7 +17,9 @@ def conditions_of(entry: Entry, instructions: str, tools: Mapping[str, Tool]) ->
     used = {name: tools[name].condition for name in learnt if name in tools}
     # What stands in an older record says less of a tool, and is compared as far as it goes.
     same = {name: learnt[name] if same_condition(learnt[name], today) else today for name, today in used.items()}
-    return Conditions(instructions=instructions, tools=same)
+    learnt_under = entry.procedure.conditions.instructions
+    told = learnt_under if same_instructions(learnt_under, instructions) else instructions
+    return Conditions(instructions=told, tools=same)
 
 
 def confirmed_by(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> Confirmation | None:
@@ -32,7 +31,8 @@ def confirmed_by(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> 
 def hindrance(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> str | None:
     """Return why an active procedure does not serve but runs in shadow; None where its conditions hold.
 
-    Where they changed, it comes back as soon as enough runs did what it says, and none did something else.
+    Where they changed, it comes back as soon as enough runs did what it says on some way through its body, and none
+    did something else. Then it goes no other way (`Loaded.strays`).
     """
     learnt, today = entry.procedure.conditions, conditions_of(entry, instructions, tools)
     if learnt.key == today.key:
@@ -40,13 +40,12 @@ def hindrance(entry: Entry, instructions: str, tools: Mapping[str, Tool]) -> str
     confirmed = entry.confirmation(today.key)
     writes = any("write" in (use.effect, use.today(tools.get(use.name)).effect) for use in entry.procedure.tools)
     needed = AGREEING_TO_WRITE if writes else AGREEING_TO_READ
-    if len(confirmed.requests) >= needed and not confirmed.differed:
+    agree = max((way.different for way in confirmed.ways), default=0)
+    if agree >= needed and not confirmed.differed:
         return None
     changed = [name for name, condition in learnt.tools.items() if today.tools.get(name) != condition]
     what = f"the schema of {' and '.join(changed)}" if changed else "the agent's instructions"
     if changed and all(same_schema(learnt.tools[name], today.tools.get(name, "")) for name in changed):
         what = f"the description of {' and '.join(changed)}"
-    said = f"{len(confirmed.requests)} of {needed} runs agree" + (
-        f", {len(confirmed.differed)} differ" if confirmed.differed else ""
-    )
+    said = f"{agree} of {needed} runs agree" + (f", {len(confirmed.differed)} differ" if confirmed.differed else "")
     return f"{what} changed since it was learnt: it runs in shadow, {said}"

@@ -26,6 +26,7 @@ from seglam_agents.sandboxes.base import (
 )
 from seglam_agents.serving.arguments import unfit
 from seglam_agents.serving.loading import Loaded
+from seglam_agents.serving.ways import MARK, Walk, marked, with_marks
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,8 @@ class Executor:
         """Run the body over the recorded results, up to the first call that has none."""
         if loaded.missing:
             return GiveUp(loaded.missing, kind="unavailable")
+        if loaded.held is not None:
+            return self._held_action(loaded, arguments, recorded, now)
         execution = self.sandbox.run(
             loaded.program, loaded.call_arguments(arguments), recorded=recorded, limits=self.limits, now=now
         )
@@ -72,6 +75,8 @@ class Executor:
         """Run the body to its end with live tools, and return the steps as executed."""
         if loaded.missing:
             return GiveUp(loaded.missing, kind="unavailable"), ()
+        if loaded.held is not None:
+            return self._execute_held(loaded, arguments, call, now)
         steps: list[ToolStep] = []
         stopped: list[GiveUp] = []
 
@@ -106,6 +111,84 @@ class Executor:
             # From the first call on, nothing may hide from the model what was done.
             logger.exception("a body broke after it had called tools; the model takes over")
             return GiveUp(f"the cache is broken: {said(error)}", kind="broken"), tuple(steps)
+
+    def walk(
+        self,
+        loaded: Loaded,
+        arguments: Mapping[str, Value],
+        answer: Callable[[ToolCall], ToolResult | None],
+        now: datetime | None = None,
+    ) -> tuple[Execution, Walk]:
+        """Run the body with a mark in each of its branches, and return what came of it and which way it went.
+
+        Args:
+            loaded: whose body.
+            arguments: what the guard bound.
+            answer: returns the result of a call, or None where the run is to end as `Paused` there.
+            now: what the body's clock says.
+        """
+        walk, wanted = Walk(arguments, now), list[ToolCall]()
+
+        def answering(asked: ToolCall) -> ToolResult:
+            if asked.tool == MARK:
+                # What follows on a call that was not made says nothing.
+                walk.branches.update(int(str(number)) for number in asked.arguments.values() if not wanted)
+                return ToolResult()
+            call = loaded.meant(asked)
+            result = None if wanted else answer(call)
+            if result is None:
+                wanted.append(call)
+                return ToolResult(error="it is not carried out yet")
+            walk.calls.append((call, result))
+            return result
+
+        program = marked(loaded.program, loaded.procedure.provenance.compiler)
+        execution = self.sandbox.run(
+            program,
+            loaded.call_arguments(arguments),
+            call=answering if program.tools else None,
+            limits=with_marks(self.limits),
+            now=now,
+        )
+        return (Paused(wanted[0]) if wanted else execution), walk
+
+    def _held_action(
+        self, loaded: Loaded, arguments: Mapping[str, Value], recorded: Sequence[ToolResult], now: datetime | None
+    ) -> Action:
+        """Do what the runs that brought it back have shown, and give up beyond."""
+        left = iter(recorded)
+        execution, walk = self.walk(loaded, arguments, lambda _: next(left, None), now)
+        if isinstance(execution, Paused):
+            # `meant` already: what is wanted goes by the tool's own name.
+            wanted = execution.call
+            action = Call(wanted.tool, {name: encode(value) for name, value in wanted.arguments.items()})
+            problem = _problem(loaded, action.tool, action.arguments) or loaded.strays(walk, wanted=wanted)
+            return GiveUp(problem, kind="arguments") if problem else action
+        action = _action(execution, loaded)
+        problem = loaded.strays(walk, answer=action.answer) if isinstance(action, Final) else None
+        return GiveUp(problem, kind="arguments") if problem else action
+
+    def _execute_held(
+        self,
+        loaded: Loaded,
+        arguments: Mapping[str, Value],
+        call: Callable[[ToolCall], ToolResult] | None,
+        now: datetime | None,
+    ) -> tuple[Action, tuple[ToolStep, ...]]:
+        steps, results = list[ToolStep](), list[ToolResult]()
+        while True:
+            try:
+                action = self.next_action(loaded, arguments, results, now=now)
+            except Exception as error:
+                if not steps:
+                    raise
+                logger.exception("a body broke after it had called tools; the model takes over")
+                return GiveUp(f"the cache is broken: {said(error)}", kind="broken"), tuple(steps)
+            if not isinstance(action, Call) or call is None or len(steps) >= self.limits.tool_calls:
+                return action, tuple(steps)
+            step, result = self.carry_out(action, call)
+            steps.append(step)
+            results.append(result)
 
 
 def _action(execution: Execution, loaded: Loaded) -> Action:

@@ -17,10 +17,16 @@ from seglam_agents.records.procedure import FIRST_SANDBOX, Parameter, Procedure,
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Value, decode
+from seglam_agents.records.ways import Way, beyond
 from seglam_agents.sandboxes.base import Limits, Offering, Program, Sandbox, ToolCall, names, offers
 from seglam_agents.serving.arguments import whole
+from seglam_agents.serving.ways import Walk
 
 CHANGED = "conditions changed since it was learnt"
+AGREEING_TO_READ = 2
+"""Different runs under new conditions that must go a way of a procedure before it goes it, where it changes nothing."""
+AGREEING_TO_WRITE = 3
+"""The same for a procedure that writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class Loaded:
     """Why it cannot run here, where the sandbox that it was admitted in is not there or lacks what it needs."""
     held: Mapping[str, Narrow] | None = None
     """What holds its writes to those of the runs that brought it back, by the tool; None where nothing took it out."""
+    ways: tuple[Way, ...] = ()
+    """What these runs have shown: it goes no other way, and meets nothing else there."""
 
     def beyond(self, tool: str, arguments: Mapping[str, Json]) -> str | None:
         """Return why a call lies beyond what runs wrote under the conditions of today, or None."""
@@ -47,6 +55,20 @@ class Loaded:
         held = self.held.get(tool)
         problem = held.problem(_decoded(arguments)) if held else "it was not called"
         return f"{CHANGED}, and by the runs since then {tool} goes too far: {problem}" if problem else None
+
+    def strays(self, walk: Walk, *, wanted: ToolCall | None = None, answer: Json = None) -> str | None:
+        """Return why what enough runs did under the conditions of today says nothing of a run, or None.
+
+        Args:
+            walk: what the body did so far.
+            wanted: the call that it wants next; None where it came to its answer.
+            answer: what it answers.
+        """
+        writing = frozenset(use.name for use in self.procedure.tools if use.effect == "write")
+        way = walk.way(writing, wanted) if wanted else walk.ended(writing, decode(answer))
+        needed = AGREEING_TO_WRITE if writing else AGREEING_TO_READ
+        problem = "there is too much to see" if way is None else beyond(self.ways, way, needed=needed, ended=not wanted)
+        return f"{CHANGED}, and the runs since then do not show this: {problem}" if problem else None
 
     def meant(self, call: ToolCall) -> ToolCall:
         """Return a call of the body by the tool's own name, with whole numbers where it takes no others."""
@@ -135,7 +157,8 @@ def load(
     )
     program = Program(procedure.body, "run", used, sandbox=procedure.home)
     held = _held(confirmed.writes) if confirmed else None
-    return Loaded(procedure, guard, program, arguments, content_hash, missing(program, sandbox), held)
+    ways = confirmed.ways if confirmed else ()
+    return Loaded(procedure, guard, program, arguments, content_hash, missing(program, sandbox), held, ways)
 
 
 def _held(writes: Sequence[Written]) -> dict[str, Narrow]:

@@ -236,7 +236,7 @@ class Lookup:
                 return Miss(kind="declined", reason="no guard accepts the request", stops=stops, timing=timing)
             return Miss(kind="unknown", reason="no stored procedure is like the request", timing=timing)
         # The most proven first: it is the one that is cited.
-        return _Found(sorted(accepting, key=lambda item: -item.served.proven), timing)
+        return _Found(sorted(_at_home(accepting), key=lambda item: -item.served.proven), timing)
 
     def explain(self, request: Request) -> Explanation:
         """Tell which guards were asked, and where each stopped."""
@@ -367,6 +367,18 @@ class _Ran:
     item: _Accepting
     action: Action
     steps: tuple[ToolStep, ...] = ()
+
+
+def _at_home(accepting: list[_Accepting]) -> list[_Accepting]:
+    """Return those that know the conditions of today best.
+
+    What was learnt under them knows them; what only came back under them has no say beside it, except where the former
+    does not answer yet and leaves its last message to the model.
+    """
+    own = [item for item in accepting if item.served.loaded.held is None]
+    back = [item for item in accepting if item.served.loaded.held is not None]
+    spoken = any(item.procedure.closing.mode == "model" for item in own)
+    return back if back and (spoken or not own) else own
 
 
 def cite(served: Served, wording: str = "") -> Citation:

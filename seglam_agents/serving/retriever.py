@@ -231,7 +231,7 @@ class Retriever:
             logger.debug("procedure %s serves nothing: %s", procedure.key, reason)
             _shade(shelf, served)
             return
-        if confirmed and loaded.procedure.writes:
+        if confirmed:
             # What lies beyond the runs that brought it back is foretold on, so that these become more.
             _shade(shelf, served)
             served = Served(self._loaded(entry, procedure, confirmed), entry)

@@ -20,14 +20,17 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
 import pytest
+from pydantic import BaseModel, Field
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
 from seglam_agents.guards.slots import exports
+from seglam_agents.hosting.fitting import form_digest
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import Learned
 from seglam_agents.records.procedure import Closing, GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json
+from seglam_agents.records.request import instructions_beside
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.values import Value
@@ -37,6 +40,20 @@ from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.memory import MemoryStore
 
 Mode: TypeAlias = Literal["sync", "async"]
+
+
+class Receipt(BaseModel):
+    """What was bought."""
+
+    item: str
+    coins: int
+
+
+class LongReceipt(BaseModel):
+    """What was bought."""
+
+    item: str
+    coins: int = Field(description="in hundredths of a coin")
 
 
 class Crash(BaseException):
@@ -70,7 +87,15 @@ class Wants:
     calls: tuple[tuple[str, dict[str, Json]], ...]
 
 
-Move: TypeAlias = Says | Wants
+@dataclass(frozen=True, slots=True)
+class Fills:
+    """The model answers in a response format, in the way in which models do it for this host."""
+
+    form: type[BaseModel]
+    values: dict[str, Json]
+
+
+Move: TypeAlias = Says | Wants | Fills
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +133,8 @@ class Job:
     """Tools whose calls wait for a person."""
     told: str = ""
     """What the agent is told, as the host shows it to the cache: a system prompt, or a system message."""
+    form: type[BaseModel] | None = None
+    """The response format of the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +176,8 @@ class Host(Protocol):
 
 PRICES: Mapping[str, int] = {"tea": 3, "milk": 2, "rice": 5}
 ORDER = "Order 2 boxes of tea"
+FORMS: Mapping[str, type[BaseModel]] = {"receipt": Receipt}
+"""Procedures that were learnt where the agent had a response format."""
 SPOKEN = frozenset({"fetch"})
 """Procedures that leave the last message to the model."""
 PROCEDURES: Mapping[str, tuple[str, str]] = {
@@ -170,6 +199,7 @@ PROCEDURES: Mapping[str, tuple[str, str]] = {
         "Fetch {n:count} boxes of {item:noun}",
         "def run(n, item):\n    price(item)\n    order(item, n)\n    return None\n",
     ),
+    "receipt": ("Receipt for {item:noun}", "def run(item):\n    return {'item': item, 'coins': price(item)}\n"),
     "weigh": ("Order {n:number} kilos of {item:noun}", "def run(n, item):\n    return order(item, n)\n"),
 }
 
@@ -245,6 +275,7 @@ def stored(cache: ReasoningCache, name: str, tools: Sequence[HostTool]) -> None:
         tools=tuple(ToolUse.of(item.tool) for item in tools if f"{item.tool.name}(" in body),
         provenance=Provenance(compiler="test"),
         closing=Closing(mode="model") if name in SPOKEN else Closing(),
+        instructions=instructions_beside("", form_digest([FORMS[name]] if name in FORMS else ())),
     )
     cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
     cache.procedures()  # Read the change feed now.
@@ -271,6 +302,8 @@ class HostContract(HostModes):
 
     pending: ClassVar[Mapping[str, str]] = {}
     """Rows that cannot pass yet, by the name of the test, with what will mend them."""
+    forms: ClassVar[bool] = True
+    """Whether agents of this host have a response format that the host knows of."""
 
     @pytest.fixture(autouse=True)
     def known_gaps(self, request: pytest.FixtureRequest) -> None:
@@ -533,6 +566,32 @@ class HostContract(HostModes):
         """What an agent did that was told nothing is not done by one that is told never to do it."""
         ran = host.ask(replace(job, told="You never order anything."), ORDER, "1")
         assert (ran.answer, ran.asked, shop.written) == ("by model", 1, [])
+
+    def test_a_response_format_is_served_where_it_is_asked_for(self, host: Host, job: Job, shop: Shop) -> None:
+        """An agent that answers in a form is served what was learnt in that form."""
+        self._have_forms()
+        ran = host.ask(replace(job, form=Receipt), "Receipt for tea", "1")
+        assert (ran.asked, shop.read) == (0, ["tea"]) and "3" in ran.answer
+
+    @pytest.mark.parametrize("form", [None, LongReceipt])
+    def test_another_response_format(self, host: Host, job: Job, shop: Shop, form: type[BaseModel] | None) -> None:
+        """A form is something that an agent is told: without it, or in another one, nobody is served that answer."""
+        if form is not None:
+            self._have_forms()
+        moves = (Says("by model"),) if form is None else (Fills(form, {"item": "tea", "coins": 300}),)
+        ran = host.ask(replace(job, form=form, moves=moves), "Receipt for tea", "1")
+        assert ran.asked >= 1 and shop.read == [] and "coins: 3" not in ran.answer and '"coins": 3}' not in ran.answer
+
+    def test_no_response_format_before(self, host: Host, job: Job, shop: Shop) -> None:
+        """What was learnt without a form is not served where one is asked for."""
+        self._have_forms()
+        moves = (Fills(Receipt, {"item": "tea", "coins": 6}),)
+        ran = host.ask(replace(job, form=Receipt, moves=moves), ORDER, "1")
+        assert ran.asked >= 1 and shop.written == []
+
+    def _have_forms(self) -> None:
+        if not self.forms:
+            pytest.skip("agents of this host have no response format that it knows of")
 
     def test_a_write_whose_result_was_kept(self, host: Host, job: Job, other: Job, shop: Shop) -> None:
         """A result in the journal is served again: the turn comes to its end without the model, and writes once."""

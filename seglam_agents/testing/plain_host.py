@@ -30,6 +30,8 @@ from seglam_agents.hosting import (
     View,
     after,
     drive,
+    form_digest,
+    instructions_beside,
     instructions_digest,
     new_id,
     once,
@@ -41,7 +43,7 @@ from seglam_agents.hosting import (
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import encode
-from seglam_agents.testing.host_contract import Edit, Job, Move, PersonSays, PlainTool, Ran, Reject, Says
+from seglam_agents.testing.host_contract import Edit, Fills, Job, Move, PersonSays, PlainTool, Ran, Reject, Says, Wants
 
 
 class Message(Record):
@@ -95,7 +97,7 @@ class PlainAgent:
         alone = not state.messages
         turn = Turn(
             key=new_id("turn"),
-            instructions=instructions_digest(self.job.told),
+            instructions=_told_of(self.job),
             origin=origin_of(thread, _finished(state.messages), request_id, words=text),
             message=message.id,
             alone=alone,
@@ -151,9 +153,9 @@ class PlainAgent:
         self.shown = "\n".join(message.text for message in state.messages)
         move: Move = self.job.moves[self.asked % len(self.job.moves)]
         self.asked += 1
-        calls = () if isinstance(move, Says) else move.calls
+        calls = move.calls if isinstance(move, Wants) else ()
         asked = tuple(Asked(id=new_id(), tool=tool, arguments=arguments) for tool, arguments in calls)
-        state = _spoken(state, turn, move.text if isinstance(move, Says) else "", asked)
+        state = _spoken(state, turn, _text_of(move), asked)
         return state.model_copy(update={"turn": turn.spoke(state.messages[-1].id, asked)})
 
     def carry_out(self, turn: Turn, call: Asked) -> Message:
@@ -221,9 +223,24 @@ class PlainHost:
         self.saved.pop(thread)
 
     def _run(self, job: Job, run: Callable[[PlainAgent], Ran]) -> Ran:
-        cache = job.cache.told(job.told) or job.cache
+        cache = job.cache.under(_told_of(job)) or job.cache
         agent = PlainAgent(job, self.saved, self.drivers.of(cache))
         return asyncio.run(asyncio.to_thread(run, agent)) if job.mode == "async" else run(agent)
+
+
+def _text_of(move: Move) -> str:
+    match move:
+        case Says(text=text):
+            return text
+        case Fills(values=values):
+            return render(values)
+        case Wants():
+            return ""
+
+
+def _told_of(job: Job) -> str:
+    """Return the digest of what an agent is told, with the form that it is to answer in."""
+    return instructions_beside(instructions_digest(job.told), form_digest([job.form] if job.form else ()))
 
 
 def _told(state: State, left: Sequence[Left]) -> State:

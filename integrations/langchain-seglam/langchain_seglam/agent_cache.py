@@ -12,7 +12,7 @@ from seglam_agents import ReasoningCache, Trace, hosting
 from seglam_agents.hosting import Driver, Event, Flow, Pass, Turn, after, until
 
 from langchain_seglam.events import emitted
-from langchain_seglam.kinds import AnyRuntime, Canonicalise, State, Update
+from langchain_seglam.kinds import AnyRuntime, Canonicalise, State, Update, schemas_of
 from langchain_seglam.messages import is_first_turn, text_of
 from langchain_seglam.recording import traced, view_of
 from langchain_seglam.state import TURN, attempts, origin, read_turn, write_turn
@@ -60,9 +60,10 @@ class AgentCache:
         """Return the update of the state that keeps a turn."""
         return {TURN: write_turn(turn, self.name)}
 
-    def digest(self, told: str) -> str:
-        """Return the digest of what matters of what the agent is told."""
-        return hosting.instructions_digest(self.instructions(told) if self.instructions else told)
+    def digest(self, told: str, response_format: object = None) -> str:
+        """Return the digest of what matters of what the agent is told, and of the form that it is to answer in."""
+        digest = hosting.instructions_digest(self.instructions(told) if self.instructions else told)
+        return in_form(digest, response_format)
 
     def emitted(self, events: Iterable[Event]) -> Flow[None]:
         """Emit events."""
@@ -119,3 +120,8 @@ class AgentCache:
 def messages_of(state: State) -> Sequence[BaseMessage]:
     """Return the messages of an agent's state."""
     return state.get("messages") or ()
+
+
+def in_form(instructions: str, response_format: object) -> str:
+    """Return the digest of instructions with the form that the agent is to answer in: it is told that as well."""
+    return hosting.instructions_beside(instructions, hosting.form_digest(schemas_of(response_format)))

@@ -131,7 +131,8 @@ class GraphCache:
         """Return the digest of what the agent is told beside what its cache was opened with; None where that is all."""
         text = instructions_in(self.history(state))
         text = self.instructions(text) if self.instructions is not None else text
-        return hosting.digest(cache.instructions, hosting.instructions_digest(text)) if text.strip() else None
+        told = hosting.instructions_digest(text)
+        return hosting.instructions_beside(cache.instructions, told) if told else None
 
     def history(self, state: State) -> Sequence[BaseMessage]:
         """Return the messages of a state; none for a graph without."""

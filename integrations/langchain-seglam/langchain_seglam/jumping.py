@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from seglam_agents.hosting import Event, Flow, SayAnswer, fit, tried
+from seglam_agents.hosting import Event, Flow, SayAnswer, fit, retold, tried
 
-from langchain_seglam.agent_cache import AgentCache
+from langchain_seglam.agent_cache import AgentCache, in_form
 from langchain_seglam.kinds import WAITS, AnyRuntime, State, Update, schemas_of
 from langchain_seglam.messages import said
 from langchain_seglam.state import agent_name, switch
@@ -31,10 +31,11 @@ class Jumping:
     def watch(self, told: str, runtime: object) -> None:
         """Jump no more where the agent is told something else than its cache was opened with."""
         cache = self.agent.of(runtime)
-        if self.jumps and cache is not None and told != cache.instructions:
+        if self.jumps and cache is not None and told != in_form(cache.instructions, self.response_format):
             self.jumps = False
             logger.warning(
-                "%s does not jump: the agent is told something else than its cache; open it with system_prompt=",
+                "%s does not jump: the agent is told something else than its cache; open that with system_prompt=, and "
+                "tell the middleware its response_format=",
                 self.agent.name,
             )
 
@@ -48,7 +49,9 @@ class Jumping:
         return update
 
     def _looked_up(self, state: State, runtime: AnyRuntime) -> tuple[Update | None, tuple[Event, ...]]:
-        agent, turn = self.agent, self.agent.turn(state)
+        agent, turn, cache = self.agent, self.agent.turn(state), self.agent.of(runtime)
+        if cache is not None and self.response_format is not None:
+            turn = retold(turn, in_form(cache.instructions, self.response_format))
         driver = agent.driver(runtime, turn)
         if turn.status != "new" or driver is None or not self.jumps:
             return None, ()

@@ -69,7 +69,7 @@ class ModelStep:
         decision: GiveBack | Pass,
         asking: _Asking,
     ) -> Flow[Responded]:
-        turn, kept = decision.turn, (request, asking)
+        turn, kept, form = decision.turn, (request, asking), request.response_format
         if self.offer:
             told = "no procedures can be offered as tools"
             request, asking = yield from tried(lambda: self._offering(*kept, turn), kept, told)
@@ -78,7 +78,7 @@ class ModelStep:
         with prompts() as heard:
             response: Response = yield from hosting.host(lambda: handler(request), lambda: handler(request))
         unseen = "what the agent was told cannot be compared"
-        if asking.driver is not None and hosting.safely(lambda: self._differ(heard.told, asking.told), True, unseen):
+        if asking.driver is not None and hosting.safely(lambda: self._differ(heard.told, form, asking), True, unseen):
             turn = self._hidden(turn)
         responded, events = yield from work(lambda: self._answered(turn, before, asking, response))
         yield from self.agent.emitted(events)
@@ -87,7 +87,8 @@ class ModelStep:
     def _decided(self, request: ModelCall, turn: Turn) -> tuple[hosting.Decision, _Asking]:
         """Return what happens now. The first step of a turn looks it up: by then the host has redacted it."""
         agent, runtime, state = self.agent, request.runtime, request.state
-        told = agent.digest(instructions_in((request.system_message, *request.messages)))
+        said = instructions_in((request.system_message, *request.messages))
+        told = agent.digest(said, request.response_format)
         turn = hosting.retold(turn, told)
         if self.watch is not None:
             self.watch(told, runtime)
@@ -100,9 +101,9 @@ class ModelStep:
         decision = agent.drivers.step(cache, turn, lambda: agent.asked(state, turn, runtime), view, told=told)
         return decision, _Asking(agent.drivers.under(cache, turn), told=told)
 
-    def _differ(self, told: Sequence[str], seen: str) -> bool:
+    def _differ(self, told: Sequence[str], response_format: object, asking: _Asking) -> bool:
         """Tell whether a model was told something else than was there when the cache looked."""
-        return any(self.agent.digest(text) != seen for text in told)
+        return any(self.agent.digest(text, response_format) != asking.told for text in told)
 
     def _hidden(self, turn: Turn) -> Turn:
         """Take in that the model was told something that was not there when the cache looked: nothing holds for it."""

@@ -16,6 +16,7 @@ from seglam_agents.records.procedure import GuardSource, Parameter, Procedure, P
 from seglam_agents.testing.langchain import ScriptedChat
 
 from langchain_seglam import SeglamMiddleware, host_tools
+from langchain_seglam.agent_cache import in_form
 
 PRICES = {"tea": 3, "milk": 2, "rice": 5}
 TOTAL = "What do {n:count} {item:noun} and {m:count} {other:noun} cost?"
@@ -76,8 +77,9 @@ def procedure(
     context: Mapping[str, str] | None = None,
     where: str | None = None,
     description: str = "",
+    form: object = None,
 ) -> Entry:
-    """Store a procedure as if it had been learnt."""
+    """Store a procedure as if it had been learnt, where the agent answers in a form as one that did."""
     guard = GuardSource(templates=(template,), where=where)
     asked = tuple(Parameter(name=k, slot=v, source="context") for k, v in (context or {}).items())
     parameters = TemplateGuard(guard, context=asked).parameters()
@@ -102,6 +104,7 @@ def procedure(
         parameters=parameters,
         tools=used,
         provenance=Provenance(compiler="test"),
+        instructions=in_form("", form),
     )
     entry = cache.store.put(Entry(procedure=stored, status="active"), expected_revision=0)
     cache.procedures()  # Read the change feed now.

@@ -10,6 +10,7 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain.agents.middleware.types import ToolCallRequest
+from langchain.agents.structured_output import ToolStrategy
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import BaseTool, StructuredTool
 from langgraph.checkpoint.memory import InMemorySaver
@@ -18,7 +19,19 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import Command, interrupt
 from lc_support import on
 from seglam_agents import HostTool
-from seglam_agents.testing.host_contract import Edit, Host, HostContract, Job, PersonSays, PlainTool, Ran, Reject, Says
+from seglam_agents.testing.host_contract import (
+    Edit,
+    Fills,
+    Host,
+    HostContract,
+    Job,
+    PersonSays,
+    PlainTool,
+    Ran,
+    Reject,
+    Says,
+    Wants,
+)
 from seglam_agents.testing.host_faults import HostFaults
 from seglam_agents.testing.langchain import ScriptedChat
 
@@ -52,7 +65,9 @@ def scripted(job: Job) -> ScriptedChat:
     """Return the model of a worker."""
     script: list[AIMessage] = []
     for move in job.moves:
-        calls = () if isinstance(move, Says) else move.calls
+        calls: Sequence[tuple[str, dict[str, Any]]] = move.calls if isinstance(move, Wants) else ()
+        if isinstance(move, Fills):
+            calls = [(move.form.__name__, move.values)]
         asked = [
             {"name": name, "args": args, "id": f"c{n}", "type": "tool_call"} for n, (name, args) in enumerate(calls)
         ]
@@ -73,7 +88,9 @@ class AgentHost:
         gate = HumanInTheLoopMiddleware(dict.fromkeys(job.approve, True))
         middleware = [gate, SeglamMiddleware(job.cache)]
         prompt = job.told or None
-        return create_agent(model, as_tools(job.tools), system_prompt=prompt, middleware=middleware, checkpointer=saver)
+        form = ToolStrategy(job.form) if job.form is not None else None
+        given: dict[str, Any] = {"system_prompt": prompt, "response_format": form, "checkpointer": saver}
+        return create_agent(model, as_tools(job.tools), middleware=middleware, **given)
 
     def ask(self, job: Job, text: str, thread: str | None = None, request_id: str | None = None) -> Ran:
         config = on(thread, **({"seglam_request_id": request_id} if request_id else {}))
@@ -101,7 +118,8 @@ class AgentHost:
         graph = self.build(job, model, self.saver if thread else None)
         result = asyncio.run(graph.ainvoke(given, config)) if job.mode == "async" else graph.invoke(given, config)
         shown = "\n".join(str(message.content) for message in model.seen[-1]) if model.seen else ""
-        last, waiting = result["messages"][-1], "__interrupt__" in result or bool(result["messages"][-1].tool_calls)
+        last = result["messages"][-1]
+        waiting = "__interrupt__" in result or bool(getattr(last, "tool_calls", ()))
         return Ran("" if waiting else last.text, model.calls, shown, waiting)
 
 
@@ -178,6 +196,7 @@ class TestGraphs(HostContract):
     """`add_reasoning_cache`."""
 
     pending: ClassVar = LATER
+    forms: ClassVar = False
 
     @pytest.fixture
     def host(self) -> Host:
@@ -188,6 +207,7 @@ class TestNodes(HostContract):
     """`cache_node` and `learn_node`."""
 
     pending: ClassVar = LATER
+    forms: ClassVar = False
 
     @pytest.fixture
     def host(self) -> Host:

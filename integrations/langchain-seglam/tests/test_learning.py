@@ -365,7 +365,7 @@ class TestStructured:
         """Whatever kind of schema it is, and not that of an earlier turn."""
         tools = shop.host_tools()
         cache = opened(tools=tools)
-        procedure(cache, "bill", BILL, BILL_BODY, tools)
+        procedure(cache, "bill", BILL, BILL_BODY, tools, form=response_format)
         model = ScriptedChat(script=[says("by model")])
         middleware = seglam(cache, canonicalise=lambda messages: messages[-1].text)
         graph = agent(model, shop, middleware, response_format=response_format, checkpointer=InMemorySaver())
@@ -378,7 +378,7 @@ class TestStructured:
     def test_what_does_not_fit_goes_to_the_model(self, run: Runner, opened: Open, shop: Shop) -> None:
         """An answer that is no such object is not served."""
         cache = opened(tools=shop.host_tools())
-        procedure(cache, "bill", BILL, "def run(item):\n    return 3\n")
+        procedure(cache, "bill", BILL, "def run(item):\n    return 3\n", form=Bill)
         model = ScriptedChat(script=[wants(("Bill", {"item": "tea", "coins": 3}))])
         result = run.ask(agent(model, shop, seglam(cache), response_format=ToolStrategy(Bill)), "Bill for tea")
         assert model.calls == 1 and result["structured_response"] == Bill(item="tea", coins=3)
@@ -398,7 +398,8 @@ class TestStructured:
     def test_on_a_jump(self, run: Runner, opened: Open, shop: Shop) -> None:
         """A jump gives it where the middleware was told the format."""
         cache = opened(tools=shop.host_tools())
-        procedure(cache, "bill", "Bill {n:count} tea", 'def run(n):\n    return {"item": "tea", "coins": 3 * n}\n')
+        body = 'def run(n):\n    return {"item": "tea", "coins": 3 * n}\n'
+        procedure(cache, "bill", "Bill {n:count} tea", body, form=Bill)
         middleware = SeglamMiddleware(cache, mode="jump", response_format=Bill)
         model = ScriptedChat(script=[says("by model")])
         graph = agent(model, shop, middleware, response_format=ToolStrategy(Bill))

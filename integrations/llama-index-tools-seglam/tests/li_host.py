@@ -10,8 +10,8 @@ from typing import Any
 from llama_index.core.tools import AsyncBaseTool, FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent, JsonPickleSerializer
 from seglam_agents import HostTool
-from seglam_agents.testing.host_contract import Approve, Crash, Edit, Job, PersonSays, PlainTool, Ran, Says
-from seglam_agents.testing.llama_index import ScriptedLLM
+from seglam_agents.testing.host_contract import Approve, Crash, Edit, Fills, Job, PersonSays, PlainTool, Ran, Says
+from seglam_agents.testing.llama_index import ScriptedLLM, call
 
 from llama_index.tools.seglam import host_tools
 
@@ -59,6 +59,7 @@ class Worker:
             llm=llm,
             streaming=False,
             system_prompt=self.job.told or None,
+            output_cls=self.job.form,
         )
         before = self.saved.get(self.thread or "")
         context = Context.from_dict(agent, before, serializer=SERIALIZER) if before else Context(agent)
@@ -79,6 +80,9 @@ class Worker:
 
     def reply(self, number: int) -> Any:
         move = self.job.moves[number % len(self.job.moves)]
+        if isinstance(move, Fills):
+            # The host asks for the form once an answer is there.
+            return call(move.form.__name__, **move.values) if number else self.kind.final("by model")
         return self.kind.final(move.text) if isinstance(move, Says) else self.kind.wants(move.calls)
 
 

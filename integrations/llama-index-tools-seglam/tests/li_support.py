@@ -12,6 +12,7 @@ from llama_index.core.query_engine import NLSQLTableQueryEngine
 from llama_index.core.tools import FunctionTool
 from seglam_agents import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.hosting import form_digest, instructions_beside
 from seglam_agents.records.entry import AdmissionReport, Check, Entry
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.testing.llama_index import ScriptedLLM
@@ -77,7 +78,9 @@ def run(a, b):
 """
 
 
-def procedure(cache: ReasoningCache, name: str, template: str, body: str, tools: Sequence[HostTool] = ()) -> Entry:
+def procedure(
+    cache: ReasoningCache, name: str, template: str, body: str, tools: Sequence[HostTool] = (), form: object = None
+) -> Entry:
     """Put a procedure into a cache's store, as if it had been admitted."""
     guard = GuardSource(templates=(template,))
     stored = Procedure(
@@ -99,7 +102,7 @@ def procedure(cache: ReasoningCache, name: str, template: str, body: str, tools:
             if f"{host.tool.name}(" in body
         ),
         provenance=Provenance(compiler="test"),
-        instructions=cache.instructions,
+        instructions=instructions_beside(cache.instructions, form_digest([form] if form else ())),
     )
     report = AdmissionReport(checks=(Check(name="replay", verdict="passed", cases=3),))
     return cache.store.put(Entry(procedure=stored, status="active", report=report), expected_revision=0)

@@ -163,7 +163,7 @@ async def test_structured_responses_cost_no_call(kind: Any, opened: Open, shop: 
     tools = shop.host_tools()
     cache = opened(tools=tools)
     body = "def run(count, item):\n    return {'coins': count * price(item)}\n"
-    procedure(cache, "total", "what do {count:count} {item:noun} cost", body, tools)
+    procedure(cache, "total", "what do {count:count} {item:noun} cost", body, tools, Total)
     llm = ScriptedLLM([])
     agent = kind(cache=cache, tools=shop.tools, llm=llm, output_cls=Total)
     result = await agent.run(ASK)
@@ -171,8 +171,11 @@ async def test_structured_responses_cost_no_call(kind: Any, opened: Open, shop: 
     assert [x.tool_output.raw_output for x in result.tool_calls] == [5]
 
 
-async def test_an_answer_that_does_not_fit_is_a_give_up(kind: Any, cache: ReasoningCache, shop: Shop) -> None:
+async def test_an_answer_that_does_not_fit_is_a_give_up(kind: Any, opened: Open, shop: Shop) -> None:
     """A text is no object: the model answers, and the host structures."""
+    tools = shop.host_tools()
+    cache = opened(tools=tools)
+    procedure(cache, "total", TOTAL, TOTAL_BODY, tools, Total)
     llm = ScriptedLLM([final(kind, "10"), call("Total", coins=10)])
     result = await kind(cache=cache, tools=shop.tools, llm=llm, output_cls=Total).run(ASK)
     assert result.get_pydantic_model(Total) == Total(coins=10) and llm.calls == 2
@@ -252,7 +255,7 @@ async def test_a_cache_that_breaks_half_way(kind: Any, cache: ReasoningCache, sh
     class Half:
         calls = 0
 
-        def told(self, prompt: str) -> Any:
+        def under(self, instructions: str | None) -> Any:
             return self
 
         def __getattr__(self, name: str) -> Any:
@@ -447,7 +450,7 @@ async def test_a_workflow_with_a_structured_response(opened: Open, shop: Shop) -
     tools = shop.host_tools()
     cache = opened(tools=tools)
     body = "def run(count, item):\n    return {'coins': count * price(item)}\n"
-    procedure(cache, "total", "what do {count:count} {item:noun} cost", body, tools)
+    procedure(cache, "total", "what do {count:count} {item:noun} cost", body, tools, Total)
     llm = ScriptedLLM([])
     agent = FunctionAgent(name="a", description="d", tools=shop.tools, llm=llm)
     workflow = cached_workflow(AgentWorkflow(agents=[agent], output_cls=Total), {"a": cache})

@@ -195,8 +195,13 @@ def _made_from(kind: Kind, trace: Trace, task: CompileTask) -> list[Procedure]:
     A worker that has seen fewer of them knows less than whoever made it, and has no say in it.
     """
     runs, name = {case.trace.id for case in kind.cases}, _id(kind, trace)
-    made = [each.procedure for each in task.neighbours if each.procedure.id == name]
+    made = [each.procedure for each in task.neighbours if _is(each.procedure, name)]
     return [each for each in made if runs.issuperset(each.provenance.trace_ids)]
+
+
+def _is(procedure: Procedure, name: str) -> bool:
+    """Tell whether a procedure is that of a kind; where others of it were learnt under other conditions, one beside."""
+    return procedure.id == name or procedure.id.startswith(f"{name}-")
 
 
 def _in_time(traces: Iterable[Trace]) -> list[Trace]:
@@ -254,8 +259,9 @@ def _candidate(
     ):
         raise _Unproven("the request says when something is to be done, and no run shows when it is not")
     slots = slots_of(kind.asked(), plan, tools, writes)
-    parent = next((n.procedure for n in task.neighbours if n.procedure.id == _id(kind, trace)), None)
-    others = [n.procedure for n in task.neighbours if n.procedure.id != _id(kind, trace)]
+    name = _id(kind, trace)
+    parent = next((n.procedure for n in task.neighbours if _is(n.procedure, name)), None)
+    others = [n.procedure for n in task.neighbours if not _is(n.procedure, name)]
     serving = _Serving(kind, alike, proven, slots, tools, task.clock)
     cases = serving.cases(others, needed[1] if writes else needed[0])
     templates = tuple(dict.fromkeys(template_of(case.reading, case.names, slots) for case in cases))
@@ -288,7 +294,7 @@ def _candidate(
     known = tuple(Known(case.trace.request, case.trace.answer, case.trace) for case in cases)
     called = dict.fromkeys(call.tool for call in calls_of(proven))
     procedure = Procedure(
-        id=parent.id if parent else _id(kind, trace),
+        id=parent.id if parent else name,
         version=parent.version + 1 if parent else 1,
         name=_name(alike[0]),
         description=_summary(alike[0]),

@@ -28,7 +28,7 @@ from seglam_agents import Learned, ReasoningCache, Trace, hosting
 from seglam_agents.hosting import Drivers, Learning, Price, SavingsReport
 
 from llama_index.tools.seglam.messages import spoken
-from llama_index.tools.seglam.standin import Canonicalise, StandIn, drive, fitted, open_run
+from llama_index.tools.seglam.standin import Canonicalise, StandIn, drive, fitted, form_of, open_run
 from llama_index.tools.seglam.state import results
 
 if TYPE_CHECKING:
@@ -129,7 +129,8 @@ class SeglamAgentWorkflow(AgentWorkflow):
     async def init_run(self, ctx: Context, ev: AgentWorkflowStartEvent) -> AgentInput:
         """Begin a run."""
         plain = (agent for agent in self.agents.values() if not isinstance(agent, SeglamAgentMixin))
-        await open_run(ctx.store, ev, [agent.system_prompt or "" for agent in plain])
+        # Where the workflow asks for none, each agent asks for its own.
+        await open_run(ctx.store, ev, [agent.system_prompt or "" for agent in plain], form_of(self) or None)
         return await super().init_run(ctx, ev)
 
     @step

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from llama_index.core.agent.workflow.agent_context import AgentContext
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
+from llama_index.core.agent.workflow.multi_agent_workflow import AgentWorkflow
 from llama_index.core.agent.workflow.workflow_events import AgentOutput, ToolCall, ToolCallResult
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.tools import AsyncBaseTool
@@ -112,7 +113,9 @@ class StandIn(hosting.Parts):
         if any(call.carried.tool != HANDOFF for call in made):
             text = None  # What another agent found out is not in the text.
         turn = hosting.Turn(key=hosting.new_id("turn"), origin=origin)
-        return await self.begin(Part(turn=turn, instructions=told, own=own, before=len(made)), text, ran.switch)
+        form = ran.form if ran.form is not None else form_of(agent)
+        part = Part(turn=turn, instructions=told, own=own, form=form, before=len(made))
+        return await self.begin(part, text, ran.switch)
 
     async def _text(self, store: RunStore, history: Sequence[ChatMessage]) -> str | None:
         if self.canonicalise is not None:
@@ -122,18 +125,25 @@ class StandIn(hosting.Parts):
         return request_of(history, str(await store.get("user_msg_str", default="")))
 
 
-async def open_run(store: RunStore, event: StartEvent, told: Sequence[str] = ()) -> None:
+def form_of(asking: BaseWorkflowAgent | AgentWorkflow) -> str:
+    """Return the digest of the response format that an agent or a workflow asks for: its class, or its function."""
+    given = (asking.structured_output_fn, asking.output_cls)
+    return hosting.form_digest(schema for schema in given if schema is not None)
+
+
+async def open_run(store: RunStore, event: StartEvent, told: Sequence[str] = (), form: str | None = None) -> None:
     """Note what a run was begun with: `run(..., request_id=..., seglam="off")`. Never raises.
 
     Args:
         store: of the run.
         event: the beginning.
         told: the instructions of agents that have no cache, and may hand a request over.
+        form: digest of the response format that the run asks for, whatever those of its agents are.
     """
     with unharmed("what a run was begun with cannot be noted"):
         request_id, switch = event.get("request_id", default=None), event.get("seglam", default="on")
         name = hosting.request_name(request_id, "request_id")
-        known = {"request_id": name, "opened": True, "told": tuple(told)}
+        known = {"request_id": name, "opened": True, "told": tuple(told), "form": form}
         ran = (await lowered(store, await load_run(store))).begun().model_copy(update=known)
         await save_run(store, ran.model_copy(update={"switch": hosting.switch_of(switch)}))
 
