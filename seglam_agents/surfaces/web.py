@@ -6,6 +6,7 @@ from seglam_agents.surfaces.errors import missing
 
 try:
     from starlette.applications import Starlette
+    from starlette.background import BackgroundTask
     from starlette.datastructures import Headers, MutableHeaders
     from starlette.requests import ClientDisconnect, Request
     from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -16,6 +17,7 @@ except ImportError as error:
 
 __all__ = [
     "ASGIApp",
+    "BackgroundTask",
     "BaseRoute",
     "ClientDisconnect",
     "Headers",

@@ -1,0 +1,108 @@
+"""`seglam serve` and its kin, as a person starts them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+from typer.testing import CliRunner
+
+from seglam_agents.cli.main import app
+from seglam_agents.surfaces import Frame, Surface, beside
+from seglam_agents.testing.host_contract import Says, Wants
+from tests.surfaces.support import Model
+from tests.surfaces.test_proxy import TOOLS, answered, messages
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@contextmanager
+def command(*arguments: str) -> Iterator[dict[str, str]]:
+    """Start a command that serves, yield the places it prints, and end it as Ctrl-C does."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "seglam_agents.cli.main", *arguments, "--json", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])},
+    )
+    assert child.stdout is not None
+    try:
+        lines = list[str]()
+        while not lines or lines[-1] not in ("}\n", ""):
+            lines.append(child.stdout.readline())
+        yield json.loads("".join(lines))["serving"]
+    finally:
+        child.send_signal(signal.SIGINT)
+        _, told = child.communicate(timeout=60)
+    assert (child.returncode, [line for line in told.splitlines() if "Traceback" in line]) == (0, [])
+
+
+@contextmanager
+def upstream(model: Model) -> Iterator[str]:
+    """Serve a scripted model."""
+    with beside(Frame([Surface("model", model.app.routes)])) as url:
+        yield f"{url}/api/v1"
+
+
+def ask(client: openai.OpenAI, item: str, count: str) -> tuple[str, str]:
+    """Run an agent with one tool to its end; return what it says, and who said it."""
+    said: list[Any] = []
+    while True:
+        raw = client.chat.completions.with_raw_response.create(
+            model="m", messages=messages(f"How many {item} do we have?", *said), tools=TOOLS
+        )
+        message = raw.parse().choices[0].message
+        if not message.tool_calls:
+            return message.content or "", raw.headers["x-seglam"]
+        said += [message.to_dict(), *(answered(call.id, count) for call in message.tool_calls)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_from_nothing_to_a_hit_and_past_a_restart(tmp_path: Path) -> None:
+    """What one process learnt from a client with a key, the next one says to the same key, and to no other."""
+    tools = tmp_path / "tools.json"
+    tools.write_text(
+        json.dumps([{"name": "count_stock", "parameters": TOOLS[0]["function"]["parameters"], "effect": "read"}])
+    )
+    model = Model()
+    with upstream(model) as url:
+        arguments = ("serve", "--upstream", url, "--store", str(tmp_path / "store"), "--tools", str(tools))
+        with command(*arguments) as places:
+            client = openai.OpenAI(base_url=places["serve"], api_key="sk-1", max_retries=0)
+            for item, count in (("bolts", "120"), ("washers", "75"), ("nails", "900")):
+                model.before = model.asked
+                model.moves = (Wants((("count_stock", {"item": item}),)), Says(f"We have {count} {item}."))
+                assert ask(client, item, count) == (f"We have {count} {item}.", "miss")
+        asked = model.asked
+        with command(*arguments) as places:
+            client = openai.OpenAI(base_url=places["serve"], api_key="sk-1", max_retries=0)
+            assert (*ask(client, "rivets", "310"), model.asked) == ("We have 310 rivets.", "hit", asked)
+            other = openai.OpenAI(base_url=places["serve"], api_key="sk-2", max_retries=0)
+            assert ask(other, "rivets", "310")[1] == "miss"
+            assert httpx.get(places["serve"] + "/models", headers={"host": "evil.example"}).status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--host", "0.0.0.0"], "give a token"),
+        (["--upstream", "nowhere"], "must be an address"),
+        (["--with", "nothing"], "no surface"),
+        (["--token", ""], "the token is empty"),
+        (["--tools", "/there/is/none.json"], "none.json"),
+    ],
+)
+def test_what_cannot_be_served_says_the_next_step(arguments: list[str], told: str, tmp_path: Path) -> None:
+    ended = CliRunner().invoke(app, ["serve", "--store", str(tmp_path / "store"), "--port", "0", *arguments])
+    assert ended.exit_code == 1 and told in ended.stderr and len(ended.stderr.splitlines()) == 1
