@@ -23,6 +23,7 @@ app.command()(looking.ls)
 app.command()(looking.show)
 app.command()(looking.stats)
 app.command()(serving.serve)
+app.command()(serving.mcp)
 
 if __name__ == "__main__":
     app()

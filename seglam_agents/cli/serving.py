@@ -1,7 +1,8 @@
-"""`seglam serve`: the surfaces of one process."""
+"""`seglam serve` and `seglam mcp`: the surfaces of one process."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,12 +22,14 @@ from seglam_agents.cli.options import (
     Packages,
     SandboxNames,
     Store,
+    Tenant,
 )
 from seglam_agents.cli.output import print_json
 from seglam_agents.harvest.tools import read_tools
 
 if TYPE_CHECKING:
     from seglam_agents.surfaces import Surface
+    from seglam_agents.surfaces.mcp.offered import Offering
 
 Address = Annotated[
     str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; beyond this machine only with a token.")
@@ -73,14 +76,25 @@ Effects = Annotated[
 ]
 
 
+Http = Annotated[bool, typer.Option("--http", help="Over streamable HTTP, instead of standard input and output.")]
+Only = Annotated[
+    str, typer.Option("--only", metavar="PATTERNS", help="Names of procedures to offer, with commas, such as split_*.")
+]
+Most = Annotated[
+    int, typer.Option("--most", metavar="NUMBER", help="How many procedures are offered, most used first.")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the options of a command say, for whichever surface is made."""
 
     caches: Caches
     tenant: str | None
-    upstream: str
-    tools: Path | None
+    upstream: str = ""
+    tools: Path | None = None
+    only: str = ""
+    most: int = 32
 
 
 @reported
@@ -107,6 +121,35 @@ def serve(
     with opened_caches(store, named_sandbox(sandbox, packages), named_model(model)) as caches:
         wanted = Wanted(caches, tenant, upstream, tools)
         served(("serve", *_named(others)), wanted, host, port, token, allow_host, as_json=as_json)
+
+
+@reported
+def mcp(
+    http: Http = False,
+    only: Only = "",
+    most: Most = 32,
+    host: Address = "127.0.0.1",
+    port: Port = 8100,
+    token: Token = None,
+    allow_host: Names = "",
+    others: Others = "",
+    tenant: Tenant = "default",
+    model: ModelName = None,
+    sandbox: SandboxNames = DEFAULT_SANDBOX,
+    packages: Packages = "",
+    store: Store = DEFAULT_STORE,
+    as_json: AsJson = False,
+) -> None:
+    """Offer procedures as tools over MCP, with `ask` and `why`: over standard input and output, or over HTTP.
+
+    Only procedures that call no tools are offered: this process has none. An agent's own process can offer the others.
+    """
+    with opened_caches(store, named_sandbox(sandbox, packages), named_model(model)) as caches:
+        wanted = Wanted(caches, tenant, only=only, most=most)
+        if http or others:
+            served(("mcp", *_named(others)), wanted, host, port, token, allow_host, as_json=as_json)
+        else:
+            _over_stdio(wanted)
 
 
 def served(
@@ -153,8 +196,26 @@ def _proxy(wanted: Wanted) -> Surface:
     )
 
 
-MAKERS: dict[str, Callable[[Wanted], Surface]] = {"serve": _proxy}
-PLACES = {"serve": "/v1"}
+def _offering(wanted: Wanted) -> Offering:
+    from seglam_agents.surfaces.mcp.offered import Offering
+
+    return Offering(wanted.caches.open(wanted.tenant or "default"), only=_named(wanted.only), most=wanted.most)
+
+
+def _mcp(wanted: Wanted) -> Surface:
+    from seglam_agents.surfaces.mcp.server import mcp_surface
+
+    return mcp_surface(_offering(wanted))
+
+
+def _over_stdio(wanted: Wanted) -> None:
+    from seglam_agents.surfaces.mcp.server import serve_stdio
+
+    asyncio.run(serve_stdio(_offering(wanted)))
+
+
+MAKERS: dict[str, Callable[[Wanted], Surface]] = {"serve": _proxy, "mcp": _mcp}
+PLACES = {"serve": "/v1", "mcp": "/mcp"}
 
 
 def _made(name: str, wanted: Wanted) -> Surface:

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import httpx2
 import openai
 import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 from typer.testing import CliRunner
 
 from seglam_agents.cli.main import app
@@ -106,3 +109,24 @@ def test_from_nothing_to_a_hit_and_past_a_restart(tmp_path: Path) -> None:
 def test_what_cannot_be_served_says_the_next_step(arguments: list[str], told: str, tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, ["serve", "--store", str(tmp_path / "store"), "--port", "0", *arguments])
     assert ended.exit_code == 1 and told in ended.stderr and len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+async def test_one_process_serves_several_behind_one_token(tmp_path: Path) -> None:
+    """Each client brings the token in its own way; without it nobody is heard."""
+    model = Model()
+    with upstream(model) as url:
+        arguments = ("serve", "--upstream", url, "--store", str(tmp_path / "store"), "--with", "mcp", "--token", "t0p")
+        with command(*arguments) as places:
+            headers = {"x-seglam-token": "t0p"}
+            async with openai.AsyncOpenAI(base_url=places["serve"], api_key="sk-1", default_headers=headers) as client:
+                said = await client.chat.completions.create(model="m", messages=messages("hi"))
+            assert said.choices[0].message.content == "by model"
+            async with (
+                httpx2.AsyncClient(headers={"authorization": "Bearer t0p"}) as http,
+                Client(streamable_http_client(places["mcp"], http_client=http)) as tools,
+            ):
+                assert [tool.name for tool in (await tools.list_tools()).tools] == ["ask", "why"]
+            async with httpx.AsyncClient() as nobody:
+                assert [(await nobody.get(place)).status_code for place in places.values()] == [401, 401]
+    assert model.headers[0]["authorization"] == "Bearer sk-1" and "x-seglam-token" not in model.headers[0]
