@@ -11,7 +11,19 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from seglam_agents import Call, Deopt, Hit, HostTool, Miss, Outcome, ReasoningCache, Recognised, Refused, ToolResult
+from seglam_agents import (
+    Call,
+    Deopt,
+    Hit,
+    HostTool,
+    Miss,
+    Outcome,
+    ReasoningCache,
+    Recognised,
+    Refused,
+    ToolResult,
+    hosting,
+)
 from seglam_agents.hosting import (
     Asked,
     Effect,
@@ -40,7 +52,6 @@ from seglam_agents.hosting import (
     planned,
     provenance_of,
     render,
-    running,
     told,
     untitled,
     work,
@@ -156,7 +167,7 @@ class Offering:
             write = turn.model_copy(update={"asked": tuple(asked)}).write(asked[-1].id)
             return (yield from self._once(action, write, attempt))
 
-        action, steps = yield from running(self._cache, plan, call)
+        action, steps = yield from hosting.running(self._cache, plan, call)
         return (yield from work(lambda: told(self._cache, plan, action, steps)))
 
     def _once(self, action: Call, write: Write | None, attempt: str) -> Flow[ToolResult]:
