@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,10 +28,12 @@ from seglam_agents.cli.options import (
 )
 from seglam_agents.cli.output import print_json
 from seglam_agents.harvest.tools import read_tools
+from seglam_agents.hosting import Price
 
 if TYPE_CHECKING:
     from seglam_agents.surfaces import Surface
     from seglam_agents.surfaces.mcp.offered import Offering
+    from seglam_agents.surfaces.telemetry.otel import Telemetry
 
 Address = Annotated[
     str, typer.Option("--host", metavar="ADDRESS", help="Where to listen; beyond this machine only with a token.")
@@ -48,7 +52,10 @@ Names = Annotated[
     str, typer.Option("--allow-host", metavar="NAMES", help="The names under which it is asked, with commas.")
 ]
 Others = Annotated[
-    str, typer.Option("--with", metavar="NAMES", help="Other surfaces of the same process, with commas.")
+    str,
+    typer.Option(
+        "--with", metavar="NAMES", help="Other surfaces of the same process, with commas: serve, mcp, metrics."
+    ),
 ]
 Upstream = Annotated[
     str,
@@ -76,6 +83,21 @@ Effects = Annotated[
 ]
 
 
+PriceText = Annotated[
+    str,
+    typer.Option("--price", metavar="IN,OUT", help="What a million tokens of the model cost, in and out, in dollars."),
+]
+Otlp = Annotated[
+    str,
+    typer.Option(
+        "--otlp",
+        metavar="URL",
+        help="The collector that gets traces and metrics over OTLP and HTTP, such as http://localhost:4318.",
+    ),
+]
+Log = Annotated[
+    str, typer.Option("--log", metavar="text|json", help="What the log is written as. Lines of JSON quote no request.")
+]
 Http = Annotated[bool, typer.Option("--http", help="Over streamable HTTP, instead of standard input and output.")]
 Only = Annotated[
     str, typer.Option("--only", metavar="PATTERNS", help="Names of procedures to offer, with commas, such as split_*.")
@@ -95,6 +117,22 @@ class Wanted:
     tools: Path | None = None
     only: str = ""
     most: int = 32
+    price: Price | None = None
+    telemetry: Telemetry | None = None
+    metrics: Surface | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How surfaces are served."""
+
+    host: str
+    port: int
+    token: str | None
+    hosts: str
+    otlp: str
+    log: str
+    as_json: bool
 
 
 @reported
@@ -107,6 +145,9 @@ def serve(
     others: Others = "",
     tenant: TenantName = None,
     tools: Effects = None,
+    price: PriceText = "",
+    otlp: Otlp = "",
+    log: Log = "text",
     model: ModelName = None,
     sandbox: SandboxNames = DEFAULT_SANDBOX,
     packages: Packages = "",
@@ -119,8 +160,8 @@ def serve(
     compiles what runs alone do not teach.
     """
     with opened_caches(store, named_sandbox(sandbox, packages), named_model(model)) as caches:
-        wanted = Wanted(caches, tenant, upstream, tools)
-        served(("serve", *_named(others)), wanted, host, port, token, allow_host, as_json=as_json)
+        wanted = Wanted(caches, tenant, upstream, tools, price=_price(price))
+        served(("serve", *_named(others)), wanted, Served(host, port, token, allow_host, otlp, log, as_json))
 
 
 @reported
@@ -134,6 +175,8 @@ def mcp(
     allow_host: Names = "",
     others: Others = "",
     tenant: Tenant = "default",
+    otlp: Otlp = "",
+    log: Log = "text",
     model: ModelName = None,
     sandbox: SandboxNames = DEFAULT_SANDBOX,
     packages: Packages = "",
@@ -147,41 +190,74 @@ def mcp(
     with opened_caches(store, named_sandbox(sandbox, packages), named_model(model)) as caches:
         wanted = Wanted(caches, tenant, only=only, most=most)
         if http or others:
-            served(("mcp", *_named(others)), wanted, host, port, token, allow_host, as_json=as_json)
+            served(("mcp", *_named(others)), wanted, Served(host, port, token, allow_host, otlp, log, as_json))
         else:
             _over_stdio(wanted)
 
 
-def served(
-    names: tuple[str, ...],
-    wanted: Wanted,
-    host: str,
-    port: int,
-    token: str | None,
-    allow_host: str,
-    *,
-    as_json: bool,
-) -> None:
+def served(names: tuple[str, ...], wanted: Wanted, how: Served) -> None:
     """Serve surfaces until Ctrl-C."""
+    if unknown := [name for name in names if name not in MAKERS]:
+        raise CommandError(f"--with {unknown[0]!r} is no surface: name {', '.join(MAKERS)}")
+    if how.log not in ("text", "json"):
+        raise CommandError(f"--log {how.log!r} is none of text and json")
     from seglam_agents.surfaces import Frame, Server
 
-    surfaces = [_made(name, wanted) for name in dict.fromkeys(names)]
-    hosts = [name.strip() for name in allow_host.split(",") if name.strip()]
-    server = Server(Frame(surfaces, token=token, hosts=hosts), host, port)
-    places = {surface.name: f"{server.url}{PLACES[surface.name]}" for surface in surfaces}
+    with ExitStack() as stack:
+        if "metrics" in names or how.otlp:
+            from seglam_agents.surfaces.telemetry.otel import telemetry
+
+            telling, metrics = stack.enter_context(telemetry(how.otlp))
+            wanted = replace(wanted, telemetry=telling, metrics=metrics)
+        if how.log == "json":
+            _log_lines(traced=wanted.telemetry is not None)
+        surfaces = [_made(name, wanted) for name in dict.fromkeys(names)]
+        server = Server(Frame(surfaces, token=how.token, hosts=_named(how.hosts)), how.host, how.port)
+        _say({surface.name: f"{server.url}{PLACES[surface.name]}" for surface in surfaces}, as_json=how.as_json)
+        server.run()
+
+
+def _say(places: dict[str, str], *, as_json: bool) -> None:
     if as_json:
         print_json({"serving": places})
-    else:
-        for name, url in places.items():
-            typer.echo(f"{name}: {url}")
-        typer.echo("Ctrl-C ends it.")
-    server.run()
+        return
+    for name, url in places.items():
+        typer.echo(f"{name}: {url}")
+    typer.echo("Ctrl-C ends it.")
+
+
+def _log_lines(*, traced: bool) -> None:
+    from seglam_agents.surfaces.telemetry.logs import JsonLines
+
+    ids: Callable[[], Mapping[str, str]] = dict
+    if traced:
+        from seglam_agents.surfaces.telemetry.otel import current_ids as ids
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines(ids))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("seglam_agents").setLevel(logging.INFO)
+
+
+def _price(text: str) -> Price | None:
+    if not text:
+        return None
+    try:
+        given = [float(part) for part in text.split(",")]
+        return Price(given[0], given[1]) if len(given) == 2 and min(given) >= 0 else _no_price(text)
+    except ValueError:
+        return _no_price(text)
+
+
+def _no_price(text: str) -> Price:
+    raise CommandError(f"--price {text!r} is no pair of prices: give those of a million tokens, in and out, as 2.5,10")
 
 
 def _proxy(wanted: Wanted) -> Surface:
     from seglam_agents.surfaces.proxy.app import proxy
     from seglam_agents.surfaces.proxy.tenants import by_key, one
 
+    if not wanted.upstream:
+        raise CommandError("a proxy needs a server behind it: use `seglam serve --upstream URL --with mcp`")
     said = os.environ.get("SEGLAM_TENANT_SECRET")
     if wanted.tenant is not None:
         tenants = one(wanted.tenant)
@@ -193,13 +269,18 @@ def _proxy(wanted: Wanted) -> Surface:
         wanted.upstream,
         tenants,
         known=known,
+        price=wanted.price,
+        watch=wanted.telemetry,
     )
 
 
 def _offering(wanted: Wanted) -> Offering:
     from seglam_agents.surfaces.mcp.offered import Offering
 
-    return Offering(wanted.caches.open(wanted.tenant or "default"), only=_named(wanted.only), most=wanted.most)
+    cache = wanted.caches.open(wanted.tenant or "default")
+    if wanted.telemetry is not None:
+        wanted.telemetry.beside(cache, "mcp")
+    return Offering(cache, only=_named(wanted.only), most=wanted.most)
 
 
 def _mcp(wanted: Wanted) -> Surface:
@@ -208,19 +289,22 @@ def _mcp(wanted: Wanted) -> Surface:
     return mcp_surface(_offering(wanted))
 
 
+def _metrics(wanted: Wanted) -> Surface:
+    assert wanted.metrics is not None  # noqa: S101  # opened with the telemetry
+    return wanted.metrics
+
+
 def _over_stdio(wanted: Wanted) -> None:
     from seglam_agents.surfaces.mcp.server import serve_stdio
 
     asyncio.run(serve_stdio(_offering(wanted)))
 
 
-MAKERS: dict[str, Callable[[Wanted], Surface]] = {"serve": _proxy, "mcp": _mcp}
-PLACES = {"serve": "/v1", "mcp": "/mcp"}
+MAKERS: dict[str, Callable[[Wanted], Surface]] = {"serve": _proxy, "mcp": _mcp, "metrics": _metrics}
+PLACES = {"serve": "/v1", "mcp": "/mcp", "metrics": "/metrics"}
 
 
 def _made(name: str, wanted: Wanted) -> Surface:
-    if name not in MAKERS:
-        raise CommandError(f"--with {name!r} is no surface: name {', '.join(MAKERS)}")
     try:
         return MAKERS[name](wanted)
     except ValueError as error:

@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 
 from seglam_agents.cli.main import app
 from seglam_agents.surfaces import Frame, Surface, beside
+from seglam_agents.surfaces.web import Request, Response, Route
 from seglam_agents.testing.host_contract import Says, Wants
 from tests.surfaces.support import Model
 from tests.surfaces.test_proxy import TOOLS, answered, messages
@@ -30,8 +31,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @contextmanager
-def command(*arguments: str) -> Iterator[dict[str, str]]:
-    """Start a command that serves, yield the places it prints, and end it as Ctrl-C does."""
+def command(*arguments: str, log: list[str] | None = None) -> Iterator[dict[str, str]]:
+    """Start a command that serves, yield the places it prints, end it as Ctrl-C does, and keep its log."""
     child = subprocess.Popen(
         [sys.executable, "-m", "seglam_agents.cli.main", *arguments, "--json", "--port", "0"],
         stdout=subprocess.PIPE,
@@ -48,6 +49,8 @@ def command(*arguments: str) -> Iterator[dict[str, str]]:
     finally:
         child.send_signal(signal.SIGINT)
         _, told = child.communicate(timeout=60)
+    if log is not None:
+        log += told.splitlines()
     assert (child.returncode, [line for line in told.splitlines() if "Traceback" in line]) == (0, [])
 
 
@@ -102,6 +105,9 @@ def test_from_nothing_to_a_hit_and_past_a_restart(tmp_path: Path) -> None:
         (["--host", "0.0.0.0"], "give a token"),
         (["--upstream", "nowhere"], "must be an address"),
         (["--with", "nothing"], "no surface"),
+        (["--log", "xml"], "text and json"),
+        (["--price", "1"], "no pair"),
+        (["--price", "a,b"], "no pair"),
         (["--token", ""], "the token is empty"),
         (["--tools", "/there/is/none.json"], "none.json"),
     ],
@@ -130,3 +136,26 @@ async def test_one_process_serves_several_behind_one_token(tmp_path: Path) -> No
             async with httpx.AsyncClient() as nobody:
                 assert [(await nobody.get(place)).status_code for place in places.values()] == [401, 401]
     assert model.headers[0]["authorization"] == "Bearer sk-1" and "x-seglam-token" not in model.headers[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_what_a_process_tells_goes_to_prometheus_a_collector_and_the_log(tmp_path: Path) -> None:
+    """The rest of it at the end, and no log line that is not JSON."""
+    sent: dict[str, bytes] = {}
+
+    async def collect(request: Request) -> Response:
+        sent[request.url.path] = await request.body()
+        return Response(b"", media_type="application/x-protobuf")
+
+    collector = Frame([Surface("collector", [Route("/v1/{kind}", collect, methods=["POST"])])])
+    log: list[str] = []
+    with upstream(Model()) as url, beside(collector) as collecting:
+        arguments = ("serve", "--upstream", url, "--store", str(tmp_path / "store"), "--with", "metrics")
+        with command(*arguments, "--otlp", collecting, "--log", "json", "--price", "2.5,10", log=log) as places:
+            client = openai.OpenAI(base_url=places["serve"], api_key="sk-secret", max_retries=0)
+            client.chat.completions.create(model="m", messages=messages("hi"))
+            assert 'seglam_requests_total{seglam_outcome="miss"' in httpx.get(places["metrics"]).text
+    assert b"invoke_workflow seglam" in sent["/v1/traces"] and b"seglam.requests" in sent["/v1/metrics"]
+    assert b"sk-secret" not in b"".join(sent.values())
+    lines = [json.loads(line) for line in log]
+    assert [line["outcome"] for line in lines if "outcome" in line] == ["miss"] and lines[0]["trace_id"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +21,9 @@ from seglam_agents.hosting import (
     SayAnswer,
     digest,
     is_object,
+    mapping,
     request_name,
+    safely,
     several,
     switch_of,
 )
@@ -32,6 +35,7 @@ from seglam_agents.surfaces.proxy.responses import OURS, Responses, items_of
 from seglam_agents.surfaces.proxy.tenants import Tenants
 from seglam_agents.surfaces.proxy.turns import Asking, Open, Step, Turns
 from seglam_agents.surfaces.proxy.upstream import Relayed, Upstream
+from seglam_agents.surfaces.watching import Harmless, Seen, Watch, Watched
 from seglam_agents.surfaces.web import (
     JSONResponse,
     Request,
@@ -42,6 +46,7 @@ from seglam_agents.surfaces.web import (
 
 logger = logging.getLogger(__name__)
 
+NAME = "serve"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 PATIENCE = 5.0
 MAX_BODY = 8 * 2**20
@@ -59,6 +64,7 @@ def proxy(
     learning: Learning = "background",
     price: Price | None = None,
     patience: float = PATIENCE,
+    watch: Watch | None = None,
     path: str = "/v1",
 ) -> Surface:
     """Return a server that speaks OpenAI's protocol before another one that does.
@@ -75,6 +81,7 @@ def proxy(
         learning: when runs are learnt from.
         price: what the model costs.
         patience: seconds that a look-up may take.
+        watch: told of every request that may be looked up, and of what was learnt.
         path: where it is mounted; what a client's base URL ends with.
 
     Raises:
@@ -82,9 +89,12 @@ def proxy(
     """
     server = upstream if isinstance(upstream, Upstream) else Upstream(upstream)
     effects = {tool.name: tool for tool in known}
-    turns = Turns(open, Drivers(price, learning))
+    watch = watch or Watch()
+    turns = Turns(open, Drivers(price, learning, lambda run, told: watch.learned(run.request.scope.tenant, told)))
     spoken = _Spoken(Responses(effects))
-    talks = [_Talk(dialect, server, turns, tenants, patience, path, spoken) for dialect in (Chat(effects), spoken.api)]
+    talks = [
+        _Talk(dialect, server, turns, tenants, patience, path, spoken, watch) for dialect in (Chat(effects), spoken.api)
+    ]
 
     @asynccontextmanager
     async def lifespan() -> AsyncGenerator[None]:
@@ -99,7 +109,7 @@ def proxy(
         *(Route(path + talk.dialect.path, talk.answer, methods=["POST"]) for talk in talks),
         Route(path + "/{rest:path}", passed, methods=METHODS),
     ]
-    return Surface("serve", routes, lifespan)
+    return Surface(NAME, routes, lifespan)
 
 
 class _Spoken:
@@ -142,6 +152,7 @@ class _Talk:
         patience: float,
         path: str,
         spoken: _Spoken,
+        watch: Watch,
     ) -> None:
         self.dialect = dialect
         self._relay = Relay(upstream, path)
@@ -149,32 +160,61 @@ class _Talk:
         self._tenants = tenants
         self._patience = patience
         self._spoken = spoken
+        self._watch = watch
+        self._server = upstream.host
 
     async def answer(self, request: Request) -> Response:
         """Answer a request, or pass it on."""
+        watched = Harmless(self._watch, NAME, request.headers)
         if _too_large(request) or request.headers.get("content-encoding", "identity") != "identity":
-            return await self._relay.passed(request, Told("pass", "its body is not read"))
+            return await self._passed(request, request.stream(), watched, "pass", "its body is not read")
         content = await request.body()
         body = _parsed(content)
         if body is None:
-            return await self._relay.answered(request, content, Told("pass", "its body is no JSON object"))
+            return await self._passed(request, content, watched, "pass", "its body is no JSON object")
         try:
             tenant = self._tenants(dict(request.headers))
             whole = self._spoken.spelled_out(tenant, body)
             asking, heard = _asking(request, tenant), self.dialect.read(whole)
         except Exception:
             logger.exception("a request could not be read; it is passed on")
-            return await self._relay.answered(request, content, Told("broken", "the request could not be read"))
+            return await self._passed(request, content, watched, "broken", "it could not be read", body)
         if whole is not body:
             content, body = json.dumps(whole, ensure_ascii=False).encode(), whole
         if isinstance(heard, str):
-            return await self._relay.answered(request, content, Told("pass", heard))
+            return await self._passed(request, content, watched, "pass", heard, body, tenant)
+        began = time.perf_counter()
         step = await self._decided(asking, heard, body)
+        took = time.perf_counter() - began
         if step is None:
-            return await self._relay.answered(request, content, Told("broken", "the cache is broken, or too slow"))
-        if isinstance(step.decision, (Say, SayAnswer)):
-            return self._said(asking, step, step.decision, body)
-        return await self._by_the_model(request, asking, step, body, content)
+            told = "the cache is broken, or too slow"
+            return await self._passed(request, content, watched, "broken", told, body, tenant, took)
+        told = _told(step)
+        said = safely(lambda: self._said(asking, step, body), None, "what code says cannot be said; the model goes on")
+        if said is None and isinstance(step.decision, (Say, SayAnswer)):
+            broken = "what code says cannot be said"
+            return await self._passed(request, content, watched, "broken", broken, body, tenant, took)
+        watched.found(_seen(step, told, asking, took))
+        if said is not None:
+            watched.ended()
+            return said
+        return await self._by_the_model(request, asking, step, body, content, told, watched)
+
+    async def _passed(
+        self,
+        request: Request,
+        content: bytes | AsyncIterator[bytes],
+        watched: Watched,
+        outcome: str,
+        reason: str,
+        body: Body | None = None,
+        tenant: str = "",
+        took: float = 0.0,
+    ) -> Response:
+        """Pass a request on that is not looked up."""
+        watched.found(Seen(NAME, outcome, tenant, seconds=took, reason=reason))
+        watched.asking(str((body or {}).get("model", "")), self._server)
+        return await self._relay.answered(request, content, Told(outcome, reason), watched=watched)
 
     async def _decided(self, asking: Asking, heard: Heard, body: Body) -> Step | None:
         place = self.dialect.length(body)
@@ -187,10 +227,14 @@ class _Talk:
             logger.exception("the cache is broken; the request is passed on")
         return None
 
-    def _said(self, asking: Asking, step: Step, said: Say | SayAnswer, body: Body) -> Response:
-        self._turns.said(asking, step)
-        told = Told("hit", "", str(said.about.get("procedure", "")), saved_of(said)).headers()
+    def _said(self, asking: Asking, step: Step, body: Body) -> Response | None:
+        """Return what a procedure says; None where the model speaks."""
+        said = step.decision
+        if not isinstance(said, (Say, SayAnswer)):
+            return None
+        told = _told(step).headers()
         told["x-request-id"] = f"req_seglam_{uuid.uuid4().hex}"
+        self._turns.said(asking, step)
         if not body.get("stream"):
             whole = self.dialect.whole(said, body)
             self._spoken.keep(asking.tenant, body, whole)
@@ -200,7 +244,16 @@ class _Talk:
             self._spoken.keep(asking.tenant, body, ended)
         return StreamingResponse(_each(events), media_type="text/event-stream", headers=told)
 
-    async def _by_the_model(self, request: Request, asking: Asking, step: Step, body: Body, content: bytes) -> Response:
+    async def _by_the_model(
+        self,
+        request: Request,
+        asking: Asking,
+        step: Step,
+        body: Body,
+        content: bytes,
+        told: Told,
+        watched: Watched,
+    ) -> Response:
         for place, left in reversed(step.going.told):
             body = self.dialect.with_told(body, place, left)
         if step.going.told:
@@ -208,29 +261,40 @@ class _Talk:
 
         def heard(relayed: Relayed, read: bytes) -> Coroutine[object, object, None] | None:
             try:
-                return self._heard(asking, step, relayed, read)
+                return self._heard(asking, step, relayed, read, watched)
             except Exception:
                 logger.exception("a response could not be read; it is not learnt from")
                 return None
 
-        return await self._relay.answered(request, content, _told(step), heard)
+        watched.asking(str(body.get("model", "")), self._server)
+        return await self._relay.answered(request, content, told, heard, watched)
 
     def _heard(
-        self, asking: Asking, step: Step, relayed: Relayed, read: bytes
+        self, asking: Asking, step: Step, relayed: Relayed, read: bytes, watched: Watched
     ) -> Coroutine[object, object, None] | None:
         streamed = "text/event-stream" in relayed.response.headers.get("content-type", "")
         document = self.dialect.joined(list(_events(read))) if streamed else _parsed(read)
         spoke = self.dialect.spoke(document) if document is not None else None
         if spoke is None:
             return None
+        watched.said(spoke.usage)
         trace = self._turns.spoke(asking, step, spoke)
         return self._turns.learn(step, trace) if trace is not None else None
 
 
 def _told(step: Step) -> Told:
-    turn = step.decision.turn
+    decision, turn = step.decision, step.decision.turn
+    if isinstance(decision, (Say, SayAnswer)):
+        return Told("hit", "", str(decision.about.get("procedure", "")), saved_of(decision))
     outcome = {"miss": "miss", "gave up": "deopt", "running": "deopt", "closing": "closing"}.get(turn.status, "pass")
     return Told(outcome, turn.reason, turn.plan.procedure if turn.plan is not None else "")
+
+
+def _seen(step: Step, told: Told, asking: Asking, took: float) -> Seen:
+    ends = {"seglam.hit", "seglam.deopt"}
+    ended = next((event for event in step.decision.events if event.name in ends), None)
+    saved = mapping(ended.data.get("saved") if ended is not None else None)
+    return Seen(NAME, told.outcome, asking.tenant, told.procedure, took, ended is not None, saved, told.reason)
 
 
 def _asking(request: Request, tenant: str) -> Asking:

@@ -13,6 +13,7 @@ import httpx
 
 from seglam_agents.hosting import Json
 from seglam_agents.surfaces.proxy.upstream import Relayed, Upstream
+from seglam_agents.surfaces.watching import Watched
 from seglam_agents.surfaces.web import BackgroundTask, JSONResponse, Request, Response, StreamingResponse
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Relay:
         content: bytes | AsyncIterator[bytes] | None,
         told: Told,
         heard: Hears | None = None,
+        watched: Watched | None = None,
     ) -> Response:
         """Ask upstream, and pass on what it says.
 
@@ -68,7 +70,9 @@ class Relay:
             content: what is sent of it.
             told: what the headers say.
             heard: told what came back; None where nothing is to be read.
+            watched: told when the model has said what it had to say, and when all of it went out.
         """
+        watched = watched or Watched()
         raw = cast("bytes", request.scope.get("raw_path") or request.url.path.encode()).partition(b"?")[0]
         query = cast("bytes", request.scope.get("query_string") or b"")
         below = raw.partition(self.path.encode())[2] + (b"?" + query if query else b"")
@@ -78,12 +82,15 @@ class Relay:
             relayed = await (sending if isinstance(content, AsyncIterator) else _unless_gone(request, sending))
         except httpx.RequestError as error:
             logger.warning("upstream cannot be reached: %s", type(error).__name__)
+            watched.said(error=type(error).__name__)
+            watched.ended()
             text = f"the server behind the proxy cannot be reached ({type(error).__name__})"
             body = {"error": {"message": text, "type": "seglam", "code": "upstream_unreachable", "param": None}}
             return JSONResponse(body, 502, told.headers())
         if relayed is None:
+            watched.ended()
             return Response(status_code=499)  # The client has left: nobody reads this.
-        return _Passing(relayed, told, heard).response()
+        return _Passing(relayed, told, heard, watched).response()
 
 
 class _Passing:
@@ -94,10 +101,12 @@ class _Passing:
         relayed: Relayed,
         told: Told,
         heard: Hears | None,
+        watched: Watched,
     ) -> None:
         self._relayed = relayed
         self._told = told
         self._heard = heard if not relayed.encoded and relayed.status == 200 else None
+        self._watched = watched
         self._after: Coroutine[object, object, None] | None = None
 
     def response(self) -> Response:
@@ -114,10 +123,13 @@ class _Passing:
                 if self._heard is not None and len(read) <= MAX_HEARD:
                     read += chunk
                 yield chunk
+            if self._heard is not None and len(read) <= MAX_HEARD:
+                self._after = self._heard(self._relayed, bytes(read))
+            status = self._relayed.status
+            self._watched.said(error=str(status) if status >= 400 else "")
         finally:
+            self._watched.ended()
             await self._relayed.aclose()
-        if self._heard is not None and len(read) <= MAX_HEARD:
-            self._after = self._heard(self._relayed, bytes(read))
 
     async def _done(self) -> None:
         if self._after is not None:

@@ -159,8 +159,11 @@ class Turns:
 
     async def learn(self, step: Step, trace: Trace | Unclean | None) -> None:
         """Learn from a conversation that has ended. Never raises."""
-        if trace is not None and step.driver is not None:
-            await adrive(self._drivers.learn(step.driver.cache, trace))
+        if step.driver is None or not isinstance(trace, Trace):
+            return
+        cache = step.driver.cache
+        request = trace.request.model_copy(update={"scope": cache.scope})
+        await adrive(self._drivers.learn(cache, trace.model_copy(update={"request": request})))
 
     def close(self) -> None:
         """Learn from what waits."""
