@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import socket
 import threading
 from collections.abc import Generator
@@ -185,7 +186,14 @@ def _is_loopback(host: str) -> bool:
 
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named: only where asyncio sees it does it send small packets at once, not 40 ms later.
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        if os.name == "posix":
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+        made.listen(2048)
     except (OSError, OverflowError) as error:
+        made.close()
         raise SurfaceError(f"{host}:{port} cannot be served ({error}): choose another --port, or 0 for any") from None
+    return made

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -101,6 +103,21 @@ def test_served_beside_it_stops_at_once_with_an_open_stream() -> None:
             assert next(lines) == "data: 1"
         with pytest.raises(httpx.RemoteProtocolError):
             list(lines)
+
+
+def test_what_is_small_is_sent_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the second packet of an answer waits for 40 ms."""
+    options: list[tuple[int, Any]] = []
+
+    class Watched(socket.socket):
+        def setsockopt(self, *option: Any) -> None:
+            options.append((self.getsockname()[1], option[:2]))
+            super().setsockopt(*option)
+
+    monkeypatch.setattr(socket, "socket", Watched)
+    with beside(Frame([PLAIN])) as url, httpx.Client() as asking:
+        asking.get(f"{url}/headers")
+        assert (int(url.rpartition(":")[2]), (socket.IPPROTO_TCP, socket.TCP_NODELAY)) in options
 
 
 async def test_an_own_app_mounts_it_and_enters_its_lifespan() -> None:
