@@ -170,6 +170,25 @@ def test_ctrl_c_ends_at_once_with_an_open_stream() -> None:
     assert (child.returncode, out.strip(), err) == (0, b"closed", b"")
 
 
+@pytest.mark.parametrize(
+    ("module", "home", "extra"),
+    [
+        ("starlette", "seglam_agents.surfaces.frame", "serve"),
+        ("uvicorn", "seglam_agents.surfaces.server", "serve"),
+        ("mcp", "seglam_agents.surfaces.mcp.server", "mcp"),
+        ("prometheus_client", "seglam_agents.surfaces.telemetry.otel", "otel"),
+    ],
+)
+def test_what_is_not_installed_says_the_extra(module: str, home: str, extra: str) -> None:
+    script = (
+        f"import sys; sys.modules[{module!r}] = None\n"
+        f"from seglam_agents.surfaces.errors import SurfaceError\n"
+        f"try: import {home}\nexcept SurfaceError as error: print(error)"
+    )
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert printed.stdout.strip() == f"this needs the extra {extra!r}: pip install 'seglam-agents[{extra}]'"
+
+
 def test_nothing_of_them_is_imported_otherwise() -> None:
     script = (
         "import sys, seglam_agents.cache, seglam_agents.hosting, seglam_agents.cli.main, seglam_agents.surfaces\n"

@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from seglam_agents import Tool
 from seglam_agents.hosting import (
@@ -189,8 +190,10 @@ class _Talk:
         if step is None:
             told = "the cache is broken, or too slow"
             return await self._passed(request, content, watched, "broken", told, body, tenant, took)
-        told = _told(step)
-        said = safely(lambda: self._said(asking, step, body), None, "what code says cannot be said; the model goes on")
+        told = replace(_told(step), tenant=tenant)
+        said = safely(
+            lambda: self._said(asking, step, told, body), None, "what code says cannot be said; the model goes on"
+        )
         if said is None and isinstance(step.decision, (Say, SayAnswer)):
             broken = "what code says cannot be said"
             return await self._passed(request, content, watched, "broken", broken, body, tenant, took)
@@ -214,7 +217,7 @@ class _Talk:
         """Pass a request on that is not looked up."""
         watched.found(Seen(NAME, outcome, tenant, seconds=took, reason=reason))
         watched.asking(str((body or {}).get("model", "")), self._server)
-        return await self._relay.answered(request, content, Told(outcome, reason), watched=watched)
+        return await self._relay.answered(request, content, Told(outcome, reason, tenant=tenant), watched=watched)
 
     async def _decided(self, asking: Asking, heard: Heard, body: Body) -> Step | None:
         place = self.dialect.length(body)
@@ -227,22 +230,21 @@ class _Talk:
             logger.exception("the cache is broken; the request is passed on")
         return None
 
-    def _said(self, asking: Asking, step: Step, body: Body) -> Response | None:
+    def _said(self, asking: Asking, step: Step, told: Told, body: Body) -> Response | None:
         """Return what a procedure says; None where the model speaks."""
         said = step.decision
         if not isinstance(said, (Say, SayAnswer)):
             return None
-        told = _told(step).headers()
-        told["x-request-id"] = f"req_seglam_{uuid.uuid4().hex}"
+        headers = {**told.headers(), "x-request-id": f"req_seglam_{uuid.uuid4().hex}"}
         self._turns.said(asking, step)
         if not body.get("stream"):
             whole = self.dialect.whole(said, body)
             self._spoken.keep(asking.tenant, body, whole)
-            return JSONResponse(whole, headers=told)
+            return JSONResponse(whole, headers=headers)
         events = list(self.dialect.stream(said, body))
         if ended := self.dialect.joined(list(_events("".join(events).encode()))):
             self._spoken.keep(asking.tenant, body, ended)
-        return StreamingResponse(_each(events), media_type="text/event-stream", headers=told)
+        return StreamingResponse(_each(events), media_type="text/event-stream", headers=headers)
 
     async def _by_the_model(
         self,
@@ -301,7 +303,8 @@ def _asking(request: Request, tenant: str) -> Asking:
     headers = request.headers
     name = request_name(headers.get("x-seglam-request-id"), "x-seglam-request-id")
     agent = headers.get("x-seglam-agent", "").strip() or None
-    return Asking(tenant, agent, name, switch_of(headers.get("x-seglam")))
+    told = headers.get("x-seglam-instructions", "").strip() or None
+    return Asking(tenant, agent, name, switch_of(headers.get("x-seglam")), told)
 
 
 def _too_large(request: Request) -> bool:

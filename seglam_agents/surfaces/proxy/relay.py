@@ -34,11 +34,18 @@ class Told:
     reason: str = ""
     procedure: str = ""
     saved: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    tenant: str = ""
 
     def headers(self) -> dict[str, str]:
         """Return them. A reason may hold any text, and a header may not."""
         saved = ", ".join(f"{name}={value}" for name, value in self.saved.items())
-        given = {"": self.outcome, "-procedure": self.procedure, "-reason": self.reason, "-saved": saved}
+        given = {
+            "": self.outcome,
+            "-procedure": self.procedure,
+            "-reason": self.reason,
+            "-saved": saved,
+            "-tenant": self.tenant,
+        }
         return {f"x-seglam{name}": _plain(text) for name, text in given.items() if text}
 
 

@@ -46,6 +46,8 @@ OURS = "seglam_"
 MAX_GOING = 4_096
 """Conversations that are remembered between two requests."""
 MAX_CACHES = 256
+LAST = 2.0
+"""Seconds that are left for learning when the proxy ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Asking:
     agent: str | None = None
     request_id: str | None = None
     switch: Switch = "on"
+    instructions: str | None = None
+    """The client's name for what the agent is told; None where the messages say all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,7 @@ class Turns:
             place: how many items the client sends.
         """
         cache = self._cache(asking, heard)
-        told = instructions_digest(heard.told)
+        told = instructions_digest(heard.told if asking.instructions is None else asking.instructions)
         going = self._known(asking, heard)
         view = _view(heard, asking.switch)
         if going is None:
@@ -166,8 +170,8 @@ class Turns:
         await adrive(self._drivers.learn(cache, trace.model_copy(update={"request": request})))
 
     def close(self) -> None:
-        """Learn from what waits."""
-        self._drivers.learner.close()
+        """Learn from what waits, but for a moment only: a server that is stopped ends at once."""
+        self._drivers.learner.close(LAST)
 
     def _begun(self, cache: ReasoningCache, turn: Turn, heard: Heard, view: View, told: str) -> Decision:
         """Return what happens in a conversation of which nothing is remembered: its messages say where it stands."""
