@@ -285,6 +285,19 @@ async def test_the_same_of_responses(more: Body, served: Served) -> None:
     assert model.raw == [content] and answer.content == model.sent[0]
 
 
+@pytest.mark.parametrize(("limit", "outcome"), [(1, "deopt"), (2, "hit"), (500, "hit"), (None, "hit")])
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens", "max_output_tokens"])
+async def test_an_answer_that_the_model_could_not_have_given(
+    name: str, limit: int | None, outcome: str, served: Served
+) -> None:
+    """Where a limit would have cut it off, on purpose perhaps, it is the model's."""
+    path, asked = (
+        ("/responses", {"input": ASK}) if "output" in name else ("/chat/completions", {"messages": messages()})
+    )
+    async with served(Model()) as http:
+        assert (await http.post(path, json={"model": "m", **asked, name: limit})).headers["x-seglam"] == outcome
+
+
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("path", ["/chat/completions", "/responses"])
 async def test_a_miss_comes_back_byte_by_byte(path: str, stream: bool, served: Served) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from seglam_agents import Tool
 from seglam_agents.hosting import (
@@ -27,6 +28,7 @@ from seglam_agents.surfaces.proxy.dialect import (
     Spoke,
     arguments_of,
     asked_of,
+    longest_of,
     objects,
     saved_of,
     server_sent,
@@ -77,7 +79,9 @@ class Chat:
         known = [tool for tool in tools if tool is not None]
         if len(known) < len(several(body.get("tools"))):
             return "a tool is no function"
-        return _heard(messages, tuple(known))
+        heard = _heard(messages, tuple(known))
+        limit = longest_of(body, "max_tokens", "max_completion_tokens")
+        return heard if isinstance(heard, str) else replace(heard, longest=limit)
 
     def whole(self, step: Say | SayAnswer, body: Body) -> dict[str, Json]:
         """Return what a procedure says as a whole response."""

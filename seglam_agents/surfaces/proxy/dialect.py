@@ -9,7 +9,20 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias, cast
 
 from seglam_agents import Tool
-from seglam_agents.hosting import Asked, Json, Left, Said, Say, SayAnswer, Shown, Usage, is_object, mapping, several
+from seglam_agents.hosting import (
+    Asked,
+    Json,
+    Left,
+    Said,
+    Say,
+    SayAnswer,
+    Shown,
+    Usage,
+    is_object,
+    mapping,
+    render,
+    several,
+)
 
 Body: TypeAlias = Mapping[str, Json]
 """The body of a request, as JSON."""
@@ -36,6 +49,14 @@ class Heard:
     """What its calls came to, as text, by the id of the call."""
     tools: tuple[Tool, ...] = ()
     """What it may call; all are taken to write."""
+    longest: int | None = None
+    """How many tokens the answer may have; None where nobody says."""
+
+    def misfit(self, answer: Json) -> str | None:
+        """Return why an answer is none here: the model's would have been cut off, on purpose perhaps."""
+        # A token has at least one character, so that what is no longer in characters is so in tokens.
+        long = self.longest is not None and len(render(answer).encode()) > self.longest
+        return "the answer may be longer than was asked for" if long else None
 
     @property
     def calls(self) -> tuple[Asked, ...]:
@@ -136,6 +157,12 @@ def saved_of(step: Say | SayAnswer) -> dict[str, Json]:
     """Return what an answer saved: tokens and calls of the model."""
     saved = mapping(step.about.get("saved"))
     return {name: int(saved.get(name, 0)) for name in ("input_tokens", "output_tokens", "calls")}
+
+
+def longest_of(body: Body, *names: str) -> int | None:
+    """Return the smallest of the limits of tokens that a request sets; None where it sets none."""
+    limits = [limit for name in names if isinstance(limit := body.get(name), int)]
+    return min(limits, default=None)
 
 
 def arguments_of(call: Asked) -> str:

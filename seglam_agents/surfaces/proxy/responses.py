@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from seglam_agents import Tool
@@ -28,6 +29,7 @@ from seglam_agents.surfaces.proxy.dialect import (
     Spoke,
     arguments_of,
     asked_of,
+    longest_of,
     objects,
     saved_of,
     server_sent,
@@ -84,7 +86,8 @@ class Responses:
         instructions = body.get("instructions")
         if instructions is not None and not isinstance(instructions, str):
             return "the instructions are no text"
-        return _heard(objects(items), instructions or "", tuple(known))
+        heard = _heard(objects(items), instructions or "", tuple(known))
+        return heard if isinstance(heard, str) else replace(heard, longest=longest_of(body, "max_output_tokens"))
 
     def whole(self, step: Say | SayAnswer, body: Body) -> dict[str, Json]:
         """Return what a procedure says as a whole response."""

@@ -266,7 +266,7 @@ def _view(heard: Heard, switch: Switch) -> View:
         if call_id in asked
     }
     tools = {tool.name: tool for tool in heard.tools}
-    return View(calls, tools.get, switch=switch)
+    return View(calls, tools.get, heard.misfit, switch)
 
 
 def _trace(going: Going, heard: Heard, last: Said) -> Trace | Unclean:
