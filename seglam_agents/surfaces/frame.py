@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from seglam_agents.surfaces.errors import SurfaceError
 from seglam_agents.surfaces.web import (
     BaseRoute,
+    ClientDisconnect,
     Headers,
     JSONResponse,
     Message,
@@ -113,6 +114,8 @@ class Frame:
 
         try:
             await self._app(scope, receive, noted)
+        except ClientDisconnect:
+            logger.info("a client left before it had asked")
         except Exception:
             logger.exception("a request could not be answered")
             if not complete:
@@ -136,6 +139,8 @@ class Frame:
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, ClientDisconnect):
+        raise error  # Nobody reads what would be said.
     return _error(500, "internal_error", "the server failed; its log says why")
 
 

@@ -29,6 +29,8 @@ GRACE = 0.25
 """Seconds that an answer may take to end once the server was told to stop."""
 LAST = 3
 """Seconds after which whatever still runs is left."""
+IDLE = 75
+"""Seconds that a connection may rest: longer than clients let it, so that none is closed while they use it again."""
 
 _unheard = logging.getLogger(f"{__name__}.protocol")
 _unheard.setLevel(logging.CRITICAL)
@@ -62,6 +64,7 @@ class Server:
             lifespan="on",
             server_header=False,
             timeout_graceful_shutdown=LAST,
+            timeout_keep_alive=IDLE,
         )
         self._server = _Uvicorn(config, self._ending)
 

@@ -429,6 +429,33 @@ async def test_the_server_hears_of_it_when_the_client_leaves(served: Served) -> 
         assert left.is_set()
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/files"])
+async def test_a_client_that_leaves_while_it_asks_is_no_error(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    model = Model()
+    frame = Frame([proxy(lambda _: pytest.fail("nothing is looked up"), behind(model), one("t"))])
+    received: list[Any] = [{"type": "http.disconnect"}, {"type": "http.request", "body": b"{", "more_body": True}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return received.pop() if len(received) > 1 else received[0]
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-length", b"99")],
+    }
+    async with frame.lifespan():
+        await frame(scope, receive, send)
+    assert (sent, model.asked) == ([], 0)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 # --- tenants and keys ----------------------------------------------------------------------------------------------
 
 

@@ -38,6 +38,7 @@ from seglam_agents.surfaces.proxy.turns import Asking, Open, Step, Turns
 from seglam_agents.surfaces.proxy.upstream import Relayed, Upstream
 from seglam_agents.surfaces.watching import Harmless, Seen, Watch, Watched
 from seglam_agents.surfaces.web import (
+    ClientDisconnect,
     JSONResponse,
     Request,
     Response,
@@ -169,7 +170,11 @@ class _Talk:
         watched = Harmless(self._watch, NAME, request.headers)
         if _too_large(request) or request.headers.get("content-encoding", "identity") != "identity":
             return await self._passed(request, request.stream(), watched, "pass", "its body is not read")
-        content = await request.body()
+        try:
+            content = await request.body()
+        except ClientDisconnect:
+            watched.ended()
+            raise
         body = _parsed(content)
         if body is None:
             return await self._passed(request, content, watched, "pass", "its body is no JSON object")
