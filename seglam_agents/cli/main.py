@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from seglam_agents.cli import asking, backtest, demo, learning, looking
+from seglam_agents.cli import asking, backtest, demo, learning, looking, serving
 
 app = typer.Typer(
     name="seglam",
@@ -22,6 +22,8 @@ app.command()(backtest.backtest)
 app.command()(looking.ls)
 app.command()(looking.show)
 app.command()(looking.stats)
+app.command()(serving.serve)
+app.command()(serving.mcp)
 
 if __name__ == "__main__":
     app()

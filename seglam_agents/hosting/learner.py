@@ -104,12 +104,21 @@ class Learner(Generic[C]):
             waiting = set(self._waiting)
         return not wait(waiting, timeout=seconds).not_done
 
-    def close(self) -> None:
-        """Learn from what waits in the background, and end it: before the cache is closed. Safe to call twice."""
+    def close(self, seconds: float | None = None) -> None:
+        """Learn from what waits in the background, and end it: before the cache is closed. Safe to call twice.
+
+        Args:
+            seconds: how long; what then still waits is left out, and only what is being learnt is waited for. None to
+                learn from all of it.
+        """
         with self._lock:
             pool, self._pool, self._closed = self._pool, None, True
-        if pool is not None:
-            pool.shutdown(wait=True)
+        if pool is None:
+            return
+        if seconds is not None and not self.flush(seconds):
+            logger.warning("the learner is closed; runs that wait are not learnt from")
+            pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=True)
 
     def _now(self, cache: C, trace: Trace) -> None:
         key = _kind(cache, trace)

@@ -515,6 +515,20 @@ class TestLearner:
         learner.learn(cache, self.trace("late"))
         assert cache.seen == ["0", "1", "2", "3", "4"]
 
+    def test_closing_soon_waits_only_for_what_is_being_learnt(self, caplog: pytest.LogCaptureFixture) -> None:
+        """What waits is left out, and said so: whoever ends a server is not made to wait for it."""
+        cache, learner = self.Cache(), Learner[Any]("background")
+        for number in range(5):
+            learner.learn(cache, self.trace(str(number)))
+        caplog.set_level("WARNING")
+        ending = threading.Thread(target=learner.close, args=(0,))
+        ending.start()
+        while "not learnt from" not in caplog.text:
+            ending.join(0.01)
+        cache.go.set()
+        ending.join()
+        assert cache.seen == ["0"]
+
     def test_the_queue_is_bounded(self, caplog: pytest.LogCaptureFixture) -> None:
         """One trace too many is dropped, and said so."""
         cache, learner = self.Cache(), Learner[Any]("background")

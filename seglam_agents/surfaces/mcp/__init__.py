@@ -1,0 +1,1 @@
+"""The MCP server: procedures as tools for any client of the protocol."""

@@ -1,0 +1,1 @@
+"""The OpenAI-compatible proxy: a host whose history is in the messages."""
