@@ -55,6 +55,7 @@ from seglam_agents.records.request import (
     fingerprint_of_version_1,
     instructions_digest,
 )
+from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import REMOTE, HostModule, Limits, Sandbox, ToolCall, ToolResult, housed, names
@@ -286,7 +287,7 @@ class ReasoningCache:
         try:
             return self._engine.lookup.bind(self.scope, procedure, arguments)
         except Exception as error:
-            logger.exception("a procedure cannot be bound")
+            tell(logger, "a procedure cannot be bound", error)
             return Refused(kind="broken", reason=f"the cache is broken: {said(error)}")
 
     def next_action(self, plan: Plan, recorded: Sequence[ToolResult] = ()) -> Action:
@@ -298,7 +299,7 @@ class ReasoningCache:
         try:
             return self._engine.lookup.next_action(self.scope, plan, recorded)
         except Exception as error:
-            logger.exception("a plan cannot go on")
+            tell(logger, "a plan cannot go on", error)
             return GiveUp(f"the cache is broken: {said(error)}", kind="broken")
 
     def finish(self, plan: Plan, action: Action, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
@@ -398,8 +399,8 @@ class ReasoningCache:
         """Return the current entry of every procedure of this scope."""
         try:
             self._write_statistics()
-        except Exception:
-            logger.exception("statistics could not be written; what is stored is shown")
+        except Exception as error:
+            tell(logger, "statistics could not be written; what is stored is shown", error)
         self._engine.lookup.retriever.refresh(self.scope)
         return self._engine.lookup.retriever.entries(self.scope)
 
@@ -445,8 +446,8 @@ class ReasoningCache:
             self._closed = True
         try:
             self._write_statistics()
-        except Exception:
-            logger.exception("statistics could not be written")  # They must not hide the agent's own result.
+        except Exception as error:
+            tell(logger, "statistics could not be written", error)  # They must not hide the agent's own result.
         for close in reversed(self._owned):
             close()
 
@@ -532,9 +533,11 @@ class ReasoningCache:
         old = Scope(tenant=self.scope.tenant, agent=fingerprint_of_version_1(declared.values(), system_prompt))
         try:
             Adoption(self.store, old, self.scope, self.instructions)()
-        except StoreError:
-            logger.exception(
-                "procedures of an earlier version could not be taken over; they are tried at the next opening"
+        except StoreError as error:
+            tell(
+                logger,
+                "procedures of an earlier version could not be taken over; they are tried at the next opening",
+                error,
             )
 
     def _compilers(self, repairs: int) -> Sequence[Compiler]:

@@ -107,6 +107,7 @@ from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json, Record, digest, known_fields
 from seglam_agents.records.request import instructions_digest
+from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import ModelStep, Step
 from seglam_agents.records.usage import Usage
@@ -265,6 +266,7 @@ __all__ = [
     "serving",
     "several",
     "switch_of",
+    "tell",
     "text_in",
     "told",
     "tool_name",

@@ -15,6 +15,7 @@ from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.safety import unharmed
 from seglam_agents.records.outcome import Learned
 from seglam_agents.records.record import digest
+from seglam_agents.records.telling import tell
 from seglam_agents.records.trace import Trace
 
 logger = logging.getLogger(__name__)
@@ -117,8 +118,8 @@ class Learner(Generic[C]):
             return
         try:
             self._tell(key, cache, trace, cache.observe(trace))
-        except Exception:
-            self._failed(key)
+        except Exception as error:
+            self._failed(key, error)
 
     async def _anow(self, cache: C, trace: Trace) -> None:
         key = _kind(cache, trace)
@@ -127,8 +128,8 @@ class Learner(Generic[C]):
         try:
             learned = await cache.aobserve(trace)
             await asyncio.to_thread(self._tell, key, cache, trace, learned)
-        except Exception:
-            self._failed(key)
+        except Exception as error:
+            self._failed(key, error)
 
     def _tell(self, key: str, cache: C, trace: Trace, learned: Learned) -> None:
         logger.info("learnt from a run: %s %s", learned.status, learned.procedure or learned.reason)
@@ -137,8 +138,8 @@ class Learner(Generic[C]):
             with unharmed("what is told of learning raised; what was learnt stands"):
                 self.learned(cache, trace, learned)
 
-    def _failed(self, key: str) -> None:
-        logger.exception("learning failed; the run is not touched")
+    def _failed(self, key: str, error: Exception) -> None:
+        tell(logger, "learning failed; the run is not touched", error)
         self._back_off.told(key, failed=True)
 
     def _submit(self, cache: C, trace: Trace) -> None:

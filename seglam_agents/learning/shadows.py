@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from seglam_agents.learning.predictions import Prediction, predict
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import Entry
+from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.values import same
@@ -50,8 +51,8 @@ class Shadows:
             noted = [self._note(served, trace) for served in self.retriever.shadowing(trace.request.scope)]
             if any(noted):
                 self.retriever.refresh(trace.request.scope)
-        except Exception:
-            logger.exception("procedures in shadow could not be compared with a run")
+        except Exception as error:
+            tell(logger, "procedures in shadow could not be compared with a run", error)
 
     def judge(self, trace: Trace, compiler: str) -> str | None:
         """Hold what serves against a run: a wrong prediction suspends it. Never raises.
@@ -66,8 +67,8 @@ class Shadows:
         try:
             said = [self._judged(loaded, trace) for loaded in self.retriever.serving(trace.request.scope)
                     if loaded.procedure.provenance.compiler == compiler]  # fmt: skip
-        except Exception:
-            logger.exception("what serves could not be compared with a run")
+        except Exception as error:
+            tell(logger, "what serves could not be compared with a run", error)
             return None
         if any(verdict == "wrong" for verdict, _ in said):
             self.retriever.refresh(trace.request.scope)
