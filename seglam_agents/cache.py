@@ -153,6 +153,7 @@ class ReasoningCache:
     ) -> None:
         _require(tenant=tenant, tools=tools, learning=learning, predictions=predictions, closing=closing)
         self._owned: list[Callable[[], None]] = []
+        self._unfinished: list[Callable[[Self], None]] = []
         self._lock = threading.Lock()
         self._closed = False
         self._now = now = clock_of(checked_clock(now) if now else None, timezone)
@@ -438,12 +439,26 @@ class ReasoningCache:
             told = list(self._told.values())
         return {loaded.procedure.id for each in told for loaded in each._engine.lookup.retriever.serving(self.scope)}
 
+    def before_closing(self, finish: Callable[[Self], None]) -> None:
+        """Have this called with the cache before it is closed, to do what waits for it; once, if told twice."""
+        with self._lock:
+            if finish not in self._unfinished:
+                self._unfinished.append(finish)
+
     def close(self) -> None:
-        """Write statistics, and close what the cache opened itself. Safe to call twice."""
+        """Learn from what waits in the background, write statistics, and close what the cache opened itself.
+
+        Safe to call twice.
+        """
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+        for finish in self._unfinished:
+            try:
+                finish(self)
+            except Exception as error:
+                tell(logger, "what waited for the cache could not be done", error)
         try:
             self._write_statistics()
         except Exception as error:
@@ -465,7 +480,7 @@ class ReasoningCache:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        await asyncio.to_thread(self.close)
 
     def _with(self, instructions: str) -> ReasoningCache:
         other = copy.copy(self)

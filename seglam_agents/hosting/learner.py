@@ -77,7 +77,8 @@ class Learner(Generic[C]):
     learned: Callable[[C, Trace, Learned], None] | None = None
     _pool: ThreadPoolExecutor | None = None
     _closed: bool = False
-    _waiting: set[Future[None]] = field(default_factory=set[Future[None]])
+    _waiting: dict[Future[None], C] = field(default_factory=dict[Future[None], C])
+    _thread: int = 0
     _back_off: BackOff = field(default_factory=BackOff)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -105,12 +106,29 @@ class Learner(Generic[C]):
             waiting = set(self._waiting)
         return not wait(waiting, timeout=seconds).not_done
 
+    def finish(self, cache: C) -> None:
+        """Learn from what waits for one cache, as it wants when it closes; end the background if that is all."""
+        if threading.get_ident() == self._thread:
+            return  # Who closes the cache when told of what was learnt cannot wait for itself.
+        with self._lock:
+            waiting = {future for future, other in self._waiting.items() if _same(cache, other)}
+        wait(waiting)
+        with self._lock:
+            idle = all(future.done() for future in self._waiting)
+            pool, self._pool = (self._pool, None) if idle else (None, self._pool)
+        if pool is not None:
+            pool.shutdown(wait=True)
+
     def close(self) -> None:
-        """Learn from what waits in the background, and end it: before the cache is closed. Safe to call twice."""
+        """Learn from what waits in the background, and end it. Safe to call twice."""
         with self._lock:
             pool, self._pool, self._closed = self._pool, None, True
         if pool is not None:
             pool.shutdown(wait=True)
+
+    def _in_background(self, cache: C, trace: Trace) -> None:
+        self._thread = threading.get_ident()
+        self._now(cache, trace)
 
     def _now(self, cache: C, trace: Trace) -> None:
         key = _kind(cache, trace)
@@ -147,14 +165,21 @@ class Learner(Generic[C]):
             if self._closed:
                 logger.warning("the learner is closed; a run is not learnt from")
                 return
-            self._waiting = {future for future in self._waiting if not future.done()}
+            self._waiting = {future: other for future, other in self._waiting.items() if not future.done()}
             if len(self._waiting) >= MAX_WAITING:
                 logger.warning("%d traces wait to be learnt from; one more is dropped", MAX_WAITING)
                 return
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="seglam-learn")
             # A thread of the pool has an empty context of its own.
-            self._waiting.add(self._pool.submit(self._now, cache, trace))
+            self._waiting[self._pool.submit(self._in_background, cache, trace)] = cache
+        with unharmed("a cache may be closed before what waits for it is learnt"):
+            cache.before_closing(self.finish)
+
+
+def _same(cache: HostedCache, other: HostedCache) -> bool:
+    """Tell whether two are one cache, perhaps under other instructions."""
+    return other is cache or (other.scope == cache.scope and other.store is cache.store)
 
 
 def _kind(cache: HostedCache, trace: Trace) -> str:
