@@ -54,6 +54,7 @@ from seglam_agents.records.request import (
     agent_named,
     fingerprint_of_version_1,
     instructions_digest,
+    name_problem,
 )
 from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import HostTool, Tool
@@ -151,7 +152,7 @@ class ReasoningCache:
         closing: ClosingChoice = "auto",
         seed: int = 0,
     ) -> None:
-        _require(tenant=tenant, tools=tools, learning=learning, predictions=predictions, closing=closing)
+        _require(tenant=tenant, agent=agent, tools=tools, learning=learning, predictions=predictions, closing=closing)
         self._owned: list[Callable[[], None]] = []
         self._unfinished: list[Callable[[Self], None]] = []
         self._lock = threading.Lock()
@@ -605,11 +606,12 @@ def _slots() -> HostModule:
 
 
 def _require(
-    *, tenant: object, tools: Sequence[object], learning: object, predictions: object, closing: object
+    *, tenant: object, agent: object, tools: Sequence[object], learning: object, predictions: object, closing: object
 ) -> None:
     """Refuse what types forbid, for those who do not check types: taken in silence, it would be something else."""
-    if not isinstance(tenant, str) or not tenant.strip():
-        raise ValueError(f"tenant={tenant!r} names nobody: leave it out where there is one tenant only")
+    problem = name_problem("tenant", tenant) or (name_problem("agent", agent) if agent is not None else None)
+    if problem:
+        raise ValueError(problem)
     if learning not in ("inline", "off"):
         raise ValueError(f"learning={learning!r}: a cache learns 'inline' or is 'off'; hosts have 'background' as well")
     if closing not in get_args(ClosingChoice):
