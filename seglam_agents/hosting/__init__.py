@@ -25,7 +25,7 @@ from seglam_agents.hosting.decision import Decision, Event, GiveBack, Pass, Say,
 from seglam_agents.hosting.driver import WRITE, Driver
 from seglam_agents.hosting.drivers import Drivers
 from seglam_agents.hosting.executed import Executed, Shown, carried_as
-from seglam_agents.hosting.fitting import Misfit, fit, misfits, misfits_of, plain, returned
+from seglam_agents.hosting.fitting import Misfit, fit, misfits, misfits_of, plain, returned, unreadable
 from seglam_agents.hosting.history import Heard, after, earlier_than_attempts, until
 from seglam_agents.hosting.journal import (
     LOST,
@@ -274,6 +274,7 @@ __all__ = [
     "trace_of_choices",
     "tried",
     "unharmed",
+    "unreadable",
     "until",
     "untitled",
     "used",

@@ -89,3 +89,10 @@ def test_the_layers_are_listed_as_they_are_enforced() -> None:
 def escaped(cell: str) -> str:
     """Return a text as a table cell of Markdown holds it."""
     return cell.replace("|", r"\|")
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *sorted(ROOT.glob("integrations/*/README.md"))], ids=str)
+def test_a_shell_takes_the_lines_as_they_are(path: Path) -> None:
+    """Within double quotes "$84.50" becomes "4.50"."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith(("seglam ", "python -m "))]
+    assert not [line for line in lines if re.search(r'"[^"]*\$[^"]*"', re.sub("'[^']*'", "", line))]
