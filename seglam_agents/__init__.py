@@ -72,6 +72,10 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     # Loaded when asked for (PEP 562): who needs one leaf does not load sandboxes and stores.
     for home, names in _HOMES.items():

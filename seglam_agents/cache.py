@@ -56,7 +56,9 @@ from seglam_agents.records.request import (
     agent_named,
     fingerprint_of_version_1,
     instructions_digest,
+    name_problem,
 )
+from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import REMOTE, HostModule, Limits, Sandbox, ToolCall, ToolResult, housed, names
@@ -165,8 +167,9 @@ class ReasoningCache:
             texts={"locale": locale, "timezone": timezone},
             switches={"second_opinion": second_opinion, "attacker": attacker},
         )
-        _require(tenant=tenant, tools=tools, learning=learning, predictions=predictions, closing=closing)
+        _require(tenant=tenant, agent=agent, tools=tools, learning=learning, predictions=predictions, closing=closing)
         self._owned: list[Callable[[], None]] = []
+        self._unfinished: list[Callable[[Self], None]] = []
         self._lock = threading.Lock()
         self._closed = False
         self._now = now = clock_of(checked_clock(now) if now else None, timezone)
@@ -312,7 +315,7 @@ class ReasoningCache:
         try:
             return self._engine.lookup.bind(self.scope, procedure, arguments)
         except Exception as error:
-            logger.exception("a procedure cannot be bound")
+            tell(logger, "a procedure cannot be bound", error)
             return Refused(kind="broken", reason=f"the cache is broken: {said(error)}")
 
     def next_action(self, plan: Plan, recorded: Sequence[ToolResult] = ()) -> Action:
@@ -324,7 +327,7 @@ class ReasoningCache:
         try:
             return self._engine.lookup.next_action(self.scope, plan, recorded)
         except Exception as error:
-            logger.exception("a plan cannot go on")
+            tell(logger, "a plan cannot go on", error)
             return GiveUp(f"the cache is broken: {said(error)}", kind="broken")
 
     def finish(self, plan: Plan, action: Action, steps: Sequence[ToolStep] = ()) -> Hit | Deopt:
@@ -435,8 +438,8 @@ class ReasoningCache:
         """
         try:
             self._write_statistics()
-        except Exception:
-            logger.exception("statistics could not be written; what is stored is shown")
+        except Exception as error:
+            tell(logger, "statistics could not be written; what is stored is shown", error)
         self._engine.lookup.retriever.refresh(self.scope)
         return self._engine.lookup.retriever.entries(self.scope)
 
@@ -478,17 +481,31 @@ class ReasoningCache:
             told = list(self._told.values())
         return {loaded.procedure.id for each in told for loaded in each._engine.lookup.retriever.serving(self.scope)}
 
+    def before_closing(self, finish: Callable[[Self], None]) -> None:
+        """Have this called with the cache before it is closed, to do what waits for it; once, if told twice."""
+        with self._lock:
+            if finish not in self._unfinished:
+                self._unfinished.append(finish)
+
     def close(self) -> None:
-        """Write statistics, and close what the cache opened itself. Safe to call twice."""
+        """Learn from what waits in the background, write statistics, and close what the cache opened itself.
+
+        Safe to call twice.
+        """
         with self._lock:
             if self._closed:
                 return
             self._closed = True
         neighbours.closed(self._place or id(self.store), self.scope)
+        for finish in self._unfinished:
+            try:
+                finish(self)
+            except Exception as error:
+                tell(logger, "what waited for the cache could not be done", error)
         try:
             self._write_statistics()
-        except Exception:
-            logger.exception("statistics could not be written")  # They must not hide the agent's own result.
+        except Exception as error:
+            tell(logger, "statistics could not be written", error)  # They must not hide the agent's own result.
         for close in reversed(self._owned):
             close()
 
@@ -506,7 +523,7 @@ class ReasoningCache:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        await asyncio.to_thread(self.close)
 
     def _with(self, instructions: str) -> ReasoningCache:
         other = copy.copy(self)
@@ -574,9 +591,11 @@ class ReasoningCache:
         old = Scope(tenant=self.scope.tenant, agent=fingerprint_of_version_1(declared.values(), system_prompt))
         try:
             Adoption(self.store, old, self.scope, self.instructions)()
-        except Exception:
-            logger.exception(
-                "procedures of an earlier version could not be taken over; they are tried at the next opening"
+        except Exception as error:
+            tell(
+                logger,
+                "procedures of an earlier version could not be taken over; they are tried at the next opening",
+                error,
             )
 
     def _compilers(self, repairs: int) -> Sequence[Compiler]:
@@ -629,11 +648,12 @@ def _slots() -> HostModule:
 
 
 def _require(
-    *, tenant: object, tools: Sequence[object], learning: object, predictions: object, closing: object
+    *, tenant: object, agent: object, tools: Sequence[object], learning: object, predictions: object, closing: object
 ) -> None:
     """Refuse what types forbid, for those who do not check types: taken in silence, it would be something else."""
-    if not isinstance(tenant, str) or not tenant.strip():
-        raise ValueError(f"tenant={tenant!r} names nobody: leave it out where there is one tenant only")
+    problem = name_problem("tenant", tenant) or (name_problem("agent", agent) if agent is not None else None)
+    if problem:
+        raise ValueError(problem)
     if learning not in ("inline", "off"):
         raise ValueError(f"learning={learning!r}: a cache learns 'inline' or is 'off'; hosts have 'background' as well")
     if closing not in get_args(ClosingChoice):

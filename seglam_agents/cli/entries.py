@@ -144,10 +144,10 @@ def statistics_line(done: Statistics) -> str:
 
 
 def plain_table(*columns: str) -> Table:
-    """Return a table without lines whose cells fold instead of being cut."""
+    """Return a table without lines whose cells fold instead of being cut. Ids stay whole, to be copied."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("procedure", "outcome"))
     return table
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec, cast
 
 import typer
+from typer.core import TyperGroup
 
 from seglam_agents.cli.output import print_json
 from seglam_agents.records.errors import (
@@ -20,6 +21,11 @@ from seglam_agents.records.errors import (
 )
 
 P = ParamSpec("P")
+
+USAGE = 2
+"""The exit code where the command line itself is wrong."""
+# Typer brings a click of its own or uses the installed one, by its version.
+UsageError = cast("type[Exception]", typer.BadParameter.__base__)
 
 
 class CommandError(SeglamError):
@@ -38,6 +44,35 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(1) from None
 
     return run
+
+
+class Commands(TyperGroup):
+    """The commands, whose usage errors are reported as all others are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep what was typed, in which an error is to look for `--json`."""
+        ctx.meta[_TYPED] = tuple(args)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            typed: tuple[str, ...] = ctx.meta[_TYPED]
+            command = next((name for name in typed if name in self.commands), "")
+            report(CommandError(_usage(cast(Any, error).format_message(), command)), as_json="--json" in typed)
+            raise typer.Exit(USAGE) from None
+
+
+def _usage(message: str, command: str) -> str:
+    told = " ".join(message.split()).rstrip(".")
+    end = "" if told.endswith("?") else "."
+    dashes = " What begins with '-' and is no option goes behind '--'." if told.startswith("No such option") else ""
+    return f"{told}{end}{dashes} See `{' '.join(filter(None, ['seglam', command]))} --help`."
+
+
+_TYPED = "seglam.typed"
 
 
 def report(error: SeglamError, *, as_json: bool) -> None:

@@ -42,7 +42,8 @@ PromptFile = Annotated[
     typer.Option(
         "--system-prompt",
         metavar="FILE",
-        help="The agent's system prompt. What is learnt serves only agents with the same tools and system prompt.",
+        help="The agent's system prompt. What is learnt serves an agent that is told something else, or whose tools "
+        "have other schemas, only after runs that agree.",
     ),
 ]
 
@@ -60,17 +61,18 @@ class Stages:
         self._progress = Progress(*columns, console=Console(stderr=True, markup=False), disable=quiet)
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._progress.tasks:
+            self._progress.stop()
 
     def begin(self, stage: str) -> Callable[[int, int], None]:
         """Begin a stage; the result is told how much of it is done."""
         self.current = stage
+        self._progress.start()  # Not before: an error that comes first is told in one line.
         task = self._progress.add_task(stage, total=None)
         return lambda done, total: self._progress.update(task, completed=done, total=total or None)
 

@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from seglam_agents.cli.errors import CommandError
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.request import Scope
+from seglam_agents.records.procedure import Procedure
 from seglam_agents.stores.base import ProcedureStore, scopes_of
 
 
-def all_entries(store: ProcedureStore, tenant: str) -> list[Entry]:
-    """Return the current entries of all agents of a tenant by name."""
-    entries = (entry for scope in scopes_of(store, tenant) for entry in store.changes(scope).entries)
+def all_entries(store: ProcedureStore, tenant: str, agent: str | None = None) -> list[Entry]:
+    """Return the current entries of an agent, or of all agents of a tenant, by name."""
+    scopes = [scope for scope in scopes_of(store, tenant) if agent is None or scope.agent == agent]
+    entries = (entry for scope in scopes for entry in store.changes(scope).entries)
     return sorted(entries, key=lambda entry: (entry.procedure.name, entry.procedure.id))
 
 
-def find_entry(store: ProcedureStore, tenant: str, identity: str) -> Entry:
-    """Return the entry that `id`, the start of an id, or `id@version` names.
+def find_entry(store: ProcedureStore, tenant: str, identity: str, agent: str | None = None) -> Entry:
+    """Return the entry that an id, a name, or the start of one names; with `@version` that version.
 
     Raises:
-        CommandError: there is none; the message suggests near ids.
+        CommandError: there is none, or there are several; the message names those that may be meant.
     """
     name, version = _split(identity)
-    scopes = {entry.procedure.id: entry.procedure.scope for entry in all_entries(store, tenant)}
-    ids = list(scopes)
-    scope = scopes.get(_completed(name, ids), Scope(tenant=tenant))
-    found = store.get(scope, _completed(name, ids), version)
-    if found is not None:
-        return found
-    if name in ids or _completed(name, ids) != name:
-        versions = [entry.procedure.version for entry in store.versions(scope, _completed(name, ids))]
-        raise CommandError(f"{_completed(name, ids)} has no version {version}; it has {', '.join(map(str, versions))}")
-    raise CommandError(f"there is no procedure {name!r}. {_suggestion(name, ids)}")
+    entries = all_entries(store, tenant, agent)
+    meant = _meant(name, entries)
+    if not meant:
+        raise CommandError(f"there is no procedure {name!r}. {_near(name, entries)}")
+    if len(meant) > 1:
+        raise CommandError(_several(name, meant))
+    procedure = meant[0].procedure
+    found = store.get(procedure.scope, procedure.id, version)
+    if found is None:
+        versions = [entry.procedure.version for entry in store.versions(procedure.scope, procedure.id)]
+        raise CommandError(f"{procedure.id} has no version {version}; it has {', '.join(map(str, versions))}")
+    return found
 
 
 def _split(identity: str) -> tuple[str, int | None]:
@@ -43,14 +46,37 @@ def _split(identity: str) -> tuple[str, int | None]:
     return name, int(version) if at else None
 
 
-def _completed(name: str, ids: Sequence[str]) -> str:
-    starting = [known for known in ids if known.startswith(name)]
-    return starting[0] if name and name not in ids and len(starting) == 1 else name
+def _meant(name: str, entries: Sequence[Entry]) -> list[Entry]:
+    """Return what an id names, else a name, else the start of an id, else the start of a name."""
+    names = {name, "_".join(name.casefold().split())} if name else set[str]()
+    ways: tuple[Callable[[Procedure], bool], ...] = (
+        lambda procedure: procedure.id in names,
+        lambda procedure: procedure.name in names,
+        lambda procedure: procedure.id.startswith(tuple(names)),
+        lambda procedure: procedure.name.startswith(tuple(names)),
+    )
+    found = ([entry for entry in entries if way(entry.procedure)] for way in ways)
+    return next((each for each in found if each), [])
 
 
-def _suggestion(name: str, ids: Sequence[str]) -> str:
-    if not ids:
-        return "The store holds none for this tenant: check --store and --tenant."
-    starting = [known for known in ids if name and known.startswith(name)]
-    near = starting or difflib.get_close_matches(name, ids, n=3, cutoff=0.3)
-    return f"Did you mean {' or '.join(near[:3])}?" if near else "`seglam ls` lists all."
+def _several(name: str, meant: Sequence[Entry]) -> str:
+    listed = ", ".join(f"{entry.procedure.id} ({_owner(entry)})" for entry in meant[:MAX_NAMED])
+    more = " and more" if len(meant) > MAX_NAMED else ""
+    return f"{name!r} may be {len(meant)} procedures: {listed}{more}. Name one by its id, or its agent with --agent."
+
+
+def _owner(entry: Entry) -> str:
+    procedure = entry.procedure
+    return f"{procedure.name} of agent {procedure.scope.agent}" if procedure.scope.agent else procedure.name
+
+
+def _near(name: str, entries: Sequence[Entry]) -> str:
+    if not entries:
+        return "The store holds none for this tenant and agent: check --store, --tenant and --agent."
+    ids = {known: entry.procedure.id for entry in entries for known in (entry.procedure.name, entry.procedure.id)}
+    near = dict.fromkeys(ids[known] for known in difflib.get_close_matches(name, ids, n=3, cutoff=0.3))
+    return f"Did you mean {' or '.join(near)}?" if near else "`seglam ls` lists all."
+
+
+MAX_NAMED = 5
+"""Procedures that a name may mean and that are listed."""

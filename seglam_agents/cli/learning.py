@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.cli.entries import plain_table, titled
 from seglam_agents.cli.errors import CommandError, reported
 from seglam_agents.cli.exports import (
@@ -27,7 +26,7 @@ from seglam_agents.cli.exports import (
     inferred_tools_of,
     prompt_in,
 )
-from seglam_agents.cli.opening import closed_with, named_model, named_sandbox
+from seglam_agents.cli.opening import named_model, named_sandbox, open_cache, reached
 from seglam_agents.cli.options import (
     DEFAULT_SANDBOX,
     DEFAULT_STORE,
@@ -42,10 +41,17 @@ from seglam_agents.cli.output import console, plain, print_json
 from seglam_agents.harvest.reading import Format, read_traces
 from seglam_agents.harvest.report import HarvestReport, Learner, Tally, learn_kinds, remember
 from seglam_agents.harvest.tools import read_tools
-from seglam_agents.models.base import Model
-from seglam_agents.records.tools import Tool
+from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.values import Value
-from seglam_agents.sandboxes.base import Sandbox
+
+AgentToTeach = Annotated[
+    str | None,
+    typer.Option(
+        "--agent",
+        metavar="NAME",
+        help="The agent's name, as its cache is opened with (`agent=`); without it, the names of its tools.",
+    ),
+]
 
 
 @reported
@@ -59,6 +65,7 @@ def learn(
     packages: Packages = "",
     store: Store = DEFAULT_STORE,
     tenant: Tenant = "default",
+    agent: AgentToTeach = None,
     as_json: AsJson = False,
 ) -> None:
     """Learn from recorded agent runs: traces of our own, LangSmith runs, or OpenTelemetry GenAI spans."""
@@ -66,10 +73,13 @@ def learn(
     declared = read_tools(tools) if tools else None
     home = named_sandbox(sandbox, packages)
     tally, interrupted = Tally(), ""
-    with Stages(quiet=as_json) as stages:
+    with Stages(quiet=as_json) as stages, reached(store, tenant, agent) as opened:
         try:
             known = declared if declared is not None else inferred_tools_of(traces, kind, stages)
-            with closed_with(home), _opened(store, chat, known, tenant, prompt, home) as cache:
+            hosted = [HostTool(tool, _never_run(tool.name)) for tool in known]
+            with open_cache(
+                opened, tenant, chat, sandbox=home, agent=agent, tools=hosted, system_prompt=prompt, now=datetime.now
+            ) as cache:
                 _learn(cache, traces, kind, known, tally, stages)
         except KeyboardInterrupt:
             interrupted = stages.current
@@ -115,11 +125,12 @@ def _hints(report: HarvestReport, inferred_tools: bool) -> list[str]:
             "Run the same command again: it goes on from there."
         )
     elif not report.read:
-        hints.append("Nothing could be read: see above for why, and docs/harvest.md for the formats.")
+        why = "see above for why" if report.unread else "the files hold nothing"
+        hints.append(f"Nothing could be read: {why}. docs/harvest.md tells the formats.")
     if inferred_tools:
         hints.append(
-            "The tools were inferred. What was learnt serves only an agent with exactly these; "
-            "pass the agent's own with --tools FILE."
+            "The tools were inferred, and all are taken to write: what was learnt serves an agent with other ones only "
+            "after runs that agree. Pass the agent's own with --tools FILE."
         )
     return hints
 
@@ -129,18 +140,9 @@ def _learn(
 ) -> None:
     tally.tools = len(tools)
     items = read_traces(paths, kind, progress=stages.begin("reading"))
-    remember(cache, items, {tool.name for tool in tools}, tally)
+    remember(cache, items, tools, tally)
     if tally.new or tally.known:
         learn_kinds(cache, tally, stages.begin("learning"))
-
-
-def _opened(
-    location: str, model: Model | None, tools: Sequence[Tool], tenant: str, prompt: str, sandbox: Sandbox | None
-) -> ReasoningCache:
-    hosted = [HostTool(tool, _never_run(tool.name)) for tool in tools]
-    return ReasoningCache(
-        location, model, tools=hosted, tenant=tenant, system_prompt=prompt, now=datetime.now, sandbox=sandbox
-    )
 
 
 def _never_run(name: str) -> Callable[..., Value]:

@@ -17,22 +17,23 @@ from seglam_agents.cli.entries import (
 from seglam_agents.cli.errors import reported
 from seglam_agents.cli.finding import all_entries, find_entry
 from seglam_agents.cli.opening import existing_store
-from seglam_agents.cli.options import DEFAULT_STORE, AsJson, Store, Tenant
+from seglam_agents.cli.options import DEFAULT_STORE, Agent, AsJson, Store, Tenant
 from seglam_agents.cli.output import console, print_json
 
 Identity = Annotated[
     str,
     typer.Argument(
-        metavar="ID[@VERSION]", help="A procedure: its id or the start of it, and a version if not the current one."
+        metavar="ID[@VERSION]",
+        help="A procedure: its id, its name, or the start of one; and a version if not the current one.",
     ),
 ]
 
 
 @reported
-def ls(store: Store = DEFAULT_STORE, tenant: Tenant = "default", as_json: AsJson = False) -> None:
+def ls(store: Store = DEFAULT_STORE, tenant: Tenant = "default", agent: Agent = None, as_json: AsJson = False) -> None:
     """List the stored procedures of all agents of a tenant."""
-    with existing_store(store) as opened:
-        entries = all_entries(opened, tenant)
+    with existing_store(store, tenant, agent) as opened:
+        entries = all_entries(opened, tenant, agent)
     if as_json:
         print_json({"procedures": [list_document(entry) for entry in entries]})
     else:
@@ -40,10 +41,16 @@ def ls(store: Store = DEFAULT_STORE, tenant: Tenant = "default", as_json: AsJson
 
 
 @reported
-def show(identity: Identity, store: Store = DEFAULT_STORE, tenant: Tenant = "default", as_json: AsJson = False) -> None:
+def show(
+    identity: Identity,
+    store: Store = DEFAULT_STORE,
+    tenant: Tenant = "default",
+    agent: Agent = None,
+    as_json: AsJson = False,
+) -> None:
     """Show everything about a procedure: source, guard, admission report, provenance, examples, statistics."""
-    with existing_store(store) as opened:
-        entry = find_entry(opened, tenant, identity)
+    with existing_store(store, tenant, agent) as opened:
+        entry = find_entry(opened, tenant, identity, agent)
     if as_json:
         print_json(entry_document(entry))
     else:
@@ -51,10 +58,12 @@ def show(identity: Identity, store: Store = DEFAULT_STORE, tenant: Tenant = "def
 
 
 @reported
-def stats(store: Store = DEFAULT_STORE, tenant: Tenant = "default", as_json: AsJson = False) -> None:
+def stats(
+    store: Store = DEFAULT_STORE, tenant: Tenant = "default", agent: Agent = None, as_json: AsJson = False
+) -> None:
     """Sum up what the stored procedures did: hits, give-ups, conflicts and saved tokens."""
-    with existing_store(store) as opened:
-        entries = all_entries(opened, tenant)
+    with existing_store(store, tenant, agent) as opened:
+        entries = all_entries(opened, tenant, agent)
     if as_json:
         print_json(stats_document(entries))
     else:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 
 from seglam_agents.cache import ReasoningCache
@@ -14,6 +15,8 @@ from seglam_agents.cli.options import DEFAULT_SANDBOX
 from seglam_agents.models.base import Model
 from seglam_agents.models.opening import open_model
 from seglam_agents.records.record import Json
+from seglam_agents.records.request import Scope, name_problem
+from seglam_agents.records.tools import HostTool
 from seglam_agents.sandboxes.base import Sandbox
 from seglam_agents.sandboxes.opening import open_sandbox
 from seglam_agents.stores.base import ProcedureStore
@@ -21,17 +24,33 @@ from seglam_agents.stores.opening import open_store
 
 
 @contextmanager
-def existing_store(location: str) -> Generator[ProcedureStore]:
+def existing_store(location: str, tenant: str, agent: str | None = None) -> Generator[ProcedureStore]:
     """Open a store to look into it.
 
     Raises:
-        CommandError: there is none.
+        CommandError: there is none, or nobody can be named so.
     """
-    store = open_store(checked_location(location))
+    with reached(checked_location(location), tenant, agent) as store:
+        yield store
+
+
+@contextmanager
+def reached(location: str, tenant: str, agent: str | None) -> Generator[ProcedureStore]:
+    """Open a store, and read from it: one that is away is told here, and not as a miss."""
+    check_names(tenant, agent)
+    store = open_store(location)
     try:
+        store.changes(Scope(tenant=tenant))
         yield store
     finally:
         store.close()
+
+
+def check_names(tenant: str, agent: str | None) -> None:
+    """Raise a `CommandError` where a tenant or an agent is named that cannot be one."""
+    problem = name_problem("tenant", tenant) or (name_problem("agent", agent) if agent is not None else None)
+    if problem:
+        raise CommandError(f"--{problem}")
 
 
 def checked_location(location: str) -> str:
@@ -53,10 +72,24 @@ def _holds_store(location: str) -> bool:
 
 @contextmanager
 def open_cache(
-    location: str, tenant: str, model: Model | None = None, *, sandbox: Sandbox | None = None
+    store: str | ProcedureStore,
+    tenant: str,
+    model: Model | None = None,
+    *,
+    sandbox: Sandbox | None = None,
+    agent: str | None = None,
+    tools: Sequence[HostTool] = (),
+    system_prompt: str = "",
+    now: Callable[[], datetime] | None = None,
 ) -> Generator[ReasoningCache]:
-    """Open a cache over a store, with the model and the sandbox that were named."""
-    with closed_with(sandbox), ReasoningCache(location, model, tenant=tenant, sandbox=sandbox) as cache:
+    """Open a cache over a store, which is looked for first, with the model and the sandbox that were named."""
+    with (
+        closed_with(sandbox),
+        reached(store, tenant, agent) if isinstance(store, str) else nullcontext(store) as found,
+        ReasoningCache(
+            found, model, tenant=tenant, agent=agent, sandbox=sandbox, tools=tools, system_prompt=system_prompt, now=now
+        ) as cache,
+    ):
         yield cache
 
 

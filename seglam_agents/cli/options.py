@@ -19,6 +19,12 @@ Store: TypeAlias = Annotated[
     ),
 ]
 Tenant: TypeAlias = Annotated[str, typer.Option("--tenant", metavar="NAME", help="Whose procedures to use.")]
+Agent: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--agent", metavar="NAME", help="The agent's name, as its cache is opened with; without it, all agents."
+    ),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 ModelName: TypeAlias = Annotated[
     str | None,

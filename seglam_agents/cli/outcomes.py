@@ -43,9 +43,9 @@ def explanation_view(explanation: Explanation) -> RenderableType:
     ]
     stops = Table(title="Declined, nearest first", title_justify="left", box=None, padding=(0, 2, 0, 0))
     for column in ("procedure", "stage", "reason"):
-        stops.add_column(column, overflow="fold")
+        stops.add_column(column, overflow="fold", no_wrap=column == "procedure")
     for stop in explanation.stops:
-        stops.add_row(f"{stop.procedure}{_whose(explanation, stop.procedure)}", stop.stage, stop.reason)
+        stops.add_row(stop.procedure, stop.stage, f"{stop.reason}{_whose(explanation, stop.procedure)}")
     head = [Text(explanation.verdict, style="bold"), Text(f"read as: {explanation.normalised}")]
     return Group(*head, *accepted, *([stops] if explanation.stops else []))
 
@@ -117,6 +117,6 @@ def _learned(miss: Miss) -> list[str]:
 
 
 def _hint(outcome: Outcome, asked_model: bool) -> list[Text]:
-    if asked_model or outcome.answer is not None:
+    if asked_model or outcome.answer is not None or isinstance(outcome, Refused):
         return []
     return [Text("No model was asked: pass --model to have it answered, or see `seglam why REQUEST`.", style="dim")]

@@ -21,8 +21,14 @@ from seglam_agents.records.shapes import is_mapping
 def console() -> Console:
     """Return a console that takes text as it is: no bracket is markup, and nothing steers the terminal."""
     made = Console(markup=False, highlight=False, emoji=False)
+    if not made.is_terminal and not os.environ.get("COLUMNS"):
+        made.width = PIPED
     made.push_render_hook(_Tame())
     return made
+
+
+PIPED = 200
+"""The width of what goes into a pipe or a file, where no terminal says how wide it is."""
 
 
 def print_json(document: object) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from seglam_agents.harvest.documents import Unread
+from seglam_agents.harvest.tools import misfit
 from seglam_agents.records.outcome import LearnedKind
+from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import Trace
 
 KEPT = 1_000
@@ -90,18 +92,26 @@ class Tally:
         )
 
 
-def remember(cache: Learner, items: Iterable[Trace | Unread], declared: Collection[str], tally: Tally) -> None:
-    """Have a cache remember traces; one that calls a tool which is not declared counts as unread."""
+def remember(cache: Learner, items: Iterable[Trace | Unread], declared: Collection[Tool], tally: Tally) -> None:
+    """Have a cache remember traces; one that calls a tool which is not declared, or not so, counts as unread."""
+    tools = {tool.name: tool for tool in declared}
     for item in items:
         if isinstance(item, Unread):
             tally.add_unread(item)
-        elif stray := sorted({call.tool for call in item.calls} - set(declared)):
-            reason = f"it calls tools that are not declared: {', '.join(stray)}; add them to --tools"
+        elif reason := _stray(item, tools):
             tally.add_unread(Unread(source="", place=f"request {item.request.text[:80]!r}", reason=reason))
         elif cache.remember(item):
             tally.new += 1
         else:
             tally.known += 1
+
+
+def _stray(trace: Trace, tools: Mapping[str, Tool]) -> str | None:
+    """Return why a run cannot be one of an agent with these tools."""
+    if stray := sorted({call.tool for call in trace.calls} - set(tools)):
+        return f"it calls tools that are not declared: {', '.join(stray)}; add them to --tools"
+    misfits = {problem: None for call in trace.calls if (problem := misfit(tools[call.tool], call.arguments))}
+    return f"it calls tools otherwise than declared: {', '.join(misfits)}; correct --tools" if misfits else None
 
 
 def learn_kinds(cache: Learner, tally: Tally, progress: Callable[[int, int], None] | None = None) -> None:

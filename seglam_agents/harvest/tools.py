@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Effect, Tool
 from seglam_agents.records.trace import Trace
+from seglam_agents.serving.arguments import schema_problem
 
 
 class ToolsError(SeglamError):
@@ -38,7 +39,19 @@ def read_tools(path: Path) -> list[Tool]:
     if not tools or twice:
         problem = f"declares {', '.join(sorted(twice))} twice" if twice else "holds no tools"
         raise ToolsError(f"{path} {problem}: give a JSON file with a list of tools, each with a name of its own")
+    for number, tool in enumerate(tools, 1):
+        if problem := schema_problem(tool):
+            raise ToolsError(
+                f"tool {number} in {path}, {tool.name!r}, has no usable schema of its arguments: {problem}"
+            )
     return tools
+
+
+def misfit(tool: Tool, arguments: Mapping[str, Json]) -> str | None:
+    """Return why a tool, as it is declared, cannot have been called with these arguments; None where it can."""
+    if unknown := sorted(set(arguments) - set(tool.argument_names)):
+        return f"{tool.name} is declared without {' and '.join(unknown)}"
+    return None
 
 
 def tools_of(traces: Iterable[Trace]) -> list[Tool]:

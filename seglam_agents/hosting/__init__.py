@@ -25,7 +25,16 @@ from seglam_agents.hosting.decision import Decision, Event, GiveBack, Pass, Say,
 from seglam_agents.hosting.driver import WRITE, Driver
 from seglam_agents.hosting.drivers import Drivers
 from seglam_agents.hosting.executed import Executed, Shown, carried_as
-from seglam_agents.hosting.fitting import Misfit, fit, form_digest, misfits, misfits_of, plain, returned
+from seglam_agents.hosting.fitting import (
+    Misfit,
+    fit,
+    form_digest,
+    misfits,
+    misfits_of,
+    plain,
+    returned,
+    unreadable,
+)
 from seglam_agents.hosting.history import Heard, after, earlier_than_attempts, until
 from seglam_agents.hosting.journal import (
     LOST,
@@ -108,6 +117,7 @@ from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json, Record, digest, known_fields
 from seglam_agents.records.request import instructions_beside, instructions_digest
+from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import Effect
 from seglam_agents.records.trace import ModelStep, Step
 from seglam_agents.records.usage import Usage
@@ -269,6 +279,7 @@ __all__ = [
     "serving",
     "several",
     "switch_of",
+    "tell",
     "text_in",
     "told",
     "tool_name",
@@ -276,6 +287,7 @@ __all__ = [
     "trace_of_choices",
     "tried",
     "unharmed",
+    "unreadable",
     "until",
     "untitled",
     "used",

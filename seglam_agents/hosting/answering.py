@@ -18,6 +18,7 @@ from seglam_agents.hosting.running import running
 from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Plan
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
+from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import HostTool, Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import Value, decode
@@ -138,8 +139,8 @@ class Answering:
             session = begin(plan)
             action, steps = yield from running(self.cache, plan, lambda call: _called(session, call))
             return self._end(plan, session, action, steps)
-        except Exception:
-            logger.exception("the cache is broken; the host goes on without it")
+        except Exception as error:
+            tell(logger, "the cache is broken; the host goes on without it", error)
             return None
 
     def constants(self, plan: Plan) -> frozenset[str]:

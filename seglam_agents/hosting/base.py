@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, Self
 
 from seglam_agents.records.entry import Entry
@@ -82,6 +82,10 @@ class HostedCache(Protocol):
 
     def near(self, text: str, *, limit: int = 8) -> list[Entry]:
         """Return the procedures nearest to a text. Never raises."""
+        ...
+
+    def before_closing(self, finish: Callable[[Self], None]) -> None:
+        """Have this called with the cache before it is closed, to do what waits for it; once, if told twice."""
         ...
 
     def stats(self) -> CacheStatistics:

@@ -12,6 +12,7 @@ from typing import cast, get_type_hints
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from seglam_agents.hosting.typed_dicts import readable
 from seglam_agents.hosting.values import json_of, mapping, several
 from seglam_agents.records.record import Json, digest
 
@@ -78,6 +79,17 @@ def misfits_of(check: Callable[[Json], object], told: str) -> Callable[[Json], s
     return misfit
 
 
+def unreadable(kind: object) -> str | None:
+    """Return why nothing can ever be checked against a type, or None."""
+    try:
+        _adapter(kind)
+    except NameError:
+        return None  # It names what is defined later.
+    except Exception as error:
+        return str(error).splitlines()[0]
+    return None
+
+
 def plain(structured: object, *, given: bool = False) -> Json:
     """Return an object of a schema as JSON.
 
@@ -117,9 +129,12 @@ def _parsed(answer: Json, schema: object) -> object:
     document = mapping(schema)
     if isinstance(schema, dict):
         return _checked(answer, document)
-    adapter: TypeAdapter[object] = TypeAdapter(cast("type[object]", schema))
     # JSON mode, because dates and tuples arrive as texts and lists.
-    return adapter.validate_json(json.dumps(answer))
+    return _adapter(schema).validate_json(json.dumps(answer))
+
+
+def _adapter(schema: object) -> TypeAdapter[object]:
+    return TypeAdapter(cast("type[object]", readable(schema)))
 
 
 def _checked(answer: Json, schema: Mapping[str, object]) -> Json:

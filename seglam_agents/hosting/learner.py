@@ -15,6 +15,7 @@ from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.safety import unharmed
 from seglam_agents.records.outcome import Learned
 from seglam_agents.records.record import digest
+from seglam_agents.records.telling import tell
 from seglam_agents.records.trace import Trace
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,8 @@ class Learner(Generic[C]):
     learned: Callable[[C, Trace, Learned], None] | None = None
     _pool: ThreadPoolExecutor | None = None
     _closed: bool = False
-    _waiting: set[Future[None]] = field(default_factory=set[Future[None]])
+    _waiting: dict[Future[None], C] = field(default_factory=dict[Future[None], C])
+    _thread: int = 0
     _back_off: BackOff = field(default_factory=BackOff)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -104,8 +106,21 @@ class Learner(Generic[C]):
             waiting = set(self._waiting)
         return not wait(waiting, timeout=seconds).not_done
 
+    def finish(self, cache: C) -> None:
+        """Learn from what waits for one cache, as it wants when it closes; end the background if that is all."""
+        if threading.get_ident() == self._thread:
+            return  # Who closes the cache when told of what was learnt cannot wait for itself.
+        with self._lock:
+            waiting = {future for future, other in self._waiting.items() if _same(cache, other)}
+        wait(waiting)
+        with self._lock:
+            idle = all(future.done() for future in self._waiting)
+            pool, self._pool = (self._pool, None) if idle else (None, self._pool)
+        if pool is not None:
+            pool.shutdown(wait=True)
+
     def close(self, seconds: float | None = None) -> None:
-        """Learn from what waits in the background, and end it: before the cache is closed. Safe to call twice.
+        """Learn from what waits in the background, and end it. Safe to call twice.
 
         Args:
             seconds: how long; what then still waits is left out, and only what is being learnt is waited for. None to
@@ -120,14 +135,18 @@ class Learner(Generic[C]):
             pool.shutdown(wait=False, cancel_futures=True)
         pool.shutdown(wait=True)
 
+    def _in_background(self, cache: C, trace: Trace) -> None:
+        self._thread = threading.get_ident()
+        self._now(cache, trace)
+
     def _now(self, cache: C, trace: Trace) -> None:
         key = _kind(cache, trace)
         if self._back_off.waits(key):
             return
         try:
             self._tell(key, cache, trace, cache.observe(trace))
-        except Exception:
-            self._failed(key)
+        except Exception as error:
+            self._failed(key, error)
 
     async def _anow(self, cache: C, trace: Trace) -> None:
         key = _kind(cache, trace)
@@ -136,8 +155,8 @@ class Learner(Generic[C]):
         try:
             learned = await cache.aobserve(trace)
             await asyncio.to_thread(self._tell, key, cache, trace, learned)
-        except Exception:
-            self._failed(key)
+        except Exception as error:
+            self._failed(key, error)
 
     def _tell(self, key: str, cache: C, trace: Trace, learned: Learned) -> None:
         logger.info("learnt from a run: %s %s", learned.status, learned.procedure or learned.reason)
@@ -146,8 +165,8 @@ class Learner(Generic[C]):
             with unharmed("what is told of learning raised; what was learnt stands"):
                 self.learned(cache, trace, learned)
 
-    def _failed(self, key: str) -> None:
-        logger.exception("learning failed; the run is not touched")
+    def _failed(self, key: str, error: Exception) -> None:
+        tell(logger, "learning failed; the run is not touched", error)
         self._back_off.told(key, failed=True)
 
     def _submit(self, cache: C, trace: Trace) -> None:
@@ -155,14 +174,21 @@ class Learner(Generic[C]):
             if self._closed:
                 logger.warning("the learner is closed; a run is not learnt from")
                 return
-            self._waiting = {future for future in self._waiting if not future.done()}
+            self._waiting = {future: other for future, other in self._waiting.items() if not future.done()}
             if len(self._waiting) >= MAX_WAITING:
                 logger.warning("%d traces wait to be learnt from; one more is dropped", MAX_WAITING)
                 return
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(1, thread_name_prefix="seglam-learn")
             # A thread of the pool has an empty context of its own.
-            self._waiting.add(self._pool.submit(self._now, cache, trace))
+            self._waiting[self._pool.submit(self._in_background, cache, trace)] = cache
+        with unharmed("a cache may be closed before what waits for it is learnt"):
+            cache.before_closing(self.finish)
+
+
+def _same(cache: HostedCache, other: HostedCache) -> bool:
+    """Tell whether two are one cache, perhaps under other instructions."""
+    return other is cache or (other.scope == cache.scope and other.store is cache.store)
 
 
 def _kind(cache: HostedCache, trace: Trace) -> str:

@@ -27,6 +27,7 @@ from seglam_agents.records.entry import Entry
 from seglam_agents.records.outcome import Refused
 from seglam_agents.records.procedure import Parameter, Procedure
 from seglam_agents.records.record import Json
+from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import Effect
 from seglam_agents.stores.base import SearchableStore
 
@@ -112,8 +113,8 @@ def nearest(
             entries, key=lambda x: (ranks.get(x.procedure.id, len(near)), -_overlap(x, words), x.procedure.id)
         )
         return _first(cache, ranked, k)
-    except Exception:
-        logger.exception("no procedures can be offered as tools")
+    except Exception as error:
+        tell(logger, "no procedures can be offered as tools", error)
         return []
 
 

@@ -22,6 +22,7 @@ from seglam_agents.hosting.safety import unharmed
 from seglam_agents.hosting.turn import RETOLD, Switch, Turn, View, new_id
 from seglam_agents.hosting.values import mapping
 from seglam_agents.records.record import Json, Record, known_fields
+from seglam_agents.records.telling import tell
 
 logger = logging.getLogger(__name__)
 
@@ -141,8 +142,8 @@ class Parts:
             part = ran.part(agent)
             if part.turn.teaches:
                 await save_run(store, ran.with_part(agent, part.speaks(spoken())))
-        except Exception:
-            logger.exception("a step cannot be noted; the run is not learnt from")
+        except Exception as error:
+            tell(logger, "a step cannot be noted; the run is not learnt from", error)
             await self.close(store, agent, "a step could not be noted")
 
     async def learn(self, store: RunStore, agent: str, structured: Json = None) -> None:
@@ -161,8 +162,8 @@ class Parts:
         try:
             part = (await load_run(store)).part(agent)
             return self.driver(part).journal if part.turn.plan else None, part.turn.write(call_id)
-        except Exception:
-            logger.exception("a call cannot be looked at")
+        except Exception as error:
+            tell(logger, "a call cannot be looked at", error)
             return None, None
 
     async def close(self, store: RunStore, agent: str, reason: str) -> None:

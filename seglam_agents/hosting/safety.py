@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from seglam_agents.flow import Flow, work
+from seglam_agents.records.telling import tell
 
 logger = logging.getLogger("seglam_agents.hosting")
 
@@ -27,8 +28,8 @@ def safely(function: Callable[[], T], otherwise: T, told: str, *, waits: tuple[t
         return function()
     except waits:
         raise
-    except Exception:
-        logger.exception(told)
+    except Exception as error:
+        tell(logger, told, error)
         return otherwise
 
 
@@ -37,8 +38,8 @@ def unharmed(told: str) -> Generator[None]:
     """Do something that must not break its host: where it raises, tell the log, and leave the rest of it out."""
     try:
         yield
-    except Exception:
-        logger.exception(told)
+    except Exception as error:
+        tell(logger, told, error)
 
 
 def tried(function: Callable[[], T], otherwise: T, told: str, *, waits: tuple[type[Exception], ...] = ()) -> Flow[T]:

@@ -22,6 +22,7 @@ from seglam_agents.records.errors import ConflictError, ModelError, RecordingErr
 from seglam_agents.records.outcome import Deopt, Hit, Learned, LearnedKind, Miss
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request, Scope
+from seglam_agents.records.telling import tell
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.usage import Usage
 from seglam_agents.serving.lookup import Lookup, problem_of
@@ -142,8 +143,8 @@ class Learning:
         """Book that the model answered a request of a kind itself. Never raises."""
         try:
             self.kinds.book(request.scope, kind, usage, request, answer)
-        except Exception:
-            logger.exception("an answer could not be booked on its kind")
+        except Exception as error:
+            tell(logger, "an answer could not be booked on its kind", error)
 
     def _in_turn(
         self, request: Request, miss: Miss, kind: Kind, vector: Sequence[float], revision: int
@@ -264,5 +265,5 @@ def _stopped(what: str, error: Exception) -> Learned:
     if isinstance(error, ConflictError):
         logger.info("another worker was faster: %s", error)
         return Learned(status="deferred", reason=f"another worker was faster: {error}")
-    logger.exception(what)
+    tell(logger, what, error)
     return Learned(status="failed", reason=said(error))

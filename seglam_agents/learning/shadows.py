@@ -11,6 +11,7 @@ from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.learning.predictions import Prediction, predict
 from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import Entry
+from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import Trace
 from seglam_agents.records.values import decode, encode, same
@@ -54,8 +55,8 @@ class Shadows:
             noted = [self._note(served, trace) for served in self.retriever.shadowing(trace.request.scope)]
             if any(noted):
                 self.retriever.refresh(trace.request.scope)
-        except Exception:
-            logger.exception("procedures in shadow could not be compared with a run")
+        except Exception as error:
+            tell(logger, "procedures in shadow could not be compared with a run", error)
 
     def judge(self, trace: Trace, compiler: str) -> str | None:
         """Hold what serves against a run: a wrong prediction suspends it. Never raises.
@@ -72,8 +73,8 @@ class Shadows:
             # conditions alone.
             said = [self._judged(loaded, trace) for loaded in self.retriever.serving(trace.request.scope)
                     if loaded.procedure.provenance.compiler == compiler and loaded.held is None]  # fmt: skip
-        except Exception:
-            logger.exception("what serves could not be compared with a run")
+        except Exception as error:
+            tell(logger, "what serves could not be compared with a run", error)
             return None
         if any(verdict == "wrong" for verdict, _ in said):
             self.retriever.refresh(trace.request.scope)

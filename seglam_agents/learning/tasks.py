@@ -16,6 +16,7 @@ from seglam_agents.learning.kinds import Kind
 from seglam_agents.learning.tracebook import TraceBook
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.request import Request, same_instructions
+from seglam_agents.records.telling import tell
 from seglam_agents.records.tools import Tool, same_condition
 from seglam_agents.records.trace import Trace
 from seglam_agents.serving.retriever import Retriever
@@ -110,8 +111,8 @@ class Tasks:
             if not request.text.strip():
                 return []
             found = self.store.search(request.scope, self.vector(request), limit=limit)
-        except Exception:
-            logger.exception("near procedures cannot be found")
+        except Exception as error:
+            tell(logger, "near procedures cannot be found", error)
             return []
         return [match.entry for match in found]
 

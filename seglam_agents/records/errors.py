@@ -68,8 +68,35 @@ class NotAValueError(SeglamError, TypeError):
     """Something is no value that bodies, stores and prompts can hold, and cannot be made one."""
 
 
+class Outage:
+    """A store, or one side of it, that may be away: what was said of that so far. It begins again once it was back."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def begins(self, sentence: str) -> bool:
+        """Tell whether this is said for the first time since the store was there."""
+        new = sentence not in self._said
+        self._said.add(sentence)
+        return new
+
+    def over(self) -> None:
+        """Note that the store is there."""
+        if self._said:
+            self._said = set()
+
+
 class StoreError(SeglamError):
-    """The store is broken or cannot be reached."""
+    """The store is broken or cannot be reached.
+
+    Args:
+        message: what is wrong, and what to do.
+        outage: of the store, where it is away rather than asked for something wrong.
+    """
+
+    def __init__(self, message: str, outage: Outage | None = None) -> None:
+        super().__init__(message)
+        self.outage = outage
 
 
 class ConflictError(StoreError):

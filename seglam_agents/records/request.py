@@ -50,6 +50,15 @@ class Request(Record):
         return digest(self.text, self.context, self.scope.key)
 
 
+def name_problem(what: str, name: object) -> str | None:
+    """Return why something names no tenant or agent, or None."""
+    if not isinstance(name, str) or not name.strip():
+        return f"{what}={name!r} names nobody: leave it out where there is one {what} only"
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        return f"{what}={name!r} holds half a surrogate pair, which no store can keep: give it as Unicode text"
+    return None
+
+
 def agent_named(name: str | None, tools: Iterable[Tool]) -> str:
     """Return what a scope calls an agent: its name, or without one the names of its tools."""
     names = sorted(tool.name for tool in tools)

@@ -52,6 +52,15 @@ def unfit(tool: Tool, arguments: Mapping[str, Json]) -> str | None:
     return f"{tool.name} does not take these arguments: {where}{problem.message[:200]}"
 
 
+def schema_problem(tool: Tool) -> str | None:
+    """Return why the schema of a tool is none, or None."""
+    try:
+        _validator(json.dumps(tool.parameters, sort_keys=True))
+    except Exception as error:
+        return " ".join(str(getattr(error, "message", error)).split())[:200]
+    return None
+
+
 def whole(tool: Tool, arguments: Mapping[str, Value]) -> Mapping[str, Value]:
     """Return arguments in which 1100.0 is 1100 where the schema of the tool asks for an integer.
 

@@ -12,6 +12,7 @@ from seglam_agents.records.errors import said
 from seglam_agents.records.exchange import encoded_or_described
 from seglam_agents.records.outcome import Action, Call, Final, GiveUp
 from seglam_agents.records.record import Json
+from seglam_agents.records.telling import tell
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode, endless_number, tidy
 from seglam_agents.sandboxes.base import (
@@ -109,7 +110,7 @@ class Executor:
             if not steps:
                 raise
             # From the first call on, nothing may hide from the model what was done.
-            logger.exception("a body broke after it had called tools; the model takes over")
+            tell(logger, "a body broke after it had called tools; the model takes over", error)
             return GiveUp(f"the cache is broken: {said(error)}", kind="broken"), tuple(steps)
 
     def walk(

@@ -12,7 +12,7 @@ from datetime import datetime
 from seglam_agents.flow import cancelled
 from seglam_agents.guards.guard import Accepted, Declined, TemplateGuard
 from seglam_agents.guards.normal import NormalText, normalise
-from seglam_agents.records.errors import StoreError, said
+from seglam_agents.records.errors import said
 from seglam_agents.records.outcome import (
     Action,
     Call,
@@ -32,6 +32,7 @@ from seglam_agents.records.outcome import (
 from seglam_agents.records.procedure import Procedure
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import MAX_CHARACTERS, Request, Scope
+from seglam_agents.records.telling import tell
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
@@ -105,7 +106,7 @@ class Lookup:
         try:
             return self(request)
         except Exception as error:
-            _tell("lookup failed", error)
+            tell(logger, "lookup failed, and the request goes on as a miss", error)
             return _broken(error)
 
     def revision(self, scope: Scope) -> int:
@@ -129,7 +130,7 @@ class Lookup:
         try:
             return self.plan(request)
         except Exception as error:
-            _tell("planning failed", error)
+            tell(logger, "planning failed, and the request goes on as a miss", error)
             return _broken(error)
 
     def plan(self, request: Request) -> Plan | Miss | Refused:
@@ -187,8 +188,8 @@ class Lookup:
             action = GiveUp(f"stopped before its call of {action.tool}", kind="host")
         try:
             served = self._planned(scope, plan)
-        except Exception:
-            logger.exception("the store cannot be read; the outcome is told without it")
+        except Exception as error:
+            tell(logger, "the store cannot be read; the outcome is told without it", error)
             served = None
         citation = cite(served, plan.wording) if served else _cited(plan)
         timing = Timing(body=action.seconds)
@@ -358,7 +359,7 @@ class Lookup:
             if not results:
                 raise
             # From the first call on, nothing may hide from the model what was done.
-            logger.exception("a body broke after tools were called; the model takes over")
+            tell(logger, "a body broke after tools were called; the model takes over", error)
             return GiveUp(f"the cache is broken: {said(error)}", kind="broken")
 
 
@@ -442,12 +443,6 @@ def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
         case Call(tool=tool):
             reason = f"wants {tool}, which nobody can carry out here"
             return Deopt(reason=reason, kind="host", citation=citation, steps=ran.steps, timing=timing)
-
-
-def _tell(what: str, error: Exception) -> None:
-    # Of a store it says all that there is to know; a traceback for every request would bury it.
-    known = isinstance(error, StoreError)
-    logger.warning("%s, and the request goes on as a miss: %s", what, said(error), exc_info=None if known else error)
 
 
 def _broken(error: Exception) -> Miss:

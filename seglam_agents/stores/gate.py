@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
+from seglam_agents.records.errors import Outage
 from seglam_agents.stores.layout import closed
 
 
@@ -21,6 +22,7 @@ class Gate:
         self._change = threading.Condition()
         self._inside = 0
         self._closed = False
+        self._outage = Outage()
 
     @contextmanager
     def passing(self) -> Generator[None, None, None]:
@@ -45,7 +47,7 @@ class Gate:
     def _enter(self) -> None:
         with self._change:
             if self._closed:
-                closed()
+                closed(self._outage)
             self._inside += 1
 
     def _leave(self) -> None:

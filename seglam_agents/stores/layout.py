@@ -15,7 +15,7 @@ from typing import Literal, NoReturn, TypeAlias
 from uuid import UUID, uuid5
 
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import ConflictError, SchemaError, StoreError
+from seglam_agents.records.errors import ConflictError, Outage, SchemaError, StoreError
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 
@@ -173,9 +173,9 @@ def require_revision(entry: Entry, *, stored: int, expected: int) -> None:
         )
 
 
-def closed() -> NoReturn:
+def closed(outage: Outage | None = None) -> NoReturn:
     """Raise the `StoreError` of a store that is used after `close`."""
-    raise StoreError("this store is closed: open a new one")
+    raise StoreError("this store is closed: open a new one", outage)
 
 
 _NAMESPACE = UUID("5c1b0b1e-5e91-5a3c-9d0e-3f0a6f0c5e61")

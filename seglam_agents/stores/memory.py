@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from seglam_agents.records.entry import Entry
+from seglam_agents.records.errors import Outage
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import Changes, Match
@@ -37,6 +38,7 @@ class MemoryStore:
         self._shelves: dict[tuple[str, str], _Shelf] = {}
         self._length: int | None = None
         self._closed = False
+        self._outage = Outage()
 
     def put(self, entry: Entry, *, expected_revision: int, vector: Sequence[float] | None = None) -> Entry:
         """Write a new state of a procedure and return it with its new revision."""
@@ -112,7 +114,7 @@ class MemoryStore:
 
     def _shelf(self, scope: Scope) -> _Shelf:
         if self._closed:
-            closed()
+            closed(self._outage)
         return self._shelves.setdefault((scope.tenant, scope.agent), _Shelf())
 
 

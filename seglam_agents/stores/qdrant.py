@@ -45,7 +45,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from qdrant_client.local.qdrant_local import QdrantLocal
 
 from seglam_agents.records.entry import Entry
-from seglam_agents.records.errors import ConflictError, StoreError
+from seglam_agents.records.errors import ConflictError, Outage, StoreError
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.stores.base import Changes, Match
@@ -104,6 +104,7 @@ class QdrantStore:
         # A local client is not safe to share between threads; a remote one is.
         self._local = isinstance(self._client._client, QdrantLocal)  # pyright: ignore[reportPrivateUsage]  # no public way
         self._gate = Gate(one_by_one=self._local)
+        self._outage = Outage()
         self._writing = threading.Lock()
         self._procedures, self._ledgers, self._notes = (f"{prefix}-{n}" for n in ("procedures", "ledgers", "notes"))
         self._indexes = {
@@ -426,7 +427,7 @@ class QdrantStore:
 
     def _open(self) -> QdrantClient:
         if self._client is None:
-            closed()
+            closed(self._outage)
         return self._client
 
     def _call(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -436,11 +437,14 @@ class QdrantStore:
     def _translated(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         for wait in _RETRIES:
             try:
-                return call(*args, **kwargs)
+                returned = call(*args, **kwargs)
             except Exception as error:
                 status = _status(error)
                 if status not in _BUSY or wait is None:
                     raise self._failure(error, status) from error
+            else:
+                self._outage.over()
+                return returned
             time.sleep(wait * (1 + secrets.randbelow(1000) / 1000))
         raise AssertionError("the last try raises")
 
@@ -452,8 +456,8 @@ class QdrantStore:
         if status in _FOR_GOOD:
             return _RefusedError(f"{failed} It will not take this, however often it is tried.")
         if status in _BUSY:
-            return StoreError(f"{failed} It is too busy, or has reached a limit: try again later.")
-        return StoreError(f"{failed} Check that it runs, and the URL and the API key.")
+            return StoreError(f"{failed} It is too busy, or has reached a limit: try again later.", self._outage)
+        return StoreError(f"{failed} Check that it runs, and the URL and the API key.", self._outage)
 
 
 class _RefusedError(StoreError):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeAlias
 from urllib.request import pathname2url
 
-from seglam_agents.records.errors import SchemaError, StoreError
+from seglam_agents.records.errors import Outage, SchemaError, StoreError
 from seglam_agents.stores.layout import closed
 
 APPLICATION = 0x5345474C
@@ -43,8 +43,9 @@ class Sqlite:
         self._locks = {"writer": threading.RLock(), "reader": threading.RLock()}
         self._connections: dict[str, tuple[sqlite3.Connection, _File]] = {}
         self._closed = False
+        self._outages = {"writer": Outage(), "reader": Outage()}
         try:
-            with self._translated():
+            with self._translated("reader"):
                 self._require_ours(self._connection("reader"))
         except BaseException:
             self.close()
@@ -68,7 +69,7 @@ class Sqlite:
     @contextmanager
     def reading(self) -> Generator[sqlite3.Connection, None, None]:
         """Read one state of the database, whatever others write meanwhile."""
-        with self._locks["reader"], self._translated():
+        with self._locks["reader"], self._translated("reader"):
             connection = self._connection("reader")
             connection.execute("BEGIN")
             try:
@@ -80,7 +81,7 @@ class Sqlite:
     @contextmanager
     def writing(self) -> Generator[sqlite3.Connection, None, None]:
         """Write everything or nothing; what was written is on the disk when the context ends."""
-        with self._locks["writer"], self._translated():
+        with self._locks["writer"], self._translated("writer"):
             connection = self._connection("writer")
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -110,7 +111,7 @@ class Sqlite:
 
     def _connection(self, role: str) -> sqlite3.Connection:
         if self._closed:
-            closed()
+            closed(self._outages[role])
         file = _file(self._path)
         connection, opened = self._connections.get(role, (None, file))
         if connection is not None and opened != file:
@@ -168,11 +169,13 @@ class Sqlite:
                 raise StoreError(f"{str(self._path)!r} is damaged ({'; '.join(problems)}). {_RECOVER}")
 
     @contextmanager
-    def _translated(self) -> Generator[None, None, None]:
+    def _translated(self, role: str) -> Generator[None, None, None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"the store in {str(self._path.parent)!r} failed: {error}. {_advice(error)}") from error
+            failed = f"the store in {str(self._path.parent)!r} failed: {error}. {_advice(error)}"
+            raise StoreError(failed, self._outages[role]) from error
+        self._outages[role].over()
 
 
 _CHECKED_BYTES = 64 * 2**20

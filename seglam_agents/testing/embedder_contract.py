@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-import pytest
-
 from seglam_agents.embedders.base import Embedder
+from seglam_agents.testing.with_pytest import pytest
 
 REQUESTS: Final = (
     "Split a bill of $84.60 with a 15% tip among four people.",

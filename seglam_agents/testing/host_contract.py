@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
-import pytest
 from pydantic import BaseModel, Field
 
 from seglam_agents.cache import HostTool, ReasoningCache
@@ -38,6 +37,7 @@ from seglam_agents.sandboxes.base import HostModule
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.base import ProcedureStore
 from seglam_agents.stores.memory import MemoryStore
+from seglam_agents.testing.with_pytest import pytest
 
 Mode: TypeAlias = Literal["sync", "async"]
 

@@ -20,8 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import pytest
-
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.slots import exports
 from seglam_agents.sandboxes.base import HostModule, Program
@@ -45,6 +43,7 @@ from seglam_agents.testing.host_contract import (
 )
 from seglam_agents.testing.leftovers import SANDBOX_WORKERS, flights_of, nothing_left
 from seglam_agents.testing.models import ScriptedModel
+from seglam_agents.testing.with_pytest import pytest
 
 MOST = 80
 """Calls of one thing in one turn; a turn that has more is endless."""

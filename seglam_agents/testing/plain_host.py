@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from seglam_agents.cache import HostTool, ReasoningCache
+from seglam_agents import HostTool, ReasoningCache, Tool
 from seglam_agents.hosting import (
     Asked,
     Carried,
@@ -18,10 +18,12 @@ from seglam_agents.hosting import (
     Drivers,
     GiveBack,
     InDoubt,
+    Json,
     Known,
     Learner,
     Left,
     Pass,
+    Record,
     Said,
     Say,
     SayAnswer,
@@ -30,6 +32,7 @@ from seglam_agents.hosting import (
     View,
     after,
     drive,
+    encode,
     form_digest,
     instructions_beside,
     instructions_digest,
@@ -40,9 +43,6 @@ from seglam_agents.hosting import (
     trace_of,
     work,
 )
-from seglam_agents.records.record import Json, Record
-from seglam_agents.records.tools import Tool
-from seglam_agents.records.values import encode
 from seglam_agents.testing.host_contract import Edit, Fills, Job, Move, PersonSays, PlainTool, Ran, Reject, Says, Wants
 
 

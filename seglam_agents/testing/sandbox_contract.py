@@ -20,8 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Final
 
-import pytest
-
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.values import Money, Quantity, Value
 from seglam_agents.sandboxes.base import (
@@ -37,6 +35,7 @@ from seglam_agents.sandboxes.base import (
     ToolResult,
 )
 from seglam_agents.testing.sandbox_programs import CORNERS, PROGRAMS
+from seglam_agents.testing.with_pytest import pytest
 
 NOW: Final = datetime(2024, 2, 29, 13, 45, 10)
 QUICK: Final = Limits(seconds=0.3)

@@ -25,8 +25,6 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Final, Protocol, cast
 
-import pytest
-
 from seglam_agents.records.entry import AdmissionReport, Check, Confirmation, Entry, Statistics, Transition, wordings_of
 from seglam_agents.records.errors import ConflictError, SchemaError, StoreError
 from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance
@@ -34,6 +32,7 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.stores.base import BatchStore, NoteStore, ProcedureStore, Put, SearchableStore
+from seglam_agents.testing.with_pytest import pytest
 
 SCOPE: Final = Scope(tenant="a", agent="x")
 OTHER_SCOPES: Final = (

@@ -16,7 +16,8 @@ from seglam_agents.cli.main import app
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.records.entry import AdmissionReport, Check, Entry, Statistics
 from seglam_agents.records.procedure import Example, GuardSource, Parameter, Procedure, Provenance, ToolUse
-from seglam_agents.records.request import Scope
+from seglam_agents.records.request import Request, Scope
+from seglam_agents.records.trace import Trace
 from seglam_agents.records.usage import Usage
 from seglam_agents.sandboxes.process import Unavailable, second_sandbox
 from seglam_agents.stores.base import note_agent
@@ -444,3 +445,148 @@ class TestTerminals:
             result = CliRunner().invoke(app, ["ask", ASKED, *more, "--store", str(path)])
             assert "ok" in result.output
             assert not set(result.output) & set("\x1b\x07\x9b\u202e")
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+AWAY = "http://localhost:1"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ask", "hi"], ["ask", "hi", "--no-model"], ["learn", "runs.jsonl"], ["why", "hi"], ["show", "x"], ["ls"]],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_store_that_cannot_be_reached_is_one_line(
+    command: list[str], as_json: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error with the next step, and no miss; nothing is logged besides."""
+    (tmp_path / "runs.jsonl").write_text(Trace(request=Request(text="hi"), answer="x").model_dump_json())
+    result = CliRunner().invoke(app, [*command, "--store", AWAY, *(["--json"] if as_json else [])])
+    told = json.loads(result.stdout)["error"] if as_json else result.stderr
+    assert result.exit_code == 1 and "Connection refused" in told and told.rstrip("\n").count("\n") == 0
+    assert (result.stderr if as_json else result.stdout) == "" and not caplog.records
+
+
+@pytest.mark.parametrize("command", [["ask", "hi"], ["why", "hi"], ["ls"], ["learn", "runs.jsonl"]])
+@pytest.mark.parametrize("store", ["ftp://x", "htp://localhost:6333"])
+def test_no_store_of_another_kind(command: list[str], store: str, tmp_path: Path) -> None:
+    """A typing error in the scheme is no folder of that name."""
+    (tmp_path / "runs.jsonl").write_text(Trace(request=Request(text="hi"), answer="x").model_dump_json())
+    result = CliRunner().invoke(app, [*command, "--store", store])
+    assert result.exit_code == 1 and "a Qdrant server by http:// or https://" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["runs.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["ask", "-5 plus 3"], "goes behind '--'. See `seglam ask --help`"),
+        (["show"], "Missing argument 'ID[@VERSION]'. See `seglam show --help`"),
+        (["ls", "--bogus"], "No such option: --bogus"),
+        (["asc", "hi"], "No such command 'asc'"),
+        (["demo", "--seed", "x"], "Invalid value for '--seed'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(arguments: list[str], told: str) -> None:
+    """As every other error, and a document with --json."""
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2 and told in result.stderr and result.stderr.count("\n") == 1
+    document = CliRunner().invoke(app, [*arguments, "--json"])
+    assert document.exit_code == 2 and json.loads(document.stdout)["error"] and document.stderr == ""
+
+
+def test_the_hint_for_a_request_with_a_dash_is_right(run: Run) -> None:
+    """What goes behind '--' is the request."""
+    result = CliRunner().invoke(app, ["ask", "--store", "s", "--", "-5 plus 3"])
+    assert result.exit_code == 0 and "miss" in result.stdout
+
+
+@pytest.mark.parametrize("option", ["--tenant", "--agent"])
+@pytest.mark.parametrize("command", [["ls"], ["ask", "hi"], ["why", "hi"], ["stats"], ["show", "x"]])
+def test_nobody_is_no_name(run: Run, command: list[str], option: str) -> None:
+    """An empty name is told as one."""
+    result = run(*command, option, "")
+    assert result.exit_code == 1 and f"{option}='' names nobody" in result.stderr
+
+
+def test_the_version() -> None:
+    """`--version` is one line."""
+    assert CliRunner().invoke(app, ["--version"]).stdout.startswith("seglam-agents 0.")
+
+
+def test_an_empty_request_needs_no_model(run: Run) -> None:
+    """No next step is told that leads nowhere."""
+    assert "--model" not in run("ask", "").stdout
+
+
+# --- names, agents and ids -------------------------------------------------------------------------------------------
+
+
+def agents(store: Path, *entries: Entry) -> None:
+    """Store procedures of agents."""
+    opened = EdgeStore(store)
+    for each in entries:
+        opened.put(each, expected_revision=0)
+        note_agent(opened, each.procedure.scope)
+    opened.close()
+
+
+def of(agent: str, number: str, **changed: Any) -> Entry:
+    """Return the procedure of an agent."""
+    made = entry().procedure.model_copy(update={"id": number * 16, "scope": Scope(agent=agent), **changed})
+    return entry().model_copy(update={"procedure": made})
+
+
+def test_a_procedure_is_shown_by_its_name(store: Path, document: Run, run: Run) -> None:
+    """Where the name is unique; where it is not, all that bear it are listed."""
+    assert document("show", "split bill@1")["procedure"]["version"] == 1
+    agents(store, of("desk", "3", name="how_many"), of("desk", "4", name="greet"), of("shop", "5", name="greet"))
+    assert document("show", "how_many")["procedure"]["id"] == document("show", "How man")["procedure"]["id"] == "3" * 16
+    result = run("show", "greet")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert f"{'4' * 16} (greet of agent desk), {'5' * 16} (greet of agent shop)" in result.stderr
+    assert document("show", "greet", "--agent", "shop")["procedure"]["id"] == "5" * 16
+    assert [line["name"] for line in document("ls", "--agent", "desk")["procedures"]] == ["greet", "how_many"]
+    assert document("stats", "--agent", "shop")["procedures"] == 1
+
+
+@pytest.mark.parametrize("columns", ["80", None])
+def test_ids_are_whole(store: Path, run: Run, monkeypatch: pytest.MonkeyPatch, columns: str | None) -> None:
+    """At the width of a terminal and in a pipe, so that they can be copied."""
+    agents(store, of("desk", "3"))
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    else:
+        monkeypatch.delenv("COLUMNS")
+    for command in (["ls"], ["stats"], ["why", f"{ASKED} please"]):
+        assert f"{'3' * 16}@1 " in run(*command).stdout
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (
+            of("support", "6", tools=(ToolUse(name="refund", effect="write"),)),
+            "it calls tools, and `seglam ask` has none",
+        ),
+        (of("support", "6"), "as that one it is asked with --agent support"),
+        (of("support", "6").model_copy(update={"status": "shadow"}), "it would accept, but is shadow"),
+    ],
+)
+def test_ask_and_why_agree(made: Entry, told: str, tmp_path: Path) -> None:
+    """A request that an agent's procedure accepts is like a stored one, and the miss says why that does not serve."""
+    agents(tmp_path / "agents", made)
+    asked = CliRunner().invoke(app, ["ask", ASKED, "--store", "agents"])
+    assert asked.exit_code == 0 and told in asked.stdout and f"{'6' * 16}@1" in asked.stdout
+    assert "no stored procedure is like" not in asked.stdout
+    why = CliRunner().invoke(app, ["why", ASKED, "--store", "agents", "--agent", "support"]).stdout
+    assert ("accepted for the agent support" in why) == (made.status == "active")
+    assert "6" * 16 not in CliRunner().invoke(app, ["why", ASKED, "--store", "agents", "--agent", "desk"]).stdout
+
+
+def test_asking_as_an_agent(tmp_path: Path) -> None:
+    """What an agent without tools has learnt answers who asks as that agent."""
+    agents(tmp_path / "agents", of("support", "6"))
+    result = CliRunner().invoke(app, ["ask", ASKED, "--store", "agents", "--agent", "support"])
+    assert "hit" in result.stdout and "7.5" in result.stdout

@@ -108,3 +108,10 @@ def test_every_test_that_is_named_exists(path: str, name: str) -> None:
     bases = {base.id for base in found.bases if isinstance(base, ast.Name)}
     parts = [part for node in classes if node is found or node.name in bases for part in node.body]
     assert any(isinstance(part, ast.FunctionDef) and part.name == test for part in parts)
+
+
+@pytest.mark.parametrize("path", [*DOCUMENTS, *sorted(ROOT.glob("integrations/*/README.md"))], ids=str)
+def test_a_shell_takes_the_lines_as_they_are(path: Path) -> None:
+    """Within double quotes "$84.50" becomes "4.50"."""
+    lines = [line for line in path.read_text().splitlines() if line.startswith(("seglam ", "python -m "))]
+    assert not [line for line in lines if re.search(r'"[^"]*\$[^"]*"', re.sub("'[^']*'", "", line))]

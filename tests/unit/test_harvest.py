@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from seglam_agents.cli import learning
+from seglam_agents import ReasoningCache
+from seglam_agents.cli import opening
 from seglam_agents.cli.main import app
 from seglam_agents.harvest.reading import Unread, read_traces
 from seglam_agents.harvest.tools import ToolsError, read_tools, tools_of
@@ -23,6 +24,7 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.request import MAX_CHARACTERS, Request
 from seglam_agents.records.trace import ModelStep, Step, ToolStep, Trace
 from seglam_agents.records.usage import Usage
+from seglam_agents.stores.edge import EdgeStore
 
 ASKED = "Weather in Berlin and Rome?"
 TOLD = "Berlin 18, Rome 24."
@@ -799,7 +801,7 @@ class FakeCache:
         self.remembered: dict[str, Trace] = {}
         self.stop_at = -1
 
-    def open(self, store: str, model: Any, **options: Any) -> FakeCache:
+    def open(self, store: object, model: Any, **options: Any) -> FakeCache:
         """Stand in for `ReasoningCache(…)`."""
         self.opened = (store, model, options)
         return self
@@ -837,7 +839,7 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeCache:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
     fake = FakeCache()
-    monkeypatch.setattr(learning, "ReasoningCache", fake.open)
+    monkeypatch.setattr(opening, "ReasoningCache", fake.open)
     return fake
 
 
@@ -872,7 +874,8 @@ def test_learn(cache: FakeCache, runs: Path) -> None:
     ):
         assert part in result.stdout
     store, model, options = cache.opened
-    assert (store, model, options["tenant"], options["system_prompt"]) == ("s", None, "t", "")
+    assert (model, options["tenant"], options["agent"], options["system_prompt"]) == (None, "t", None, "")
+    assert isinstance(store, EdgeStore) and Path("s").is_dir()
     (hosted,) = options["tools"]
     assert (hosted.tool.name, hosted.tool.effect, hosted.tool.argument_names) == ("weather", "write", ("city",))
     with pytest.raises(Exception, match="runs no tools"):
@@ -934,3 +937,37 @@ def test_a_wrong_option_is_one_line(cache: FakeCache, arguments: list[str], told
     result = learn(*arguments)
     assert result.exit_code == 1 and told in result.stderr and result.stderr.count("\n") == 1
     assert not hasattr(cache, "opened")
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ('{"type": "foo"}', "tool 1 in tools.json, 'weather', has no usable schema"),
+        ('{"type": "object"}', "it calls tools otherwise than declared: weather is declared without city"),
+        ("{}", "it calls tools otherwise than declared: weather is declared without city"),
+    ],
+)
+def test_tools_that_are_declared_wrong_are_told_as_that(runs: Path, tmp_path: Path, schema: str, told: str) -> None:
+    """What a user can correct is not told in the words of the compiler, about code that nobody has written."""
+    (tmp_path / "tools.json").write_text(f'[{{"name": "weather", "parameters": {schema}, "effect": "read"}}]')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        patch.setenv("COLUMNS", "300")
+        result = learn(runs, "--tools", "tools.json")
+    assert result.exit_code == 1 and told in result.output and "EXPECTED" not in result.output
+
+
+def test_an_empty_file_is_told_as_that(tmp_path: Path) -> None:
+    """There is nothing above to see why."""
+    (tmp_path / "empty.jsonl").write_text("")
+    result = learn(tmp_path / "empty.jsonl", "--store", tmp_path / "store")
+    assert result.exit_code == 1 and "the files hold nothing" in result.stdout and "see above" not in result.stdout
+
+
+def test_learning_for_a_named_agent(tmp_path: Path) -> None:
+    """`--agent` is what the agent's cache is opened with: it finds there what was learnt."""
+    texts = [f"weather of {city}" for city in ("Rome", "Oslo", "Bonn")]
+    (tmp_path / "runs.jsonl").write_text("\n".join(own(text, steps=()).model_dump_json() for text in texts))
+    assert learn(tmp_path / "runs.jsonl", "--store", tmp_path / "store", "--agent", "desk").exit_code == 0
+    with ReasoningCache(tmp_path / "store", agent="desk") as cache:
+        assert not any(cache.remember(own(text, steps=())) for text in texts)

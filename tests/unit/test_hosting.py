@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -499,6 +500,9 @@ class TestLearner:
             """Take a trace in."""
             return self.observe(trace)
 
+        def before_closing(self, finish: Any) -> None:
+            """Never close."""
+
     def trace(self, text: str, tool: str = "price") -> Trace:
         """Return a run that called one tool."""
         return Trace(request=Request(text=text), steps=(ToolStep(tool=tool),), answer="x")
@@ -552,6 +556,43 @@ class TestLearner:
         for number in range(8, 16):
             await learner.alearn(cache, self.trace(str(number)))
         assert cache.seen[4:] == ["14", "15"]
+
+    @pytest.mark.parametrize("ending", ["close", "with", "async with"])
+    async def test_closing_the_cache_learns_from_what_waits(
+        self, ending: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Whoever closes the cache first loses nothing, and other caches of the learner go on."""
+        gate, told = threading.Event(), list[str]()
+
+        def learned(cache: ReasoningCache, trace: Trace, learned: Learned) -> None:
+            gate.wait(10)
+            told.append(f"{trace.request.text} {learned.status}")
+
+        cache, other = ReasoningCache(tmp_path), ReasoningCache(None, tenant="other")
+        learner = Learner[ReasoningCache]("background", learned)
+        for text in "abcd":
+            learner.learn(cache, Trace(request=Request(text=text), answer="x"))
+        cache.before_closing(lambda _: gate.set())  # Nothing is learnt before the closing begins.
+        cache.close() if ending == "close" else None
+        if ending == "with":
+            with cache:
+                gate.set()
+        if ending == "async with":
+            async with cache:
+                gate.set()
+        assert told == ["a rejected", "b rejected", "c rejected", "d rejected"]
+        learner.learn(other, Trace(request=Request(text="e"), answer="x"))
+        other.close()
+        assert told[4:] == ["e rejected"] and not caplog.records
+        with ReasoningCache(tmp_path) as again:
+            assert not any(again.remember(Trace(request=Request(text=text), answer="x")) for text in "abcd")
+
+    def test_closing_the_cache_from_what_is_told_of_learning(self) -> None:
+        """Who learns does not wait for itself."""
+        cache = ReasoningCache(None)
+        learner = Learner[ReasoningCache]("background", lambda cache, trace, learned: cache.close())
+        learner.learn(cache, Trace(request=Request(text="a"), answer="x"))
+        assert learner.flush(30)
 
     def test_off(self) -> None:
         """Nothing is learnt."""

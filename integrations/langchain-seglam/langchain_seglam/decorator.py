@@ -7,7 +7,8 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from langgraph.types import Command
 from seglam_agents import ReasoningCache, Trace, hosting
@@ -57,11 +58,15 @@ def reasoning_cached(
         returns: the type of the update, where the annotation does not say it.
         learning: `inline`, `background` or `off`.
         price: what the model costs.
+
+    Raises:
+        TypeError: nothing can be checked against the type that the node returns.
     """
     cached = CachedNode(cache, text, context, hosting.Drivers(price, learning))
 
     def decorate(function: Callable[Concatenate[StateT, P], ResultT]) -> Callable[Concatenate[StateT, P], ResultT]:
         kind = returns if returns is not None else hosting.returned(function)
+        _require_readable(kind)
 
         @functools.wraps(function)
         async def awaited(state: StateT, *args: P.args, **kwargs: P.kwargs) -> Loose:
@@ -116,6 +121,13 @@ class CachedNode:
             return dict(self.context(state))
         values = mapping_of(state)
         return {key: plain(values[key]) for key in self.context if values.get(key) is not None}
+
+
+def _require_readable(kind: object) -> None:
+    """Refuse a type that no answer can be checked against: nothing would ever be learnt, and nobody told."""
+    for part in get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,):
+        if not (part is None or part is Any or _is_command(part)) and (problem := hosting.unreadable(part)):
+            raise TypeError(f"reasoning_cached cannot check an update against {part!r}: {problem}")
 
 
 def as_answer(result: object) -> Json:

@@ -131,7 +131,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         return self._agent.drivers.savings(chosen)
 
     def close(self) -> None:
-        """Learn from what waits in the background. The cache stays open: it is the caller's."""
+        """Learn from what waits in the background, as closing the cache does. The cache itself stays open."""
         self.learner.close()
 
     # --- the beginning and the end of a turn -------------------------------------------------------------------------

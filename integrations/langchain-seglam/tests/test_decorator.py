@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from langchain_core.runnables import RunnableConfig
@@ -13,7 +14,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 from lc_support import Open, Runner, on, procedure
 from pydantic import BaseModel
-from seglam_agents import ReasoningCache
+from seglam_agents import Learned, ReasoningCache
 from seglam_agents.testing.models import ScriptedModel, writes
 from typing_extensions import TypedDict
 
@@ -79,6 +80,45 @@ def test_a_routing_node(run: Runner, opened: Open) -> None:
     assert calls == ["me"]
     assert ask("Send the large parcel", None) == "fast" and len(calls) == 2
     assert node.seglam.savings(cache).hits == 2
+
+
+class Inner(typing.TypedDict):
+    name: str
+
+
+class Outer(typing.TypedDict, total=False):
+    queue: typing.Required[str]
+    inner: list[Inner]
+    other: Inner | None
+
+
+@pytest.mark.parametrize("kind", [Outer, Outer | None, Annotated[Outer, "a note"], dict[str, Outer | str]])
+def test_typed_dicts_of_the_standard_library(opened: Open, kind: Any) -> None:
+    """They are learnt and served as those of typing_extensions, on Python 3.11, too."""
+    traces: list[Any] = []
+    cache = opened()
+    cache.observe = lambda trace: traces.append(trace) or Learned(status="rejected")
+    update = {"queue": "fast", "inner": [{"name": "a"}]} if "dict" not in str(kind) else {"queue": "fast"}
+    body = f"def run():\n    return {update!r}\n"
+    procedure(cache, "fixed", "Send the fast one", body)
+
+    @reasoning_cached(cache, text="text", returns=kind)
+    def node(state: State) -> Any:
+        return update
+
+    assert node({"text": "Send another one"}) == update and len(traces) == 1
+    assert node({"text": "Send the fast one"}) == update and cache.stats().hits == 1
+
+
+class Opaque:
+    """Something that nothing can be checked against."""
+
+
+@pytest.mark.parametrize("kind", [Opaque, list[Opaque], Opaque | None])
+def test_a_type_that_cannot_be_checked_fails_at_decoration(opened: Open, kind: Any) -> None:
+    """It would never learn anything, and nobody would be told."""
+    with pytest.raises(TypeError, match="Opaque"):
+        reasoning_cached(opened(), text="text", returns=kind)(lambda state: state)
 
 
 def test_a_command(run: Runner, opened: Open) -> None:

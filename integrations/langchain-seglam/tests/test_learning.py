@@ -308,6 +308,17 @@ def test_learning_in_the_background(run: Runner, opened: Open, shop: Shop) -> No
     middleware.close()
 
 
+def test_a_cache_that_is_closed_first_has_learnt_what_waited(
+    run: Runner, opened: Open, shop: Shop, tmp_path: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing has to be closed but the cache."""
+    with opened(tmp_path, ScriptedModel(writes(ONE)), tools=shop.host_tools()) as cache:
+        run.ask(agent(buyer(), shop, seglam(cache, learning="background")), ASKED)
+    assert not caplog.records
+    graph = agent(buyer(), shop, seglam(opened(tmp_path, tools=shop.host_tools())))
+    assert run.ask(graph, "What does milk cost?")["messages"][-1].text == "It costs 2 coins."
+
+
 def test_learning_off(run: Runner, opened: Open, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is learnt."""
     cache = opened(None, ScriptedModel(writes(ONE)), tools=shop.host_tools())

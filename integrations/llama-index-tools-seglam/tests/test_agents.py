@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,6 +198,29 @@ async def test_it_learns_from_clean_runs(kind: Any, opened: Open, shop: Shop) ->
         await agent.run(f"what does {item} cost right here")
     result = await agent.run("what does salt cost right here")
     assert str(result) == "salt costs 1 coins" and llm.calls == 6 and cache.stats().hits == 1
+
+
+async def test_a_cache_that_is_closed_first_has_learnt_what_waited(
+    opened: Open, shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing has to be closed but the cache."""
+    kind, closing = SeglamFunctionAgent, threading.Event()
+    replies = [
+        reply
+        for item, price in TAUGHT.items()
+        for reply in (wants(kind, "price", item=item), final(kind, f"{item} costs {price} coins"))
+    ]
+    async with opened(tmp_path, tools=shop.host_tools()) as cache:
+        cache.before_closing(lambda _: closing.set())
+        # Where the cache does not wait for it, nothing but the first run is learnt from before it is closed.
+        waits: Any = {"learning": "background", "learned": lambda *_: closing.wait(10) and None}
+        agent = kind(cache=cache, tools=shop.tools, llm=ScriptedLLM(replies), **waits)
+        for item in TAUGHT:
+            await agent.run(f"what does {item} cost right here")
+    assert not caplog.records
+    llm = ScriptedLLM([])
+    again = kind(cache=opened(tmp_path, tools=shop.host_tools()), tools=shop.tools, llm=llm)
+    assert str(await again.run("what does salt cost right here")) == "salt costs 1 coins" and llm.calls == 0
 
 
 async def test_what_is_not_learnt_from(kind: Any, opened: Open, shop: Shop) -> None:

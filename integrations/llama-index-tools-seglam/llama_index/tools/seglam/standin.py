@@ -59,8 +59,8 @@ class StandIn(hosting.Parts):
             ran = ran.with_part(agent.name, part.decided(decision))
             await save_run(store, ran if output is None else await raised(store, ran))
             return output
-        except Exception:
-            logger.exception("the cache is broken; the model goes on")
+        except Exception as error:
+            hosting.tell(logger, "the cache is broken; the model goes on", error)
             await self.close(store, agent.name, "the cache is broken")
             return None
 
