@@ -206,8 +206,10 @@ class ReasoningCache:
             closing=closing,
         )
         self._engine = wired(self._wiring, self._call, partial(resumed, self._journal))
-        self._place = str(Path(store).absolute()) if isinstance(store, (str, Path)) and self.store is not store else ""
-        neighbours.opened(self, self._place or id(self.store), self.scope, self.instructions)
+        # A place is one store, whoever opens it; an object is itself, and so is a store in memory.
+        located = isinstance(store, (str, Path)) and store != ":memory:"
+        self._place: str | int = str(store) if located else id(self.store)
+        neighbours.opened(self, self._place, self.scope, self.instructions)
         self._told: dict[str, ReasoningCache] = {self.instructions: self}
         self._varies = False
 
@@ -496,7 +498,7 @@ class ReasoningCache:
             if self._closed:
                 return
             self._closed = True
-        neighbours.closed(self._place or id(self.store), self.scope)
+        neighbours.closed(self._place, self.scope)
         for finish in self._unfinished:
             try:
                 finish(self)

@@ -56,7 +56,7 @@ def _meant(name: str, entries: Sequence[Entry]) -> list[Entry]:
         lambda procedure: procedure.name.startswith(tuple(names)),
     )
     found = ([entry for entry in entries if way(entry.procedure)] for way in ways)
-    return next((each for each in found if each), [])
+    return next((each for each in found if each), list[Entry]())
 
 
 def _several(name: str, meant: Sequence[Entry]) -> str:

@@ -19,7 +19,9 @@ def reference() -> str:
         "# The command line",
         "<!-- Written by `python -m seglam_agents.cli.reference`; do not edit. -->",
         group.help,
-        'Errors are one line on stderr, with exit code 1; with `--json` they are `{"error": …}` on stdout.',
+        "Errors are one line on stderr, with exit code 1, or 2 where the command line itself is wrong; with `--json` "
+        'they are `{"error": …}` on stdout. What begins with `-` and is no option goes behind `--`. `seglam --version` '
+        "prints the version.",
     ]
     return "\n\n".join([*head, *(_section(name, command) for name, command in group.commands.items())]) + "\n"
 

@@ -10,7 +10,7 @@ from seglam_agents.embedders.base import Embedder
 from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.accounting import Accounting, Price, ProcedureSavings, Saved, SavingsReport
 from seglam_agents.hosting.answering import Answering, Seen, Session, Source, Sourced, Unfit, vouched
-from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.base import HostedCache, require_cache
 from seglam_agents.hosting.choosing import (
     Choice,
     Chooser,
@@ -269,6 +269,7 @@ __all__ = [
     "render",
     "reported_counts",
     "request_name",
+    "require_cache",
     "retold",
     "returned",
     "run_blocking",

@@ -26,6 +26,16 @@ from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.stores.base import ProcedureStore
 
 
+def require_cache(cache: object) -> None:
+    """Raise a `TypeError` where something is no cache: in silence it would be none, or break every run."""
+    try:
+        known = hasattr(cache, "plan") and hasattr(cache, "observe")
+    except Exception:
+        known = True  # One that is broken is a cache, and breaks nobody.
+    if not known:
+        raise TypeError(f"{cache!r} is no cache: pass a ReasoningCache that is open")
+
+
 class HostedCache(Protocol):
     """A cache as a host uses it. Its methods do as those of `ReasoningCache`."""
 

@@ -14,6 +14,7 @@ from seglam_agents.hosting.driver import MAX_COUNTED, Driver
 from seglam_agents.hosting.journal import Journal
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
+from seglam_agents.hosting.safety import unharmed
 from seglam_agents.hosting.traces import Unclean
 from seglam_agents.hosting.turn import RETOLD, Turn, View, retold
 from seglam_agents.records.outcome import Learned
@@ -38,6 +39,7 @@ class Drivers:
     on_learned: Callable[[Trace, Learned], None] | None = None
     learner: Learner[HostedCache] = field(init=False)
     _counted: Kept[bool] = field(default_factory=lambda: Kept(MAX_COUNTED))
+    _stray: bool = False
     _drivers: dict[str, Driver] = field(default_factory=dict[str, Driver])
 
     def __post_init__(self, learning: Learning) -> None:
@@ -97,8 +99,21 @@ class Drivers:
         if cache is None or not isinstance(trace, Trace):
             logger.info("not learnt from: %s", trace.reason if isinstance(trace, Unclean) else "nothing was seen")
             return
+        self._look_at_tools(cache, trace)
         learner = self.learner
         yield from host(lambda: learner.learn(cache, trace), lambda: learner.alearn(cache, trace))
+
+    def _look_at_tools(self, cache: HostedCache, trace: Trace) -> None:
+        """Tell once that runs call what their cache was not told of: no other reason says so."""
+        with unharmed("the tools of a run cannot be compared"):
+            stray = sorted({call.tool for call in trace.calls} - set(cache.tools))
+            if stray and not self._stray and self.learner.learning != "off":
+                self._stray = True
+                logger.warning(
+                    "runs call %s, which their cache was not told of, so that nothing is learnt from them: "
+                    "open it with tools=, which host_tools() of the adapter makes of the agent's own",
+                    " and ".join(stray),
+                )
 
     def _learned(self, cache: HostedCache, trace: Trace, learned: Learned) -> None:
         self.of(cache).accounting.learned(trace, learned)

@@ -118,8 +118,8 @@ def returned(function: Callable[..., object]) -> object:
 
 def _schema_of(schema: object) -> object:
     """Return the JSON Schema of a schema; a name where it has none."""
-    if isinstance(schema, dict):
-        return mapping(schema)
+    if document := mapping(schema):
+        return document
     with suppress(Exception):
         return TypeAdapter[object](cast("type[object]", schema)).json_schema()
     return f"{getattr(schema, '__module__', '')}.{getattr(schema, '__qualname__', type(schema).__qualname__)}"

@@ -9,7 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from seglam_agents.flow import Flow
 from seglam_agents.hosting.answering import Answering, Session, Source, Sourced, Unfit
-from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.base import HostedCache, require_cache
 from seglam_agents.hosting.drivers import Drivers
 from seglam_agents.hosting.learner import Learning
 from seglam_agents.hosting.safety import unharmed
@@ -44,6 +44,7 @@ class Questions(Generic[T]):
     answering: Answering = field(init=False)
 
     def __post_init__(self, learning: Learning, gave_up: Callable[[str, str], None] | None) -> None:
+        require_cache(self.cache)
         self.drivers = Drivers(None, learning, self._told)
         self.answering = Answering(self.cache, gave_up)
 

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from seglam_agents.flow import adrive
 from seglam_agents.hosting.accounting import SavingsReport
-from seglam_agents.hosting.base import HostedCache
+from seglam_agents.hosting.base import HostedCache, require_cache
 from seglam_agents.hosting.decision import Decision
 from seglam_agents.hosting.driver import Driver
 from seglam_agents.hosting.drivers import Drivers
@@ -107,6 +107,9 @@ class Parts:
 
     cache: HostedCache
     drivers: Drivers = field(default_factory=Drivers)
+
+    def __post_init__(self) -> None:
+        require_cache(self.cache)
 
     def savings(self) -> SavingsReport:
         """Return what hits have saved."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 import sys
 import types
 import typing
@@ -27,7 +25,7 @@ def _read(kind: Any, within: tuple[object, ...]) -> Any:
         return kind
     origin = get_origin(kind)
     if origin in (typing.Union, types.UnionType):
-        return functools.reduce(operator.or_, read)
+        return typing.Union[read]  # noqa: UP007  # as many as there are
     if origin is Annotated:
         return Annotated[read[0], *kind.__metadata__]
     return kind.copy_with(read) if hasattr(kind, "copy_with") else origin[read]

@@ -65,7 +65,7 @@ class Walk:
         """Return the whole way, with what was answered."""
         way = self.way(writing)
         known = known_of(text for value in self._values() for text in texts_in(value))
-        said = list(_sights("answer", answer, known, answer=True))
+        said = list(_sights("answer", answer, _Look(known, answer=True)))
         if way is None or len(said) > MAX_PLACES:
             return None
         form = digest(sorted({(name, kind) for name, seen in said for kind in seen.kinds}))
@@ -79,16 +79,16 @@ class Walk:
             yield result.value
 
     def _seen(self, steps: set[str], made: Sequence[ToolCall], writing: frozenset[str]) -> Way | None:
-        sights = [sight for name, value in self.arguments.items() for sight in _sights(name, value, (), asked=True)]
+        sights = [sight for name, value in self.arguments.items() for sight in _sights(name, value, _Look(asked=True))]
         for index, call in enumerate(made):
             if call.tool in writing:
                 before = [result.value for _, result in self.calls[:index]]
                 known = known_of(texts_in([*self.arguments.values(), *before]))
                 for name, value in call.arguments.items():
-                    sights += _sights(f"{call.tool}({name})", value, known)
+                    sights += _sights(f"{call.tool}({name})", value, _Look(known))
         for call, result in self.calls:
             known = known_of(texts_in([*self.arguments.values(), *call.arguments.values()]))
-            sights += _sights(call.tool, result.value, known, now=self.now)
+            sights += _sights(call.tool, result.value, _Look(known, self.now))
         places = shown(sights)
         if len(places) > MAX_PLACES:
             return None
@@ -99,26 +99,22 @@ class Walk:
         return Way(steps=tuple(sorted(steps)), runs=(run,), places=dict(places))
 
 
-def _sights(
-    path: str,
-    value: Value,
-    known: Sequence[str],
-    *,
-    now: datetime | None = None,
-    asked: bool = False,
-    answer: bool = False,
-) -> Iterator[Sight]:
-    """Return what is seen of a value and in it, by place.
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How a value is looked at."""
 
-    Args:
-        path: its place.
-        value: what is there.
-        known: texts that were known before it came.
-        now: the clock: what a day is depends on how long ago it is.
-        asked: whether it stands in the request, where an id is like others of its shape.
-        answer: whether it is said: then a text is its form.
-    """
-    more = {"now": now, "asked": asked, "answer": answer}
+    known: Sequence[str] = ()
+    """Texts that were known before it came."""
+    now: datetime | None = None
+    """The clock: what a day is depends on how long ago it is."""
+    asked: bool = False
+    """Whether it stands in the request, where an id is like others of its shape."""
+    answer: bool = False
+    """Whether it is said: then a text is its form."""
+
+
+def _sights(path: str, value: Value, look: _Look) -> Iterator[Sight]:
+    """Return what is seen of a value and in it, by place."""
     match value:
         case None:
             yield path, Seen(kinds=("nothing",))
@@ -131,19 +127,19 @@ def _sights(
         case timedelta():
             yield path, _number(value.total_seconds(), "a time span")
         case datetime() | date() | time():
-            yield from _days(path, moment(value), now if not isinstance(value, time) else None)
+            yield from _days(path, moment(value), look.now if not isinstance(value, time) else None)
         case str():
-            yield from _texts(path, value, known, now, asked=asked, answer=answer)
+            yield from _texts(path, value, look)
         case Mapping():
             keys = sorted(str(key) for key in value)
             yield path, Seen(kinds=(f"an object of {', '.join(keys)[:200]}/{digest(keys)}",))
             for key, item in value.items():
-                yield from _sights(f"{path}.{key}", item, known, **more)
+                yield from _sights(f"{path}.{key}", item, look)
         case _:
             yield f"{path}[]", _number(len(value), "a list" if value else "an empty list")
             for item in value:
-                yield from _sights(f"{path}[].", item, known, **more)
-            if not answer:
+                yield from _sights(f"{path}[].", item, look)
+            if not look.answer:
                 yield from _sums(path, value)
 
 
@@ -158,21 +154,19 @@ def _days(path: str, seconds: float, now: datetime | None) -> Iterator[Sight]:
         yield f"{path} ago", _number(moment(now) - seconds, "a time span")
 
 
-def _texts(
-    path: str, text: str, known: Sequence[str], now: datetime | None, *, asked: bool, answer: bool
-) -> Iterator[Sight]:
-    taken = phrase(text, known)
+def _texts(path: str, text: str, look: _Look) -> Iterator[Sight]:
+    taken = phrase(text, look.known)
     for index, (sort, number) in enumerate(taken.numbers):
         place = f"{path}~{digest(taken.form, length=6)}{index}"
         if sort == "day":
-            yield from _days(place, number, now)
+            yield from _days(place, number, look.now)
         else:
             yield place, _number(number, "a number")
     if taken.named:
         yield path, Seen(kinds=("a value of the call",))
-    elif answer:
+    elif look.answer:
         yield path, Seen(kinds=(digest(taken.form.casefold()),))
-    elif asked and sort_of(text).startswith("like"):
+    elif look.asked and sort_of(text).startswith("like"):
         yield path, Seen(kinds=(sort_of(text),))
     else:
         yield path, Seen(kinds=(sort_of(taken.form),), texts=(digest(taken.form.casefold(), length=12),), times=1)

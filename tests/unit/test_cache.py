@@ -809,6 +809,15 @@ class TestKeeping:
         assert (stats.procedures, stats.admitted) == (1, 1)
 
 
+@pytest.mark.parametrize("location", ["ftp://x", "htp://localhost:6333", "qdrant+http://x"])
+def test_no_store_of_another_kind(location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A typing error in the scheme makes no folder of that name."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="a folder, or a Qdrant server by http:// or https://"):
+        ReasoningCache(location)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_default_embedder_is_shared_by_all_kinds() -> None:
     """Vectors of the bundled embedder have one length, so that a store takes them all."""
     embedder = default_embedder()
@@ -820,6 +829,13 @@ def test_the_default_embedder_is_shared_by_all_kinds() -> None:
     [
         ({"tenant": ""}, "names nobody"),
         ({"tenant": " "}, "names nobody"),
+        ({"tenant": "a\ud800"}, "half a surrogate pair"),
+        ({"agent": ""}, "agent='' names nobody"),
+        ({"agent": " "}, "names nobody"),
+        ({"agent": 5}, "names nobody"),
+        ({"agent": "a\udfff"}, "half a surrogate pair"),
+        ({"store": 5}, "store=5 is no store"),
+        ({"store": object()}, "is no store"),
         ({"learning": "background"}, "hosts have 'background'"),
         ({"predictions": (3,)}, "two whole numbers"),
         ({"predictions": 2}, "two whole numbers"),

@@ -17,7 +17,7 @@ from seglam_agents.hosting import Answered, Json, Learning, Price, misfits_of, p
 from langchain_seglam.events import emitted
 from langchain_seglam.kinds import WAITS, Goto, Loose, loose, mapping_of
 from langchain_seglam.state import current_runtime, switch
-from langchain_seglam.tenancy import Caches, cache_of
+from langchain_seglam.tenancy import Caches, cache_of, require_caches
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +60,9 @@ def reasoning_cached(
         price: what the model costs.
 
     Raises:
-        TypeError: nothing can be checked against the type that the node returns.
+        TypeError: nothing can be checked against the type that the node returns, or `cache` is no cache.
     """
+    require_caches(cache)
     cached = CachedNode(cache, text, context, hosting.Drivers(price, learning))
 
     def decorate(function: Callable[Concatenate[StateT, P], ResultT]) -> Callable[Concatenate[StateT, P], ResultT]:

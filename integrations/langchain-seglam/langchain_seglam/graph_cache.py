@@ -27,7 +27,7 @@ from langchain_seglam.state import (
     read_turn,
     write_turn,
 )
-from langchain_seglam.tenancy import Caches, cache_of
+from langchain_seglam.tenancy import Caches, cache_of, require_caches
 
 NODE = "seglam_cache"
 
@@ -79,6 +79,7 @@ class GraphCache:
     drivers: hosting.Drivers = field(init=False)
 
     def __post_init__(self, learning: Learning, price: hosting.Price | None) -> None:
+        require_caches(self.caches)
         self.drivers = hosting.Drivers(price, learning)
 
     def cache(self) -> ReasoningCache | None:

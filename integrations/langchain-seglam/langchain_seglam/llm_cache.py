@@ -55,6 +55,8 @@ class SeglamLLMCache(BaseCache):
         exact: int = MAX_EXACT,
         price: hosting.Price | None = None,
     ) -> None:
+        if cache is not None:
+            hosting.require_cache(cache)
         self._cache = cache
         self._system_prompt = system_prompt
         self._exact = hosting.Kept[list[Generation]](exact)

@@ -33,7 +33,7 @@ from langchain_seglam.kinds import (
 )
 from langchain_seglam.model_step import ModelStep
 from langchain_seglam.state import merge_turns
-from langchain_seglam.tenancy import Caches, runtime_of
+from langchain_seglam.tenancy import Caches, require_caches, runtime_of
 from langchain_seglam.tools import with_procedure
 
 NAME = "SeglamMiddleware"
@@ -75,6 +75,10 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         custom_stream: also emit events in `stream_mode="custom"`.
         name: needed where an agent has two of them for one tenant. It must be the same in every worker.
         on_learned: told what came of each run that was learnt from, in the thread that learns.
+
+    Raises:
+        TypeError: `cache` is no cache.
+        ValueError: there is no such mode, or no such way of learning.
     """
 
     state_schema = SeglamAgentState
@@ -101,6 +105,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
         on_learned: Callable[[Trace, Learned], None] | None = None,
     ) -> None:
         super().__init__()
+        require_caches(cache)
         if mode not in ("steps", "jump"):
             raise ValueError(f"mode={mode!r}: it is 'steps' or 'jump'")
         self.tools = []

@@ -53,6 +53,8 @@ class TraceRecorder(BaseTracer):
     ) -> None:
         super().__init__(_schema_format="streaming_events")  # Inputs and outputs as they are, whatever they are.
         self.traces: list[Trace] = []
+        if cache is not None:
+            hosting.require_cache(cache)
         self._cache = cache
         self._request = request or asked_of
         self._answer = answer or answered_by

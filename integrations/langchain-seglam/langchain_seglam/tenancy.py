@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from langchain.agents.middleware.types import ToolCallRequest
 from seglam_agents import ReasoningCache
-from seglam_agents.hosting import OpenedCaches, safely
+from seglam_agents.hosting import OpenedCaches, require_cache, safely
 
 from langchain_seglam.kinds import Loose, loose
 
@@ -59,6 +59,12 @@ class TenantCaches(OpenedCaches[ReasoningCache]):
 
 
 Caches: TypeAlias = ReasoningCache | TenantCaches
+
+
+def require_caches(caches: object) -> None:
+    """Raise a `TypeError` where something is neither a cache nor one a tenant."""
+    if not isinstance(caches, TenantCaches):
+        require_cache(caches)
 
 
 def cache_of(caches: Caches, runtime: object) -> ReasoningCache | None:

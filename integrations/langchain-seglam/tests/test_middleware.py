@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import pytest
@@ -15,11 +16,12 @@ from langchain.agents.middleware import (
 )
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
-from lc_support import BUY, BUY_BODY, Open, Runner, Shop, agent, on, procedure, says, seglam
+from lc_support import BUY, BUY_BODY, Open, Runner, Shop, agent, on, procedure, says, seglam, wants
 from seglam_agents import ReasoningCache
 from seglam_agents.hosting import Turn
 from seglam_agents.testing.langchain import ScriptedChat
 
+from langchain_seglam import GraphCache, SeglamLLMCache, SeglamMiddleware, TraceRecorder, reasoning_cached
 from langchain_seglam.state import read_turn
 
 COST = "What do 2 tea and 3 milk cost?"
@@ -31,6 +33,31 @@ def kinds(result: dict[str, Any]) -> list[str]:
 
 def last(result: dict[str, Any]) -> str:
     return result["messages"][-1].text
+
+
+NO_CACHES: list[Any] = [None, "x", 5, object()]
+
+
+@pytest.mark.parametrize("nothing", NO_CACHES, ids=repr)
+def test_what_is_no_cache_is_refused_when_it_is_passed(nothing: Any) -> None:
+    """It would be no cache in silence, or break every run."""
+    doors: list[Any] = [SeglamMiddleware, GraphCache, lambda cache: reasoning_cached(cache, text="text")]
+    doors += [] if nothing is None else [TraceRecorder, SeglamLLMCache]
+    for door in doors:
+        with pytest.raises(TypeError, match="is no cache: pass a ReasoningCache"):
+            door(nothing)
+
+
+def test_a_cache_without_the_tools_of_its_agent_is_told_of_once(
+    run: Runner, opened: Open, shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever forgot `tools=` learns why nothing is learnt."""
+    replies = [wants(("price", {"item": "tea"})), says("It costs 3 coins.")]
+    graph = agent(ScriptedChat(script=replies * 3), shop, SeglamMiddleware(opened()))
+    for _ in range(3):
+        run.ask(graph, "What does tea cost?")
+    (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "runs call price" in told and "tools=" in told
 
 
 class TestHits:

@@ -268,6 +268,14 @@ class Broken:
         raise RuntimeError("broken")
 
 
+@pytest.mark.parametrize("nothing", [None, "x", 5], ids=repr)
+def test_what_is_no_cache_is_refused_when_it_is_passed(shop: Shop, nothing: Any) -> None:
+    """It would break every run."""
+    for door in (SeglamFunctionAgent, SeglamReActAgent):
+        with pytest.raises(TypeError, match="is no cache: pass a ReasoningCache"):
+            door(cache=nothing, tools=shop.tools, llm=ScriptedLLM([]))
+
+
 async def test_a_broken_cache_does_not_break_the_agent(kind: Any, shop: Shop) -> None:
     """The model answers."""
     llm = ScriptedLLM([final(kind, "by the model")])
