@@ -22,6 +22,7 @@ Misses, refusals and deopts are values (`seglam_agents.records.outcome`); an exc
   - ToolsError         a file that should declare tools does not (`seglam_agents.harvest`)
   - UnreadableRun      an exported run cannot be read (`seglam_agents.harvest`)
   - CommandError       a command cannot do what it was asked (`seglam_agents.cli`)
+  - SurfaceError       a surface cannot be opened as it was asked for (`seglam_agents.surfaces`)
   - ToolError          a procedure that a LlamaIndex agent called as a tool has no answer (`llama_index.tools.seglam`)
 
 All of them can be copied, and sent from process to process. What the compiler of runs raises within itself

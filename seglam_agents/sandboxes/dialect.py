@@ -50,9 +50,9 @@ Call deopt("why") wherever the request is not of the kind the code was written f
 Return None, bool, int, float, str, date/time values, or lists and dicts (string keys) of these; no set, no Decimal.
 Missing: yield, del, class inheritance (no own exceptions), @property, @staticmethod, @classmethod, async,
   eval, exec, getattr with computed names, double-underscore attributes, global state between runs.
-Use d.pop(key) for del; lambda s: s.lower() for str.lower as a value; a loop where tools are called, not any(...).
+Use d.pop(key) for del; a loop or [..][0] for next(generator); lambda s: s.lower() for str.lower as a value.
 re: patterns at module level with re.compile; no re.VERBOSE, no function as replacement; `$` matches only at the end.
-Absent: str.translate, str.format_map, json default=, callable(), id(), hash(), hasattr() of methods.\
+Absent: str.translate, str.format_map, timedelta(hours=1.5) (use minutes=90), json default=, callable(), id(), hash().\
 """
 
 

@@ -557,21 +557,23 @@ async def test_a_run_that_was_cut_off_teaches_nothing(served: Served, monkeypatc
 
 async def test_what_the_agent_is_told_may_have_a_name(served: Served) -> None:
     """A prompt with a date in it is another one every day: procedures learnt under one run in shadow under others."""
-    model = Model((Says("42"),))
+    model = Model((Says("42"), Says("42"), Says("66")))
     async with served(model) as http:
         client = client_of(http)
 
-        async def ask(told: str, **headers: str) -> str:
+        async def ask(told: str, text: str = ASK, **headers: str) -> str:
             system = [{"role": "system", "content": told}] if told else []
             raw = await client.chat.completions.with_raw_response.create(
-                model="m", messages=[*system, *messages()], extra_headers=headers
+                model="m", messages=[*system, *messages(text)], extra_headers=headers
             )
             assert raw.headers["x-seglam-tenant"] == "t"
             return raw.headers["x-seglam"]
 
         assert [await ask(""), await ask("It is Monday.")] == ["hit", "miss"]
         named = {"x-seglam-instructions": "helper"}
-        assert [await ask("It is Monday.", **named), await ask("It is Tuesday.", **named)] == ["miss", "hit"]
+        asked = [("Monday", 21), ("Tuesday", 33), ("Wednesday", 25)]
+        said = [await ask(f"It is {day}.", f"Double the number {n}", **named) for day, n in asked]
+        assert said == ["miss", "miss", "hit"]
 
 
 async def test_a_client_may_leave_the_cache_out(served: Served) -> None:

@@ -208,6 +208,7 @@ class TestProxiedHost(HostContract):
     """One process of the proxy a run. `sync` stands for chat completions, `async` for responses."""
 
     pending: ClassVar = PENDING
+    forms: ClassVar = False  # A response format is passed on.
 
     @pytest.fixture
     def host(self) -> Host:
@@ -221,6 +222,7 @@ class TestForgetfulProxy(HostContract):
         **PENDING,
         "test_what_a_person_edited_is_learnt_as_done": "who forgot what the model asked for sees no change of it",
     }
+    forms: ClassVar = False
 
     @pytest.fixture
     def host(self) -> Host:

@@ -102,12 +102,12 @@ def test_every_test_that_is_named_exists(path: str, name: str) -> None:
     *owner, test = name.split("::")
     classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
     if not owner:
-        assert any(isinstance(node, ast.FunctionDef) and node.name == test for node in nodes)
+        assert any(isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == test for node in nodes)
         return
     found = next(node for node in classes if node.name == owner[0])
     bases = {base.id for base in found.bases if isinstance(base, ast.Name)}
     parts = [part for node in classes if node is found or node.name in bases for part in node.body]
-    assert any(isinstance(part, ast.FunctionDef) and part.name == test for part in parts)
+    assert any(isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) and part.name == test for part in parts)
 
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *sorted(ROOT.glob("integrations/*/README.md"))], ids=str)
