@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from seglam_agents.flow import Flow, adrive, drive, host, work
 from seglam_agents.hosting.base import HostedCache
+from seglam_agents.records.errors import said
 from seglam_agents.records.exchange import NotAValueError, exchanged
 from seglam_agents.records.outcome import Call, Final, GiveUp, Plan
 from seglam_agents.records.trace import ToolStep
@@ -72,11 +73,12 @@ def _record(action: Call, result: ToolResult, recorded: list[ToolResult], steps:
     arguments = dict(action.arguments)
     try:
         value = exchanged(result.value)
-    except NotAValueError as error:
+    except Exception as error:
         # The call was made: whoever goes on has to know.
-        lost = f"the call was carried out, and its result cannot be read: {error}"
+        why = str(error) if isinstance(error, NotAValueError) else said(error)
+        lost = f"the call was carried out, and its result cannot be read: {why}"
         steps.append(ToolStep(tool=action.tool, arguments=arguments, error=lost, missing=True))
-        return GiveUp(f"the result of {action.tool} cannot be read: {error}", kind="value")
+        return GiveUp(f"the result of {action.tool} cannot be read: {why}", kind="value")
     recorded.append(ToolResult(value, result.error))
     steps.append(ToolStep(tool=action.tool, arguments=arguments, result=encode(value), error=result.error))
-    return None
+    return GiveUp(result.error or f"{action.tool} has no result", kind="value") if result.final else None

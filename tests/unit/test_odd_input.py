@@ -13,16 +13,18 @@ import pytest
 
 from seglam_agents.cache import HostTool, ReasoningCache
 from seglam_agents.guards.guard import TemplateGuard
+from seglam_agents.hosting import run_plan
 from seglam_agents.models.base import Completion, Message
 from seglam_agents.records.entry import Entry
 from seglam_agents.records.errors import ModelError, StoreError
-from seglam_agents.records.outcome import Deopt, Hit, Learned, Miss, Outcome, Refused
+from seglam_agents.records.outcome import Call, Deopt, GiveUp, Hit, Learned, Miss, Outcome, Plan, Refused
 from seglam_agents.records.procedure import GuardSource, Procedure, Provenance, ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.request import Request
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.usage import Usage
+from seglam_agents.sandboxes.base import ToolResult
 from seglam_agents.sandboxes.monty import MontySandbox
 from seglam_agents.stores.memory import MemoryStore
 
@@ -331,6 +333,26 @@ def test_a_tool_that_uses_up_its_arguments_is_told_as_it_was_asked(sandbox: Mont
         shipping(cache, "def run(first, second):\n    return ship([first, second])\n", SHIP)
         outcome = cache.lookup("Ship A-12 and B-34")
     assert isinstance(outcome, Hit) and outcome.steps[0].arguments == {"items": ["A-12", "B-34"]}
+
+
+def test_a_host_that_runs_a_plan_ends_it_where_a_result_cannot_be_had(sandbox: MontySandbox) -> None:
+    """A body that catches what was told of the first call does not make the second one."""
+    made: list[str] = []
+
+    def call(action: Call) -> ToolResult:
+        made.append(str(action.arguments["items"]))
+        return ToolResult(error="it is not known whether this was carried out", final=True)
+
+    body = (
+        "def run(first, second):\n    try:\n        return ship([first])\n"
+        "    except RuntimeError:\n        return ship([second])\n"
+    )
+    with ReasoningCache(sandbox=sandbox, second_sandbox=None, tools=[HostTool(SHIP, lambda items: "ok")]) as cache:
+        shipping(cache, body, SHIP)
+        plan = cache.plan("Ship A-12 and B-34")
+        assert isinstance(plan, Plan)
+        action, steps = run_plan(cache, plan, call)
+    assert isinstance(action, GiveUp) and len(steps) == 1 and made == ["['A-12']"]
 
 
 async def test_nothing_new_begins_once_the_caller_is_cancelled(sandbox: MontySandbox) -> None:

@@ -38,7 +38,7 @@ def last(result: dict[str, Any]) -> str:
 NO_CACHES: list[Any] = [None, "x", 5, object()]
 
 
-@pytest.mark.parametrize("nothing", NO_CACHES, ids=repr)
+@pytest.mark.parametrize("nothing", NO_CACHES, ids=lambda nothing: type(nothing).__name__)
 def test_what_is_no_cache_is_refused_when_it_is_passed(nothing: Any) -> None:
     """It would be no cache in silence, or break every run."""
     doors: list[Any] = [SeglamMiddleware, GraphCache, lambda cache: reasoning_cached(cache, text="text")]

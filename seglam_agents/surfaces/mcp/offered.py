@@ -267,13 +267,14 @@ def _carried_out(item: HostTool, arguments: Mapping[str, Json]) -> ToolResult:
     given = {name: decode(value) for name, value in arguments.items()}
     returned: Value = item.function(**given)
     if inspect.isawaitable(returned):
-        return ToolResult(error=f"{item.tool.name} was not carried out: its function returned something to wait for")
+        told = "its function returned something to wait for, and what it had done before that is not known"
+        return ToolResult(error=f"{item.tool.name} did not come to its end: {told}", final=True)
     return ToolResult(value=decode(encoded_or_described(returned)))
 
 
 def _instead(known: Known | InDoubt) -> ToolResult:
     if isinstance(known, InDoubt):
-        return ToolResult(error=known.text)
+        return ToolResult(error=known.text, final=True)
     error = known.document.get("error")
     return ToolResult(error=str(error)) if error is not None else ToolResult(value=decode(known.document["value"]))
 
