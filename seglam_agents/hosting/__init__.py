@@ -71,6 +71,7 @@ from seglam_agents.hosting.procedures import (
 )
 from seglam_agents.hosting.questions import Questions
 from seglam_agents.hosting.reading import MAX_ROWS, Frame, Reading, Rows, Statements
+from seglam_agents.hosting.requests import result_document, result_instead
 from seglam_agents.hosting.running import MAX_CALLS, arun_plan, run_blocking, run_plan, running
 from seglam_agents.hosting.runs import AgentRun, Parts, RunStore, load_run, save_run
 from seglam_agents.hosting.safety import safely, tried, unharmed
@@ -270,6 +271,8 @@ __all__ = [
     "reported_counts",
     "request_name",
     "require_cache",
+    "result_document",
+    "result_instead",
     "retold",
     "returned",
     "run_blocking",

@@ -54,7 +54,9 @@ def call_once(journal: Journal, tool: Tool, call: ToolCall, run: Callable[[], To
     if request is None:
         return run()
     write = _write(request.writes, tool, call) if tool.effect == "write" else None
-    return drive(once(journal, write, request.attempt, lambda: _run(run), instead=_instead, document=_document))
+    return drive(
+        once(journal, write, request.attempt, lambda: _run(run), instead=result_instead, document=result_document)
+    )
 
 
 def resumed(journal: Journal, outcome: Outcome) -> Outcome:
@@ -77,6 +79,23 @@ def resumed(journal: Journal, outcome: Outcome) -> Outcome:
     return replace(outcome, reason=f"{outcome.reason}; {said}", steps=(*steps, *outcome.steps))
 
 
+def result_instead(told: Known | InDoubt) -> ToolResult:
+    """Return what a body gets in the place of a write that is not made again: `instead` of `once`."""
+    if isinstance(told, InDoubt):
+        return ToolResult(error=told.text, final=True)
+    error, final = told.document.get("error"), told.document.get("final") is True
+    if error is not None:
+        return ToolResult(error=str(error), final=final)
+    return ToolResult(value=decode(told.document["value"]))
+
+
+def result_document(result: ToolResult) -> tuple[Mapping[str, Json], bool]:
+    """Return what is kept of a result, and whether its tool says that it failed: `document` of `once`."""
+    kept = {"value": encode(result.value), "error": result.error, **({"final": True} if result.final else {})}
+    # What was carried out has not failed, though nothing of its result can be used.
+    return kept, result.error is not None and not result.final
+
+
 def _step(left: Left) -> ToolStep:
     arguments = dict(left.arguments)
     if left.done and left.document is not None:
@@ -91,18 +110,3 @@ def _write(naming: Naming, tool: Tool, call: ToolCall) -> Write:
 
 def _run(run: Callable[[], ToolResult]) -> Flow[ToolResult]:
     return (yield from work(run))
-
-
-def _instead(told: Known | InDoubt) -> ToolResult:
-    if isinstance(told, InDoubt):
-        return ToolResult(error=told.text, final=True)
-    error, final = told.document.get("error"), told.document.get("final") is True
-    if error is not None:
-        return ToolResult(error=str(error), final=final)
-    return ToolResult(value=decode(told.document["value"]))
-
-
-def _document(result: ToolResult) -> tuple[Mapping[str, Json], bool]:
-    kept = {"value": encode(result.value), "error": result.error, **({"final": True} if result.final else {})}
-    # What was carried out has not failed, though nothing of its result can be used.
-    return kept, result.error is not None and not result.final

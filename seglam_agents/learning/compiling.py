@@ -36,7 +36,7 @@ from seglam_agents.lifecycle.entries import Entries
 from seglam_agents.records.entry import AdmissionReport, Check, Entry
 from seglam_agents.records.errors import SchemaError
 from seglam_agents.records.outcome import Learned
-from seglam_agents.records.procedure import Example, Procedure
+from seglam_agents.records.procedure import Example, Procedure, Provenance
 from seglam_agents.records.record import Json, digest
 from seglam_agents.records.request import Scope
 from seglam_agents.records.tools import Tool
@@ -130,14 +130,7 @@ class Compiling:
         """Store a procedure as known for one more request, which it answers right and declined for its words alone."""
         parent = loaded.procedure
         example = Example(text=known.request.text, context=known.request.context, answer=known.answer)
-        made = parent.model_copy(
-            update={
-                "version": parent.version + 1,
-                "examples": (*parent.examples, example),
-                "provenance": parent.provenance.model_copy(update={"parent": parent.key}),
-            }
-        )
-        candidate = Candidate(made, (known,), parent=parent)
+        candidate = Candidate(_next_version(parent, (example,), parent.provenance), (known,), parent=parent)
         report = self.admit(candidate)
         if not report.admitted:
             reason = "; ".join(check.evidence for check in report.failures)
@@ -192,11 +185,7 @@ class Compiling:
         twin = next((other for other in serving if other.content_hash == made.content_hash), None)
         if twin is None:
             return candidate
-        known = {example.text for example in twin.examples}
-        examples = (*twin.examples, *(example for example in made.examples if example.text not in known))
-        provenance = made.provenance.model_copy(update={"parent": twin.key})
-        update = {"version": twin.version + 1, "examples": examples, "provenance": provenance}
-        return replace(candidate, procedure=twin.model_copy(update=update), parent=twin)
+        return replace(candidate, procedure=_next_version(twin, made.examples, made.provenance), parent=twin)
 
     def _store(self, candidate: Candidate, report: AdmissionReport, vector: Sequence[float]) -> Entry:
         parent = candidate.parent
@@ -271,6 +260,17 @@ class Compiling:
             return _opinion(result, evidence), theirs, usage + result.usage
         reason = f"second opinion: the code answers {ours!r}, the model itself {theirs!r}"
         return Rejected(reason, result.usage, compiled.attempts + 1), theirs, usage + result.usage
+
+
+def _next_version(parent: Procedure, examples: Sequence[Example], provenance: Provenance) -> Procedure:
+    """Return the next version of a procedure, which is known for these requests as well."""
+    known = {example.text for example in parent.examples}
+    update = {
+        "version": parent.version + 1,
+        "examples": (*parent.examples, *(example for example in examples if example.text not in known)),
+        "provenance": provenance.model_copy(update={"parent": parent.key}),
+    }
+    return parent.model_copy(update=update)
 
 
 def _attack(compiled: Compiled, evidence: str, cases: int) -> Compiled:

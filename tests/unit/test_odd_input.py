@@ -46,19 +46,23 @@ def opened(sandbox: MontySandbox) -> Iterator[Open]:
         cache.close()
 
 
-def stored(cache: ReasoningCache) -> None:
-    guard = GuardSource(templates=("Limit {boat:name}",))
+def put(cache: ReasoningCache, name: str, template: str, body: str, *tools: Tool) -> None:
+    guard = GuardSource(templates=(template,))
     procedure = Procedure(
-        id="limit",
-        name="limit",
+        id=name,
+        name=name,
         scope=cache.scope,
         guard=guard,
-        body="def run(boat):\n    return limit(boat)\n",
+        body=body,
         parameters=TemplateGuard(guard).parameters(),
-        tools=(ToolUse.of(LIMIT),),
+        tools=tuple(map(ToolUse.of, tools)),
         provenance=Provenance(compiler="test"),
     )
     cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+
+
+def stored(cache: ReasoningCache) -> None:
+    put(cache, "limit", "Limit {boat:name}", "def run(boat):\n    return limit(boat)\n", LIMIT)
 
 
 @pytest.mark.parametrize("odd", [None, 5, b"bytes", ["text"], object()], ids=lambda odd: type(odd).__name__)
@@ -282,18 +286,7 @@ def test_a_body_goes_no_other_way_once_something_was_carried_out(returned: Any, 
     )
     store = MemoryStore()
     with ReasoningCache(store, tools=[HostTool(tools[0], card), HostTool(tools[1], wallet)]) as cache:
-        guard = GuardSource(templates=("Charge {amount:money}",))
-        procedure = Procedure(
-            id="charge",
-            name="charge",
-            scope=cache.scope,
-            guard=guard,
-            body=body,
-            parameters=TemplateGuard(guard).parameters(),
-            tools=tuple(map(ToolUse.of, tools)),
-            provenance=Provenance(compiler="person"),
-        )
-        store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+        put(cache, "charge", "Charge {amount:money}", body, *tools)
         outcome = cache.answer("Charge $12", request_id=name)
         assert paid == ["card"] and isinstance(outcome, Deopt)
         assert [step.tool for step in outcome.steps] == ["card"] and outcome.steps[0].error
@@ -306,19 +299,8 @@ SHIP = Tool(
 )
 
 
-def shipping(cache: ReasoningCache, body: str, *tools: Tool) -> None:
-    guard = GuardSource(templates=("Ship {first:id} and {second:id}",))
-    procedure = Procedure(
-        id="ship",
-        name="ship",
-        scope=cache.scope,
-        guard=guard,
-        body=body,
-        parameters=TemplateGuard(guard).parameters(),
-        tools=tuple(map(ToolUse.of, tools)),
-        provenance=Provenance(compiler="person"),
-    )
-    cache.store.put(Entry(procedure=procedure, status="active"), expected_revision=0)
+def shipping(cache: ReasoningCache, body: str) -> None:
+    put(cache, "ship", "Ship {first:id} and {second:id}", body, SHIP)
 
 
 def test_a_tool_that_uses_up_its_arguments_is_told_as_it_was_asked(sandbox: MontySandbox) -> None:
@@ -330,7 +312,7 @@ def test_a_tool_that_uses_up_its_arguments_is_told_as_it_was_asked(sandbox: Mont
         return "ok"
 
     with ReasoningCache(sandbox=sandbox, second_sandbox=None, tools=[HostTool(SHIP, ship)]) as cache:
-        shipping(cache, "def run(first, second):\n    return ship([first, second])\n", SHIP)
+        shipping(cache, "def run(first, second):\n    return ship([first, second])\n")
         outcome = cache.lookup("Ship A-12 and B-34")
     assert isinstance(outcome, Hit) and outcome.steps[0].arguments == {"items": ["A-12", "B-34"]}
 
@@ -348,7 +330,7 @@ def test_a_host_that_runs_a_plan_ends_it_where_a_result_cannot_be_had(sandbox: M
         "    except RuntimeError:\n        return ship([second])\n"
     )
     with ReasoningCache(sandbox=sandbox, second_sandbox=None, tools=[HostTool(SHIP, lambda items: "ok")]) as cache:
-        shipping(cache, body, SHIP)
+        shipping(cache, body)
         plan = cache.plan("Ship A-12 and B-34")
         assert isinstance(plan, Plan)
         action, steps = run_plan(cache, plan, call)
@@ -367,7 +349,7 @@ async def test_nothing_new_begins_once_the_caller_is_cancelled(sandbox: MontySan
 
     with ReasoningCache(sandbox=sandbox, second_sandbox=None, tools=[HostTool(SHIP, ship)]) as cache:
         body = "def run(first, second):\n    ship([first])\n    ship([second])\n    return 'ok'\n"
-        shipping(cache, body, SHIP)
+        shipping(cache, body)
         task = asyncio.create_task(cache.alookup("Ship A-12 and B-34"))
         assert await asyncio.to_thread(began.wait, 30)
         task.cancel()

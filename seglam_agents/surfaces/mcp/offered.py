@@ -29,10 +29,8 @@ from seglam_agents.hosting import (
     Effect,
     Entry,
     Flow,
-    InDoubt,
     Journal,
     Json,
-    Known,
     Told,
     Turn,
     Value,
@@ -52,6 +50,8 @@ from seglam_agents.hosting import (
     planned,
     provenance_of,
     render,
+    result_document,
+    result_instead,
     told,
     untitled,
     work,
@@ -174,7 +174,7 @@ class Offering:
         def run() -> Flow[ToolResult]:
             return (yield from work(lambda: _carried_out(self._tools[action.tool], action.arguments)))
 
-        return once(self._journal, write, attempt, run, instead=_instead, document=_document)
+        return once(self._journal, write, attempt, run, instead=result_instead, document=result_document)
 
     async def _answered(self, arguments: Mapping[str, Json], request_id: str | None) -> tuple[Told, Json]:
         asked = _read(arguments)
@@ -270,17 +270,6 @@ def _carried_out(item: HostTool, arguments: Mapping[str, Json]) -> ToolResult:
         told = "its function returned something to wait for, and what it had done before that is not known"
         return ToolResult(error=f"{item.tool.name} did not come to its end: {told}", final=True)
     return ToolResult(value=decode(encoded_or_described(returned)))
-
-
-def _instead(known: Known | InDoubt) -> ToolResult:
-    if isinstance(known, InDoubt):
-        return ToolResult(error=known.text, final=True)
-    error = known.document.get("error")
-    return ToolResult(error=str(error)) if error is not None else ToolResult(value=decode(known.document["value"]))
-
-
-def _document(result: ToolResult) -> tuple[Mapping[str, Json], bool]:
-    return {"value": encoded_or_described(result.value), "error": result.error}, result.error is not None
 
 
 _OUTCOME: Mapping[str, Json] = {
