@@ -55,6 +55,7 @@ from seglam_agents.records.request import (
     Scope,
     agent_named,
     fingerprint_of_version_1,
+    instructions_beside,
     instructions_digest,
     name_problem,
 )
@@ -67,6 +68,7 @@ from seglam_agents.sandboxes.opening import open_sandbox
 from seglam_agents.sandboxes.process import ProcessSandbox, second_sandbox
 from seglam_agents.serving.clock import checked_clock
 from seglam_agents.serving.explaining import with_agents
+from seglam_agents.serving.threads import Standing
 from seglam_agents.stores.base import ProcedureStore, scopes_of
 from seglam_agents.stores.opening import open_store
 from seglam_agents.wiring import Wiring, wired
@@ -75,6 +77,7 @@ logger = logging.getLogger(__name__)
 
 MAX_TOLD = 16
 """Instructions that one cache is kept for; where they are new at every run, nothing learnt under them would serve."""
+_LATER = instructions_digest("a later turn of a conversation")
 
 
 class ReasoningCache:
@@ -212,6 +215,7 @@ class ReasoningCache:
         neighbours.opened(self, self._place, self.scope, self.instructions)
         self._told: dict[str, ReasoningCache] = {self.instructions: self}
         self._varies = False
+        self._later: ReasoningCache | None = None
 
     @property
     def tools(self) -> Mapping[str, Tool]:
@@ -251,6 +255,31 @@ class ReasoningCache:
                     MAX_TOLD,
                 )
             return self._told.get(said)
+
+    def later(self) -> ReasoningCache:
+        """Return this cache for later turns of conversations, where what was named before may be meant without a word.
+
+        That a turn is a later one is a condition like another prompt: what was learnt from first turns runs in shadow
+        until enough runs agree, and the other way round. Which turns need that, `standing` tells. Close the first one
+        only.
+        """
+        with self._lock:
+            if self._later is None:
+                self._later = self._with(instructions_beside(self.instructions, _LATER))
+                self._later._later = self._later
+            return self._later
+
+    def standing(self, request: str | Request, earlier: Sequence[str]) -> Standing:
+        """Tell whether a request stands for itself after what persons said before it in its conversation.
+
+        Nothing said before may change it unnoticed: after "only if it has not shipped", "cancel A-1" is no plain
+        cancel. Never raises.
+
+        Args:
+            request: what is asked.
+            earlier: what persons said before, oldest first; what agents answered needs no look, as nobody asked for it.
+        """
+        return self._engine.lookup.standing(self._request(request, None), earlier)
 
     def answer(
         self, request: str | Request, *, context: Mapping[str, Json] | None = None, request_id: str | int | None = None
@@ -480,7 +509,7 @@ class ReasoningCache:
     def _serving(self) -> set[str]:
         """Return the ids of the procedures that serve under any instructions that this cache was asked under."""
         with self._lock:
-            told = list(self._told.values())
+            told = self._all()
         return {loaded.procedure.id for each in told for loaded in each._engine.lookup.retriever.serving(self.scope)}
 
     def before_closing(self, finish: Callable[[Self], None]) -> None:
@@ -530,12 +559,17 @@ class ReasoningCache:
     def _with(self, instructions: str) -> ReasoningCache:
         other = copy.copy(self)
         other.instructions = instructions
+        other._later = None
         other._wiring = replace(self._wiring, instructions=instructions)
         other._engine = wired(other._wiring, other._call, self._engine.resumed, self._engine.books)
         return other
 
+    def _all(self) -> list[ReasoningCache]:
+        """Return this cache under all conditions that it was asked under."""
+        return [cache for told in list(self._told.values()) for cache in (told, told._later) if cache is not None]
+
     def _write_statistics(self) -> None:
-        retrievers = [cache._engine.lookup.retriever for cache in list(self._told.values())]
+        retrievers = [cache._engine.lookup.retriever for cache in self._all()]
         engine = self._engine
         engine.books.write(
             engine.entries, lambda key: next((found for item in retrievers if (found := item.find(key))), None)

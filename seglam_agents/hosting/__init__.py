@@ -35,7 +35,7 @@ from seglam_agents.hosting.fitting import (
     returned,
     unreadable,
 )
-from seglam_agents.hosting.history import Heard, after, earlier_than_attempts, until
+from seglam_agents.hosting.history import Heard, Posed, after, earlier_than_attempts, posed, until
 from seglam_agents.hosting.journal import (
     LOST,
     STRANGE,
@@ -178,6 +178,7 @@ __all__ = [
     "Parts",
     "Pass",
     "Passages",
+    "Posed",
     "Price",
     "Procedure",
     "ProcedureSavings",
@@ -266,6 +267,7 @@ __all__ = [
     "parsed",
     "plain",
     "planned",
+    "posed",
     "provenance_of",
     "render",
     "reported_counts",

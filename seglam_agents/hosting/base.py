@@ -23,6 +23,7 @@ from seglam_agents.records.request import Request, Scope
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.sandboxes.base import ToolResult
+from seglam_agents.serving.threads import Standing
 from seglam_agents.stores.base import ProcedureStore
 
 
@@ -60,6 +61,14 @@ class HostedCache(Protocol):
 
     def under(self, instructions: str | None) -> Self | None:
         """Return this cache under instructions whose digest a host has kept. See `told`."""
+        ...
+
+    def later(self) -> Self | None:
+        """Return this cache for the later turns of conversations, whose runs are conditions of their own."""
+        ...
+
+    def standing(self, request: str | Request, earlier: Sequence[str]) -> Standing:
+        """Tell whether a request stands for itself after what persons said before it. Never raises."""
         ...
 
     def plan(self, request: str | Request, *, context: Mapping[str, Json] | None = None) -> Plan | Miss | Refused:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from seglam_agents.hosting.accounting import Accounting
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.decision import Decision, Event, GiveBack, Pass, Say, SayAnswer
+from seglam_agents.hosting.history import Posed
 from seglam_agents.hosting.journal import Journal
 from seglam_agents.hosting.kept import Kept
+from seglam_agents.hosting.named import named_before
 from seglam_agents.hosting.running import MAX_CALLS
 from seglam_agents.hosting.safety import safely
 from seglam_agents.hosting.turn import Asked, Called, Carried, Left, Switch, Turn, View, new_id
 from seglam_agents.hosting.values import render
-from seglam_agents.records.outcome import Call, Deopt, Final, GiveUp, Hit, Plan
+from seglam_agents.records.outcome import Action, Call, Deopt, Final, GiveUp, Hit, Plan
 from seglam_agents.records.procedure import ToolUse
 from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
@@ -49,8 +51,7 @@ class Driver:
     def begin(
         self,
         turn: Turn,
-        text: str | None,
-        context: Mapping[str, Json],
+        posed: Posed,
         switch: Switch = "on",
         *,
         pure: bool = False,
@@ -59,20 +60,19 @@ class Driver:
 
         Args:
             turn: as the host made it.
-            text: the request; None where the turn does not stand for itself, which is a miss without a look.
-            context: the typed context that guards may ask for.
+            posed: the request. One that does not stand for itself is a miss without a look.
             switch: of this run.
             pure: the host can run no calls: a procedure that calls tools is a miss.
         """
         turn = _changed(turn, left=self._left(turn), scope=self.cache.scope.key)
         if switch == "off":
             return turn.closed("switched off for this run"), ()
-        if text is None:
-            return _changed(turn, status="miss", reason="the turn is not self-contained", learn=False), ()
-        turn = _changed(turn, text=text, context=dict(context))
+        turn = self._standing(turn, posed)
+        if turn.status == "miss":
+            return turn, ()
         if switch == "refresh":
             return _changed(turn, status="miss", reason="to be learnt anew"), ()
-        found = self.cache.plan(text, context=context)
+        found = self._cache(turn).plan(turn.request, context=turn.context)
         if isinstance(found, Plan) and pure and not found.pure:
             return _changed(
                 turn, status="miss", reason=f"{found.procedure} calls tools, which this host cannot run"
@@ -83,20 +83,18 @@ class Driver:
         event = Event("seglam.lookup", {"found": False, "reason": found.reason})
         return _changed(turn, status="miss", reason=found.reason), (event,)
 
-    def step(
-        self, turn: Turn, asked: Callable[[], tuple[str | None, Mapping[str, Json]]], view: View, *, pure: bool = False
-    ) -> Decision:
+    def step(self, turn: Turn, asked: Callable[[], Posed], view: View, *, pure: bool = False) -> Decision:
         """Look a turn up that is new, and return what happens now.
 
         Args:
             turn: as the host keeps it.
-            asked: makes the request, as `begin` wants it: its text and its typed context.
+            asked: makes the request, as `begin` wants it.
             view: what the host shows.
             pure: the host can run no calls.
         """
         events: tuple[Event, ...] = ()
         if turn.status == "new":
-            turn, events = self.begin(turn, *asked(), view.switch, pure=pure)
+            turn, events = self.begin(turn, asked(), view.switch, pure=pure)
         decision = self.advance(turn, view)
         return replace(decision, events=(*events, *decision.events))
 
@@ -127,7 +125,7 @@ class Driver:
         if isinstance(results, GiveUp):
             return self._give_up(turn, results, steps)
         problem = _hindrance(turn.plan, view)
-        action = problem or reported(self.cache.next_action(turn.plan, results), turn.plan.closing, steps)
+        action = problem or reported(self.next_action(turn, results), turn.plan.closing, steps)
         match action:
             case Call() if len(turn.asked) < MAX_CALLS:
                 return self._ask(turn, action)
@@ -146,6 +144,12 @@ class Driver:
                 return self._answer(turn, action, steps)
             case GiveUp():
                 return self._give_up(turn, action, steps, learn=not problem and _only_read(turn.plan, steps))
+
+    def next_action(self, turn: Turn, results: Sequence[ToolResult]) -> Action:
+        """Return what the procedure of a turn wants after the results of its calls so far."""
+        if turn.plan is None:
+            return _by_host("no procedure stands in")
+        return self._cache(turn).next_action(turn.plan, results)
 
     def abandon(self, turn: Turn, view: View, reason: str) -> Pass:
         """End a plan that the host did not let come to its end."""
@@ -192,6 +196,24 @@ class Driver:
             return GiveBack(_handed_back(turn), turn.called, text, True, _about(turn), events)
         return _told(Pass(_changed(turn, status="gave up", reason=action.reason, learn=turn.learn and learn), events))
 
+    def _cache(self, turn: Turn) -> HostedCache:
+        """Return the cache under the conditions of a turn."""
+        return (self.cache.later() or self.cache) if turn.later else self.cache
+
+    def _standing(self, turn: Turn, posed: Posed) -> Turn:
+        """Return a turn with its request; a miss where that does not stand for itself."""
+        if posed.text is None:
+            return _changed(turn, status="miss", reason="the turn is not self-contained", learn=False)
+        turn = _changed(turn, text=posed.text, context=dict(posed.context))
+        if not posed.earlier:
+            return turn
+        standing, before = self.cache.standing(turn.request, posed.earlier), named_before(posed)
+        later = standing.how == "shown"
+        if standing.how == "open" or before is None or (later and self.cache.later() is None):
+            reason = f"the turn is not self-contained: {standing.reason or 'too much was said before'}"
+            return _changed(turn, status="miss", reason=reason, learn=False)
+        return _changed(turn, later=later, before=before)
+
     def _left(self, turn: Turn) -> tuple[Left, ...]:
         return tuple(
             Left(
@@ -212,7 +234,7 @@ class Driver:
         if plan is None:
             return None, ()
         fresh = self.counted.put(f"{turn.key}/{turn.called.id if turn.called else ''}/{plan.procedure}", True)
-        outcome = self._counted(plan, action, steps) if fresh else None
+        outcome = self._counted(turn, plan, action, steps) if fresh else None
         about: dict[str, Json] = {"procedure": plan.procedure, "steps": len(steps)}
         if isinstance(action, Final):
             spoken = plan.closing == "model"
@@ -224,9 +246,9 @@ class Driver:
             self.accounting.deopt(turn.procedure_id)
         return outcome, (Event("seglam.deopt", {**about, "reason": action.reason}),)
 
-    def _counted(self, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Hit | Deopt | None:
+    def _counted(self, turn: Turn, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Hit | Deopt | None:
         # The answer is there; the run goes on.
-        return safely(lambda: self.cache.finish(plan, action, steps), None, "an outcome could not be counted")
+        return safely(lambda: self._cache(turn).finish(plan, action, steps), None, "an outcome could not be counted")
 
 
 def _results(turn: Turn, view: View) -> tuple[list[ToolResult] | GiveUp, list[ToolStep]]:

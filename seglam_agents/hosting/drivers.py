@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field, replace
 
 from seglam_agents.flow import Flow, host
@@ -11,6 +11,7 @@ from seglam_agents.hosting.accounting import Accounting, Price, SavingsReport
 from seglam_agents.hosting.base import HostedCache
 from seglam_agents.hosting.decision import Decision
 from seglam_agents.hosting.driver import MAX_COUNTED, Driver
+from seglam_agents.hosting.history import Posed
 from seglam_agents.hosting.journal import Journal
 from seglam_agents.hosting.kept import Kept
 from seglam_agents.hosting.learner import Learner, Learning
@@ -18,7 +19,6 @@ from seglam_agents.hosting.safety import unharmed
 from seglam_agents.hosting.traces import Unclean
 from seglam_agents.hosting.turn import RETOLD, Turn, View, retold
 from seglam_agents.records.outcome import Learned
-from seglam_agents.records.record import Json
 from seglam_agents.records.trace import Trace
 
 logger = logging.getLogger(__name__)
@@ -61,13 +61,14 @@ class Drivers:
     def under(self, cache: HostedCache | None, turn: Turn) -> Driver | None:
         """Return the driver of a cache under what the agent is told in a turn; None where that varies."""
         under = cache.under(turn.instructions) if cache is not None else None
+        under = under.later() if under is not None and turn.later else under
         return self.of(under) if under is not None else None
 
     def step(
         self,
         cache: HostedCache,
         turn: Turn,
-        asked: Callable[[], tuple[str | None, Mapping[str, Json]]],
+        asked: Callable[[], Posed],
         view: View,
         *,
         told: str | None,
@@ -78,7 +79,7 @@ class Drivers:
         Args:
             cache: whose procedures, under any instructions.
             turn: as the host keeps it.
-            asked: makes the request: its text and its typed context.
+            asked: makes the request.
             view: what the host shows.
             told: digest of what the agent is told; None where the host does not see it: as its cache was opened.
             pure: the host can run no calls.

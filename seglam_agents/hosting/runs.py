@@ -16,6 +16,7 @@ from seglam_agents.hosting.base import HostedCache, require_cache
 from seglam_agents.hosting.decision import Decision
 from seglam_agents.hosting.driver import Driver
 from seglam_agents.hosting.drivers import Drivers
+from seglam_agents.hosting.history import Posed
 from seglam_agents.hosting.journal import Journal, Write
 from seglam_agents.hosting.parts import Part, Spoken
 from seglam_agents.hosting.safety import unharmed
@@ -117,12 +118,13 @@ class Parts:
 
     def driver(self, part: Part) -> Driver:
         """Return the driver of the cache under what the agent of a part is told."""
-        return self.drivers.of(self.cache.under(part.digest) or self.cache)
+        under = self.cache.under(part.digest) or self.cache
+        return self.drivers.of((under.later() or under) if part.turn.later else under)
 
-    async def begin(self, part: Part, text: str | None, switch: Switch) -> Part:
+    async def begin(self, part: Part, posed: Posed, switch: Switch) -> Part:
         """Return a new part, looked up; not where its agent is told something else at every run."""
         switch = switch if self.cache.under(part.digest) is not None else "off"
-        turn, _ = await asyncio.to_thread(self.driver(part).begin, part.turn, text, {}, switch)
+        turn, _ = await asyncio.to_thread(self.driver(part).begin, part.turn, posed, switch)
         return part.model_copy(update={"turn": turn})
 
     async def decide(self, part: Part, view: View, own: str) -> Decision:

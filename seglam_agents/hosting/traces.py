@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from seglam_agents.hosting.named import rests_on
 from seglam_agents.hosting.procedures import is_procedure_tool
 from seglam_agents.hosting.turn import Asked, Carried, Turn
 from seglam_agents.records.record import Json
@@ -71,7 +72,10 @@ def trace_of(
     answer = structured if structured is not None else said[-1].text
     if answer is None or answer == "":
         return Unclean("the answer is no text")
-    return Trace(request=turn.request, steps=tuple(seen), answer=answer)
+    trace = Trace(request=turn.request, steps=tuple(seen), answer=answer)
+    if (word := rests_on(turn.before, turn.text, trace.calls)) is not None:
+        return Unclean(f"it needs what was said before: {word!r}")
+    return trace
 
 
 def _step(turn: Turn, call: Asked, carried: Carried | None, batch: int) -> ToolStep | Unclean:

@@ -75,6 +75,10 @@ class Turn(Record):
     text: str = ""
     """The request as it was looked up: self-contained, and redacted where the host redacts."""
     context: dict[str, Json] = Field(default_factory=dict[str, Json])
+    later: bool = False
+    """True where it is looked up and learnt under the conditions of later turns (`HostedCache.later`)."""
+    before: tuple[str, ...] = ()
+    """Short digests of what was named earlier in the conversation and not in the request (`threads`)."""
     plan: Plan | None = None
     asked: tuple[Asked, ...] = ()
     scope: str = ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from seglam_agents.hosting.decision import Decision, Event, Pass, SayAnswer
 from seglam_agents.hosting.driver import Driver
+from seglam_agents.hosting.history import Posed
 from seglam_agents.hosting.turn import Asked, Switch, Turn, View, new_id
 from seglam_agents.records.outcome import Call
 from seglam_agents.records.record import Json
@@ -49,7 +50,7 @@ def answer_purely(
         misfit: says why an answer is none for this host.
     """
     view = View({}, misfit=misfit, switch=switch)
-    decision = driver.step(Turn(key=new_id("turn")), lambda: (text, context), view, pure=True)
+    decision = driver.step(Turn(key=new_id("turn")), lambda: Posed(text, context), view, pure=True)
     answer = decision.answer if isinstance(decision, SayAnswer) else None
     return Answered(decision.turn, isinstance(decision, SayAnswer), answer, decision.events)
 
@@ -72,7 +73,7 @@ def follow(driver: Driver, turn: Turn, said: Sequence[Sequence[Asked]], view: Vi
         if len(calls) != 1:
             return Pass(turn)
         results = [view.calls[asked.id].outcome for asked in turn.asked]
-        action, (asked,) = driver.cache.next_action(plan, results), calls
+        action, (asked,) = driver.next_action(turn, results), calls
         if not isinstance(action, Call) or (action.tool, dict(action.arguments)) != (asked.tool, asked.arguments):
             return Pass(turn)
         if asked.id not in view.calls:

@@ -40,6 +40,7 @@ from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import CHANGED, Loaded, bind_arguments
 from seglam_agents.serving.reports import reported
 from seglam_agents.serving.retriever import Candidates, Retriever, Served
+from seglam_agents.serving.threads import Standing, Taken, standing_of
 from seglam_agents.serving.together import Disagreement, Part, next_together
 
 logger = logging.getLogger(__name__)
@@ -151,6 +152,14 @@ class Lookup:
         # The answer is kept: a body that ran to be compared need not run again.
         return plan.model_copy(update={"answered": True, "answer": wanted.answer} if isinstance(wanted, Final) else {})
 
+    def standing(self, request: Request, earlier: Sequence[str]) -> Standing:
+        """Tell whether a request stands for itself after what persons said before it. Never raises."""
+        try:
+            return standing_of(request.text, earlier, lambda text: self._taken(request, text))
+        except Exception as error:
+            tell(logger, "what was said before cannot be judged, and the request goes on as a miss", error)
+            return Standing("open", f"what was said before cannot be judged: {said(error)}")
+
     def bind(self, scope: Scope, name: str, arguments: Mapping[str, Json]) -> Plan | Refused:
         """Return a plan for a procedure that is called by its id or name, with arguments instead of a text."""
         serving = self.retriever.serving(scope)
@@ -238,6 +247,18 @@ class Lookup:
             return Miss(kind="unknown", reason="no stored procedure is like the request", timing=timing)
         # The most proven first: it is the one that is cited.
         return _Found(sorted(_at_home(accepting), key=lambda item: -item.served.proven), timing)
+
+    def _taken(self, request: Request, text: str) -> Taken | None:
+        """Return what accepts another text in the place of a request, whether or not it serves today."""
+        asked = request.model_copy(update={"text": text})
+        found = self._accepting(asked)
+        if isinstance(found, _Found):
+            first = found.accepting[0]
+            return Taken(first.served.loaded, Accepted(first.arguments, first.template))
+        read = normalise(text)
+        shadows = [] if problem_of(asked) else self.retriever.shadows_of(request.scope, read)
+        judged = ((served.loaded, served.loaded.guard.match(read, request.context)) for served in shadows)
+        return next((Taken(loaded, j) for loaded, j in judged if isinstance(j, Accepted)), None)
 
     def explain(self, request: Request) -> Explanation:
         """Tell which guards were asked, and where each stopped."""

@@ -200,6 +200,7 @@ PROCEDURES: Mapping[str, tuple[str, str]] = {
         "def run(n, item):\n    price(item)\n    order(item, n)\n    return None\n",
     ),
     "receipt": ("Receipt for {item:noun}", "def run(item):\n    return {'item': item, 'coins': price(item)}\n"),
+    "refill": ("Fill the box with {item:noun} again", "def run(item):\n    return order(item, 1)\n"),
     "weigh": ("Order {n:number} kilos of {item:noun}", "def run(n, item):\n    return order(item, n)\n"),
 }
 
@@ -439,6 +440,34 @@ class HostContract(HostModes):
         host.ask(job, ORDER, "1")
         ran = host.ask(job, ORDER, "1")
         assert (ran.answer, ran.asked, shop.written) == ("ordered 2 tea, 6 coins", 0, [("tea", 2)] * 2)
+
+    def test_five_turns(self, host: Host, job: Job, shop: Shop) -> None:
+        """Each turn of a conversation is served where all before it is done with; greetings and thanks are nothing."""
+        asked = [
+            host.ask(job, text, "1").asked
+            for text in ("Hello!", ORDER, "Order 3 boxes of milk", "Thank you very much!", "Order 1 boxes of rice")
+        ]
+        assert asked == [1, 0, 0, 1, 0]
+        assert shop.written == [("tea", 2), ("milk", 3), ("rice", 1)]
+
+    @pytest.mark.parametrize("said", ["Order only what is cheap", "I would rather have everything tomorrow"])
+    def test_what_was_said_before_may_change_it(self, host: Host, job: Job, shop: Shop, said: str) -> None:
+        """After what no procedure accounts for, nothing is served in this conversation; in another one it is."""
+        host.ask(job, said, "1")
+        assert (host.ask(job, ORDER, "1").asked, shop.written) == (1, [])
+        assert (host.ask(job, ORDER, "1").asked, host.ask(job, ORDER, "2").asked) == (1, 0)
+
+    def test_what_points_back(self, host: Host, job: Job, shop: Shop) -> None:
+        """A request whose words point at what was said before is the model's, though its guard accepts it."""
+        assert host.ask(job, "Fill the box with tea again", "1").asked == 0
+        assert host.ask(job, "Fill the box with milk again", "1").asked == 1
+        assert shop.written == [("tea", 1)]
+
+    def test_what_may_be_meant(self, host: Host, job: Job, shop: Shop) -> None:
+        """Where something was named before that a request has nothing for, runs have to show that it is not meant."""
+        assert host.ask(job, ORDER, "1").asked == 0
+        ran = host.ask(job, "Order as many milk as one costs", "1")
+        assert (ran.answer, ran.asked, shop.written) == ("by model", 1, [("tea", 2)])
 
     # --- people ------------------------------------------------------------------------------------------------------
 

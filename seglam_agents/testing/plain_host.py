@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from seglam_agents import HostTool, ReasoningCache, Tool
 from seglam_agents.hosting import (
@@ -17,12 +18,14 @@ from seglam_agents.hosting import (
     Driver,
     Drivers,
     GiveBack,
+    Heard,
     InDoubt,
     Json,
     Known,
     Learner,
     Left,
     Pass,
+    Posed,
     Record,
     Said,
     Say,
@@ -39,8 +42,10 @@ from seglam_agents.hosting import (
     new_id,
     once,
     origin_of,
+    posed,
     render,
     trace_of,
+    until,
     work,
 )
 from seglam_agents.testing.host_contract import Edit, Fills, Job, Move, PersonSays, PlainTool, Ran, Reject, Says, Wants
@@ -137,7 +142,7 @@ class PlainAgent:
     def step(self, state: State) -> State:
         """Let the procedure say the next message, or the model."""
         view = View(_carried(_tail(state)), self.tool)
-        decision = self.driver.step(state.turn, lambda: (_asked(state), {}), view)
+        decision = self.driver.step(state.turn, lambda: _asked(state), view)
         match decision:
             case Say(turn=turn, call=call):
                 return _spoken(state, turn, "", (call,))
@@ -262,10 +267,13 @@ def _declared(tool: PlainTool) -> Tool:
     )
 
 
-def _asked(state: State) -> str | None:
-    """Return the request of a turn; None where it is a later one, which does not stand for itself."""
-    text = next(message.text for message in state.messages if message.id == state.turn.message)
-    return text if state.turn.alone else None
+def _asked(state: State) -> Posed:
+    """Return the request of a turn, with what was said before it."""
+    heard = [Heard(_BY.get(message.role, "other"), message.id, message.text) for message in state.messages]
+    return posed(until(heard, state.turn.message), opens=state.turn.alone)
+
+
+_BY: Mapping[str, Literal["person", "agent"]] = {"person": "person", "agent": "agent"}
 
 
 def _kept(message: Message) -> tuple[Mapping[str, Json], bool]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import pytest
 
 from seglam_agents.testing.host_contract import Host, HostContract
@@ -12,8 +10,6 @@ from seglam_agents.testing.plain_host import PlainHost
 
 class TestPlainHost(HostContract):
     """A loop of one page."""
-
-    pending: ClassVar = {"test_later_turns": "later turns are looked up when hosts carry what was said before"}
 
     @pytest.fixture
     def host(self) -> Host:

@@ -24,7 +24,6 @@ from seglam_agents.testing.host_contract import Edit, Host, HostContract, Job, P
 from tests.surfaces.support import Body, Model, behind, client_of
 
 PENDING: Mapping[str, str] = {
-    "test_later_turns": "later turns are looked up when hosts carry what was said before",
     "test_a_write_whose_result_was_kept": "the model is told what an earlier attempt wrote, and has the last word",
 }
 

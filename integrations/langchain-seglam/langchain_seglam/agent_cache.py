@@ -15,7 +15,7 @@ from langchain_seglam.events import emitted
 from langchain_seglam.kinds import AnyRuntime, Canonicalise, State, Update, schemas_of
 from langchain_seglam.messages import is_first_turn, text_of
 from langchain_seglam.recording import traced, view_of
-from langchain_seglam.state import TURN, attempts, origin, read_turn, write_turn
+from langchain_seglam.state import TURN, attempts, origin, posed, read_turn, write_turn
 from langchain_seglam.tenancy import Caches, cache_of
 
 Context: TypeAlias = Callable[[State, object], Mapping[str, hosting.Json]]
@@ -83,14 +83,11 @@ class AgentCache:
         named = origin(before, runtime, ended, text_of(last) or "")
         return Turn(key=hosting.new_id("turn"), origin=named, message=last.id, alone=alone)
 
-    def asked(
-        self, state: State, turn: Turn, runtime: AnyRuntime | None
-    ) -> tuple[str | None, Mapping[str, hosting.Json]]:
-        """Return the request of a turn, None where it does not stand for itself; and its typed context."""
-        text = self._text(until(messages_of(state), turn.message), turn)
-        if self.context is None:
-            return text, {}
-        return text, self.context(state, runtime.context if runtime is not None else None)
+    def asked(self, state: State, turn: Turn, runtime: AnyRuntime | None) -> hosting.Posed:
+        """Return the request of a turn, with what was said before it and its typed context."""
+        given = runtime.context if runtime is not None else None
+        context = self.context(state, given) if self.context is not None else None
+        return posed(until(messages_of(state), turn.message), context, turn, self.canonicalise)
 
     def view(
         self, state: State, turn: Turn, tools: Sequence[BaseTool] | None = None, response_format: object = None
@@ -108,13 +105,6 @@ class AgentCache:
         structured: object = state.get("structured_response")
         answer = hosting.plain(structured) if structured is not None else None
         return driver, ended, traced(ended.turn, messages_of(state), structured=answer)
-
-    def _text(self, history: Sequence[BaseMessage], turn: Turn) -> str | None:
-        if not history:
-            return None
-        if turn.alone:
-            return text_of(history[-1])
-        return self.canonicalise(history) if self.canonicalise else None
 
 
 def messages_of(state: State) -> Sequence[BaseMessage]:

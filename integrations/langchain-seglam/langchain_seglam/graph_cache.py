@@ -24,6 +24,7 @@ from langchain_seglam.state import (
     has_turn,
     merge_turns,
     origin,
+    posed,
     read_turn,
     write_turn,
 )
@@ -144,9 +145,7 @@ class GraphCache:
         if cache is None:
             return hosting.Pass(turn.closed("the tenant is not known"))
         told, view = self.told(state, cache), self._view(state, turn)
-        return self.drivers.step(
-            cache, turn, lambda: (self._text(state, turn), self._typed(state)), view, told=told, pure=not calls
-        )
+        return self.drivers.step(cache, turn, lambda: self._posed(state, turn), view, told=told, pure=not calls)
 
     def _turn(self, state: State, *, calls: bool) -> Turn:
         """Return the turn of a state, a new one where the person has spoken since."""
@@ -175,18 +174,22 @@ class GraphCache:
     def _typed(self, state: State) -> dict[str, hosting.Json]:
         return dict(self.context(state)) if self.context else {}
 
-    def _text(self, state: State, turn: Turn | None = None) -> str | None:
+    def _text(self, state: State) -> str | None:
+        found = self._posed(state)
+        return None if found.earlier else found.text
+
+    def _posed(self, state: State, turn: Turn | None = None) -> hosting.Posed:
+        """Return the request of a state, with what was said before it; of a turn, without earlier attempts at it."""
+        context = self._typed(state)
         if self.text is not None:
-            return self.text(state)
+            return hosting.Posed(self.text(state), context)
         history = self.history(state)
         human = last_human(history)
         if human is None or not human.id:
-            return None
+            return hosting.Posed(None, context)
         asked = until(history, human.id)
-        alone = is_first_turn(asked) if turn is None else turn.alone and is_first_turn([*attempts(asked), human])
-        if alone:
-            return text_of(human)
-        return self.canonicalise(asked) if self.canonicalise else None
+        first = is_first_turn(asked) if turn is None else turn.alone and is_first_turn([*attempts(asked), human])
+        return posed(asked, context, Turn(alone=first), self.canonicalise)
 
     def _view(self, state: State, turn: Turn) -> hosting.View:
         tail = after(self.history(state), turn.message) if self.messages is not None else ()

@@ -55,7 +55,7 @@ class Jumping:
         driver = agent.driver(runtime, turn)
         if turn.status != "new" or driver is None or not self.jumps:
             return None, ()
-        turn, events = driver.begin(turn, *agent.asked(state, turn, runtime), switch())
+        turn, events = driver.begin(turn, agent.asked(state, turn, runtime), switch())
         if turn.plan is None or not turn.plan.pure:
             return agent.update(turn), events
         decision = driver.advance(turn, agent.view(state, turn, response_format=self.response_format))

@@ -103,7 +103,7 @@ class SeglamLLMCache(BaseCache):
         if self._cache is None or text is None or _SHAPED.search(llm_string):
             return None
         driver = self._drivers.of(self._cache)
-        turn, _ = driver.begin(hosting.Turn(key=hosting.new_id("turn")), text, {})
+        turn, _ = driver.begin(hosting.Turn(key=hosting.new_id("turn")), hosting.Posed(text))
         if turn.plan is None or not all(_offered(use.name, llm_string) for use in turn.plan.tools):
             return None
         calls = [asked_by(message) for message in tail if isinstance(message, AIMessage)]

@@ -62,7 +62,7 @@ class SeglamMiddleware(AgentMiddleware[SeglamAgentState, Loose, Loose]):
             applies. `jump` ends the run at once where a procedure needs no tool; what comes after the model in the
             host (such as redaction of the answer) is then left out. It looks up before the agent's prompt is there:
             open the cache with `system_prompt=`; where the agent is told something else, it does not jump.
-        canonicalise: makes later turns self-contained; without it only the first turn of a thread is looked up.
+        canonicalise: makes later turns self-contained; without it those are looked up that stand for themselves.
         context: makes the typed context that guards may ask for.
         instructions: returns what matters of what the agent is told, where its prompt holds what varies (a date, the
             name of who is signed in). Where what it is told has changed, procedures run in shadow until runs agree.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from langchain.agents.middleware.types import ToolCallRequest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.config import get_config
 from langgraph.runtime import ExecutionInfo, get_runtime
 from seglam_agents import hosting
 from seglam_agents.hosting import Json, Switch, Turn, mapping, origin_of
 
-from langchain_seglam.kinds import AnyRuntime, State, loose
+from langchain_seglam.kinds import AnyRuntime, Canonicalise, State, loose
 from langchain_seglam.messages import about, text_of
 from langchain_seglam.tenancy import runtime_of
 
@@ -66,6 +66,30 @@ def attempts(messages: Sequence[BaseMessage], ended: str = "") -> Sequence[BaseM
     return messages[: hosting.earlier_than_attempts([_heard(message) for message in messages], ended)]
 
 
+def posed(
+    history: Sequence[BaseMessage],
+    context: Mapping[str, Json] | None,
+    turn: Turn,
+    canonicalise: Canonicalise | None = None,
+    ended: str = "",
+) -> hosting.Posed:
+    """Return the request that ends a history, with what was said before it.
+
+    Args:
+        history: the messages, up to and with the request; none where it is gone.
+        context: its typed context.
+        turn: as it began.
+        canonicalise: makes later turns stand for themselves.
+        ended: the message that began the last finished turn.
+    """
+    if turn.alone and history:
+        return hosting.Posed(text_of(history[-1]), context or {})
+    before = attempts(history, ended) if history else ()
+    heard = [_heard(message) for message in (*before, *history[-1:]) if not isinstance(message, SystemMessage)]
+    whole = (lambda: canonicalise(history)) if canonicalise is not None else None
+    return hosting.posed(heard, context, opens=False, canonicalise=whole)
+
+
 def origin(
     before: Sequence[BaseMessage], runtime: AnyRuntime | None, ended: str = "", words: str = "", node: str = ""
 ) -> str:
@@ -103,8 +127,9 @@ def _heard(message: BaseMessage) -> hosting.Heard:
     if isinstance(message, HumanMessage):
         return hosting.Heard("person", message.id or "", text_of(message))
     if isinstance(message, AIMessage):
-        return hosting.Heard("agent", ours=bool(message.tool_calls) and about(message).get("author") == "procedure")
-    return hosting.Heard("other")
+        ours = bool(message.tool_calls) and about(message).get("author") == "procedure"
+        return hosting.Heard("agent", message.id or "", text_of(message), ours=ours)
+    return hosting.Heard("other", message.id or "", text_of(message))
 
 
 def _is_kept() -> bool:

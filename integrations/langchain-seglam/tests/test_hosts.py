@@ -46,8 +46,6 @@ from langchain_seglam import (
     learn_node,
 )
 
-LATER = {"test_later_turns": "later turns are looked up when hosts carry what was said before"}
-
 
 def as_tools(tools: Sequence[PlainTool]) -> list[BaseTool]:
     """Return plain tools as those of LangChain."""
@@ -185,8 +183,6 @@ class NodeHost(GraphHost):
 class TestAgents(HostContract):
     """Middleware."""
 
-    pending: ClassVar = LATER
-
     @pytest.fixture
     def host(self) -> Host:
         return AgentHost()
@@ -195,7 +191,6 @@ class TestAgents(HostContract):
 class TestGraphs(HostContract):
     """`add_reasoning_cache`."""
 
-    pending: ClassVar = LATER
     forms: ClassVar = False
 
     @pytest.fixture
@@ -206,7 +201,6 @@ class TestGraphs(HostContract):
 class TestNodes(HostContract):
     """`cache_node` and `learn_node`."""
 
-    pending: ClassVar = LATER
     forms: ClassVar = False
 
     @pytest.fixture

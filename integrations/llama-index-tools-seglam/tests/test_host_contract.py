@@ -13,8 +13,6 @@ from seglam_agents.testing.host_contract import Host, HostContract
 
 from llama_index.tools.seglam import SeglamFunctionAgent, SeglamReActAgent
 
-LATER = "later turns are looked up when hosts carry what was said before"
-
 
 class FunctionAgent(SeglamFunctionAgent):
     """An agent whose model calls functions, with the same ids in every message, as some models do."""
@@ -46,7 +44,6 @@ class TestFunctionAgent(HostContract):
     """`SeglamFunctionAgent`."""
 
     modes: ClassVar = frozenset({"async"})
-    pending: ClassVar = {"test_later_turns": LATER}
 
     @pytest.fixture
     def host(self) -> Host:
@@ -57,7 +54,6 @@ class TestReActAgent(HostContract):
     """`SeglamReActAgent`."""
 
     modes: ClassVar = frozenset({"async"})
-    pending: ClassVar = {"test_later_turns": LATER}
 
     @pytest.fixture
     def host(self) -> Host:

@@ -25,6 +25,7 @@ from seglam_agents.hosting import (
 from seglam_agents.surfaces.proxy.dialect import (
     Body,
     Heard,
+    Reading,
     Spoke,
     arguments_of,
     asked_of,
@@ -170,28 +171,22 @@ class Chat:
 
 
 def _heard(messages: Sequence[Mapping[str, Json]], tools: tuple[Tool, ...]) -> Heard | str:
-    told: list[str] = []
-    asked: list[str | None] = []
-    said: list[Said] = []
-    results: dict[str, str] = {}
-    alone = True
+    reading = Reading()
     for message in messages:
         text = text_in(message.get("content") or "")
         match message.get("role"):
             case "system" | "developer" if text is not None:
-                told.append(text)
+                reading.told.append(text)
             case "user":
                 # What else a person's message holds, such as a name, a procedure does not know of.
-                asked.append(text if set(message) <= {"role", "content"} else None)
-                alone = alone and not said
+                reading.person(text if set(message) <= {"role", "content"} else None)
             case "assistant":
-                said.append(_said(len(said), message, text))
+                reading.said.append(_said(len(reading.said), message, text))
             case "tool" if text is not None:
-                results[str(message.get("tool_call_id"))] = text
+                reading.results[str(message.get("tool_call_id"))] = text
             case role:
                 return f"a message of {role!r} cannot be read"
-    text = asked[0] if len(asked) == 1 and alone else None
-    return Heard("\n".join(told), text, tuple(said), results, tools)
+    return reading.heard(tools)
 
 
 def _said(number: int, message: Mapping[str, Json], text: str | None) -> Said:

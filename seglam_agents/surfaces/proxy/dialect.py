@@ -13,6 +13,7 @@ from seglam_agents.hosting import (
     Asked,
     Json,
     Left,
+    Posed,
     Said,
     Say,
     SayAnswer,
@@ -20,9 +21,11 @@ from seglam_agents.hosting import (
     Usage,
     is_object,
     mapping,
+    posed,
     render,
     several,
 )
+from seglam_agents.hosting import Heard as HeardOf
 
 Body: TypeAlias = Mapping[str, Json]
 """The body of a request, as JSON."""
@@ -41,8 +44,8 @@ class Heard:
 
     told: str
     """What the agent is told."""
-    text: str | None
-    """The request; None where it does not stand for itself."""
+    posed: Posed
+    """The request, with what was said before it."""
     said: tuple[Said, ...] = ()
     """What the agent said since, by their numbers."""
     results: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -59,9 +62,40 @@ class Heard:
         return "the answer may be longer than was asked for" if long else None
 
     @property
+    def text(self) -> str | None:
+        """The words of the request; None where they are not only text."""
+        return self.posed.text
+
+    @property
     def calls(self) -> tuple[Asked, ...]:
         """The calls since the request, in their order."""
         return tuple(call for said in self.said for call in said.calls)
+
+
+@dataclass(slots=True)
+class Reading:
+    """A conversation while it is read, message by message."""
+
+    told: list[str] = field(default_factory=list[str])
+    asked: list[str | None] = field(default_factory=list["str | None"])
+    """What persons said; None for what is not only text."""
+    said: list[Said] = field(default_factory=list[Said])
+    """What the agent said since the last of them."""
+    results: dict[str, str] = field(default_factory=dict[str, str])
+    before: list[str] = field(default_factory=list[str])
+    """What agents and tools said before the last of them."""
+
+    def person(self, text: str | None) -> None:
+        """Take in what a person says: another turn begins."""
+        self.before += [*(said.text for said in self.said if said.text), *self.results.values()]
+        self.said, self.results = [], {}
+        self.asked.append(text)
+
+    def heard(self, tools: tuple[Tool, ...] = ()) -> Heard:
+        """Return the conversation."""
+        history = [*(HeardOf("other", text=text) for text in self.before)]
+        history += [HeardOf("person", text=text) for text in self.asked]
+        return Heard("\n".join(self.told), posed(history), tuple(self.said), self.results, tools)
 
 
 @dataclass(frozen=True, slots=True)

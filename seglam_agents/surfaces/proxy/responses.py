@@ -26,6 +26,7 @@ from seglam_agents.hosting import (
 from seglam_agents.surfaces.proxy.dialect import (
     Body,
     Heard,
+    Reading,
     Spoke,
     arguments_of,
     asked_of,
@@ -162,30 +163,24 @@ def items_of(body: Body) -> list[Json]:
 
 
 def _heard(items: Sequence[Mapping[str, Json]], instructions: str, tools: tuple[Tool, ...]) -> Heard | str:
-    told = [instructions] if instructions else []
-    asked: list[str | None] = []
-    said: list[Said] = []
-    results: dict[str, str] = {}
-    alone, speaking = True, False
+    reading, speaking = Reading([instructions] if instructions else []), False
     for item in items:
         kind, role = item.get("type", "message"), item.get("role")
         own = kind in ("function_call", "reasoning") or (kind == "message" and role == "assistant")
         if own:
-            said = _spoken(said, item, more=speaking)
+            reading.said = _spoken(reading.said, item, more=speaking)
         elif kind == "message" and role in ("system", "developer"):
-            told.append(text_in(item.get("content")) or "")
+            reading.told.append(text_in(item.get("content")) or "")
         elif kind == "message" and role == "user":
-            asked.append(text_in(item.get("content")))
-            alone = alone and not said
+            reading.person(text_in(item.get("content")))
         elif kind == "function_call_output" and (text := text_in(item.get("output"))) is not None:
-            results[str(item.get("call_id"))] = text
+            reading.results[str(item.get("call_id"))] = text
         else:
             return f"an item of type {kind!r} cannot be read"
         speaking = own
     if speaking:
         return "it is not a person or a tool that spoke last"
-    text = asked[0] if len(asked) == 1 and alone else None
-    return Heard("\n".join(told), text, tuple(said), results, tools)
+    return reading.heard(tools)
 
 
 def _spoken(said: list[Said], item: Mapping[str, Json], *, more: bool) -> list[Said]:

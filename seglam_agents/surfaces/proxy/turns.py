@@ -176,11 +176,11 @@ class Turns:
     def _begun(self, cache: ReasoningCache, turn: Turn, heard: Heard, view: View, told: str) -> Decision:
         """Return what happens in a conversation of which nothing is remembered: its messages say where it stands."""
         if not heard.said:
-            return self._drivers.step(cache, turn, lambda: (heard.text, {}), view, told=told)
+            return self._drivers.step(cache, turn, lambda: heard.posed, view, told=told)
         turn = turn.model_copy(update={"instructions": told})
         under = self._drivers.under(cache, turn)
         driver = under or self._drivers.of(cache)
-        turn, events = driver.begin(turn, heard.text, {}, view.switch if under is not None else "off")
+        turn, events = driver.begin(turn, heard.posed, view.switch if under is not None else "off")
         decision = follow(driver, turn, [said.calls for said in heard.said], view)
         self._noted(cache, decision.turn, decision.turn.asked, view, new_id("attempt"))
         if decision.turn.status in ("running", "miss") and isinstance(decision, Pass) and _begun_by_code(heard):
@@ -193,7 +193,7 @@ class Turns:
         """Return what happens now in a conversation that is remembered."""
         if turn.status == "running" and [call.id for call in heard.calls] != [call.id for call in turn.asked]:
             return self._drivers.of(cache).abandon(turn, view, "the messages hold other calls than the procedure's")
-        return self._drivers.step(cache, turn, lambda: (heard.text, {}), view, told=told)
+        return self._drivers.step(cache, turn, lambda: heard.posed, view, told=told)
 
     def _noted(self, cache: ReasoningCache, turn: Turn, asked: Iterable[Asked], view: View, attempt: str) -> None:
         """Note what writes came to that were said."""

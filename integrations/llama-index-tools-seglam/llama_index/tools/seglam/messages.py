@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 from llama_index.core.agent.react.types import (
     ActionReasoningStep,
@@ -17,7 +19,7 @@ from llama_index.core.agent.workflow.workflow_events import AgentInput, AgentOut
 from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from pydantic import TypeAdapter
-from seglam_agents.hosting import Asked, Decision, Json, Left, Pass, RunStore, Say, SayAnswer, Spoken, render
+from seglam_agents.hosting import Asked, Decision, Heard, Json, Left, Pass, RunStore, Say, SayAnswer, Spoken, render
 
 from llama_index.tools.seglam.models import usage_of
 from llama_index.tools.seglam.values import asked_by
@@ -25,6 +27,7 @@ from llama_index.tools.seglam.values import asked_by
 HANDOFF = "handoff"
 FREE: Mapping[str, int] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 
+_BY: Mapping[str, Literal["person", "agent"]] = {"user": "person", "assistant": "agent"}
 _MESSAGES: TypeAdapter[list[ChatMessage]] = TypeAdapter(list[ChatMessage])
 
 
@@ -33,13 +36,19 @@ def instructions_of(history: Sequence[ChatMessage]) -> str:
     return "\n".join(message.content or "" for message in history if message.role.value == "system")
 
 
-def request_of(history: Sequence[ChatMessage], text: str) -> str | None:
-    """Return the request of a history that holds nothing else but handovers of it; None where there is more."""
-    spoken = [message for message in history if message.role.value != "system"]
-    if [message.role.value == "user" for message in spoken] != [True] + [False] * (len(spoken) - 1):
-        return None
-    blocks = spoken[0].blocks
-    return text if blocks and all(isinstance(block, TextBlock) for block in blocks) else None
+def heard_in(history: Sequence[ChatMessage], text: str) -> list[Heard]:
+    """Return the history of a request up to and with it: what follows are handovers of it.
+
+    Args:
+        history: the messages.
+        text: the request, as the person wrote it.
+    """
+    heard = [_heard(message) for message in history if message.role.value != "system"]
+    while heard and heard[-1].by != "person":
+        heard.pop()
+    if heard and heard[-1].text is not None:
+        heard[-1] = replace(heard[-1], text=text)
+    return heard
 
 
 def spoken(output: AgentOutput) -> Spoken:
@@ -80,6 +89,11 @@ async def _remind(agent: BaseWorkflowAgent, store: RunStore, left: Sequence[Left
         told = {"tool_call_id": call.id}
         result = ChatMessage(role="tool", content=call.text, additional_kwargs=told)
         await _remember(agent, store, result, ObservationReasoningStep(observation=call.text))
+
+
+def _heard(message: ChatMessage) -> Heard:
+    plain = message.blocks and all(isinstance(block, (TextBlock, ToolCallBlock)) for block in message.blocks)
+    return Heard(_BY.get(message.role.value, "other"), text=(message.content or "") if plain else None)
 
 
 def _asking(call: Asked, thought: str) -> tuple[ChatMessage, ActionReasoningStep]:

@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from seglam_agents import Tool, hosting
 from seglam_agents.hosting import AgentRun, Json, Part, RunStore, adrive, load_run, save_run, unharmed
 
-from llama_index.tools.seglam.messages import HANDOFF, instructions_of, request_of, said
+from llama_index.tools.seglam.messages import HANDOFF, heard_in, instructions_of, said
 from llama_index.tools.seglam.state import done, lowered, raised
 from llama_index.tools.seglam.values import NOT_DONE, described
 
@@ -38,8 +38,8 @@ class StandIn(hosting.Parts):
     Args:
         cache: whose procedures; opened with `tools=host_tools(...)` of the agent's tools.
         drivers: look up, count and learn.
-        canonicalise: turns a conversation of several turns into one self-contained request, or None. Without it, only
-            the first turn of a conversation is looked up.
+        canonicalise: turns a conversation of several turns into one self-contained request, or None. Without it, those
+            turns are looked up that stand for themselves.
     """
 
     canonicalise: Canonicalise | None = None
@@ -109,20 +109,21 @@ class StandIn(hosting.Parts):
         told = "\n".join([*before, *(ran.told if made else ()), own]).strip()
         words, within = str(await store.get("user_msg_str", default="")), agent.name if ran.parts else ""
         origin = hosting.origin_of(ran.conversation, str(ran.finished), ran.request_id, words=words, within=within)
-        text = await self._text(store, history)
+        posed = await self._posed(store, history)
         if any(call.carried.tool != HANDOFF for call in made):
-            text = None  # What another agent found out is not in the text.
+            posed = hosting.Posed(None)  # What another agent found out is not in the text.
         turn = hosting.Turn(key=hosting.new_id("turn"), origin=origin)
         form = ran.form if ran.form is not None else form_of(agent)
         part = Part(turn=turn, instructions=told, own=own, form=form, before=len(made))
-        return await self.begin(part, text, ran.switch)
+        return await self.begin(part, posed, ran.switch)
 
-    async def _text(self, store: RunStore, history: Sequence[ChatMessage]) -> str | None:
+    async def _posed(self, store: RunStore, history: Sequence[ChatMessage]) -> hosting.Posed:
         if self.canonicalise is not None:
-            return self.canonicalise([message for message in history if message.role.value != "system"]) or None
+            spoken = [message for message in history if message.role.value != "system"]
+            return hosting.Posed(self.canonicalise(spoken) or None)
         if await store.get("state", default=None):
-            return None  # It may decide, and is not in the text.
-        return request_of(history, str(await store.get("user_msg_str", default="")))
+            return hosting.Posed(None)  # It may decide, and is not in the text.
+        return hosting.posed(heard_in(history, str(await store.get("user_msg_str", default=""))))
 
 
 def form_of(asking: BaseWorkflowAgent | AgentWorkflow) -> str:
