@@ -45,6 +45,7 @@ from seglam_agents.hosting import (
     Known,
     Learner,
     Pass,
+    Posed,
     Say,
     Turn,
     View,
@@ -297,7 +298,7 @@ class TestDriver:
 
     def test_a_turn_is_plain_data(self, driver: Driver) -> None:
         """Written down and read by another worker, it goes on where it was."""
-        turn, _ = driver.begin(Turn(key="k", origin="o"), "Order 2 boxes of tea", {})
+        turn, _ = driver.begin(Turn(key="k", origin="o"), Posed("Order 2 boxes of tea"))
         said = driver.advance(turn, View({}))
         assert isinstance(said, Say) and said.call.tool == "price" and said.write is None
         again = Turn.model_validate_json(said.turn.model_dump_json())
@@ -310,7 +311,7 @@ class TestDriver:
         """Another attempt asks with other ids, and means the same; another text, turn or thread does not."""
 
         def write(origin: str, text: str = "First order 2 boxes of tea") -> Any:
-            turn, _ = driver.begin(Turn(origin=origin), text, {})
+            turn, _ = driver.begin(Turn(origin=origin), Posed(text))
             said = driver.advance(turn, View({}))
             assert isinstance(said, Say)
             return said.write
@@ -328,7 +329,7 @@ class TestDriver:
     )
     def test_results_that_are_gone(self, driver: Driver, view: View, reason: str) -> None:
         """Without the result of a call that was asked for, the model goes on."""
-        turn, _ = driver.begin(Turn(), "Order 2 boxes of tea", {})
+        turn, _ = driver.begin(Turn(), Posed("Order 2 boxes of tea"))
         said = driver.advance(turn, View({}))
         assert isinstance(said, Say)
         ended = driver.advance(said.turn, view)
@@ -337,7 +338,7 @@ class TestDriver:
 
     def test_a_step_that_is_run_again_is_counted_once(self, cache: ReasoningCache, driver: Driver) -> None:
         """A host may repeat a step; the outcome is one."""
-        turn, _ = driver.begin(Turn(key="k"), "Order 2 boxes of tea", {})
+        turn, _ = driver.begin(Turn(key="k"), Posed("Order 2 boxes of tea"))
         said = driver.advance(turn, View({}))
         assert isinstance(said, Say)
         refused = Carried(id=said.call.id, tool="price", arguments={"item": "tea"}, refused="no")
@@ -357,7 +358,7 @@ class TestDriver:
             return finish(plan, action, steps)
 
         monkeypatch.setattr(cache, "finish", spy)
-        turn, _ = driver.begin(Turn(key="k"), "Order 2 boxes of tea", {})
+        turn, _ = driver.begin(Turn(key="k"), Posed("Order 2 boxes of tea"))
         asked = (Asked(id="1", tool="price", arguments={"item": "tea"}), Asked(id="2", tool="order", arguments={}))
         calls = {
             "1": Carried(id="1", tool="price", arguments={}, refused="no"),

@@ -27,6 +27,7 @@ from seglam_agents.hosting import (
     Part,
     Parts,
     Pass,
+    Posed,
     Questions,
     Say,
     Seen,
@@ -178,12 +179,12 @@ class TestToldAnew:
     def test_within_a_turn(self, cache: ReasoningCache) -> None:
         """A procedure that has asked for something gives up; before that, the turn is looked up anew."""
         drivers, told = Drivers(), instructions_digest("Be brief.")
-        begun = drivers.step(cache, Turn(), lambda: (BUY, {}), View({}), told=cache.instructions)
+        begun = drivers.step(cache, Turn(), lambda: Posed(BUY), View({}), told=cache.instructions)
         assert isinstance(begun, Say)
-        gave_up = drivers.step(cache, begun.turn, lambda: (BUY, {}), View({}), told=told)
+        gave_up = drivers.step(cache, begun.turn, lambda: Posed(BUY), View({}), told=told)
         assert isinstance(gave_up, Pass) and gave_up.turn.reason == RETOLD
         unasked = begun.turn.model_copy(update={"asked": ()})
-        again = drivers.step(cache, unasked, lambda: (BUY, {}), View({}), told=told)
+        again = drivers.step(cache, unasked, lambda: Posed(BUY), View({}), told=told)
         assert again.turn.status == "miss" and again.turn.instructions == told
 
     def test_nobody_is_known(self) -> None:
@@ -217,7 +218,7 @@ class TestParts:
     """Agents whose run the host keeps in a store."""
 
     async def _begun(self, parts: Parts, told: str = "", switch: Switch = "on") -> Part:
-        return await parts.begin(Part(turn=Turn(key=new_id()), instructions=told, own=told), BUY, switch)
+        return await parts.begin(Part(turn=Turn(key=new_id()), instructions=told, own=told), Posed(BUY), switch)
 
     async def test_a_procedure_says_every_step(self, cache: ReasoningCache) -> None:
         """What it asks for is in the part; once its calls are there, it answers, unless its agent is told otherwise."""

@@ -126,11 +126,13 @@ def run(item):
         assert last(run.ask(graph, "What does rice cost?", "2")) == "It costs 5" and model.calls == 2
 
     def test_turns_of_a_thread(self, run: Runner, cache: ReasoningCache, shop: Shop) -> None:
-        """Later turns are the agent's, and nothing is left over from the one before."""
+        """Later turns are served as well, and nothing is left over from the one before."""
         model = ScriptedChat(script=[says("by model")])
         graph = self.build(run, cache, model, shop).compile(checkpointer=InMemorySaver())
         assert last(run.ask(graph, COST, "1")) == "total 12"
-        assert last(run.ask(graph, COST, "1")) == "by model" and len(shop.read) == 2
+        assert last(run.ask(graph, COST, "1")) == "total 12" and len(shop.read) == 4
+        assert last(run.ask(graph, "Tell me a joke", "1")) == "by model"
+        assert last(run.ask(graph, COST, "1")) == "by model" and len(shop.read) == 4
 
     def test_without_our_channels_it_does_not_loop(self, run: Runner, cache: ReasoningCache, shop: Shop) -> None:
         """A state that cannot keep the turn leaves it to the agent after the first call."""

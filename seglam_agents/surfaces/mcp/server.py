@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Protocol, TypeAlias
 from weakref import WeakSet
 
 from seglam_agents.hosting import Told, mapping, request_name, safely
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 REQUEST_ID = "seglam/requestId"
 """The key in the `_meta` of a call that holds the caller's own name of the request."""
+AnyServer: TypeAlias = "Server[object]"
+Context: TypeAlias = "ServerRequestContext[object]"
+Capabilities: TypeAlias = dict[str, dict[str, object]]
 EVERY = 1.0
 """Seconds between two looks for tools that are new or gone."""
 INSTRUCTIONS = (
@@ -45,7 +48,7 @@ INSTRUCTIONS = (
 )
 
 
-def mcp_server(offering: Offering, *, every: float = EVERY) -> Server[Any]:
+def mcp_server(offering: Offering, *, every: float = EVERY) -> AnyServer:
     """Return a server of the protocol, to be run on any transport.
 
     Args:
@@ -54,16 +57,14 @@ def mcp_server(offering: Offering, *, every: float = EVERY) -> Server[Any]:
     """
     bus = InMemorySubscriptionBus()
     # Kept by their connection: a session is made for each request, and would be gone at once.
-    connections: WeakSet[Any] = WeakSet()
+    connections: WeakSet[_Connection] = WeakSet()
 
-    async def list_tools(
-        ctx: ServerRequestContext[Any], params: types.PaginatedRequestParams | None
-    ) -> types.ListToolsResult:
+    async def list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         connections.add(_connection(ctx))
         offered = await asyncio.to_thread(offering.listed)
         return types.ListToolsResult(tools=[_tool(item) for item in offered], ttl_ms=0, cache_scope="private")
 
-    async def call_tool(ctx: ServerRequestContext[Any], params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def call_tool(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         name = request_name(mapping(ctx.meta).get(REQUEST_ID), REQUEST_ID)
         try:
             said, document = await offering.call(params.name, params.arguments or {}, name)
@@ -82,7 +83,7 @@ def mcp_server(offering: Offering, *, every: float = EVERY) -> Server[Any]:
                 await connection.send_tool_list_changed()
 
     @asynccontextmanager
-    async def lifespan(_: Server[Any]) -> AsyncGenerator[dict[str, Any]]:
+    async def lifespan(_: AnyServer) -> AsyncGenerator[dict[str, object]]:
         watching = asyncio.create_task(_watched(offering, changed, every))
         try:
             yield {}
@@ -151,20 +152,27 @@ class _Input:
         self.end()
 
 
-class _Telling(Server[Any]):
+class _Connection(Protocol):
+    async def send_tool_list_changed(self) -> None: ...
+
+
+class _Telling(Server[object]):
     """A server that says that it tells of changes: otherwise older clients do not listen."""
 
     def create_initialization_options(
-        self, notification_options: NotificationOptions | None = None, *args: Any, **more: Any
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: Capabilities | None = None,
+        extensions: Capabilities | None = None,
     ) -> InitializationOptions:
         options = notification_options or NotificationOptions(tools_changed=True)
-        return super().create_initialization_options(options, *args, **more)
+        return super().create_initialization_options(options, experimental_capabilities, extensions)
 
 
 class _Endpoint:
     """The server at one path. A manager of sessions lives for one lifespan."""
 
-    def __init__(self, server: Server[Any]) -> None:
+    def __init__(self, server: AnyServer) -> None:
         self._server = server
         self._manager: StreamableHTTPSessionManager | None = None
 
@@ -196,7 +204,7 @@ def _seals(offering: Offering, known: frozenset[str]) -> frozenset[str]:
     return frozenset(item.seal for item in offering.listed()) if offering.changed() or not known else known
 
 
-def _connection(ctx: ServerRequestContext[Any]) -> Any:
+def _connection(ctx: Context) -> _Connection:
     return ctx.session._connection  # pyright: ignore[reportPrivateUsage]
 
 
