@@ -17,14 +17,14 @@ from seglam_agents.sandboxes.checking import mended
 from seglam_agents.sandboxes.laziness import lazy_problems
 from seglam_agents.sandboxes.likeness import likeness_problems
 from seglam_agents.sandboxes.missing import missed_problems
-from seglam_agents.sandboxes.naming import dotted, imports, own_attributes
+from seglam_agents.sandboxes.naming import LOOKED_AT, dotted, imports, own_attributes
 from seglam_agents.sandboxes.padding import padding_problems
 from seglam_agents.sandboxes.patterns import pattern_problems
 from seglam_agents.sandboxes.respelling import shared_matches, unreadable_dates
 from seglam_agents.sandboxes.trying import tried_problems, unseen_methods
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=LOOKED_AT)
 def differences(source: str, tools: frozenset[str]) -> tuple[Problem, ...]:
     """Return what of a program would silently do something else in Monty; nothing where it cannot be read."""
     try:

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from seglam_agents.records.values import Value
+from seglam_agents.sandboxes.naming import LOOKED_AT
 
 _LEAST: Final = 15
 """Digits below which no two ways are equally near."""
@@ -26,7 +27,7 @@ def odd_digits(value: Value) -> str | None:
     return next(filter(None, map(_written_otherwise, _texts(value))), None)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=LOOKED_AT)
 def reads_digits(source: str) -> bool:
     """Tell whether a program reads numbers or dates from texts, and catches it where they are none."""
     return _CATCHES.search(source) is not None and _READERS.search(source) is not None

@@ -10,7 +10,7 @@ from typing import Final
 
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Problem
-from seglam_agents.sandboxes.naming import dotted, parsed
+from seglam_agents.sandboxes.naming import LOOKED_AT, dotted, parsed
 
 NOT_A_NUMBER: Final = "a number is NaN, which equals itself within lists in Monty, and not in Python"
 _SETS: Final = frozenset({"set", "frozenset"})
@@ -26,7 +26,7 @@ def likeness_problems(nodes: Sequence[ast.AST], imported: Mapping[str, str]) -> 
                 yield Problem(node.lineno, "NaN equals itself within lists and sets here: use None for what is missing")
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=LOOKED_AT)
 def compares_values(source: str) -> bool:
     """Tell whether a program compares values of which one may hold NaN."""
     return any(map(_compares, ast.walk(parsed(source))))

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+LOOKED_AT = 65_536
+"""Programs of which it is remembered what was found in them: looking costs more than a run, and a store holds many."""
+
 
 def parsed(source: str) -> ast.Module:
     """Return a program as a tree; without anything in it where it cannot be read."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Problem
-from seglam_agents.sandboxes.naming import dotted, parsed
+from seglam_agents.sandboxes.naming import LOOKED_AT, dotted, parsed
 
 _ADVICE: Final = "only text and numbers are padded: write str(…) around it, or strftime() for a date"
 _MAKERS: Final = frozenset({"list", "dict", "set", "tuple", "sorted", "frozenset"})
@@ -37,7 +37,7 @@ def odd_padding(source: str, entry: str, arguments: Mapping[str, Value]) -> str 
     return None
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=LOOKED_AT)
 def _padded_parameters(source: str, entry: str) -> tuple[str, ...]:
     for function in parsed(source).body:
         if isinstance(function, ast.FunctionDef) and function.name == entry:

@@ -13,7 +13,7 @@ from typing import Final, cast
 
 from seglam_agents.records.values import Value
 from seglam_agents.sandboxes.base import Problem
-from seglam_agents.sandboxes.naming import dotted, imports, parsed
+from seglam_agents.sandboxes.naming import LOOKED_AT, dotted, imports, parsed
 
 _FUNCTIONS: Final = frozenset({"compile", "search", "match", "fullmatch", "findall", "finditer", "split", "sub"})
 _REPEATED: Final = frozenset({"findall", "finditer", "split", "sub"})
@@ -73,7 +73,7 @@ def odd_text(value: Value, traits: frozenset[str]) -> str | None:
     return next((found for part in parts if (found := odd_text(part, traits))), None)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=LOOKED_AT)
 def traits(source: str) -> frozenset[str]:
     """Return what of its texts a program may look at through regular expressions: words, spaces, letters, ends."""
     if not re.search(r"\bre\b", source):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from seglam_agents.sandboxes.base import Problem
-from seglam_agents.sandboxes.naming import dotted, imports, parsed
+from seglam_agents.sandboxes.naming import LOOKED_AT, dotted, imports, parsed
 from seglam_agents.sandboxes.patterns import ends
 from seglam_agents.sandboxes.places import LAZY
 from seglam_agents.sandboxes.stretching import Edit, replaced, stretched
@@ -54,7 +54,7 @@ class Respelt(NamedTuple):
     source: str
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=LOOKED_AT)
 def respelt(source: str) -> Respelt:
     """Return a program as Monty is given it; one that cannot be read stays as it is."""
     if not any(hint in source for hint in _HINTS):

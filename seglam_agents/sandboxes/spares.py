@@ -48,6 +48,7 @@ class Spares(Generic[K, T]):
         self._ready: OrderedDict[K, list[T]] = OrderedDict()
         self._used: deque[T] = deque()
         self._wanted: deque[K] = deque(maxlen=max(ahead, 1))
+        self._lately: deque[K] = deque(maxlen=2 * max(ahead, 1))
         self._recent: deque[K] = deque(maxlen=_REMEMBERED)
         self._existing = 0
         self._waiting = 0
@@ -88,6 +89,7 @@ class Spares(Generic[K, T]):
             if thing is not None and not at_once:
                 self._used.append(thing)
                 self._wanted.extend(wanted)
+                self._lately.extend(wanted)
                 self._start()
                 self._changed.notify_all()
         if at_once:
@@ -174,7 +176,7 @@ class Spares(Generic[K, T]):
                 if self._closed:
                     return
                 self._busy = True
-                used = self._used.popleft() if self._used else None
+                used = self._used.popleft() if self._used else self._stale() if self._full else None
                 wanted = [] if used is not None else [self._wanted.popleft()]
                 self._existing += len(wanted)
             if used is not None:
@@ -184,8 +186,21 @@ class Spares(Generic[K, T]):
 
     @property
     def _may_make(self) -> bool:
-        """Whether something is wanted, and there is room for it."""
-        return bool(self._wanted) and self._existing < self._ahead
+        """Whether something is wanted, and there is room for it or something that is not."""
+        return bool(self._wanted) and (not self._full or self._stale_key is not None)
+
+    @property
+    def _full(self) -> bool:
+        return self._existing >= self._ahead
+
+    @property
+    def _stale_key(self) -> K | None:
+        """The key of the oldest spare that nobody wanted lately: what was made for a program of long ago is in the way."""
+        return next((key for key in self._ready if key not in self._lately), None)
+
+    def _stale(self) -> T | None:
+        key = self._stale_key
+        return self._pop(key) if key is not None else None
 
     def _prepare(self, key: K) -> None:
         try:

@@ -454,6 +454,16 @@ class TestTurns:
         with pytest.raises(BusyError):
             spares.take("a", patience=0.0)
 
+    def test_what_was_made_for_others_is_in_nobodys_way(self) -> None:
+        """Spares of programs that nobody runs any more make room for the one that is run now."""
+        spares: Spares[str, str] = Spares(lambda key: key, lambda _: None, capacity=4, ahead=2)
+        for key in ("a", "b", "c", "c", "c", "c"):
+            taken = spares.take(key)
+            spares.give_back(taken[1] if taken else "own", key)
+            spares.settle()
+        assert spares.take("c") == ("c", "c")
+        spares.close()
+
     def test_a_lent_turn_is_taken_by_another(self) -> None:
         """While a program waits for a tool, another computes; afterwards both go on."""
         turns = Turns(1, patience=0.05)
