@@ -23,6 +23,7 @@ from seglam_agents.records.record import Json
 from seglam_agents.records.tools import Tool
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.sandboxes.base import ToolResult
+from seglam_agents.serving.ending import ended_by
 from seglam_agents.serving.reports import reported
 
 logger = logging.getLogger(__name__)
@@ -263,6 +264,7 @@ def _results(turn: Turn, view: View) -> tuple[list[ToolResult] | GiveUp, list[To
         problem = problem or _obstacle(asked, carried, view)
         if problem is None and carried is not None:
             results.append(carried.outcome)
+            problem = ended_by(asked.tool, carried.outcome, turn.plan.tools if turn.plan else ())
     return problem or results, steps
 
 

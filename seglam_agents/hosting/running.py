@@ -15,6 +15,7 @@ from seglam_agents.records.outcome import Call, Final, GiveUp, Plan
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import encode
 from seglam_agents.sandboxes.base import ToolResult
+from seglam_agents.serving.ending import ended_by
 from seglam_agents.serving.reports import reported
 
 T = TypeVar("T")
@@ -58,8 +59,9 @@ def running(
             result = yield from call(action)
         except Exception as error:
             result = ToolResult(error=f"{type(error).__name__}: {error}")
-        if (unreadable := _record(action, result, recorded, steps)) is not None:
-            return unreadable, tuple(steps)
+        ended = _record(action, result, recorded, steps) or ended_by(action.tool, result, plan.tools)
+        if ended is not None:
+            return ended, tuple(steps)
     return reported(action, plan.closing, steps), tuple(steps)
 
 
@@ -81,4 +83,4 @@ def _record(action: Call, result: ToolResult, recorded: list[ToolResult], steps:
         return GiveUp(f"the result of {action.tool} cannot be read: {why}", kind="value")
     recorded.append(ToolResult(value, result.error))
     steps.append(ToolStep(tool=action.tool, arguments=arguments, result=encode(value), error=result.error))
-    return GiveUp(result.error or f"{action.tool} has no result", kind="value") if result.final else None
+    return None

@@ -195,7 +195,7 @@ class Spares(Generic[K, T]):
 
     @property
     def _stale_key(self) -> K | None:
-        """The key of the oldest spare that nobody wanted lately: what was made for a program of long ago is in the way."""
+        """The key of the oldest spare that nobody wanted lately; None where there is none."""
         return next((key for key in self._ready if key not in self._lately), None)
 
     def _stale(self) -> T | None:

@@ -26,6 +26,7 @@ from seglam_agents.sandboxes.base import (
     ToolResult,
 )
 from seglam_agents.serving.arguments import unfit
+from seglam_agents.serving.ending import ended_by
 from seglam_agents.serving.loading import Loaded
 from seglam_agents.serving.ways import MARK, Walk, marked, with_marks
 
@@ -92,8 +93,8 @@ class Executor:
                 return ToolResult(error=stopped[0].reason)
             result = call(wanted) if call else ToolResult(error=f"tool {wanted.tool!r} is not available")
             steps.append(_step(wanted, result))
-            if result.final:
-                stopped.append(GiveUp(result.error or f"{wanted.tool} has no result", kind="value"))
+            if ended := ended_by(wanted.tool, result, loaded.procedure.tools):
+                stopped.append(ended)
             return result
 
         try:
@@ -190,6 +191,8 @@ class Executor:
             step, result = self.carry_out(action, call)
             steps.append(step)
             results.append(result)
+            if ended := ended_by(action.tool, result, loaded.procedure.tools):
+                return ended, tuple(steps)
 
 
 def _action(execution: Execution, loaded: Loaded) -> Action:

@@ -36,6 +36,7 @@ from seglam_agents.records.telling import tell
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode
 from seglam_agents.sandboxes.base import ToolCall, ToolResult
+from seglam_agents.serving.ending import ended_by
 from seglam_agents.serving.executor import Executor
 from seglam_agents.serving.loading import CHANGED, Loaded, bind_arguments
 from seglam_agents.serving.reports import reported
@@ -366,10 +367,9 @@ class Lookup:
             step, result = self.executor.carry_out(wanted, self.call)
             steps.append(step)
             results.append(result)
-            if result.final:
-                return _Ran(
-                    accepting[0], GiveUp(result.error or f"{wanted.tool} has no result", kind="value"), (*steps,)
-                )
+            uses = [use for item in accepting for use in item.procedure.tools]
+            if ended := ended_by(wanted.tool, result, uses):
+                return _Ran(accepting[0], ended, (*steps,))
 
     def _next_of(
         self, parts: Sequence[Part], results: Sequence[ToolResult], now: datetime | None

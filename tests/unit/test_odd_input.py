@@ -292,6 +292,43 @@ def test_a_body_goes_no_other_way_once_something_was_carried_out(returned: Any, 
         assert [step.tool for step in outcome.steps] == ["card"] and outcome.steps[0].error
 
 
+AGAIN = {
+    "again": "    for _ in range(3):\n        try:\n            return card(amount.amount)\n"
+    "        except Exception:\n            pass\n    return 'nothing was paid'\n",
+    "another way": "    try:\n        return card(amount.amount)\n"
+    "    except Exception:\n        return wallet(amount.amount)\n",
+    "said": "    try:\n        return card(amount.amount)\n    except Exception:\n        return 'nothing was paid'\n",
+}
+
+
+@pytest.mark.parametrize("raised", [TimeoutError, ValueError, MemoryError, SystemExit], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("way", AGAIN)
+@pytest.mark.parametrize("idempotent", [False, True])
+def test_a_write_that_failed_ends_the_body(raised: type[BaseException], way: str, *, idempotent: bool) -> None:
+    """It may have been carried out: no second try, no other way, and nothing said of it by code that cannot know."""
+    paid: list[str] = []
+
+    def card(amount: int) -> str:
+        paid.append("card")
+        raise raised("the line broke")
+
+    def wallet(amount: int) -> str:
+        paid.append("wallet")
+        return "ok"
+
+    schema: Json = {"type": "object", "properties": {"amount": {"type": "number"}}, "required": ["amount"]}
+    made = {"parameters": dict(schema), "effect": "write", "idempotent": idempotent}
+    tools = [Tool.model_validate({"name": each, **made}) for each in ("card", "wallet")]
+    with ReasoningCache(MemoryStore(), tools=[HostTool(tools[0], card), HostTool(tools[1], wallet)]) as cache:
+        put(cache, "charge", "Charge {amount:money}", f"def run(amount):\n{AGAIN[way]}", *tools)
+        outcome = cache.answer("Charge $12")
+        if idempotent:
+            assert isinstance(outcome, Hit) and len(paid) == {"again": 3, "another way": 2, "said": 1}[way]
+            return
+        assert paid == ["card"] and isinstance(outcome, Deopt) and outcome.kind == "error"
+        assert [step.tool for step in outcome.steps] == ["card"] and "may have been carried out" in outcome.reason
+
+
 SHIP = Tool(
     name="ship",
     parameters={"type": "object", "properties": {"items": {"type": "array"}}, "required": ["items"]},
