@@ -9,8 +9,10 @@ from typing import Literal, TypeAlias
 
 from seglam_agents.compilers.base import Known
 from seglam_agents.compilers.traces.closings import Told, likeness
+from seglam_agents.compilers.traces.habits import refuses
 from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.guards.guard import Accepted
+from seglam_agents.records.procedure import Closing
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import decode, encode, tidy
 from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
@@ -82,7 +84,7 @@ def rerun(
         case Returned(value=value):
             answer = encode(tidy(value))
             if answer is None and loaded.procedure.closing.apart:
-                return Rerun("same", spoken=True)
+                return _left_open(loaded.procedure.closing, known)
             told = Told(known.request.text, known.trace.calls, frozenset(reads)) if known.trace else None
             alike = likeness(answer, known.answer, told)
             if alike == "same":
@@ -94,3 +96,11 @@ def rerun(
             return Rerun("differs", f"{about}: {kind}: {reason}")
         case Paused():
             return Rerun("differs", f"{about}: wants a tool that was not recorded")
+
+
+def _left_open(closing: Closing, known: Known) -> Rerun:
+    """Return what a body is worth that leaves its last message to others: code and a report never say a refusal."""
+    if closing.mode == "model" or not (isinstance(known.answer, str) and refuses(known.answer)):
+        return Rerun("same", spoken=True)
+    said = f"says that it is done, expected {known.answer!r}, for {known.request.text!r}"
+    return Rerun("differs" if closing.mode == "code" else "unclear", said)

@@ -127,7 +127,8 @@ class Driver:
         if isinstance(results, GiveUp):
             return self._give_up(turn, results, steps)
         problem = _hindrance(turn.plan, view)
-        action = problem or reported(self.cache.next_action(turn.plan, results), turn.plan.closing, steps)
+        plan = turn.plan
+        action = problem or reported(self.cache.next_action(plan, results), plan.closing, steps, plan.phrasing)
         match action:
             case Call() if len(turn.asked) < MAX_CALLS:
                 return self._ask(turn, action)

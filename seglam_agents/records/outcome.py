@@ -257,6 +257,8 @@ class Plan(Record):
     """The template that accepted the request; empty where a guard is code, or the procedure was called by name."""
     closing: ClosingMode = "answer"
     """`model`: it ends with `Final(None)`, and the host's model has the last word."""
+    phrasing: str = ""
+    """The last message, where `closing` is `code` and the body returns None."""
     beside: tuple[PlannedBeside, ...] = ()
     answered: bool = False
     """True where the body ran already, to be compared with others: `answer` is what it came to."""

@@ -117,12 +117,12 @@ class Closing(Record):
 
     mode: ClosingMode = "answer"
     phrasing: str = ""
-    """The template of the message for `code`."""
+    """The message for `code`."""
 
     @property
     def apart(self) -> bool:
         """True where the message is not what the body returns, which may return nothing."""
-        return self.mode in ("report", "model")
+        return self.mode in ("code", "report", "model")
 
 
 class Conditions(Record):

@@ -22,11 +22,18 @@ def report(steps: Sequence[ToolStep]) -> str:
     return "\n".join(map(_line, steps))
 
 
-def reported(action: A, closing: ClosingMode, steps: Sequence[ToolStep]) -> A | Final:
-    """Return the end of a body with the report of what it called, where that is its last message."""
-    if closing != "report" or not isinstance(action, Final) or action.answer is not None:
+def reported(action: A, closing: ClosingMode, steps: Sequence[ToolStep], phrasing: str = "") -> A | Final:
+    """Return the end of a body with its last message, where that is not what the body returned.
+
+    Args:
+        action: what the body came to.
+        closing: who says the last message.
+        steps: what was called, for a report of it.
+        phrasing: what code says.
+    """
+    if closing not in ("code", "report") or not isinstance(action, Final) or action.answer is not None:
         return action
-    return Final(report(steps), action.seconds)
+    return Final(phrasing if closing == "code" else report(steps), action.seconds)
 
 
 def _line(step: ToolStep) -> str:
