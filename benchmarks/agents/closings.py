@@ -80,13 +80,14 @@ def _values(done: Sequence[ToolStep]) -> dict[str, str]:
 
 def _misplaced(said: str, done: Sequence[ToolStep], phrasings: Sequence[str]) -> Iterator[str]:
     """Yield what stands in the places of the phrasings that a message may be in, where none of them has it right."""
-    alike = [phrasing for phrasing in phrasings if _shape(phrasing).fullmatch(said)]
+    worded = [phrasing for phrasing in phrasings if re.search(r"[^\W\d_]", _PLACE.sub("", phrasing))]
+    alike = [phrasing for phrasing in worded if _shape(phrasing).fullmatch(said)]
     if alike and not any(phrased(phrasing, done) == said for phrasing in alike):
         yield f"{said!r} is not {phrased(alike[0], done)!r}"
 
 
 def _shape(phrasing: str) -> re.Pattern[str]:
-    return re.compile("(.*?)".join(map(re.escape, _PLACE.split(phrasing))), re.DOTALL)
+    return re.compile("(.*?)".join(map(re.escape, _PLACE.split(phrasing))))
 
 
 def _unknown(said: str, held: Held, phrasings: Sequence[str]) -> Iterator[str]:

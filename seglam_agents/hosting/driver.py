@@ -128,7 +128,7 @@ class Driver:
             return self._give_up(turn, results, steps)
         problem = _hindrance(turn.plan, view)
         plan = turn.plan
-        action = problem or reported(self.cache.next_action(plan, results), plan.closing, steps, plan.phrasing)
+        action = problem or reported(self.cache.next_action(plan, results), plan.said, steps, plan.tools)
         match action:
             case Call() if len(turn.asked) < MAX_CALLS:
                 return self._ask(turn, action)

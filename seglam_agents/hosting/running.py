@@ -60,7 +60,7 @@ def running(
             result = ToolResult(error=f"{type(error).__name__}: {error}")
         if (unreadable := _record(action, result, recorded, steps)) is not None:
             return unreadable, tuple(steps)
-    return reported(action, plan.closing, steps, plan.phrasing), tuple(steps)
+    return reported(action, plan.said, steps, plan.tools), tuple(steps)
 
 
 def run_blocking(coroutine: Coroutine[object, object, T]) -> T:

@@ -427,7 +427,7 @@ def _context_problem(request: Request) -> str | None:
 
 def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
     citation, said = cite(ran.item.served, ran.item.wording), ran.item.procedure.closing
-    match reported(ran.action, said.mode, ran.steps, said.phrasing):
+    match reported(ran.action, said, ran.steps, ran.item.procedure.tools):
         case Final(answer=answer):
             arguments = _encoded(ran.item.arguments)
             return Hit(

@@ -83,9 +83,12 @@ class Habits:
         found = (match for pattern in self.patterns if (match := pattern.fullmatch(text)))
         if any(all(_is_held(part, held) for part in match.groups()) for match in found):
             return True
-        plain = _masked(text, [*_values(trace.calls, results=wrote), *_counts(trace.calls)]).replace(_PLACE, " ")
-        said_before = Told(trace.request.text, trace.calls).words() if wrote else frozenset[str]()
-        return is_plain(plain, said_before, judging=wrote) and not re.search(r"\d", plain)
+        if not wrote:
+            # What names anything may be what was asked for: "Find the owner" is answered by a name.
+            return _says_done(text) and is_plain(text, judging=False)
+        plain = _masked(text, held).replace(_PLACE, " ")
+        known = Told(trace.request.text, trace.calls).words()
+        return is_plain(plain, known, judging=True) and not re.search(r"\d", plain)
 
 
 def common(traces: Iterable[Trace], bare: Iterable[bool]) -> list[Trace]:
@@ -121,7 +124,13 @@ def is_plain(said: str, known: Collection[str] = (), *, judging: bool) -> bool:
 
 
 def _can_be_said(answer: str) -> bool:
-    return not re.search(r"\d", answer) and not refuses(answer) and is_plain(answer, judging=True)
+    return _says_done(answer) and not refuses(answer) and is_plain(answer, judging=True)
+
+
+def _says_done(said: str) -> bool:
+    """Tell whether a message says that something is done, and no number."""
+    words = {word.casefold() for word in _WORD.findall(said)}
+    return not re.search(r"\d", said) and not words.isdisjoint(_DONE)
 
 
 def _is_message(trace: Trace) -> bool:
@@ -239,14 +248,18 @@ _WELL = _words(
     " nicely excellent wonderful awesome cool nice plan planned expected correctly properly safely sound order"
 )
 """Words that say that it went well: a verdict, where something was looked up."""
-_PLAIN = _words(
+_DONE = _words(
+    "done finished complete completed concluded accomplished achieved set sorted handled settled resolved processed"
+    " executed performed fulfilled implemented carried taken took care applied wrapped finalized finalised dealt"
+    " success successful successfully through"
+)
+"""Words that say that what was asked for is done."""
+_PLAIN = _DONE | _words(
     "a an the is are was were be been being am it its it's that's this that these those of to in on at for by with and"
     " as so i i've i'm i'll we we've we're we'll you you're you'd your yours my our there here there's here's now just"
     " has have had do does did from will would which per via using used use through up out off over"
-    " done finished finish finishes complete completed completes completing completely concluded accomplished achieved"
-    " all set sorted handled handle settled resolved processed executed performed fulfilled implemented"
-    " carried carry taken took take care went gone go goes made make making ran run running applied apply wrapped wrap"
-    " finalized finalised dealt deal got get put called call calling calls invoked invoke tool tools step steps action"
+    " finish finishes completes completing completely all handle carry take went gone go goes made make making"
+    " ran run running apply wrap deal got get put call called calling calls invoked invoke tool tools step steps action"
     " actions operation operations task tasks request requests job jobs work works thing things everything item items"
     " change changes total altogether together overall last latest final finally end ended ending result whole entire"
     " full fully entirely asked ask asking wished wish wanted want requested require required according instructed"
@@ -257,4 +270,4 @@ _PLAIN = _words(
     " us ping shout say word tell again always service ready whenever back enjoy nice have best regards mission boom"
     " voila voilà tada"
 )
-"""Words that say that what was asked for is done, and that offer more."""
+"""Words that say nothing else, and that offer more."""
