@@ -138,7 +138,7 @@ def _is_message(trace: Trace) -> bool:
 
 
 def _is_question(text: str) -> bool:
-    return asks(text) or _ASKING.match(text.strip()) is not None
+    return "?" in text or asks(text) or _ASKING.match(text.strip()) is not None
 
 
 def _is_habit(tools: dict[str, bool]) -> bool:
