@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from seglam_agents.compilers.base import Known
-from seglam_agents.compilers.traces.closings import Told, likeness
-from seglam_agents.compilers.traces.habits import refuses
+from seglam_agents.compilers.traces.closings import Told
+from seglam_agents.compilers.traces.habits import alike, refuses
 from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.guards.guard import Accepted
 from seglam_agents.records.procedure import Closing
@@ -86,10 +86,10 @@ def rerun(
             if answer is None and loaded.procedure.closing.apart:
                 return _left_open(loaded.procedure.closing, known)
             told = Told(known.request.text, known.trace.calls, frozenset(reads)) if known.trace else None
-            alike = likeness(answer, known.answer, told)
-            if alike == "same":
+            verdict = alike(answer, known.answer, told)
+            if verdict == "same":
                 return Rerun("same", answer=answer)
-            return Rerun(alike, f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}", answer)
+            return Rerun(verdict, f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}", answer)
         case Failed(kind="deopt", reason=reason):
             return Rerun("gave up", f"{about}: deopt: {reason}")
         case Failed(kind=kind, reason=reason):

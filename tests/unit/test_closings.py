@@ -375,6 +375,44 @@ class TestNothingIsAsserted:
         assert isinstance(hit, Hit) and hit.closing == "code" and not other.cache.procedures()
 
 
+class TestStructuredAnswers:
+    """An object's facts are explained; a sentence among them is a last message."""
+
+    @staticmethod
+    def _saw(desk: Desk, number: int, note: str) -> None:
+        item = ITEMS[number]
+        step = ToolStep(tool="price", arguments={"item": item}, result={"item": item, "coins": _coins(item)})
+        answer: dict[str, Json] = {"item": item, "coins": _coins(item), "note": note.format(item)}
+        desk.cache.observe(Trace(request=Request(text=f"Price of {item}"), steps=(step,), answer=answer))
+
+    def test_a_sentence_that_asserts_nothing_is_any_of_them(self, opened: Open) -> None:
+        """The facts are those of this run; the sentence is a phrasing of the agent."""
+        desk = opened()
+        notes = ("All done!", "Your request is completed.", "Finished, anything else?", "All done!")
+        for number in range(6):
+            self._saw(desk, number, notes[number % 4])
+        hit = desk.served("Price of jam")
+        assert isinstance(hit, Hit) and isinstance(hit.answer, dict) and hit.closing == "answer"
+        assert (hit.answer["item"], hit.answer["coins"]) == ("jam", _coins("jam")) and hit.answer["note"] in notes
+
+    def test_a_sentence_that_asserts_something_is_left_to_the_model(self, opened: Open) -> None:
+        """The calls are made, and the model makes the object of them."""
+        desk = opened()
+        notes = ("Prices rose by half since May.", "A rare find in this shop.", "Better wait for the sale.")
+        for number in range(8):
+            self._saw(desk, number, notes[(number * 5) % 3])
+        hit = desk.served("Price of jam")
+        assert isinstance(hit, Hit) and (hit.answer, hit.closing) == (None, "model")
+
+    def test_a_code_word_is_a_fact(self, opened: Open) -> None:
+        """"done" and "complete" are no phrasings of one status."""
+        desk = opened()
+        for number in range(6):
+            self._saw(desk, number, ("done", "complete", "finished")[(number * 5) % 3])
+        hit = desk.served("Price of jam")
+        assert not isinstance(hit, Hit) or hit.closing == "model"
+
+
 class Office:
     """A desk with two tools more, so that the agent's habits show."""
 

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from seglam_agents.compilers.traces.closings import Told, is_form
+from seglam_agents.compilers.traces.closings import Likeness, Told, is_form, likeness
 from seglam_agents.compilers.traces.spans import leaves
 from seglam_agents.guards.normal import asks
 from seglam_agents.records.record import Json
 from seglam_agents.records.trace import ToolStep, Trace
+from seglam_agents.records.values import Value
 
 OTHER_TOOLS = 3
 """Last calls of different tools after which a phrasing is the agent's, and none of what was done."""
@@ -83,12 +84,7 @@ class Habits:
         found = (match for pattern in self.patterns if (match := pattern.fullmatch(text)))
         if any(all(_is_held(part, held) for part in match.groups()) for match in found):
             return True
-        if not wrote:
-            # What names anything may be what was asked for: "Find the owner" is answered by a name.
-            return _says_done(text) and is_plain(text, judging=False)
-        plain = _masked(text, held).replace(_PLACE, " ")
-        known = Told(trace.request.text, trace.calls).words()
-        return is_plain(plain, known, judging=True) and not re.search(r"\d", plain)
+        return _asserts_nothing(text, Told(trace.request.text, trace.calls, reads))
 
 
 def common(traces: Iterable[Trace], bare: Iterable[bool]) -> list[Trace]:
@@ -97,6 +93,44 @@ def common(traces: Iterable[Trace], bare: Iterable[bool]) -> list[Trace]:
     said = [frozenset(_WORD.findall(str(trace.answer))) for trace, each in marked if each]
     words = " ".join(sorted(frozenset[str].intersection(*said))) if said else ""
     return [trace.model_copy(update={"answer": words}) if each else trace for trace, each in marked]
+
+
+def alike(said: Json, run: Json, told: Told | None) -> Likeness:
+    """Tell whether two answers claim the same; in objects, sentences that assert nothing have no say.
+
+    Args:
+        said: one of them.
+        run: the other, which ended the run.
+        told: what they tell of.
+    """
+    if told and isinstance(said, dict) and isinstance(run, dict):
+        free = {key for key in said.keys() & run.keys() if _is_free(said[key], told) and _is_free(run[key], told)}
+        said, run = ({key: value for key, value in each.items() if key not in free} for each in (said, run))
+    return likeness(said, run, told)
+
+
+def fixed(answers: Sequence[Json], told: Sequence[Told]) -> list[Json]:
+    """Return answers that are objects with one plain phrasing where all have a sentence that asserts nothing."""
+    objects = [answer for answer in answers if isinstance(answer, dict)]
+    if len(objects) < len(answers) or not objects:
+        return list(answers)
+    plain: dict[str, Json] = {}
+    for key in frozenset(objects[0]).intersection(*objects):
+        values = [each[key] for each in objects]
+        free = all(_is_free(value, each) for value, each in zip(values, told, strict=True))
+        if free and len(set(map(str, values))) > 1 and (phrase := spoken_of(values)):
+            plain[key] = phrase
+    return [each | plain for each in objects]
+
+
+def _is_free(value: Json, told: Told) -> bool:
+    """Tell whether a field of an answer is a sentence that asserts nothing but what was called."""
+    return isinstance(value, str) and is_sentence(value) and _asserts_nothing(value, told)
+
+
+def is_sentence(value: Value) -> bool:
+    """Tell whether a value of an answer is a sentence, and no code word or name."""
+    return isinstance(value, str) and _SENTENCES.search(value) is not None
 
 
 def spoken_of(answers: Iterable[Json]) -> str:
@@ -121,6 +155,17 @@ def is_plain(said: str, known: Collection[str] = (), *, judging: bool) -> bool:
     """
     words = {word.casefold() for word in _WORD.findall(_IDIOMS.sub(" ", said.replace("’", "'")))}
     return all(word in _PLAIN or (judging and word in _WELL) or is_form(word, known) for word in words)
+
+
+def _asserts_nothing(said: str, told: Told) -> bool:
+    """Tell by its words alone whether a message asserts nothing but what was called."""
+    if refuses(said):
+        return False
+    if not told.wrote:
+        # What names anything may be what was asked for: "Find the owner" is answered by a name.
+        return _says_done(said) and is_plain(said, judging=False)
+    plain = _masked(_one_line(said), [*_values(told.calls, results=True), *_counts(told.calls)]).replace(_PLACE, " ")
+    return is_plain(plain, told.words(), judging=True) and not re.search(r"\d", plain)
 
 
 def _can_be_said(answer: str) -> bool:
@@ -248,6 +293,8 @@ _WELL = _words(
     " nicely excellent wonderful awesome cool nice plan planned expected correctly properly safely sound order"
 )
 """Words that say that it went well: a verdict, where something was looked up."""
+_SENTENCES = re.compile(r"\w\W*[.!?…](\s|$)|\S+\s+\S+\s+\S+")
+"""What is a sentence and no code word: an end, or three words."""
 _DONE = _words(
     "done finished complete completed concluded accomplished achieved set sorted handled settled resolved processed"
     " executed performed fulfilled implemented carried taken took care applied wrapped finalized finalised dealt"

@@ -10,9 +10,9 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
-from seglam_agents.compilers.traces.closings import claim
+from seglam_agents.compilers.traces.closings import Told, claim
 from seglam_agents.compilers.traces.guards import Asked
-from seglam_agents.compilers.traces.habits import Habits, common
+from seglam_agents.compilers.traces.habits import Habits, common, fixed
 from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
 from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, is_free, unseen, ways_of
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
@@ -496,16 +496,20 @@ def _woven(
 ) -> tuple[Node | None, str]:
     """Return the plan of some runs, or why there is none."""
     timed = any(timely(case.reading.text) for case in cases)
+    reads = reading(tools.values())
+    answers = fixed(
+        [case.trace.answer for case in cases], [Told(case.reading.text, case.trace.calls, reads) for case in cases]
+    )
     runs = [
         Run(
             case.arguments,
             case.trace.calls,
-            decode(case.trace.answer),
+            decode(answer),
             _now(case.trace, clock=clock).get("now"),
             case.reading.text,
             each,
         )
-        for case, each in zip(cases, bare, strict=True)
+        for case, answer, each in zip(cases, answers, bare, strict=True)
     ]
     words = frozenset(word for case in cases for word in case.reading.content)
     told = common((case.trace for case in cases), bare)

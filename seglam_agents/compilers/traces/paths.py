@@ -12,6 +12,7 @@ from typing import cast
 from seglam_agents.compilers.traces import conditions
 from seglam_agents.compilers.traces.closings import Told, claim, likeness, phrasing
 from seglam_agents.compilers.traces.grammar import sight
+from seglam_agents.compilers.traces.habits import is_sentence
 from seglam_agents.compilers.traces.holes import Origin, Unexplained, explain, settle
 from seglam_agents.compilers.traces.limits import limits
 from seglam_agents.compilers.traces.plan import (
@@ -505,7 +506,9 @@ def _claimed(walk: _Walk) -> str:
 
 
 def _is_message(walk: _Walk) -> bool:
-    """Tell whether a run called something, and then said something."""
+    """Tell whether a run called something, and then said something; an object does where it has a sentence."""
+    if isinstance(walk.answer, dict):
+        return bool(walk.done) and any(map(is_sentence, cast("Mapping[str, Value]", walk.answer).values()))
     return bool(walk.done) and isinstance(walk.answer, str) and bool(walk.answer.strip())
 
 

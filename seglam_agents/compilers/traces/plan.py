@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
-from seglam_agents.compilers.traces.closings import Told, claim, likeness
+from seglam_agents.compilers.traces.closings import Told, claim
+from seglam_agents.compilers.traces.habits import alike as alike_to
 from seglam_agents.compilers.traces.habits import refuses
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View, constant
 from seglam_agents.records.errors import SeglamError
@@ -318,7 +319,7 @@ def foretell(
         return Foretold("right", "", made, spoken=True, made=made)
     way = _ended([step.tool for step in run.taken], end, said, seen)
     told = Told(asked, tuple(steps), reads) if asked else None
-    alike = "same" if end.bare and bare else likeness(encode(said), encode(answer), told)
+    alike = "same" if end.bare and bare else alike_to(encode(said), encode(answer), told)
     if alike == "same":
         return Foretold("right", "", way, made=made)
     if end.bare and said is None and not (isinstance(answer, str) and refuses(answer)):
