@@ -347,7 +347,7 @@ class TestNothingIsAsserted:
         assert not isinstance(hit, Hit) or hit.closing == "model"
 
     def test_an_outcome_of_the_tool_is_reported(self, opened: Open) -> None:
-        """ "Confirmed, number 7781": the number of this run, or none."""
+        """A "confirmed, number 7781" says the number of this run, or none."""
         desk = opened()
         for number in range(8):
             free = ("Confirmed, number {}.", "All done, the number is {}.", "Done: {}.", "Cancelled, number {}.")
