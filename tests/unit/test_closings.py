@@ -405,7 +405,7 @@ class TestStructuredAnswers:
         assert isinstance(hit, Hit) and (hit.answer, hit.closing) == (None, "model")
 
     def test_a_code_word_is_a_fact(self, opened: Open) -> None:
-        """ "done" and "complete" are no phrasings of one status."""
+        """Words such as `done` and `complete` are no phrasings of one status."""
         desk = opened()
         for number in range(6):
             self._saw(desk, number, ("done", "complete", "finished")[(number * 5) % 3])

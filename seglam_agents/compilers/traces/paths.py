@@ -184,7 +184,7 @@ class _Weaver:
         try:
             if len(set(claims)) > 1:
                 return self._restated(walks, families, claims, seen)
-            return self._phrased(walks, families, origin.reason)
+            return self._phrased(walks, families, "" if isinstance(origin, Term) else origin.reason)
         except Refused:
             if not all(_is_message(walk) for walk in walks):
                 raise
