@@ -233,7 +233,7 @@ PARTS = [{"type": "text", "text": ASK}, {"type": "image_url", "image_url": {"url
         {"tools": [{"type": "custom", "custom": {"name": "x"}}]},
         {"messages": [{"role": "user", "content": PARTS}]},
         {"messages": [*messages(), {"role": "assistant", "content": "4"}]},
-        {"messages": [*messages("hi"), {"role": "assistant", "content": "hello"}, *messages()]},
+        {"messages": [*messages("Only odd ones"), {"role": "assistant", "content": "well"}, *messages()]},
         {"messages": [{"role": "user", "content": ASK, "name": "Bob"}]},
         {"messages": []},
         {"messages": "no"},

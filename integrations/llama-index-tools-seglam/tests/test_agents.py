@@ -131,13 +131,13 @@ async def test_the_users_events_are_the_users(kind: Any, cache: ReasoningCache, 
 
 
 async def test_memory_is_as_after_a_run(kind: Any, cache: ReasoningCache, shop: Shop) -> None:
-    """The answer is in the memory, and the next turn is the model's: it does not stand for itself."""
+    """The answer is in the memory, and a next turn that points back at it is the model's."""
     llm = ScriptedLLM([final(kind, "as I said")])
     agent, memory = kind(cache=cache, tools=shop.tools, llm=llm), ChatMemoryBuffer.from_defaults(token_limit=10_000)
     await agent.run(ASK, memory=memory)
     history = memory.get_all()
     assert history[0].content == ASK and "That is 10 coins." in str(history[-1].content)
-    assert str(await agent.run(ASK, memory=memory)) == "as I said" and llm.calls == 1
+    assert str(await agent.run("And that again?", memory=memory)) == "as I said" and llm.calls == 1
 
 
 async def test_a_later_turn_with_a_canonicaliser(kind: Any, cache: ReasoningCache, shop: Shop) -> None:
