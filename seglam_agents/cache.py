@@ -119,10 +119,9 @@ class ReasoningCache:
             and this many times the largest that was seen; all else is the model's. Runs are held to what it was when
             they were learnt from.
         closing: who says the last message of a procedure made from runs. `auto`: code where what it asserts is
-            explained in every run; where it asserts nothing but what was called, a plain phrasing of the agent or a
-            report of what was changed; else the host's model, which sees the calls: one call instead of all.
-            `code`: code, or there is no procedure. `report`: where no explanation says it, one line a call with its
-            result. `model`: always the host's model. Without a host, what is left to the model is a miss.
+            explained in every run, else the host's model, which sees the calls that were made: one call instead of all.
+            `code`: code, or there is no procedure. `report`: where code cannot, one line a call with its result.
+            `model`: always the host's model. Without a host, what is left to the model is a miss.
         seed: of the samples and mutations at admission.
 
     Raises:

@@ -13,8 +13,7 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.agents.closings import read_phrasings
-from benchmarks.agents.figures import figures, talk
+from benchmarks.agents.figures import figures
 from benchmarks.agents.office import require_databases
 from benchmarks.agents.plot import draw
 from benchmarks.agents.report import AgentsReport, print_report
@@ -38,11 +37,6 @@ METHOD = (
     "what the request mentions, then makes the right calls. A request is right when the databases end as the truth "
     "leaves them."
 )
-CLOSINGS = (
-    "the model phrases its last message in one of the sentences of this file, one a line, drawn by the seed; {calls} "
-    "is the number of tool calls, {tool} the last tool, {last} the value of its first argument. Measured beside the "
-    "same stream with one fixed phrasing"
-)
 PLAYED = "played by the ground truth"
 PACKAGES = ("langchain", "langchain-core", "langgraph", "langchain-seglam")
 
@@ -58,7 +52,7 @@ class Options:
     seed: int
     passes: int
     limit: int | None
-    closings: Path | None
+    free: bool
     model: str | None
     recordings: Path | None
     json: Path
@@ -73,7 +67,7 @@ class Options:
             "seed": self.seed,
             "passes": self.passes,
             "limit": self.limit,
-            "closings": self.closings.name if self.closings else None,
+            "free": self.free,
             "recordings": self.recordings.name if self.recordings else None,
         }
 
@@ -95,8 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     items = read_items(options, initial)
     model = opened_model(options.model, options.recordings) if options.model or options.recordings else None
     stream = arranged(items, seed=options.seed, passes=options.passes, limit=options.limit)
-    phrasings = read_phrasings(options.closings) if options.closings else ()
-    report = measured(options, initial, stream, model, phrasings)
+    report = measured(options, initial, stream, model)
     write_report(options.json, report)
     if options.svg is not None:
         draw(report.figures, options.svg)
@@ -136,34 +129,25 @@ def read_items(options: Options, initial: World) -> list[Item]:
     return items
 
 
-def measured(
-    options: Options, initial: World, stream: Sequence[Item], model: Model | None, phrasings: Sequence[str] = ()
-) -> AgentsReport:
-    """Send the stream to an agent with a new cache and to one without, and return the report.
-
-    An agent that talks freely is measured beside the same agent with one fixed phrasing.
-    """
-    fixed = send(options, initial, stream, model) if phrasings else None
-    sent = send(options, initial, stream, model, phrasings)
+def measured(options: Options, initial: World, stream: Sequence[Item], model: Model | None) -> AgentsReport:
+    """Send the stream to an agent with a new cache and to one without, and return the report."""
+    sent = send(options, initial, stream, model)
     return AgentsReport(
         method=METHOD,
         settings=options.shown(),
         model=PLAYED,
         compiler=model.name if model else "",
         recorded=isinstance(model, RecordedModel),
-        complete=sent.complete and (fixed is None or fixed.complete),
+        complete=sent.complete,
         sizes=_sizes(stream, initial),
         procedures=sent.procedures,
         seconds=round(sent.seconds, 1),
         versions=versions(*PACKAGES),
         figures=figures(sent.observations),
-        talk=talk(fixed.observations, sent.observations, phrasings) if fixed else None,
     )
 
 
-def send(
-    options: Options, initial: World, stream: Sequence[Item], model: Model | None, phrasings: Sequence[str] = ()
-) -> Sent:
+def send(options: Options, initial: World, stream: Sequence[Item], model: Model | None) -> Sent:
     """Send the stream, with a progress bar; Ctrl-C ends it early, and what was observed is kept."""
     started, observations, complete = time.perf_counter(), list[Observation](), True
     with (
@@ -173,8 +157,9 @@ def send(
         ) as cache,
     ):
         try:
-            desks = Desk(initial, None, phrasings, options.seed), Desk(initial, cache, phrasings, options.seed)
-            for observation in _watched(Sender(*desks)(stream), len(stream)):
+            for observation in _watched(
+                Sender(Desk(initial, free=options.free), Desk(initial, cache, options.free))(stream), len(stream)
+            ):
                 observations.append(observation)
         except KeyboardInterrupt:
             complete = False
@@ -212,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="decides the order of the requests (default: %(default)s)")
     add("--passes", type=counting_from_one, default=1, metavar="K", help="send the stream K times, each shuffled anew")
     add("--limit", type=counting_from_one, metavar="N", help="send at most N requests a pass, drawn from all")
-    add("--closings", type=Path, metavar="FILE", help=CLOSINGS)
+    add("--free", action="store_true", help="the model phrases its last message in one of four ways")
     add("--model", metavar="URL_OR_NAME", help="compiles what traces alone do not explain")
     add("--recordings", type=Path, metavar="FILE", help="replay that model; with --model, add what is missing")
     add("--json", type=Path, required=True, metavar="OUT", help="write the whole report there")

@@ -18,8 +18,6 @@ K = TypeVar("K", bound=Hashable)
 
 ENOUGH = 0.6
 """The share of model calls that a stream has to save."""
-FREELY = 0.8
-"""The share of what is saved with one fixed phrasing that has to be saved where the agent talks freely."""
 REASON = 200
 """Characters of a reason that are told apart."""
 
@@ -114,30 +112,6 @@ class Figures(Record):
     bars: list[Bar]
 
 
-class Talk(Record):
-    """An agent that phrases its last message freely, beside the same agent with one fixed phrasing."""
-
-    phrasings: int
-    fixed: Counts
-    free: Counts
-    saved_fixed: int
-    """Model calls that were saved."""
-    saved_free: int
-    closings: dict[str, int]
-    """Who said the last message of a hit: `answer` (the body), `code` (a phrasing), `report`, `model`."""
-    said: dict[str, int]
-    """What procedures said, and how often."""
-    false: dict[str, list[str]]
-    """What procedures said and the run did not hold, by what was said."""
-    bars: list[Bar]
-
-    @computed_field
-    @property
-    def ratio(self) -> float | None:
-        """The share of what is saved with one phrasing that is saved with free ones."""
-        return round(self.saved_free / self.saved_fixed, 4) if self.saved_fixed else None
-
-
 def figures(observations: Sequence[Observation]) -> Figures:
     """Return the figures of what was observed."""
     total = count(observations)
@@ -188,46 +162,6 @@ def count(observations: Sequence[Observation]) -> Counts:
         used=sum((o.cached.used for o in observations), Usage()),
         compiling=sum((o.compiling for o in observations), Usage()),
         used_without=sum((o.plain.used for o in observations), Usage()),
-    )
-
-
-def talk(fixed: Sequence[Observation], free: Sequence[Observation], phrasings: Sequence[str]) -> Talk:
-    """Return what an agent that talks freely saved, beside one with a fixed phrasing; and whether what is said holds.
-
-    Args:
-        fixed: what was observed of the agent with one phrasing.
-        free: the same of the one that talks freely.
-        phrasings: in which it does.
-    """
-    counts = count(fixed), count(free)
-    saved = [each.used_without.calls - each.used.calls for each in counts]
-    share = f"{saved[1]} of {saved[0]}" + (f" ({saved[1] / saved[0]:.1%})" if saved[0] else "")
-    false = {o.said: list(o.false) for o in (*fixed, *free) if o.false}
-    wrong = f"{counts[1].wrong_hits} hits, {counts[1].lost} lost, {counts[1].wrong_writes} writes"
-    repeated = counts[1].repeated_writes
-    return Talk(
-        phrasings=len(phrasings),
-        fixed=counts[0],
-        free=counts[1],
-        saved_fixed=saved[0],
-        saved_free=saved[1],
-        closings=dict(Counter(o.closing for o in free if o.outcome == "hit").most_common()),
-        said=_reasons(o.said for o in free if o.said),
-        false=false,
-        bars=[
-            Bar(
-                name=f"at least {FREELY:.0%} of the model calls that one phrasing saves",
-                value=share,
-                passed=saved[1] >= FREELY * saved[0],
-            ),
-            Bar(
-                name="nothing wrong",
-                value=wrong,
-                passed=not (counts[1].wrong_hits or counts[1].lost or counts[1].wrong_writes),
-            ),
-            Bar(name="no repeated writes", value=str(repeated), passed=not repeated),
-            Bar(name="no closing that asserts what the run does not hold", value=str(len(false)), passed=not false),
-        ],
     )
 
 

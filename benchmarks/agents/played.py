@@ -15,14 +15,21 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr
 
-from benchmarks.agents.closings import phrased
 from benchmarks.workbench.player import cost, next_step
 from benchmarks.workbench.truth import Task
 from benchmarks.workbench.world import World
 from seglam_agents.records.outcome import Final
-from seglam_agents.records.record import Json
+from seglam_agents.records.record import Json, digest
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.usage import Usage
+
+PHRASINGS = (
+    "Done.",
+    "All set, I took care of it.",
+    "That is finished; let me know what else I can help with.",
+    "Everything went through as you wished.",
+)
+"""Last messages of a model that talks freely: nothing in a run says which."""
 
 
 class PlayedChat(BaseChatModel):
@@ -34,15 +41,15 @@ class PlayedChat(BaseChatModel):
     _initial: World = PrivateAttr()
     _task: Task | None = PrivateAttr(default=None)
     _used: Usage = PrivateAttr(default_factory=Usage)
-    _phrasing: str = PrivateAttr(default="")
+    _free: bool = PrivateAttr(default=False)
 
-    def __init__(self, initial: World) -> None:
+    def __init__(self, initial: World, *, free: bool = False) -> None:
         super().__init__()
-        self._initial = initial
+        self._initial, self._free = initial, free
 
-    def begin(self, task: Task, phrasing: str = "") -> None:
-        """Name the task of the next run with the phrasing of its last message, and count anew."""
-        self._task, self._phrasing, self._used = task, phrasing, Usage()
+    def begin(self, task: Task) -> None:
+        """Name the task of the next run, and count anew."""
+        self._task, self._used = task, Usage()
 
     @property
     def used(self) -> Usage:
@@ -71,7 +78,7 @@ class PlayedChat(BaseChatModel):
         spent = cost(task, history, move)
         self._used += spent
         message = AIMessage(
-            content=self._said(history, move) if isinstance(move, Final) else "",
+            content=self._said(task, move) if isinstance(move, Final) else "",
             tool_calls=[]
             if isinstance(move, Final)
             else [{"name": move.tool, "args": dict(move.arguments), "id": f"call_{len(history)}", "type": "tool_call"}],
@@ -83,9 +90,9 @@ class PlayedChat(BaseChatModel):
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
-    def _said(self, history: Sequence[ToolStep], move: Final) -> str:
-        """Return the last message: in the phrasing of this run, where there is one."""
-        return phrased(self._phrasing, history) if self._phrasing else str(move.answer)
+    def _said(self, task: Task, move: Final) -> str:
+        """Return the last message, in one of a few phrasings where the model talks freely."""
+        return PHRASINGS[int(digest(task.query), 16) % len(PHRASINGS)] if self._free else str(move.answer)
 
     def _asked(self, messages: Sequence[BaseMessage]) -> Task:
         asked = next((message.text for message in reversed(messages) if isinstance(message, HumanMessage)), None)

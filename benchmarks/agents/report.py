@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.agents.figures import Bar, Counts, Figures, Talk
+from benchmarks.agents.figures import Counts, Figures
 from benchmarks.machine import versions_line
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.usage import Usage
@@ -38,8 +38,6 @@ class AgentsReport(Record):
     seconds: float
     versions: dict[str, str]
     figures: Figures
-    talk: Talk | None = None
-    """Where the model phrases its last message freely."""
 
 
 def print_report(report: AgentsReport, console: Console) -> None:
@@ -57,9 +55,7 @@ def print_report(report: AgentsReport, console: Console) -> None:
     _print_reasons("Procedures gave up", figures.give_ups, console)
     for query in figures.wrong[:SHOWN]:
         console.print(f"[red]wrong[/]: {escape(query)}", highlight=False)
-    _print_bars(figures.bars, console)
-    if report.talk is not None:
-        _print_talk(report.talk, console)
+    _print_bars(figures, console)
 
 
 def _print_heading(report: AgentsReport, console: Console) -> None:
@@ -123,31 +119,8 @@ def _print_reasons(title: str, reasons: Mapping[str, int], console: Console) -> 
         console.print(f"… and {len(reasons) - SHOWN} reasons more in the JSON")
 
 
-def _print_talk(talk: Talk, console: Console) -> None:
-    groups = {"one phrasing": talk.fixed, f"{talk.phrasings} phrasings": talk.free}
-    table = Table(
-        "",
-        "hits",
-        "model calls",
-        "without",
-        "calls saved",
-        title="Last messages",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    for name, counts in groups.items():
-        saved = counts.used_without.calls - counts.used.calls
-        cells = (counts.hits, counts.used.calls, counts.used_without.calls, saved)
-        table.add_row(name, *map(str, cells))
-    console.print(table)
-    console.print("said by: " + (", ".join(f"{who} {times}" for who, times in talk.closings.items()) or "nobody"))
-    for said, what in list(talk.false.items())[:SHOWN]:
-        console.print(f"[red]not held[/]: {escape(said)}: {escape('; '.join(what))}", highlight=False)
-    _print_bars(talk.bars, console)
-
-
-def _print_bars(bars: Sequence[Bar], console: Console) -> None:
-    for bar in bars:
+def _print_bars(figures: Figures, console: Console) -> None:
+    for bar in figures.bars:
         verdict = "[green]pass[/]" if bar.passed else "[red]FAIL[/]"
         console.print(f"{verdict} {escape(bar.name)}: {escape(bar.value)}", highlight=False)
 

@@ -12,7 +12,6 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_seglam import SeglamMiddleware, host_tools
 
-from benchmarks.agents.closings import Held, drawn, not_held
 from benchmarks.agents.office import Office
 from benchmarks.agents.played import PlayedChat, history_of
 from benchmarks.workbench.truth import Task, apply
@@ -65,12 +64,6 @@ class Observation:
     learned: Learned | None
     compiling: Usage
     """What the cache spent on its own model; part of the cached side."""
-    closing: str = ""
-    """Who said the last message of a hit: `answer`, `code`, `report` or `model`."""
-    said: str = ""
-    """What a procedure said as the last message."""
-    false: tuple[str, ...] = ()
-    """What that asserts and the run does not hold."""
 
 
 class Agent(Protocol):
@@ -91,13 +84,12 @@ class Watcher(BaseCallbackHandler):
         """Forget the last run."""
         self.outcome: Outcome = "miss"
         self.reason = ""
-        self.closing = ""
         self.learned: Learned | None = None
 
     def on_custom_event(self, name: str, data: Any, **_: Any) -> None:
         """Note a hit, a give-up, or why nothing was found."""
         if name == "seglam.hit":
-            self.outcome, self.closing = "hit", str(data.get("closing", ""))
+            self.outcome = "hit"
         elif name == "seglam.deopt":
             self.outcome = "deopt"
         self.reason = str(data.get("reason", ""))
@@ -114,28 +106,26 @@ class Desk:
     Args:
         initial: the databases as every request finds them.
         cache: the cache of the agent; None for an agent without.
-        phrasings: in which its model phrases its last message, drawn anew for each request; "Done." without any.
-        seed: decides what is drawn.
+        free: its model phrases its last message freely.
     """
 
     initial: World
     cache: ReasoningCache | None = None
-    phrasings: Sequence[str] = ()
-    seed: int = 0
+    free: bool = False
     watcher: Watcher = field(default_factory=Watcher)
     office: Office = field(init=False)
     model: PlayedChat = field(init=False)
     agent: Agent = field(init=False)
 
     def __post_init__(self) -> None:
-        self.office, self.model = Office(self.initial), PlayedChat(self.initial)
+        self.office, self.model = Office(self.initial), PlayedChat(self.initial, free=self.free)
         middleware = [SeglamMiddleware(self.cache, on_learned=self.watcher.on_learned)] if self.cache else []
         self.agent = cast(Agent, create_agent(self.model, self.office.tools, middleware=middleware))
 
-    def send(self, task: Task, turn: int = 1) -> tuple[Side, list[BaseMessage]]:
+    def send(self, task: Task) -> tuple[Side, list[BaseMessage]]:
         """Do a task on a fresh copy of the databases."""
         self.office.begin()
-        self.model.begin(task, drawn(self.phrasings, self.seed, turn, task.query))
+        self.model.begin(task)
         self.watcher.begin()
         before = self.spent
         given = {"messages": [("user", task.query)]}
@@ -166,12 +156,10 @@ class Sender:
 
     def _one(self, item: Item) -> Observation:
         task, watcher = item.task, self.cached.watcher
-        plain, _ = self.plain.send(task, item.turn)
-        cached, messages = self.cached.send(task, item.turn)
+        plain, _ = self.plain.send(task)
+        cached, messages = self.cached.send(task)
         # What the procedure asked for, with what came of it; what the model asked for is left out.
         steps = history_of([x for x in messages if not isinstance(x, AIMessage) or _by_procedure(x)])
-        last = messages[-1]
-        said = last.text if isinstance(last, AIMessage) and _by_procedure(last) else ""
         return Observation(
             item=item,
             changes=_changes(task, self.plain.initial),
@@ -183,14 +171,7 @@ class Sender:
             wrong_writes=wrong_writes(steps, task, self.cached.initial),
             learned=watcher.learned,
             compiling=_less(cached.used, self.cached.model.used),
-            closing=watcher.closing,
-            said=said,
-            false=tuple(not_held(said, self._held(task), self.cached.phrasings)) if said else (),
         )
-
-    def _held(self, task: Task) -> Held:
-        tools = [item.tool.name for item in self.cached.initial.tools()]
-        return Held(task.query, tuple(self.cached.office.done), tuple(tools))
 
 
 def declared_tools(initial: World) -> list[HostTool]:

@@ -8,11 +8,9 @@ from datetime import datetime
 from typing import Literal, TypeAlias
 
 from seglam_agents.compilers.base import Known
-from seglam_agents.compilers.traces.closings import Told
-from seglam_agents.compilers.traces.habits import alike, refuses
+from seglam_agents.compilers.traces.closings import Told, likeness
 from seglam_agents.compilers.traces.plan import matching
 from seglam_agents.guards.guard import Accepted
-from seglam_agents.records.procedure import Closing
 from seglam_agents.records.record import Json
 from seglam_agents.records.values import decode, encode, tidy
 from seglam_agents.sandboxes.base import Failed, Paused, Returned, ToolCall, ToolResult
@@ -84,23 +82,15 @@ def rerun(
         case Returned(value=value):
             answer = encode(tidy(value))
             if answer is None and loaded.procedure.closing.apart:
-                return _left_open(loaded.procedure.closing, known)
+                return Rerun("same", spoken=True)
             told = Told(known.request.text, known.trace.calls, frozenset(reads)) if known.trace else None
-            verdict = alike(answer, known.answer, told)
-            if verdict == "same":
+            alike = likeness(answer, known.answer, told)
+            if alike == "same":
                 return Rerun("same", answer=answer)
-            return Rerun(verdict, f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}", answer)
+            return Rerun(alike, f"answers {answer!r}, expected {known.answer!r}, for {known.request.text!r}", answer)
         case Failed(kind="deopt", reason=reason):
             return Rerun("gave up", f"{about}: deopt: {reason}")
         case Failed(kind=kind, reason=reason):
             return Rerun("differs", f"{about}: {kind}: {reason}")
         case Paused():
             return Rerun("differs", f"{about}: wants a tool that was not recorded")
-
-
-def _left_open(closing: Closing, known: Known) -> Rerun:
-    """Return what a body is worth that leaves its last message to others: code and a report never say a refusal."""
-    if closing.mode == "model" or not (isinstance(known.answer, str) and refuses(known.answer)):
-        return Rerun("same", spoken=True)
-    said = f"says that it is done, expected {known.answer!r}, for {known.request.text!r}"
-    return Rerun("differs" if closing.mode == "code" else "unclear", said)

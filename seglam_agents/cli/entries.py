@@ -19,8 +19,8 @@ from seglam_agents.records.record import Json
 
 CLOSINGS: dict[ClosingMode, str] = {
     "answer": "what the code returns",
-    "code": "a phrasing of the agent that asserts nothing",
-    "report": "one line for each change, with its result",
+    "code": "what the code returns",
+    "report": "one line a call, with its result",
     "model": "the host's model says it, after the calls",
 }
 VERDICT_STYLES = {"passed": "green", "failed": "red", "skipped": "yellow"}

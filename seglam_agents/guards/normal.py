@@ -95,15 +95,9 @@ def normalise_literal(text: str, *, final: bool = False) -> str:
 def asks(text: str) -> bool:
     """Tell whether a request asks: a mark behind a word, whatever follows, or "a question:" before all of it.
 
-    A mark in quotes is quoted, and one before a letter is part of an address. "Could you please cancel it?" asks for
-    something to be done: its mark belongs to the polite words.
+    A mark in quotes is quoted, and one before a letter is part of an address.
     """
-    bare = _QUOTED.sub("", text)
-    return _ASKING.search(bare) is not None and not _asks_politely(bare)
-
-
-def _asks_politely(text: str) -> bool:
-    return _POLITELY.fullmatch(text) is not None and _PLEASE.search(text) is not None
+    return _ASKING.search(_QUOTED.sub("", text)) is not None
 
 
 def words(text: str) -> frozenset[str]:
@@ -439,12 +433,6 @@ def _below_hundred(run: _Run, position: int) -> tuple[int, int] | None:
 _FINAL = " .?!"
 _MARKS = "?\u037e\u055e\u061f\u203d\u2047-\u2049\u2e2e\ufe16\ufe56\uff1f"
 _ASKING = re.compile(rf"[{_MARKS}](?!\w)|^\W*(?:\w+\W+){{0,3}}question\W*[:,.\u2013\u2014-]", re.IGNORECASE)
-_POLITELY = re.compile(
-    rf"\s*(?:(?:hi|hello|hey|dear|good (?:morning|afternoon|evening|day))\b[^{_MARKS}]{{0,40}}[,!.-]\s+)?(?:please\s+)?"
-    rf"(?:can|could|would) you\b[^{_MARKS}]*[{_MARKS}][^{_MARKS}]*",
-    re.IGNORECASE,
-)
-_PLEASE = re.compile(r"\b(?:please|kindly)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"\"[^\"]*\"|\u201c[^\u201d]*\u201d|\u00ab[^\u00bb]*\u00bb")
 _ALPHABETIC = re.compile(r"[^\W\d_]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")

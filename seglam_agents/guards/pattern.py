@@ -20,7 +20,6 @@ from seglam_agents.guards.spellings import (
     ENDING_PATTERN,
     SIGN_OFF_PATTERN,
     article_places,
-    is_signed_oddly,
     without_articles,
 )
 from seglam_agents.guards.template import Choice, Element, Elements, Literal, SlotMention, Template, common_to, mentions
@@ -67,7 +66,7 @@ class Pattern:
     def readings(self, text: str) -> tuple[tuple[tuple[int, int], ...], ...]:
         """Return how the whole text can be read: the spans of each group, once or twice; nothing where none matches."""
         matched = self.greedy.fullmatch(text)
-        if not matched or is_signed_oddly(text):
+        if not matched:
             return ()
         first = self._spans(matched)
         other = self.lazy.fullmatch(text) if self.groups else None
@@ -163,7 +162,7 @@ def _ending(elements: Elements) -> str:
     last = elements[-1]
     if isinstance(last, Literal) and last.text.endswith("please"):
         return SIGN_OFF_PATTERN
-    free = isinstance(last, SlotMention) and last.slot.open and last.slot.name not in ("person", "name", "id")
+    free = isinstance(last, SlotMention) and last.slot.open and last.slot.name not in ("person", "name")
     return "" if free or isinstance(last, Choice) else ENDING_PATTERN
 
 

@@ -126,8 +126,7 @@ class Driver:
         if isinstance(results, GiveUp):
             return self._give_up(turn, results, steps)
         problem = _hindrance(turn.plan, view)
-        plan = turn.plan
-        action = problem or reported(self.next_action(turn, results), plan.said, steps, plan.tools)
+        action = problem or reported(self.next_action(turn, results), turn.plan.closing, steps)
         match action:
             case Call() if len(turn.asked) < MAX_CALLS:
                 return self._ask(turn, action)

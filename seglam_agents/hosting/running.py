@@ -62,7 +62,7 @@ def running(
         ended = _record(action, result, recorded, steps) or ended_by(action.tool, result, plan.tools)
         if ended is not None:
             return ended, tuple(steps)
-    return reported(action, plan.said, steps, plan.tools), tuple(steps)
+    return reported(action, plan.closing, steps), tuple(steps)
 
 
 def run_blocking(coroutine: Coroutine[object, object, T]) -> T:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from seglam_agents.records.entry import AdmissionReport
-from seglam_agents.records.procedure import Closing, ClosingMode, ToolUse
+from seglam_agents.records.procedure import ClosingMode, ToolUse
 from seglam_agents.records.record import Json, Record
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.usage import Usage
@@ -257,8 +257,6 @@ class Plan(Record):
     """The template that accepted the request; empty where a guard is code, or the procedure was called by name."""
     closing: ClosingMode = "answer"
     """`model`: it ends with `Final(None)`, and the host's model has the last word."""
-    phrasing: str = ""
-    """The last message, where `closing` is `code` and the body returns None."""
     beside: tuple[PlannedBeside, ...] = ()
     answered: bool = False
     """True where the body ran already, to be compared with others: `answer` is what it came to."""
@@ -268,11 +266,6 @@ class Plan(Record):
     def pure(self) -> bool:
         """True when it calls no tool."""
         return not self.tools
-
-    @property
-    def said(self) -> Closing:
-        """How its last message is made."""
-        return Closing(mode=self.closing, phrasing=self.phrasing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,18 +111,18 @@ ClosingMode: TypeAlias = Literal["answer", "code", "report", "model"]
 class Closing(Record):
     """How the last message of a run is made.
 
-    `answer`: what the body returns is the message. `code`: a plain phrasing of the agent, where the body returns None.
+    `answer`: what the body returns is the message. `code`: the phrasing of one run, whose places are all explained.
     `report`: rendered from the calls that were carried out. `model`: the steps are served, the host's model says it.
     """
 
     mode: ClosingMode = "answer"
     phrasing: str = ""
-    """The message for `code`."""
+    """The template of the message for `code`."""
 
     @property
     def apart(self) -> bool:
         """True where the message is not what the body returns, which may return nothing."""
-        return self.mode in ("code", "report", "model")
+        return self.mode in ("report", "model")
 
 
 class Conditions(Record):

@@ -447,8 +447,8 @@ def _context_problem(request: Request) -> str | None:
 
 
 def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
-    citation, said = cite(ran.item.served, ran.item.wording), ran.item.procedure.closing
-    match reported(ran.action, said, ran.steps, ran.item.procedure.tools):
+    citation, closing = cite(ran.item.served, ran.item.wording), ran.item.procedure.closing.mode
+    match reported(ran.action, closing, ran.steps):
         case Final(answer=answer):
             arguments = _encoded(ran.item.arguments)
             return Hit(
@@ -457,7 +457,7 @@ def _outcome(ran: _Ran, timing: Timing) -> Hit | Deopt:
                 arguments=arguments,
                 steps=ran.steps,
                 timing=timing,
-                closing=said.mode,
+                closing=closing,
             )
         case GiveUp(reason=reason, kind=kind):
             return Deopt(reason=reason, kind=kind, citation=citation, steps=ran.steps, timing=timing)
@@ -487,7 +487,6 @@ def _plan(accepting: Sequence[_Accepting], request: Request, now: datetime | Non
         request=request.text,
         wording=first.wording,
         closing=first.procedure.closing.mode,
-        phrasing=first.procedure.closing.phrasing,
         beside=tuple(
             PlannedBeside(
                 procedure=item.procedure.key,

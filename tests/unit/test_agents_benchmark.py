@@ -13,7 +13,6 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from benchmarks import errors
 from benchmarks.agents import command
-from benchmarks.agents.closings import Held, not_held
 from benchmarks.agents.figures import Course, bars, deciles
 from benchmarks.agents.office import Office
 from benchmarks.agents.played import PlayedChat, history_of
@@ -222,44 +221,3 @@ def test_real_requests_end_as_without_the_cache(data_dir: Path, tmp_path: Path) 
     assert total["requests"] == 80 == total["right"] == total["right_without"]
     assert total["hits"] > 0 and total["used"]["calls"] < total["used_without"]["calls"]
     assert total["wrong_hits"] == total["wrong_writes"] == total["repeated_writes"] == 0
-
-
-def test_an_agent_that_talks_freely(folder: Path, tmp_path: Path) -> None:
-    """It is measured beside the same agent with one phrasing, and what procedures say is held against the run."""
-    closings = tmp_path / "closings.txt"
-    closings.write_text("All set.\nDone, anything else?\n{last} is handled ({calls} calls, last {tool}).\n")
-    report = run(folder, tmp_path, "--domains", "calendar", "--passes", "3", "--closings", str(closings))
-    talk = report["talk"]
-    assert talk["phrasings"] == 3 and talk["ratio"] >= 0.8 and not talk["false"]
-    assert talk["saved_fixed"] == talk["fixed"]["used_without"]["calls"] - talk["fixed"]["used"]["calls"] > 0
-    assert all(bar["passed"] for bar in talk["bars"]) and sum(talk["closings"].values()) == talk["free"]["hits"]
-
-
-@pytest.mark.parametrize(
-    ("said", "wrong"),
-    [
-        ("Deleted 17 with delete, 2 calls.", 0),
-        ("Deleted 18 with delete, 2 calls.", 1),
-        ("Deleted 17 with delete, 3 calls.", 2),
-        ("Deleted 17 with create, 2 calls.", 2),
-        ("All set, Ann.", 0),
-        ("All set, Ben.", 1),
-        ("1 of 1 done.", 2),
-    ],
-)
-def test_what_is_said_is_held_against_the_run(said: str, wrong: int) -> None:
-    """A number, a tool or a name that the run does not hold is counted, and a value in the wrong place."""
-    done = (
-        ToolStep(tool="find", arguments={"name": "Ann"}, result=[17, 18]),
-        ToolStep(tool="delete", arguments={"event": 17}, result="ok"),
-    )
-    held = Held("Delete the event of Ann", done, ("find", "delete", "create"))
-    assert len(not_held(said, held, ["Deleted {last} with {tool}, {calls} calls."])) == wrong
-
-
-def test_a_file_without_sentences(folder: Path, tmp_path: Path) -> None:
-    """It is refused before anything is sent."""
-    empty = tmp_path / "empty.txt"
-    empty.write_text("\n")
-    with pytest.raises(UsageError, match="no sentences"):
-        run(folder, tmp_path, "--closings", str(empty))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +12,11 @@ import pytest
 from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware, ModelCallLimitMiddleware, PIIMiddleware
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from langchain_core.outputs import ChatResult
+from langchain_core.messages import AIMessage
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
-from lc_support import PRICES, Open, Runner, Shop, agent, on, procedure, says, seglam, wants
+from lc_support import Open, Runner, Shop, agent, on, procedure, says, seglam, wants
 from pydantic import BaseModel
 from seglam_agents import Learned, ReasoningCache, Trace
 from seglam_agents.testing.langchain import ScriptedChat
@@ -345,30 +343,6 @@ class Bill(BaseModel):
     coins: int
 
 
-class Noted(BaseModel):
-    """What an item costs, with a sentence about it."""
-
-    item: str
-    coins: int
-    note: str
-
-
-class Noting(ScriptedChat):
-    """Asks for a price, then answers with a note."""
-
-    notes: tuple[str, ...]
-    by_tool: bool
-
-    def _generate(self, messages: list[BaseMessage], *rest: Any, **more: Any) -> ChatResult:
-        asked = next(message for message in messages if isinstance(message, HumanMessage))
-        item = asked.text.split()[-1]
-        note = self.notes[([*PRICES].index(item) * 5) % len(self.notes)]
-        noted = {"item": item, "coins": PRICES[item], "note": note}
-        said = wants(("Noted", noted)) if self.by_tool else says(json.dumps(noted))
-        self.script = [said if isinstance(messages[-1], ToolMessage) else wants(("price", {"item": item}))]
-        return super()._generate(messages, *rest, **more)
-
-
 @dataclass
 class BillData:
     item: str
@@ -431,30 +405,6 @@ class TestStructured:
         assert cache.stats().admitted == 1, cache.stats()
         assert run.ask(graph, "Bill for rice")["structured_response"] == Bill(item="rice", coins=5)
         assert model.calls == 2
-
-    @pytest.mark.parametrize("strategy", [ToolStrategy, ProviderStrategy], ids=["tool", "provider"])
-    @pytest.mark.parametrize(
-        ("notes", "calls"),
-        [
-            (("All done!", "Completed as you asked.", "Finished, anything else?"), 0),
-            (("A bargain these days.", "It was dearer before Easter.", "Buy it at the market."), 1),
-        ],
-        ids=["asserts nothing", "asserts something"],
-    )
-    def test_a_free_sentence_in_it(
-        self, run: Runner, opened: Open, shop: Shop, strategy: Any, notes: tuple[str, ...], calls: int
-    ) -> None:
-        """Its facts are explained; a sentence is any of the agent's own, or the model makes the object of the calls."""
-        cache = opened(tools=shop.host_tools())
-
-        model = Noting(notes=notes, by_tool=strategy is ToolStrategy)
-        graph = agent(model, shop, seglam(cache), response_format=strategy(Noted))
-        for item in [*PRICES][:-1]:
-            run.ask(graph, f"Bill for {item}")
-        before = model.calls
-        result = run.ask(graph, "Bill for jam")["structured_response"]
-        assert (result.item, result.coins) == ("jam", PRICES["jam"]) and result.note in notes
-        assert model.calls - before == calls and shop.read.count("jam") == 1
 
     def test_on_a_jump(self, run: Runner, opened: Open, shop: Shop) -> None:
         """A jump gives it where the middleware was told the format."""

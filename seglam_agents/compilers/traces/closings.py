@@ -127,7 +127,7 @@ class Told:
         facts = self._facts(ours), self._facts(theirs)
         if not (_nested(*facts) if self.wrote else facts[0] and facts[0] == facts[1]):
             return False
-        said = self.words()
+        said = self._words()
         plain = self._plain(ours, said), self._plain(theirs, said)
         return all(plain) if self.wrote else any(plain)
 
@@ -166,8 +166,7 @@ class Told:
         found = re.findall(r"[^\W\d_]+", phrasing(text, [*values, *self.asked.split()]).casefold())
         return all(word in _FUNCTION or word in _DONE or is_form(word, said) for word in found)
 
-    def words(self) -> frozenset[str]:
-        """Return the words of the request, of the calls and of the keys of results."""
+    def _words(self) -> frozenset[str]:
         calls = (part for step in self.calls for part in (step.tool, *step.arguments, *keys_of(step.result)))
         named = " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part) for part in calls)
         return frozenset(re.findall(r"[^\W\d_]+", f"{self.asked} {named}".casefold()))
@@ -226,19 +225,18 @@ class Claim:
     """What stands in it that the run gave: numbers, names, values of results."""
 
 
-def phrasing(answer: str, known: Iterable[Json], *, figures: bool = True) -> str:
+def phrasing(answer: str, known: Iterable[Json]) -> str:
     """Return a closing with `_` in the place of every fact.
 
     Args:
         answer: the closing.
         known: what the run had seen: arguments and results.
-        figures: whether every number is a fact, whether it was seen or not.
     """
     text = answer
     seen = {str(leaf) for value in known for leaf in leaves(value) if leaf not in (None, "", True, False)}
     for leaf in sorted((leaf for leaf in seen if len(leaf) <= MAX_FACT and leaf in text), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(leaf)}(?!\w)", "_", text)
-    return re.sub(r"[$€£]?\S*\d(?:\S*\w)?%?", "_", text) if figures else text
+    return re.sub(r"[$€£]?\S*\d(?:\S*\w)?%?", "_", text)
 
 
 def claim(answer: str, known: Iterable[Json] = ()) -> Claim:

@@ -15,10 +15,9 @@ from datetime import UTC, datetime
 from seglam_agents.compilers.base import Admit, Candidate, Compiled, CompileTask, Known, Rejected
 from seglam_agents.compilers.traces.echoes import Echoes
 from seglam_agents.compilers.traces.guards import Unguarded, is_open, slots_of, template_of
-from seglam_agents.compilers.traces.habits import Habits, spoken_of
 from seglam_agents.compilers.traces.holds import Unused
 from seglam_agents.compilers.traces.kinds import RESERVED, Case, Kind, Wording, case_of
-from seglam_agents.compilers.traces.plan import Node, calls_of, is_free, left_to_the_model, narrowed, ways_of, without
+from seglam_agents.compilers.traces.plan import Node, calls_of, left_to_the_model, narrowed, ways_of, without
 from seglam_agents.compilers.traces.source import callables, write
 from seglam_agents.compilers.traces.spans import WORDS, Reading, readings
 from seglam_agents.compilers.traces.words import heads, unaccounted, unsettled
@@ -59,8 +58,6 @@ class Skeletons:
         default_factory=dict[tuple[object, ...], "tuple[Node | None, str]"]
     )
     """The plans that its kinds looked for."""
-    habits: Habits = field(default_factory=Habits)
-    """How the agent of the scope phrases its last messages, whatever it did."""
 
     def learn(self, trace: Trace, tools: Mapping[str, Tool], *, clock: bool) -> list[Kind]:
         """Predict and learn a run in each kind that it belongs to; what is known already is only looked up."""
@@ -70,7 +67,6 @@ class Skeletons:
         return [*known, *self.echoes.learn(trace, known, tools, clock=clock)]
 
     def _learn(self, trace: Trace, tools: Mapping[str, Tool], *, clock: bool) -> None:
-        self.habits.learn(trace, reading(tools.values()))
         found: list[Kind] = []
         for read in readings(trace):
             kind = self._kind(trace, read, tools, clock=clock)
@@ -108,10 +104,10 @@ class Skeletons:
                 return kind
         case = case_of(trace, read, tools)
         key = digest(sorted(read.content), sorted(place.kind for place in read.places), sorted(trace.request.context))
-        kind = self.kinds.setdefault(key, Kind(key, plans=self.plans, habits=self.habits))
+        kind = self.kinds.setdefault(key, Kind(key, plans=self.plans))
         while not kind.takes(case):
             key = digest(key, read.key)
-            kind = self.kinds.setdefault(key, Kind(key, plans=self.plans, habits=self.habits))
+            kind = self.kinds.setdefault(key, Kind(key, plans=self.plans))
         kind.wordings[read.key] = Wording(case.names, needs=0 if not kind.wordings else 1)
         return kind
 
@@ -262,8 +258,7 @@ def _candidate(
         and any(_CONDITIONAL.search(" ".join(c.reading.literals)) for c in alike)
     ):
         raise _Unproven("the request says when something is to be done, and no run shows when it is not")
-    asked = kind.asked(tools)
-    slots = slots_of(asked, plan, tools, writes)
+    slots = slots_of(kind.asked(), plan, tools, writes)
     name = _id(kind, trace)
     parent = next((n.procedure for n in task.neighbours if _is(n.procedure, name)), None)
     others = [n.procedure for n in task.neighbours if not _is(n.procedure, name)]
@@ -276,11 +271,11 @@ def _candidate(
     names = [*slots, *(parameter.name for parameter in context)]
     said = frozenset(word for case in alike for word in case.reading.content)
     spelled = callables(tools, {*RESERVED, *names, *(call.name for call in calls_of(proven))})
-    traces = kind.told(alike, tools)
+    traces = [case.trace for case in alike]
     named = {word for case in alike for word in heads(case.reading.literals)}
     left, loose = unaccounted(said, proven, traces) - named, unsettled(said, proven, traces) - named
     plan = narrowed(proven, names)
-    words = [place.name for place in asked if place.kind == WORDS and is_open(slots.get(place.name, ""))]
+    words = [place.name for place in kind.asked() if place.kind == WORDS and is_open(slots.get(place.name, ""))]
     bound = _bound(proven, tools)
     body = write(
         plan,
@@ -355,8 +350,7 @@ def _proven(
     right = [way for way in told if not kind.given_up and kind.rights[way] >= _wanted(way, reads, needed)]
     ways = frozenset(filter(open_to, right))
     if ways and (choice != "model" or not calls):
-        said = without(plan, ways)
-        return said, _closing(said, kind, choice)
+        return without(plan, ways), Closing()
     if choice == "code" and not told:
         raise _Unproven("the calls are explained, and the last message is free in its words; closing='code' wants both")
     open_ = left_to_the_model(plan)
@@ -365,20 +359,6 @@ def _proven(
     if choice == "code" or not calls or not spoken:
         raise _Unproven(_missing(kind, told or dict(ways_of(open_)), reads, needed))
     return without(open_, spoken), Closing(mode="report" if choice == "report" else "model")
-
-
-def _closing(plan: Node, kind: Kind, choice: ClosingChoice) -> Closing:
-    """Return who says what asserts nothing: code, in a plain phrasing of a run; else a report of what was called.
-
-    Raises:
-        _Unproven: code alone may say it, and has no words.
-    """
-    if not is_free(plan):
-        return Closing()
-    said = "" if choice == "report" else spoken_of(case.trace.answer for case in kind.cases)
-    if choice == "code" and not said:
-        raise _Unproven("the last message is free in its words, and none of them is plain; closing='code' wants one")
-    return Closing(mode="code", phrasing=said) if said else Closing(mode="report")
 
 
 def _wanted(way: str, reads: frozenset[str], needed: tuple[int, int]) -> int:
@@ -445,7 +425,7 @@ class _Serving:
         """Return the runs that it does rightly and no other procedure accepts, in wordings that are proven."""
         guards = [TemplateGuard(other.guard) for other in others if other.guard.templates]
         found: list[Case] = []
-        trial = Kind(self.kind.key, plan=self.plan, habits=self.kind.habits)
+        trial = Kind(self.kind.key, plan=self.plan)
         for case in self.alike:
             wording = self.kind.wordings[case.reading.key]
             said = trial.foretell(case, self.tools, clock=self.clock)

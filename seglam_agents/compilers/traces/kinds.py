@@ -10,11 +10,10 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 
-from seglam_agents.compilers.traces.closings import Told, claim
+from seglam_agents.compilers.traces.closings import claim
 from seglam_agents.compilers.traces.guards import Asked
-from seglam_agents.compilers.traces.habits import Habits, common, fixed
 from seglam_agents.compilers.traces.paths import Refused, Run, plan_of
-from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, is_free, unseen, ways_of
+from seglam_agents.compilers.traces.plan import Foretold, Node, foretell, grown, unseen, ways_of
 from seglam_agents.compilers.traces.spans import WORDS, Place, Reading
 from seglam_agents.compilers.traces.terms import PRELUDE
 from seglam_agents.compilers.traces.wish import TIMED, Wish
@@ -106,8 +105,6 @@ class Kind:
     """The ways that runs in each wording went, where there are several of both: no wording goes another one's way."""
     echoed: bool = False
     """Whether all its runs are of one request: then nothing unseen can come, and each that was foretold counts."""
-    habits: Habits = field(default_factory=Habits)
-    """How the agent phrases its last messages, whatever it did."""
 
     @property
     def given_up(self) -> bool:
@@ -136,8 +133,7 @@ class Kind:
         view = {**case.arguments, **_now(case.trace, clock=clock)}
         reads = reading(tools.values())
         asked = case.reading.text
-        bare = self.habits.bare(case.trace, reads)
-        return foretell(self.plan, view, case.trace.calls, decode(case.trace.answer), reads, asked=asked, bare=bare)
+        return foretell(self.plan, view, case.trace.calls, decode(case.trace.answer), reads, asked=asked)
 
     def learn(self, case: Case, tools: Mapping[str, Tool], *, clock: bool) -> Foretold | None:
         """Predict a run, count what came of it, and learn from it."""
@@ -233,8 +229,7 @@ class Kind:
         """Yield some of the runs, the last first, with what the plan of all other ones says about each, and these."""
         for case in reversed(cases):
             others = [other for other in self.cases if other is not case]
-            plan = self._plan(others, tools, clock=clock)
-            rest = Kind(self.key, others, self.wordings, plan, habits=self.habits)
+            rest = Kind(self.key, others, self.wordings, self._plan(others, tools, clock=clock))
             if said := rest.foretell(case, tools, clock=clock):
                 yield case, said, others
 
@@ -288,13 +283,11 @@ class Kind:
 
     def _plan(self, cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> Node | None:
         """Return the plan of some runs; None where there is none, and why in `refusal` where they are all."""
-        bare = self._bare(cases, tools)
-        marks = (_mark(case, bare=each) for case, each in zip(cases, bare, strict=True))
-        key = (clock, *marks, *((tool.name, tool.effect, tool.constants) for tool in tools.values()))
+        key = (clock, *map(_mark, cases), *((tool.name, tool.effect, tool.constants) for tool in tools.values()))
         if key not in self.plans:
             while len(self.plans) >= MAX_PLANS:
                 del self.plans[next(iter(self.plans))]
-            self.plans[key] = _woven(cases, bare, tools, clock=clock)
+            self.plans[key] = _woven(cases, tools, clock=clock)
         plan, refusal = self.plans[key]
         if plan is None and len(cases) == len(self.cases):
             self.refusal = refusal
@@ -370,20 +363,10 @@ class Kind:
         few = {step.tool for trace in traces for step in trace.calls if _found(step.result) < 2}
         return all(_found(step.result) < 2 for case in self.cases for step in case.trace.calls if step.tool in few)
 
-    def told(self, cases: Sequence[Case], tools: Mapping[str, Tool]) -> list[Trace]:
-        """Return the runs of some cases; what asserts nothing in their last messages is left out."""
-        return common((case.trace for case in cases), self._bare(cases, tools))
-
-    def _bare(self, cases: Sequence[Case], tools: Mapping[str, Tool]) -> list[bool]:
-        reads = reading(tools.values())
-        return [self.habits.bare(case.trace, reads) for case in cases]
-
-    def asked(self, tools: Mapping[str, Tool]) -> list[Asked]:
+    def asked(self) -> list[Asked]:
         """Return what stood at each place."""
-        free = self.plan is not None and is_free(self.plan)
         outcomes = tuple(
-            digest([(s.tool, s.arguments) for s in case.trace.calls], None if free and bare else case.trace.answer)
-            for case, bare in zip(self.cases, self._bare(self.cases, tools), strict=True)
+            digest([(s.tool, s.arguments) for s in case.trace.calls], case.trace.answer) for case in self.cases
         )
         names = list(dict.fromkeys(name for case in self.cases for name in case.names))
         places = {name: [_place(case, name) for case in self.cases] for name in names}
@@ -458,7 +441,8 @@ class Kind:
         key = other.cases[0].reading.key
         wordings = {name: replace(wording, rights=0) for name, wording in self.wordings.items()}
         wordings[key] = Wording(order, needs=self._needs(other.cases[0].reading, acts=_acts(traces, tools)), own=own)
-        pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings, plans=self.plans, habits=self.habits)
+        pooled = Kind(self.key, _in_time([*self.cases, *taken]), wordings)
+        pooled.plans = self.plans
         pooled._weave(tools, clock=clock)
         found = pooled._predicted(tools, clock=clock) if _is_told(pooled.plan) else None
         if not found or not any(case.reading.key == key for case, _, _ in found):
@@ -491,29 +475,21 @@ def _sense(words: frozenset[str]) -> frozenset[str]:
     return senses - {"than"} if senses & set(_SENSES) else senses
 
 
-def _woven(
-    cases: Sequence[Case], bare: Sequence[bool], tools: Mapping[str, Tool], *, clock: bool
-) -> tuple[Node | None, str]:
+def _woven(cases: Sequence[Case], tools: Mapping[str, Tool], *, clock: bool) -> tuple[Node | None, str]:
     """Return the plan of some runs, or why there is none."""
     timed = any(timely(case.reading.text) for case in cases)
-    reads = reading(tools.values())
-    answers = fixed(
-        [case.trace.answer for case in cases], [Told(case.reading.text, case.trace.calls, reads) for case in cases]
-    )
     runs = [
         Run(
             case.arguments,
             case.trace.calls,
-            decode(answer),
+            decode(case.trace.answer),
             _now(case.trace, clock=clock).get("now"),
             case.reading.text,
-            each,
         )
-        for case, answer, each in zip(cases, answers, bare, strict=True)
+        for case in cases
     ]
     words = frozenset(word for case in cases for word in case.reading.content)
-    told = common((case.trace for case in cases), bare)
-    wish = Wish(words, frozenset(strange(words, told)), timed)
+    wish = Wish(words, frozenset(strange(words, (case.trace for case in cases))), timed)
     try:
         return plan_of(runs, tools, RESERVED | set(tools), timed=timed, wish=wish), ""
     except Refused as refusal:
@@ -530,9 +506,9 @@ def _acts(traces: Sequence[Trace], tools: Mapping[str, Tool]) -> bool:
     return any(step.tool not in reads for trace in traces for step in trace.calls)
 
 
-def _mark(case: Case, *, bare: bool) -> tuple[object, ...]:
+def _mark(case: Case) -> tuple[object, ...]:
     """Return what tells a run with its reading from all others."""
-    return bare, case.trace.id, str(case.trace.recorded_at or ""), case.reading.key, case.names
+    return case.trace.id, str(case.trace.recorded_at or ""), case.reading.key, case.names
 
 
 def timely(text: str) -> bool:

@@ -12,7 +12,6 @@ from typing import cast
 from seglam_agents.compilers.traces import conditions
 from seglam_agents.compilers.traces.closings import Told, claim, likeness, phrasing
 from seglam_agents.compilers.traces.grammar import sight
-from seglam_agents.compilers.traces.habits import is_sentence
 from seglam_agents.compilers.traces.holes import Origin, Unexplained, explain, settle
 from seglam_agents.compilers.traces.limits import limits
 from seglam_agents.compilers.traces.plan import (
@@ -53,8 +52,6 @@ class Run:
     now: Value = None
     asked: str = ""
     """The request."""
-    bare: bool = False
-    """Whether the answer asserts nothing but what was called."""
 
 
 class Refused(SeglamError):
@@ -85,7 +82,7 @@ def plan_of(
     if all(run.now is not None for run in runs):
         families["now"] = "clock"
     walks = [
-        _Walk(r.steps, r.answer, {**r.arguments, **({"now": r.now} if "now" in families else {})}, r.asked, bare=r.bare)
+        _Walk(r.steps, r.answer, {**r.arguments, **({"now": r.now} if "now" in families else {})}, r.asked)
         for r in runs
     ]
     return _Weaver(tools, taken, timed, wish, len(walks))(walks, families)
@@ -122,8 +119,6 @@ class _Walk:
     asked: str = ""
     done: tuple[ToolStep, ...] = ()
     """The steps up to here."""
-    bare: bool = False
-    """Whether the answer asserts nothing but what was called."""
 
     @property
     def next(self) -> tuple[str, ...]:
@@ -132,7 +127,7 @@ class _Walk:
 
     def after(self, count: int, results: Mapping[str, Value] | None = None) -> _Walk:
         done = (*self.done, *self.steps[:count])
-        return _Walk(self.steps[count:], self.answer, {**self.view, **(results or {})}, self.asked, done, self.bare)
+        return _Walk(self.steps[count:], self.answer, {**self.view, **(results or {})}, self.asked, done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +170,14 @@ class _Weaver:
                 )
             return Answer(_scene(walks, families), constant(None), spoken=True)
         seen = self._sight(walks, families)
-        origin, bare = explain(tuple(walk.answer for walk in walks), seen), all(walk.bare for walk in walks)
-        if isinstance(origin, Term) and not (bare and any(map(_tells_calls, walks))):
-            return Answer(_scene(walks, families), origin, bare=bare)
-        if bare:
-            return Answer(_scene(walks, families), constant(None), bare=True)
+        origin = explain(tuple(walk.answer for walk in walks), seen)
+        if isinstance(origin, Term):
+            return Answer(_scene(walks, families), origin)
         claims = [_claimed(walk) for walk in walks]
         try:
             if len(set(claims)) > 1:
                 return self._restated(walks, families, claims, seen)
-            return self._phrased(walks, families, "" if isinstance(origin, Term) else origin.reason)
+            return self._phrased(walks, families, origin.reason)
         except Refused:
             if not all(_is_message(walk) for walk in walks):
                 raise
@@ -485,20 +478,11 @@ def _scene(walks: Sequence[_Walk], families: Mapping[str, Family]) -> Scene:
     return Scene(tuple(walk.view for walk in walks), dict(families))
 
 
-def _tells_calls(walk: _Walk) -> bool:
-    """Tell whether an answer says a number that only the number of calls is: it may be another one the next time."""
-    known = [walk.asked, *(step.arguments for step in walk.done), *(step.result for step in walk.done)]
-    said = phrasing(str(walk.answer), [*known, *walk.asked.split()], figures=False)
-    return re.search(r"\d", said) is not None
-
-
 def _claimed(walk: _Walk) -> str:
     """Return what an answer claims, without its phrasing and what the run had seen: what decides between ways.
 
     A name that nothing gave is a claim as well: "on the Pro plan" is no other phrasing of "on the Enterprise plan".
     """
-    if walk.bare:
-        return ""
     if not isinstance(walk.answer, str):
         return repr(walk.answer) if isinstance(walk.answer, bool) or walk.answer is None else type(walk.answer).__name__
     said = claim(walk.answer, _seen(walk))
@@ -506,9 +490,7 @@ def _claimed(walk: _Walk) -> str:
 
 
 def _is_message(walk: _Walk) -> bool:
-    """Tell whether a run called something, and then said something; an object does where it has a sentence."""
-    if isinstance(walk.answer, dict):
-        return bool(walk.done) and any(map(is_sentence, cast("Mapping[str, Value]", walk.answer).values()))
+    """Tell whether a run called something, and then said something."""
     return bool(walk.done) and isinstance(walk.answer, str) and bool(walk.answer.strip())
 
 

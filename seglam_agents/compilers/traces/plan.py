@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, cast
 
-from seglam_agents.compilers.traces.closings import Told, claim
-from seglam_agents.compilers.traces.habits import alike as alike_to
-from seglam_agents.compilers.traces.habits import refuses
+from seglam_agents.compilers.traces.closings import Told, claim, likeness
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, View, constant
 from seglam_agents.records.errors import SeglamError
 from seglam_agents.records.trace import ToolStep
@@ -83,8 +81,6 @@ class Answer:
     term: Term
     spoken: bool = False
     """Whether the last message is the model's: it is free in its words, and no explanation makes it."""
-    bare: bool = False
-    """Whether what runs said here asserts nothing but what was called: any phrasing does, or none (`habits.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +286,6 @@ def foretell(
     reads: frozenset[str] = frozenset(),
     *,
     asked: str = "",
-    bare: bool = False,
 ) -> Foretold:
     """Return what a plan says about a run, over the results that the run recorded.
 
@@ -301,11 +296,10 @@ def foretell(
         answer: what the run answered.
         reads: the tools that change nothing: in which order they are called between two writes says nothing.
         asked: the request.
-        bare: whether what the run said asserts nothing but what was called.
     """
     run = _Run(list(steps), [], reads)
     try:
-        seen, said, end = _follow(node, dict(view), run)
+        end = _follow(node, dict(view), run)
     except Unknown as error:
         return Foretold("silent", str(error) or "a value is missing")
     except Diverged as error:
@@ -315,17 +309,15 @@ def foretell(
     if run.left:
         return Foretold("wrong", f"never calls {run.left[0].tool}")
     made = _spoken([step.tool for step in run.taken])
-    if end.spoken:
+    if end[2]:
         return Foretold("right", "", made, spoken=True, made=made)
-    way = _ended([step.tool for step in run.taken], end, said, seen)
+    way = _way([step.tool for step in run.taken], end[1], end[0])
     told = Told(asked, tuple(steps), reads) if asked else None
-    alike = "same" if end.bare and bare else alike_to(encode(said), encode(answer), told)
+    alike = likeness(encode(end[1]), encode(answer), told)
     if alike == "same":
         return Foretold("right", "", way, made=made)
-    if end.bare and said is None and not (isinstance(answer, str) and refuses(answer)):
-        alike = "unclear"  # The agent may say so as often as it likes, or it may mean something by it.
-    differs = f"answers {said!r}, the run {answer!r}"
-    return Foretold("wrong" if alike == "differs" else "silent", differs, way, made=made)
+    said = f"answers {end[1]!r}, the run {answer!r}"
+    return Foretold("wrong" if alike == "differs" else "silent", said, way, made=made)
 
 
 def ways_of(node: Node, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Answer]]:
@@ -342,11 +334,6 @@ def ways_of(node: Node, called: tuple[str, ...] = ()) -> Iterator[tuple[str, Ans
             yield _way_to(called, node), node
         case Stop():
             pass
-
-
-def is_free(node: Node) -> bool:
-    """Tell whether a plan has an end at which no phrasing is explained, because none asserts anything."""
-    return any(end.bare and end.term.code == "None" for _, end in ways_of(node))
 
 
 def without(node: Node, proven: frozenset[str], called: tuple[str, ...] = ()) -> Node:
@@ -381,7 +368,7 @@ def left_to_the_model(node: Node) -> Node:
                 return Answer(scene, constant(None), spoken=True)
             return replace(node, if_yes=ways[0], if_no=ways[1])
         case Answer():
-            return replace(node, term=constant(None), spoken=True, bare=False)
+            return replace(node, term=constant(None), spoken=True)
         case Stop():
             return node
 
@@ -412,19 +399,9 @@ def _spoken(called: Sequence[str]) -> str:
     return " ".join(dict.fromkeys(called)) + " -> what the model says"
 
 
-def _ended(called: Sequence[str], end: Answer, said: Value, view: View) -> str:
-    return _told(called) if end.bare else _way(called, said, view)
-
-
-def _told(called: Sequence[str]) -> str:
-    return " ".join(dict.fromkeys(called)) + " -> that it is done"
-
-
 def _way_to(called: Sequence[str], end: Answer) -> str:
     if end.spoken:
         return _spoken(called)
-    if end.bare:
-        return _told(called)
     for view in end.scene.views:
         try:
             return _way(called, end.term(view), view)
@@ -441,7 +418,7 @@ def _way(called: Sequence[str], answer: Value, view: View) -> str:
     return " ".join(dict.fromkeys(called)) + " -> " + " ".join(words)
 
 
-def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value, Answer]:
+def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value, bool]:
     match node:
         case Invoke(call=call, then=then):
             _called(call, view, run)
@@ -456,7 +433,7 @@ def _follow(node: Node, view: dict[str, Value], run: _Run) -> tuple[View, Value,
                 return _follow(if_no, view, run)
             raise Diverged("not seen in any run")
         case Answer(term=term):
-            return view, term(view), node
+            return view, term(view), node.spoken
         case Stop(reason=reason):
             raise Diverged(reason)
 
