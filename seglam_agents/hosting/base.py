@@ -63,7 +63,7 @@ class HostedCache(Protocol):
         """Return this cache under instructions whose digest a host has kept. See `told`."""
         ...
 
-    def later(self) -> Self | None:
+    def later(self) -> Self:
         """Return this cache for the later turns of conversations, whose runs are conditions of their own."""
         ...
 

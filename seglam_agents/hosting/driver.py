@@ -73,7 +73,7 @@ class Driver:
             return turn, ()
         if switch == "refresh":
             return _changed(turn, status="miss", reason="to be learnt anew"), ()
-        found = self._cache(turn).plan(turn.request, context=turn.context)
+        found = self.cache_in(turn).plan(turn.request, context=turn.context)
         if isinstance(found, Plan) and pure and not found.pure:
             return _changed(
                 turn, status="miss", reason=f"{found.procedure} calls tools, which this host cannot run"
@@ -146,11 +146,15 @@ class Driver:
             case GiveUp():
                 return self._give_up(turn, action, steps, learn=not problem and _only_read(turn.plan, steps))
 
+    def cache_in(self, turn: Turn) -> HostedCache:
+        """Return the cache under the conditions of a turn, which is what its run teaches."""
+        return self.cache.later() if turn.later else self.cache
+
     def next_action(self, turn: Turn, results: Sequence[ToolResult]) -> Action:
         """Return what the procedure of a turn wants after the results of its calls so far."""
         if turn.plan is None:
             return _by_host("no procedure stands in")
-        return self._cache(turn).next_action(turn.plan, results)
+        return self.cache_in(turn).next_action(turn.plan, results)
 
     def abandon(self, turn: Turn, view: View, reason: str) -> Pass:
         """End a plan that the host did not let come to its end."""
@@ -197,10 +201,6 @@ class Driver:
             return GiveBack(_handed_back(turn), turn.called, text, True, _about(turn), events)
         return _told(Pass(_changed(turn, status="gave up", reason=action.reason, learn=turn.learn and learn), events))
 
-    def _cache(self, turn: Turn) -> HostedCache:
-        """Return the cache under the conditions of a turn."""
-        return (self.cache.later() or self.cache) if turn.later else self.cache
-
     def _standing(self, turn: Turn, posed: Posed) -> Turn:
         """Return a turn with its request; a miss where that does not stand for itself."""
         if posed.text is None:
@@ -208,12 +208,12 @@ class Driver:
         turn = _changed(turn, text=posed.text, context=dict(posed.context))
         if not posed.earlier:
             return turn
-        standing, before = self.cache.standing(turn.request, posed.earlier), named_before(posed)
-        later = standing.how == "shown"
-        if standing.how == "open" or before is None or (later and self.cache.later() is None):
+        standing = self.cache.standing(turn.request, posed.earlier)
+        before = named_before(posed) if standing.how != "open" else None
+        if before is None:
             reason = f"the turn is not self-contained: {standing.reason or 'too much was said before'}"
             return _changed(turn, status="miss", reason=reason, learn=False)
-        return _changed(turn, later=later, before=before)
+        return _changed(turn, later=standing.how == "shown", before=before)
 
     def _left(self, turn: Turn) -> tuple[Left, ...]:
         return tuple(
@@ -249,7 +249,7 @@ class Driver:
 
     def _counted(self, turn: Turn, plan: Plan, action: Final | GiveUp, steps: Sequence[ToolStep]) -> Hit | Deopt | None:
         # The answer is there; the run goes on.
-        return safely(lambda: self._cache(turn).finish(plan, action, steps), None, "an outcome could not be counted")
+        return safely(lambda: self.cache_in(turn).finish(plan, action, steps), None, "an outcome could not be counted")
 
 
 def _results(turn: Turn, view: View) -> tuple[list[ToolResult] | GiveUp, list[ToolStep]]:

@@ -119,7 +119,7 @@ class Parts:
     def driver(self, part: Part) -> Driver:
         """Return the driver of the cache under what the agent of a part is told."""
         under = self.cache.under(part.digest) or self.cache
-        return self.drivers.of((under.later() or under) if part.turn.later else under)
+        return self.drivers.of(under.later() if part.turn.later else under)
 
     async def begin(self, part: Part, posed: Posed, switch: Switch) -> Part:
         """Return a new part, looked up; not where its agent is told something else at every run."""

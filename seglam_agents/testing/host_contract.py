@@ -469,6 +469,16 @@ class HostContract(HostModes):
         ran = host.ask(job, "Order as many milk as one costs", "1")
         assert (ran.answer, ran.asked, shop.written) == ("by model", 1, [("tea", 2)])
 
+    def test_what_a_later_turn_teaches(self, host: Host, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A run after which something else may have been meant is learnt under the conditions of such turns."""
+        seen = learnt_under(monkeypatch)
+        host.ask(job, "Tell me of rice", "1")
+        host.ask(job, ORDER, "2")
+        host.ask(job, "Order as many milk as one costs", "2")
+        first, later = seen
+        own = job.cache.under(first)
+        assert own is not None and later == own.later().instructions != first
+
     # --- people ------------------------------------------------------------------------------------------------------
 
     def test_interrupted_and_resumed_by_another_worker(self, host: Host, job: Job, other: Job, shop: Shop) -> None:
@@ -649,6 +659,22 @@ class HostContract(HostModes):
             answers = [future.result().answer for future in asked]
         assert shop.written == [("tea", 2)]
         assert set(answers) <= {"by model", "ordered 2 tea, 6 coins"} and "ordered 2 tea, 6 coins" in answers
+
+
+def learnt_under(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list that will hold under which instructions each run is learnt; nothing is learnt."""
+    seen: list[str] = []
+
+    def observe(cache: ReasoningCache, trace: Trace) -> Learned:
+        seen.append(cache.instructions)
+        return Learned(status="deferred", reason="a test only looks")
+
+    async def aobserve(cache: ReasoningCache, trace: Trace) -> Learned:
+        return observe(cache, trace)
+
+    monkeypatch.setattr(ReasoningCache, "observe", observe)
+    monkeypatch.setattr(ReasoningCache, "aobserve", aobserve)
+    return seen
 
 
 def observed(cache: ReasoningCache, monkeypatch: pytest.MonkeyPatch) -> list[Trace]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from seglam_agents import HostTool, ReasoningCache, Tool
+from seglam_agents import HostTool, Tool
 from seglam_agents.hosting import (
     Asked,
     Carried,
@@ -19,6 +19,7 @@ from seglam_agents.hosting import (
     Drivers,
     GiveBack,
     Heard,
+    HostedCache,
     InDoubt,
     Json,
     Known,
@@ -90,7 +91,7 @@ class PlainAgent:
     job: Job
     saved: dict[str, State]
     driver: Driver
-    learner: Learner[ReasoningCache] = field(default_factory=Learner[ReasoningCache])
+    learner: Learner[HostedCache] = field(default_factory=Learner[HostedCache])
     asked: int = 0
     shown: str = ""
     attempt: str = field(default_factory=lambda: new_id("run"))
@@ -197,7 +198,7 @@ class PlainAgent:
         said = [Said(message.id, message.text, message.calls) for message in tail if message.role == "agent"]
         trace = trace_of(state.turn, said, _carried(tail) or {})
         if not isinstance(trace, Unclean):
-            self.learner.learn(self.job.cache, trace)
+            self.learner.learn(self.driver.cache_in(state.turn), trace)
 
 
 @dataclass(slots=True)

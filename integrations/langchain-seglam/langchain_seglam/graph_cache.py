@@ -96,8 +96,8 @@ class GraphCache:
     def learn(self, trace: Trace | Unclean, turn: Turn) -> hosting.Flow[None]:
         """Learn from the turn of a graph."""
         cache = yield from hosting.work(self.cache)
-        under = cache.under(turn.instructions) if cache is not None else None
-        yield from self.drivers.learn(under, trace)
+        driver = self.drivers.under(cache, turn)
+        yield from self.drivers.learn(driver.cache if driver is not None else None, trace)
 
     def decide(self, state: State, *, calls: bool) -> Decision:
         """Return what happens now. Never raises.
