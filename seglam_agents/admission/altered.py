@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from seglam_agents.admission.case import Case, verdict
 from seglam_agents.compilers.base import Known
-from seglam_agents.compilers.traces.spans import leaves
 from seglam_agents.guards.guard import Accepted
 from seglam_agents.records.entry import Check
-from seglam_agents.records.record import Json
+from seglam_agents.records.record import Json, leaves
 from seglam_agents.records.tools import reading
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import decode, encode

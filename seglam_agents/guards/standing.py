@@ -8,11 +8,11 @@ nothing in the request names. A false alarm costs a miss.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from seglam_agents.guards.languages import is_foreign
 from seglam_agents.guards.normal import normalise
-from seglam_agents.guards.spellings import is_polite
+from seglam_agents.guards.spellings import ARTICLES, is_polite
 from seglam_agents.guards.template import Literal, parse_template, walk
 
 _NEAR = 4
@@ -29,13 +29,13 @@ def refers_back(text: str, literal: frozenset[str] | None = None) -> str | None:
     """
     if is_foreign(text):
         return "words of another language"
-    said = [match[0] for match in _WORD.finditer(_QUOTED.sub(" ", normalise(text).text))]
+    said = spoken(_QUOTED.sub(" ", normalise(text).text))
     if said and said[0].casefold() in _FIRST:
         return said[0]
     for index, word in enumerate(said):
         if _points(said, index):
             return word
-        if word.casefold() in _DEFINITE and not _named(said, index, literal):
+        if word.casefold() == "the" and not _named(said, index, literal):
             return " ".join(said[index : index + 2])
     return None
 
@@ -47,7 +47,12 @@ def literal_words(template: str) -> frozenset[str]:
         TemplateError: it cannot be read.
     """
     said = (element.text for element in walk(parse_template(template).elements) if isinstance(element, Literal))
-    return frozenset(match[0].casefold() for text in said for match in _WORD.finditer(text))
+    return frozenset(word.casefold() for text in said for word in spoken(text))
+
+
+def spoken(text: str) -> list[str]:
+    """Return the words of a text as they are written, numbers and ids among them, each whole."""
+    return _WORD.findall(text)
 
 
 def shortens(value: str, before: Iterable[str]) -> str | None:
@@ -90,21 +95,16 @@ def _names(word: str, literal: frozenset[str] | None) -> bool:
 
 
 def _tokens(text: str) -> frozenset[str]:
-    return frozenset(match[0].casefold() for match in _WORD.finditer(text)) - _DEFINITE - {"a", "an"}
+    return frozenset(word.casefold() for word in spoken(text)) - ARTICLES
 
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-def _phrases(*several: str) -> Iterator[str]:
-    return (rf"\b{phrase}\b" for phrase in several)
-
-
 _WORD = re.compile(r"[^\W_]+(?:[-'’.:/@#&][^\W_]+)*")
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^']*'(?!\w)")
 _BEING = _set("is are was were be been")
-_DEFINITE = _set("the")
 _FIRST = _set(
     "and but or nor so then also plus no yes yeah yep nope ok okay sure right well actually oh wait sorry correct"
     " exactly fine alternatively otherwise however still because"
@@ -114,58 +114,17 @@ _BACK = _set(
     "it its itself they them their theirs themselves this that these those he him his himself she her hers herself such"
     " same other others another again too also likewise instead else former latter previous previously prior above"
     " aforementioned mentioned said there then ones both either neither rest remaining remainder more further"
-    " additional back said latter undo revert redo continue proceed ditto vice first second third fourth fifth sixth"
+    " additional back undo revert redo continue proceed ditto vice first second third fourth fifth sixth"
     " seventh eighth ninth tenth"
 )
 _STANDING = re.compile(
-    "|".join(
-        _phrases(
-            "always",
-            "never",
-            "from now on",
-            "from here on",
-            "henceforth",
-            "remember",
-            "keep in mind",
-            "bear in mind",
-            "note that",
-            "forget",
-            "ignore",
-            "until",
-            "till",
-            "unless",
-            "only if",
-            "only when",
-            "whenever",
-            "(?:every|each|any) ?time",
-            "in (?:the )?future",
-            "going forward",
-            "for the rest",
-            "for this (?:chat|conversation|session)",
-            "prefer\\w*",
-            "assum\\w+",
-            "suppose",
-            "pretend",
-            "imagine",
-            "by default",
-            "(?:answer|reply|respond|speak|write|talk)(?: to me)? (?:in|as|like|with|briefly|shortly)",
-            "call me",
-            "my name is",
-            "i am",
-            "do not",
-            "must not",
-            "stop \\w+ing",
-            "wait",
-            "hold on",
-            "later",
-            "before (?:you|that|doing|anything)",
-            "after (?:that|this)",
-            "confirm\\w* (?:with|by|before|first)",
-            "ask me",
-            "check with me",
-            "what if",
-        )
-    )
+    r"\b(?:always|never|from now on|from here on|henceforth|remember|keep in mind|bear in mind|note that|forget|"
+    r"ignore|until|till|unless|only if|only when|whenever|(?:every|each|any) ?time|in (?:the )?future|"
+    r"going forward|for the rest|for this (?:chat|conversation|session)|prefer\w*|assum\w+|suppose|pretend|"
+    r"imagine|by default|"
+    r"(?:answer|reply|respond|speak|write|talk)(?: to me)? (?:in|as|like|with|briefly|shortly)|call me|"
+    r"my name is|i am|do not|must not|stop \w+ing|wait|hold on|later|before (?:you|that|doing|anything)|"
+    r"after (?:that|this)|confirm\w* (?:with|by|before|first)|ask me|check with me|what if)\b"
 )
 """What a person says who lays something down for the rest of a conversation."""
 _PLEASANT = re.compile(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from seglam_agents.guards.standing import spoken
 from seglam_agents.hosting.history import Posed
-from seglam_agents.records.record import Json, digest
+from seglam_agents.records.record import Json, digest, leaves
 from seglam_agents.records.trace import ToolStep
 
 MAX_NAMED = 1_000
 """Words that are kept of a conversation; where there are more, the turn is left to the model."""
 _LENGTH = 6
-_TOKEN = re.compile(r"[^\W_]+(?:[-'’.:/@#&][^\W_]+)*")
 
 
 def named_before(posed: Posed) -> tuple[str, ...] | None:
@@ -37,10 +37,10 @@ def rests_on(before: Sequence[str], asked: str, calls: Iterable[ToolStep]) -> st
         return None
     foreign, known = frozenset(before), set(_words(asked))
     for call in calls:
-        for word in _leaves(call.arguments):
+        for word in _words_in(call.arguments):
             if word not in known and _key(word) in foreign:
                 return word
-        known.update(_leaves(call.result))
+        known.update(_words_in(call.result))
     return None
 
 
@@ -48,19 +48,14 @@ def _key(word: str) -> str:
     return digest(word, length=_LENGTH)
 
 
-def _leaves(value: Json) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from _leaves(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(item)
-    elif value is not None and not isinstance(value, bool):
-        yield from _words(str(value))
+def _words_in(document: Json) -> Iterator[str]:
+    for value in leaves(document):
+        if value is not None and not isinstance(value, bool):
+            yield from _words(str(value))
 
 
 def _words(text: str) -> Iterator[str]:
-    for match in _TOKEN.finditer(text):
-        yield match[0].casefold()
+    for word in spoken(text):
+        yield word.casefold()
         # "3.0" and "3" are one number, and an id is named by its parts as well.
-        yield from (part.casefold() for part in re.split(r"\W+", match[0]) if len(part) > 1)
+        yield from (part.casefold() for part in re.split(r"\W+", word) if len(part) > 1)

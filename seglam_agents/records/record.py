@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
@@ -65,6 +65,18 @@ class VersionedRecord(Record):
 def known_fields(kind: type[Record], document: Mapping[str, object]) -> dict[str, object]:
     """Return those fields of a document that a record of this version has."""
     return {key: value for key, value in document.items() if key in kind.model_fields}
+
+
+def leaves(document: Json) -> Iterator[Json]:
+    """Yield every value of a document that is neither a list nor a record."""
+    if isinstance(document, dict):
+        for value in document.values():
+            yield from leaves(value)
+    elif isinstance(document, list):
+        for value in document:
+            yield from leaves(value)
+    else:
+        yield document
 
 
 def digest(*parts: object, length: int = 16) -> str:

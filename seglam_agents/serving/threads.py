@@ -72,8 +72,10 @@ def standing_of(request: str, earlier: Sequence[str], taken: Callable[[str], Tak
         return Standing("open", f"more than {MAX_EARLIER} messages came before it")
     done: list[Taken] = []
     for text in before:
-        found, laid = taken(text), lays_down(text)
-        if found is None or laid:
+        # The words cost less than the guards.
+        laid = lays_down(text)
+        found = taken(text) if laid is None else None
+        if found is None:
             why = f"lays something down ({laid!r})" if laid else "is of no known kind"
             return Standing("open", f"what was said before {why}: it may change this")
         done.append(found)

@@ -87,7 +87,7 @@ class AgentCache:
         """Return the request of a turn, with what was said before it and its typed context."""
         given = runtime.context if runtime is not None else None
         context = self.context(state, given) if self.context is not None else None
-        return posed(until(messages_of(state), turn.message), context, turn, self.canonicalise)
+        return posed(until(messages_of(state), turn.message), context, self.canonicalise, opens=turn.alone)
 
     def view(
         self, state: State, turn: Turn, tools: Sequence[BaseTool] | None = None, response_format: object = None

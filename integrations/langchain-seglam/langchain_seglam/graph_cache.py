@@ -189,7 +189,7 @@ class GraphCache:
             return hosting.Posed(None, context)
         asked = until(history, human.id)
         first = is_first_turn(asked) if turn is None else turn.alone and is_first_turn([*attempts(asked), human])
-        return posed(asked, context, Turn(alone=first), self.canonicalise)
+        return posed(asked, context, self.canonicalise, opens=first)
 
     def _view(self, state: State, turn: Turn) -> hosting.View:
         tail = after(self.history(state), turn.message) if self.messages is not None else ()

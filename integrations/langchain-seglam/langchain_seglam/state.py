@@ -69,22 +69,21 @@ def attempts(messages: Sequence[BaseMessage], ended: str = "") -> Sequence[BaseM
 def posed(
     history: Sequence[BaseMessage],
     context: Mapping[str, Json] | None,
-    turn: Turn,
     canonicalise: Canonicalise | None = None,
-    ended: str = "",
+    *,
+    opens: bool,
 ) -> hosting.Posed:
     """Return the request that ends a history, with what was said before it.
 
     Args:
         history: the messages, up to and with the request; none where it is gone.
         context: its typed context.
-        turn: as it began.
         canonicalise: makes later turns stand for themselves.
-        ended: the message that began the last finished turn.
+        opens: whether it was the whole history as its turn began, whatever stands before it by now.
     """
-    if turn.alone and history:
+    if opens and history:
         return hosting.Posed(text_of(history[-1]), context or {})
-    before = attempts(history, ended) if history else ()
+    before = attempts(history) if history else ()
     heard = [_heard(message) for message in (*before, *history[-1:]) if not isinstance(message, SystemMessage)]
     whole = (lambda: canonicalise(history)) if canonicalise is not None else None
     return hosting.posed(heard, context, opens=False, canonicalise=whole)

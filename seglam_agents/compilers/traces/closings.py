@@ -13,8 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from seglam_agents.compilers.traces.spans import leaves
-from seglam_agents.records.record import Json
+from seglam_agents.records.record import Json, leaves
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import same
 

@@ -27,11 +27,10 @@ from seglam_agents.compilers.traces.plan import (
     terms_of,
 )
 from seglam_agents.compilers.traces.sight import Found, Sight, all_are, has_rows, rows_of, signature
-from seglam_agents.compilers.traces.spans import leaves
 from seglam_agents.compilers.traces.terms import Family, Term, Unknown, Values, View, constant
 from seglam_agents.compilers.traces.wish import Wish
 from seglam_agents.records.errors import SeglamError
-from seglam_agents.records.record import Json
+from seglam_agents.records.record import Json, leaves
 from seglam_agents.records.tools import Tool, reading
 from seglam_agents.records.trace import ToolStep
 from seglam_agents.records.values import Value, decode, encode

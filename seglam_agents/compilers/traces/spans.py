@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from seglam_agents.guards.normal import NormalText, asks, linear, normalise
 from seglam_agents.guards.slots import slot
-from seglam_agents.records.record import Json, digest
+from seglam_agents.records.record import Json, digest, leaves
 from seglam_agents.records.trace import ToolStep, Trace
 from seglam_agents.records.values import Value
 
@@ -129,18 +129,6 @@ class _Said:
     def spells(self, text: str) -> bool:
         """Tell whether a number is given to a tool as a text, digit by digit."""
         return any(leaf == text for step in self.calls for leaf in leaves(step.arguments) if isinstance(leaf, str))
-
-
-def leaves(document: Json) -> Iterator[Json]:
-    """Yield every value of a document that is neither a list nor a record."""
-    if isinstance(document, dict):
-        for value in document.values():
-            yield from leaves(value)
-    elif isinstance(document, list):
-        for value in document:
-            yield from leaves(value)
-    else:
-        yield document
 
 
 def _within(text: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from seglam_agents.records.record import Json
+from seglam_agents.records.record import Json, leaves
 from seglam_agents.records.values import as_number, same
 
 Meaning: TypeAlias = Literal["same", "other"]
@@ -57,10 +57,10 @@ def right_hit(perturbed: Perturbed, before: Mapping[str, Json], after: Mapping[s
 
 def _holds(arguments: Mapping[str, Json], value: str) -> bool:
     wanted = as_number(value)
-    leaves = list(_leaves(dict(arguments)))
+    held = list(leaves(dict(arguments)))
     if wanted is not None:
-        return any(same(leaf, wanted) for leaf in leaves if as_number(leaf) is not None)
-    return any(isinstance(leaf, str) and leaf.casefold() == value.casefold() for leaf in leaves)
+        return any(same(leaf, wanted) for leaf in held if as_number(leaf) is not None)
+    return any(isinstance(leaf, str) and leaf.casefold() == value.casefold() for leaf in held)
 
 
 def _moves(before: Mapping[str, Json], after: Mapping[str, Json], was: str, value: str) -> bool:
@@ -71,7 +71,7 @@ def _moves(before: Mapping[str, Json], after: Mapping[str, Json], was: str, valu
     for first, last in zip(_spans_of_time(dict(before)), _spans_of_time(dict(after)), strict=False):
         if any(same(last - first, (new - old) * unit) for unit in _SECONDS if old * unit <= first):
             return True
-    for first, last in zip(_leaves(dict(before)), _leaves(dict(after)), strict=False):
+    for first, last in zip(leaves(dict(before)), leaves(dict(after)), strict=False):
         moved = [(one, other) for one, other in zip(_parts(first), _parts(last), strict=False) if one != other]
         if len(moved) == 1 and {moved[0][1] - new, moved[0][0] - old} <= {0, 12, -12}:
             return True
@@ -104,14 +104,6 @@ def _parts(moment: Json) -> list[int]:
     if not isinstance(moment, str) or not _MOMENT.fullmatch(moment):
         return []
     return [int(part) for part in re.split(r"[-:T]", moment)]
-
-
-def _leaves(value: Json) -> list[Json]:
-    if isinstance(value, dict):
-        return [leaf for item in value.values() for leaf in _leaves(item)]
-    if isinstance(value, list):
-        return [leaf for item in value for leaf in _leaves(item)]
-    return [value]
 
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
